@@ -1,0 +1,194 @@
+//! What the front, the CLI's control socket and the gateway may say to a profile.
+
+use crate::{
+    domain::{
+        Approval, ApprovalId, ApprovalStatus, Choice, Code, Content, Failure, KeyId, Message as ChatMessage,
+        OnDisconnect, Rule, RunId, RunRecord, RunStatus, Sampling, Seq, SessionId, SessionRef, Surface,
+        Unattended,
+    },
+    store::{EventCursor, RunFilter, StoreError},
+};
+use actix::Message;
+use std::fmt;
+
+/// Why a profile did not do as asked. Knows its code; its text is fit for a client.
+#[derive(Debug, Clone)]
+pub struct ProfileError {
+    pub code: Code,
+    pub message: String,
+    /// Seconds, for `Retry-After`.
+    pub retry_after: Option<u64>,
+}
+
+impl ProfileError {
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            retry_after: None,
+        }
+    }
+}
+
+impl fmt::Display for ProfileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ProfileError {}
+
+impl From<StoreError> for ProfileError {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<Failure> for ProfileError {
+    fn from(failure: Failure) -> Self {
+        Self {
+            code: failure.code,
+            message: failure.message,
+            retry_after: failure.retry_after,
+        }
+    }
+}
+
+/// A turn as a surface parsed it, before the profile has given it a run id.
+#[derive(Debug)]
+pub struct NewRun {
+    pub surface: Surface,
+    pub key_id: KeyId,
+    /// Echoed; the profile's advertised name when the client gave none.
+    pub model: String,
+    pub system: Option<String>,
+    pub history: Vec<ChatMessage>,
+    pub input: Content,
+    pub sampling: Sampling,
+    /// `None`: the run is its own session (runs).
+    pub session: Option<SessionRef>,
+    /// Load the named session's transcript as history.
+    pub load_history: bool,
+    pub on_disconnect: OnDisconnect,
+    /// `None`: the surface can ask for approvals.
+    pub unattended: Option<Unattended>,
+    /// Runs are durable from the start; chats with a named session or an idempotency key too.
+    pub durable: bool,
+    pub idempotency: Option<Idempotency>,
+}
+
+/// A client's `Idempotency-Key` with what it covers.
+#[derive(Debug, Clone)]
+pub struct Idempotency {
+    /// blake3 of profile, key id, route and the client's key.
+    pub scope: [u8; 32],
+    /// blake3 of the canonical request without `stream` and `stream_options`, with the session headers.
+    pub fingerprint: [u8; 32],
+}
+
+/// Command: take this turn on. Answers when a slot or a place in the queue is certain and, for a durable run, when
+/// it is on disk.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<StartedRun, ProfileError>")]
+pub struct StartRun(pub NewRun);
+
+/// A run that was taken on, or the earlier one of the same idempotency key.
+pub struct StartedRun {
+    pub run_id: RunId,
+    pub session_id: SessionId,
+    pub created_at: crate::domain::Millis,
+    pub replayed: bool,
+    /// From the beginning of the log.
+    pub events: EventCursor,
+}
+
+/// Query: the record of one run.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<RunView, ProfileError>")]
+pub struct GetRun(pub RunId);
+
+/// A run with the questions that wait in it.
+#[derive(Debug)]
+pub struct RunView {
+    pub record: RunRecord,
+    pub approvals: Vec<Approval>,
+}
+
+/// Query: runs, newest first.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<RunRecord>, ProfileError>")]
+pub struct ListRuns(pub RunFilter);
+
+/// Query: a reader of a run's log, after `after`.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<EventCursor, ProfileError>")]
+pub struct TailRun {
+    pub run_id: RunId,
+    pub after: Seq,
+}
+
+/// Command: end the run. Answers with its status: `stopping`, or the terminal one of a finished run.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<RunStatus, ProfileError>")]
+pub struct StopRun(pub RunId);
+
+/// Which question an answer means.
+#[derive(Debug, Clone)]
+pub enum ApprovalTarget {
+    One(ApprovalId),
+    /// The only pending one of this run; `approval_ambiguous` when there are several.
+    Only(RunId),
+    /// All pending ones of this run.
+    All(RunId),
+    /// One of this run.
+    OfRun(RunId, ApprovalId),
+}
+
+/// Command: answer a question. Answers when the decision is on disk.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<Approval>, ProfileError>")]
+pub struct DecideApproval {
+    pub target: ApprovalTarget,
+    pub choice: Choice,
+    pub reason: Option<String>,
+    pub key_id: KeyId,
+}
+
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Approval, ProfileError>")]
+pub struct GetApproval(pub ApprovalId);
+
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<Approval>, ProfileError>")]
+pub struct ListApprovals {
+    pub status: Option<ApprovalStatus>,
+    pub after: Option<ApprovalId>,
+    pub limit: usize,
+}
+
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<Rule>, ProfileError>")]
+pub struct ListRules;
+
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), ProfileError>")]
+pub struct RemoveRule(pub String);
+
+/// Query: what the profile is busy with.
+#[derive(Debug, Message)]
+#[rtype(result = "ProfileLoad")]
+pub struct GetLoad;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ProfileLoad {
+    /// Queued, running, stopping or waiting for an approval.
+    pub active_runs: usize,
+    pub waiting_for_approval: usize,
+    pub queued: usize,
+}
+
+/// Notice: a reader of a run went away before the terminal event.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ReaderGone(pub RunId);

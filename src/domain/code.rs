@@ -1,0 +1,199 @@
+//! Every error code that a client can see, in one table. Rows are only ever added.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A stable error code; its row gives the wire name, the HTTP status and OpenAI's error type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    InvalidRequest,
+    InvalidJson,
+    InvalidApiKey,
+    UnsupportedParameter,
+    UnsupportedContentType,
+    InvalidImageUrl,
+    InvalidContentPart,
+    InvalidSessionId,
+    InvalidSessionKey,
+    InvalidIdempotencyKey,
+    IdempotencyKeyConflict,
+    InvalidApprovalChoice,
+    ApprovalNotFound,
+    ApprovalNotActive,
+    ApprovalNotPending,
+    ApprovalAmbiguous,
+    ApprovalAlreadyDecided,
+    RuleNotFound,
+    RunNotFound,
+    SessionNotFound,
+    ModelNotFound,
+    PreviousResponseNotFound,
+    NotFound,
+    MethodNotAllowed,
+    InsufficientScope,
+    OriginNotAllowed,
+    BodyTooLarge,
+    RequestTimeout,
+    HeaderTooLarge,
+    RateLimitExceeded,
+    ContextLengthExceeded,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamRateLimited,
+    Interrupted,
+    KeyRevoked,
+    Internal,
+    ProfileUnavailable,
+    GatewayDraining,
+    StorageLow,
+    StorageFailed,
+}
+
+struct Row {
+    wire: &'static str,
+    status: u16,
+    family: &'static str,
+}
+
+const fn row(wire: &'static str, status: u16, family: &'static str) -> Row {
+    Row { wire, status, family }
+}
+
+const CLIENT: &str = "invalid_request_error";
+const SERVER: &str = "server_error";
+const RATE: &str = "rate_limit_error";
+
+impl Code {
+    pub const ALL: [Self; 41] = [
+        Self::InvalidRequest,
+        Self::InvalidJson,
+        Self::InvalidApiKey,
+        Self::UnsupportedParameter,
+        Self::UnsupportedContentType,
+        Self::InvalidImageUrl,
+        Self::InvalidContentPart,
+        Self::InvalidSessionId,
+        Self::InvalidSessionKey,
+        Self::InvalidIdempotencyKey,
+        Self::IdempotencyKeyConflict,
+        Self::InvalidApprovalChoice,
+        Self::ApprovalNotFound,
+        Self::ApprovalNotActive,
+        Self::ApprovalNotPending,
+        Self::ApprovalAmbiguous,
+        Self::ApprovalAlreadyDecided,
+        Self::RuleNotFound,
+        Self::RunNotFound,
+        Self::SessionNotFound,
+        Self::ModelNotFound,
+        Self::PreviousResponseNotFound,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::InsufficientScope,
+        Self::OriginNotAllowed,
+        Self::BodyTooLarge,
+        Self::RequestTimeout,
+        Self::HeaderTooLarge,
+        Self::RateLimitExceeded,
+        Self::ContextLengthExceeded,
+        Self::UpstreamError,
+        Self::UpstreamTimeout,
+        Self::UpstreamRateLimited,
+        Self::Interrupted,
+        Self::KeyRevoked,
+        Self::Internal,
+        Self::ProfileUnavailable,
+        Self::GatewayDraining,
+        Self::StorageLow,
+        Self::StorageFailed,
+    ];
+
+    #[rustfmt::skip]
+    const fn row(self) -> Row {
+        match self {
+            Self::InvalidRequest           => row("invalid_request",             400, CLIENT),
+            Self::InvalidJson              => row("invalid_json",                400, CLIENT),
+            Self::InvalidApiKey            => row("invalid_api_key",             401, CLIENT),
+            Self::UnsupportedParameter     => row("unsupported_parameter",       400, CLIENT),
+            Self::UnsupportedContentType   => row("unsupported_content_type",    400, CLIENT),
+            Self::InvalidImageUrl          => row("invalid_image_url",           400, CLIENT),
+            Self::InvalidContentPart       => row("invalid_content_part",        400, CLIENT),
+            Self::InvalidSessionId         => row("invalid_session_id",          400, CLIENT),
+            Self::InvalidSessionKey        => row("invalid_session_key",         400, CLIENT),
+            Self::InvalidIdempotencyKey    => row("invalid_idempotency_key",     400, CLIENT),
+            Self::IdempotencyKeyConflict   => row("idempotency_key_conflict",    409, CLIENT),
+            Self::InvalidApprovalChoice    => row("invalid_approval_choice",     400, CLIENT),
+            Self::ApprovalNotFound         => row("approval_not_found",          404, CLIENT),
+            Self::ApprovalNotActive        => row("approval_not_active",         409, CLIENT),
+            Self::ApprovalNotPending       => row("approval_not_pending",        409, CLIENT),
+            Self::ApprovalAmbiguous        => row("approval_ambiguous",          409, CLIENT),
+            Self::ApprovalAlreadyDecided   => row("approval_already_decided",    409, CLIENT),
+            Self::RuleNotFound             => row("rule_not_found",              404, CLIENT),
+            Self::RunNotFound              => row("run_not_found",               404, CLIENT),
+            Self::SessionNotFound          => row("session_not_found",           404, CLIENT),
+            Self::ModelNotFound            => row("model_not_found",             404, CLIENT),
+            Self::PreviousResponseNotFound => row("previous_response_not_found", 404, CLIENT),
+            Self::NotFound                 => row("not_found",                   404, CLIENT),
+            Self::MethodNotAllowed         => row("method_not_allowed",          405, CLIENT),
+            Self::InsufficientScope        => row("insufficient_scope",          403, CLIENT),
+            Self::OriginNotAllowed         => row("origin_not_allowed",          403, CLIENT),
+            Self::BodyTooLarge             => row("body_too_large",              413, CLIENT),
+            Self::RequestTimeout           => row("request_timeout",             408, CLIENT),
+            Self::HeaderTooLarge           => row("header_too_large",            431, CLIENT),
+            Self::RateLimitExceeded        => row("rate_limit_exceeded",         429, RATE),
+            Self::ContextLengthExceeded    => row("context_length_exceeded",     400, CLIENT),
+            Self::UpstreamError            => row("upstream_error",              502, SERVER),
+            Self::UpstreamTimeout          => row("upstream_timeout",            504, SERVER),
+            Self::UpstreamRateLimited      => row("upstream_rate_limited",       429, RATE),
+            Self::Interrupted              => row("interrupted",                 500, SERVER),
+            Self::KeyRevoked               => row("key_revoked",                 401, CLIENT),
+            Self::Internal                 => row("internal_error",              500, SERVER),
+            Self::ProfileUnavailable       => row("profile_unavailable",         503, SERVER),
+            Self::GatewayDraining          => row("gateway_draining",            503, SERVER),
+            Self::StorageLow               => row("storage_low",                 507, SERVER),
+            Self::StorageFailed            => row("storage_failed",              503, SERVER),
+        }
+    }
+
+    /// The `code` member of an error body.
+    #[must_use]
+    pub const fn wire(self) -> &'static str {
+        self.row().wire
+    }
+
+    /// HTTP status.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        self.row().status
+    }
+
+    /// The `type` member of an error body.
+    #[must_use]
+    pub const fn family(self) -> &'static str {
+        self.row().family
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.wire())
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(d)?;
+        let known = Self::ALL.into_iter().find(|code| code.wire() == text);
+        known.ok_or_else(|| de::Error::custom(format!("unknown error code `{text}`")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_code_is_used_twice() {
+        let names: std::collections::HashSet<_> = Code::ALL.iter().map(|code| code.wire()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+}

@@ -1,0 +1,145 @@
+//! Facts about a run, in the order in which they became true. Streams, status and recovery read nothing else.
+
+use super::{ApprovalId, Choice, Code, Millis, Seq, SessionId, Usage};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One fact. The names and members are those of the reference's run stream, with more members.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event")]
+pub enum Event {
+    /// The run left the queue.
+    #[serde(rename = "run.started")]
+    RunStarted { session_id: SessionId, model: String },
+    /// Text of the answer. Concatenated, the deltas are the run's output, byte for byte: where text goes on
+    /// after tool calls, the delta itself begins with a blank line.
+    #[serde(rename = "message.delta")]
+    MessageDelta { delta: String },
+    /// Thoughts of the model; only in logs of profiles that show reasoning.
+    #[serde(rename = "reasoning.delta")]
+    ReasoningDelta { delta: String },
+    #[serde(rename = "tool.started")]
+    ToolStarted {
+        tool: String,
+        /// The main argument, short.
+        preview: Option<String>,
+        call_id: String,
+        arguments: Value,
+    },
+    #[serde(rename = "tool.completed")]
+    ToolCompleted {
+        tool: String,
+        call_id: String,
+        /// Seconds, waiting for an approval included.
+        duration: f64,
+        error: bool,
+        /// The beginning of the result.
+        result: String,
+    },
+    #[serde(rename = "approval.request")]
+    ApprovalRequest(Box<ApprovalRequest>),
+    #[serde(rename = "approval.responded")]
+    ApprovalResponded {
+        approval_id: ApprovalId,
+        choice: Choice,
+        /// How many requests this answer settled: always one.
+        resolved: u32,
+        /// True when nobody answered in time.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        expired: bool,
+    },
+    /// Somebody asked for the end; the run is clearing up.
+    #[serde(rename = "run.stopping")]
+    RunStopping {},
+    #[serde(rename = "run.completed")]
+    RunCompleted {
+        output: String,
+        usage: Usage,
+        finish_reason: super::Finish,
+    },
+    #[serde(rename = "run.failed")]
+    RunFailed {
+        error: String,
+        error_code: Code,
+        retryable: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u64>,
+        partial_output: String,
+        usage: Usage,
+    },
+    #[serde(rename = "run.cancelled")]
+    RunCancelled { partial_output: String, usage: Usage },
+    /// Made by a cursor, never stored: what the reader asked for is no longer there.
+    #[serde(rename = "gap")]
+    Gap {
+        /// First number that is missing.
+        from: Seq,
+        /// The run as it stands, so that the reader can go on from here.
+        snapshot: Value,
+    },
+}
+
+/// A question, as the run's readers see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalRequest {
+    pub approval_id: ApprovalId,
+    pub call_id: String,
+    pub tool: String,
+    pub command: String,
+    pub arguments_digest: String,
+    pub pattern_key: String,
+    pub pattern_keys: Vec<String>,
+    pub description: String,
+    pub allow_permanent: bool,
+    pub choices: Vec<Choice>,
+    /// Seconds since the epoch; absent when it waits for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<f64>,
+}
+
+impl Event {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RunStarted { .. } => "run.started",
+            Self::MessageDelta { .. } => "message.delta",
+            Self::ReasoningDelta { .. } => "reasoning.delta",
+            Self::ToolStarted { .. } => "tool.started",
+            Self::ToolCompleted { .. } => "tool.completed",
+            Self::ApprovalRequest(_) => "approval.request",
+            Self::ApprovalResponded { .. } => "approval.responded",
+            Self::RunStopping {} => "run.stopping",
+            Self::RunCompleted { .. } => "run.completed",
+            Self::RunFailed { .. } => "run.failed",
+            Self::RunCancelled { .. } => "run.cancelled",
+            Self::Gap { .. } => "gap",
+        }
+    }
+
+    /// Nothing follows it.
+    #[must_use]
+    pub const fn is_terminal(&self) -> bool {
+        matches!(
+            self,
+            Self::RunCompleted { .. } | Self::RunFailed { .. } | Self::RunCancelled { .. }
+        )
+    }
+
+    /// Deltas may reach readers before the disk; every other fact is on disk first, once the run is durable.
+    #[must_use]
+    pub const fn is_delta(&self) -> bool {
+        matches!(self, Self::MessageDelta { .. } | Self::ReasoningDelta { .. })
+    }
+}
+
+/// An event in its place in the log. Serialises to the JSON of the run stream, less `run_id`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logged {
+    pub seq: Seq,
+    pub at: Millis,
+    /// Set on the first event after a crash: numbers between that one and this one were never given out, or
+    /// were deltas that the disk did not see.
+    pub lost_after: Option<Seq>,
+    pub event: Event,
+}

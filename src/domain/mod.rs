@@ -1,0 +1,41 @@
+//! The words of the product as plain types: no I/O, no clock, no framework.
+
+mod approval;
+mod code;
+mod event;
+mod ids;
+mod message;
+mod outcome;
+mod run;
+mod tool;
+
+pub use approval::{Approval, ApprovalScope, ApprovalStatus, Choice, Finding, Rule, Unattended};
+pub use code::Code;
+pub use event::{ApprovalRequest, Event, Logged};
+pub use ids::{ApprovalId, IdError, KeyId, ProfileName, RunId, Seq, SessionId};
+pub use message::{Content, ImageUrl, Message, Part, ToolCall};
+pub use outcome::{Failure, Finish, Outcome, Usage};
+pub use run::{
+    IllegalTransition, OnDisconnect, RunRecord, RunSpec, RunStatus, Sampling, SessionRef, Surface,
+    ToolSummary,
+};
+pub use tool::{ToolOutput, ToolSpec};
+
+/// Milliseconds since the Unix epoch; the only form of time that is stored.
+pub type Millis = i64;
+
+/// The form of time on the wire of the Hermes API: seconds since the epoch, with milliseconds as fraction.
+#[must_use]
+pub fn seconds(at: Millis) -> f64 {
+    // Exact for every date this product will see: 2^53 ms is the year 287396.
+    #[expect(clippy::cast_precision_loss)]
+    let ms = at as f64;
+    ms / 1000.0
+}
+
+/// Now, by the wall clock. The one place where `domain` types meet a clock; callers pass the value on.
+#[must_use]
+pub fn now() -> Millis {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,381 @@
+//! A run: what was asked, how far it got, and which steps are legal.
+
+use super::{
+    ApprovalId, Code, Content, Event, Finish, KeyId, Logged, Message, Millis, Outcome, RunId, Seq, SessionId,
+    Unattended, Usage,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// The road by which a turn came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Surface {
+    Chat,
+    Runs,
+}
+
+/// What happens to the run when its last reader goes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDisconnect {
+    Cancel,
+    Continue,
+}
+
+/// The session that a turn belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRef {
+    pub id: SessionId,
+    /// A named session loads its history and takes one turn at a time; a derived id is a label only.
+    pub named: bool,
+}
+
+/// What the client asked of the model beside the words. Members keep the client's own values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sampling(pub Map<String, Value>);
+
+impl Sampling {
+    /// Members that go upstream with every call of the turn.
+    pub const EVERY_CALL: [&'static str; 7] = [
+        "temperature",
+        "top_p",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "reasoning_effort",
+        "user",
+    ];
+    /// Members that bound the final answer.
+    pub const ANSWER: [&'static str; 4] = ["max_tokens", "max_completion_tokens", "stop", "response_format"];
+
+    #[must_use]
+    pub fn limits_answer(&self) -> bool {
+        self.0.contains_key("max_tokens") || self.0.contains_key("max_completion_tokens")
+    }
+}
+
+/// A turn as accepted: all that is needed to run it, and to go on with it after a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSpec {
+    pub run_id: RunId,
+    pub surface: Surface,
+    pub created_at: Millis,
+    pub session: SessionRef,
+    pub key_id: KeyId,
+    /// As the client wrote it; echoed.
+    pub model: String,
+    /// The caller's own system text.
+    pub system: Option<String>,
+    /// The conversation before `input`: from the request, or loaded from a named session when the turn begins.
+    pub history: Vec<Message>,
+    /// Set until the named session's history has been put into `history`.
+    #[serde(default)]
+    pub load_history: bool,
+    pub input: Content,
+    pub sampling: Sampling,
+    /// Durable from the first event; a stateless chat becomes so with its first tool call.
+    pub durable: bool,
+    pub on_disconnect: OnDisconnect,
+    /// `None`: the surface can ask.
+    pub unattended: Option<Unattended>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    Queued,
+    Running,
+    WaitingForApproval,
+    Stopping,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+impl RunStatus {
+    pub const ALL: [Self; 7] = [
+        Self::Queued,
+        Self::Running,
+        Self::WaitingForApproval,
+        Self::Stopping,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    #[must_use]
+    pub const fn wire(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::WaitingForApproval => "waiting_for_approval",
+            Self::Stopping => "stopping",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.wire() == text)
+    }
+
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
+    /// The one table of legal steps.
+    #[must_use]
+    pub const fn may_become(self, next: Self) -> bool {
+        use RunStatus::{Cancelled, Completed, Failed, Queued, Running, Stopping, WaitingForApproval};
+        match self {
+            Queued => matches!(next, Running | Stopping | Failed | Cancelled),
+            Running => matches!(
+                next,
+                WaitingForApproval | Stopping | Completed | Failed | Cancelled
+            ),
+            WaitingForApproval => {
+                matches!(next, Running | WaitingForApproval | Stopping | Failed | Cancelled)
+            }
+            Stopping => matches!(next, Stopping | Completed | Failed | Cancelled),
+            Completed | Failed | Cancelled => false,
+        }
+    }
+}
+
+/// A step that the table does not have: a bug of ours, refused before it reaches the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IllegalTransition {
+    pub from: RunStatus,
+    pub to: RunStatus,
+}
+
+impl fmt::Display for IllegalTransition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "a run cannot go from `{}` to `{}`",
+            self.from.wire(),
+            self.to.wire()
+        )
+    }
+}
+
+impl std::error::Error for IllegalTransition {}
+
+/// One tool call in a run's status.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolSummary {
+    pub call_id: String,
+    pub tool: String,
+    pub preview: Option<String>,
+    /// `running`, `completed`, `failed`, or `uncertain`: started before a crash, never finished.
+    pub status: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<f64>,
+}
+
+/// The state of a run: the fold of its log, and what `GET /v1/runs/{id}` shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    pub run_id: RunId,
+    pub status: RunStatus,
+    pub surface: Surface,
+    pub created_at: Millis,
+    pub updated_at: Millis,
+    #[serde(default)]
+    pub started_at: Option<Millis>,
+    #[serde(default)]
+    pub ended_at: Option<Millis>,
+    pub session_id: SessionId,
+    pub key_id: KeyId,
+    pub model: String,
+    pub last_event: Option<String>,
+    /// All text so far; the whole output once completed.
+    pub text: String,
+    pub usage: Usage,
+    pub tools: Vec<ToolSummary>,
+    /// Questions that wait for an answer, oldest first.
+    pub waiting: Vec<ApprovalId>,
+    pub outcome: Option<Outcome>,
+    /// Number of the last event.
+    pub last_seq: Seq,
+    /// Highest number that may have been given out: after a crash the log goes on behind it.
+    pub reserved: Seq,
+}
+
+impl RunRecord {
+    #[must_use]
+    pub fn new(spec: &RunSpec) -> Self {
+        Self {
+            run_id: spec.run_id,
+            status: RunStatus::Queued,
+            surface: spec.surface,
+            created_at: spec.created_at,
+            updated_at: spec.created_at,
+            started_at: None,
+            ended_at: None,
+            session_id: spec.session.id.clone(),
+            key_id: spec.key_id.clone(),
+            model: spec.model.clone(),
+            last_event: None,
+            text: String::new(),
+            usage: Usage::default(),
+            tools: Vec::new(),
+            waiting: Vec::new(),
+            outcome: None,
+            last_seq: Seq::default(),
+            reserved: Seq::default(),
+        }
+    }
+
+    /// Folds one event in.
+    ///
+    /// # Errors
+    ///
+    /// [`IllegalTransition`], with the record unchanged: such an event must not be written.
+    pub fn apply(&mut self, logged: &Logged) -> Result<(), IllegalTransition> {
+        let next = self.status_after(&logged.event);
+        if next != self.status && !self.status.may_become(next) || self.status.is_terminal() {
+            return Err(IllegalTransition {
+                from: self.status,
+                to: next,
+            });
+        }
+        self.status = next;
+        self.last_seq = logged.seq;
+        self.updated_at = logged.at;
+        if !logged.event.is_delta() {
+            self.last_event = Some(logged.event.name().to_owned());
+        }
+        self.absorb(logged);
+        Ok(())
+    }
+
+    fn status_after(&self, event: &Event) -> RunStatus {
+        match event {
+            Event::RunStarted { .. } => RunStatus::Running,
+            Event::ApprovalRequest(_) => RunStatus::WaitingForApproval,
+            Event::ApprovalResponded { approval_id, .. } => match self.status {
+                RunStatus::WaitingForApproval if self.waiting.iter().all(|id| id == approval_id) => {
+                    RunStatus::Running
+                }
+                status => status,
+            },
+            Event::RunStopping {} => RunStatus::Stopping,
+            Event::RunCompleted { .. } => RunStatus::Completed,
+            Event::RunFailed { .. } => RunStatus::Failed,
+            Event::RunCancelled { .. } => RunStatus::Cancelled,
+            Event::MessageDelta { .. }
+            | Event::ReasoningDelta { .. }
+            | Event::ToolStarted { .. }
+            | Event::ToolCompleted { .. }
+            | Event::Gap { .. } => self.status,
+        }
+    }
+
+    fn absorb(&mut self, logged: &Logged) {
+        match &logged.event {
+            Event::RunStarted { .. } => self.started_at = Some(logged.at),
+            Event::MessageDelta { delta } => self.text.push_str(delta),
+            Event::ToolStarted {
+                tool,
+                preview,
+                call_id,
+                ..
+            } => self.tools.push(ToolSummary {
+                call_id: call_id.clone(),
+                tool: tool.clone(),
+                preview: preview.clone(),
+                status: "running".to_owned(),
+                duration: None,
+            }),
+            Event::ToolCompleted {
+                call_id,
+                duration,
+                error,
+                ..
+            } => {
+                if let Some(tool) = self.tools.iter_mut().rfind(|tool| tool.call_id == *call_id) {
+                    tool.status = if *error { "failed" } else { "completed" }.to_owned();
+                    tool.duration = Some(*duration);
+                }
+            }
+            Event::ApprovalRequest(request) => self.waiting.push(request.approval_id),
+            Event::ApprovalResponded { approval_id, .. } => self.waiting.retain(|id| id != approval_id),
+            Event::RunCompleted {
+                usage, finish_reason, ..
+            } => {
+                self.end(
+                    logged.at,
+                    *usage,
+                    Outcome::Completed {
+                        finish: *finish_reason,
+                    },
+                );
+            }
+            Event::RunFailed {
+                error,
+                error_code,
+                retryable,
+                retry_after,
+                usage,
+                ..
+            } => {
+                let failure = super::Failure {
+                    code: *error_code,
+                    message: error.clone(),
+                    retryable: *retryable,
+                    retry_after: *retry_after,
+                };
+                if failure.code == Code::Interrupted {
+                    for tool in self.tools.iter_mut().filter(|tool| tool.status == "running") {
+                        tool.status = "uncertain".to_owned();
+                    }
+                }
+                self.end(logged.at, *usage, Outcome::Failed(failure));
+            }
+            Event::RunCancelled { usage, .. } => self.end(logged.at, *usage, Outcome::Cancelled),
+            Event::ReasoningDelta { .. } | Event::RunStopping {} | Event::Gap { .. } => {}
+        }
+    }
+
+    fn end(&mut self, at: Millis, usage: Usage, outcome: Outcome) {
+        self.ended_at = Some(at);
+        self.usage = usage;
+        self.waiting.clear();
+        self.outcome = Some(outcome);
+    }
+
+    /// Why the answer ended, as chat completions call it.
+    #[must_use]
+    pub const fn finish_reason(&self) -> Option<&'static str> {
+        match &self.outcome {
+            Some(Outcome::Completed { finish: Finish::Stop }) => Some("stop"),
+            Some(Outcome::Completed {
+                finish: Finish::Length,
+            }) => Some("length"),
+            Some(Outcome::Failed(_) | Outcome::Cancelled) => Some("error"),
+            None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finished_run_stays_as_it_is() {
+        for from in RunStatus::ALL.into_iter().filter(|status| status.is_terminal()) {
+            for to in RunStatus::ALL {
+                assert!(!from.may_become(to), "{} -> {}", from.wire(), to.wire());
+            }
+        }
+    }
+}

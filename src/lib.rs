@@ -1,0 +1,14 @@
+//! Many isolated agents behind the OpenAI and Hermes APIs, from one process.
+
+pub mod actors;
+pub mod agent;
+pub mod cli;
+pub mod config;
+pub mod domain;
+pub mod front;
+pub mod gateway;
+pub mod model;
+pub mod sandbox;
+pub mod store;
+pub mod telemetry;
+pub mod tools;
