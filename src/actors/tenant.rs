@@ -1,62 +1,35 @@
-//! What a connection knows of its profile.
-//!
-//! CONTRACT STUB for the front and the gateway; bodies come with the actors.
+//! One profile of this process: what outlives its actor, and the way in to it.
 
-use super::ProfileError;
+use super::{
+    AuthError, Board, Caller, MachineSlots, NewKey, Permissions, ProfileActor, ProfileError, Scope,
+    Unavailable,
+    keys::{self, KeyRing},
+    profile::Retire,
+    recovery,
+    run::{Stop, StopReason},
+};
 use crate::{
     config::ProfileConfig,
-    domain::{Code, KeyId},
-    tools::Toolbox,
+    domain::{Code, KeyId, Millis, ProfileName, now},
+    sandbox::Sandbox,
+    store::{Change, KeyRecord, ProfileLock, Store, StoreError},
 };
-use actix::Addr;
-use std::sync::Arc;
+use actix::{Actor, Addr, Message, Recipient};
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    Chat,
-    Runs,
-    Approve,
-    Sessions,
-    Jobs,
-    Memory,
-    Read,
-    Admin,
-}
+/// After an interrupt, runs get this long to write their last event.
+const INTERRUPT_GRACE: Duration = Duration::from_secs(5);
 
-/// Proof that a request came with a valid key of this profile.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    pub key_id: KeyId,
-    pub scopes: Arc<[Scope]>,
-    /// Cancelled when the key is revoked: streams end with it.
-    pub revoked: CancellationToken,
-}
-
-#[derive(Debug, Clone)]
-pub enum AuthError {
-    /// Missing, malformed or wrong: all the same to the client.
-    Invalid,
-    Unavailable(Unavailable),
-}
-
-/// The profile cannot answer now: 503 `profile_unavailable`.
-#[derive(Debug, Clone)]
-pub struct Unavailable {
-    pub message: String,
-    /// Seconds.
-    pub retry_after: u64,
-}
-
-impl From<Unavailable> for ProfileError {
-    fn from(unavailable: Unavailable) -> Self {
-        Self {
-            code: Code::ProfileUnavailable,
-            message: unavailable.message,
-            retry_after: Some(unavailable.retry_after),
-        }
-    }
-}
+/// Seconds that a client is told to wait for a profile that restarts.
+const RETRY_AFTER: u64 = 2;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TenantState {
@@ -68,80 +41,366 @@ pub enum TenantState {
     Stopped,
 }
 
-/// One profile of this process. Lives as long as its listener; on its worker's thread for all that is not `Send`.
-pub struct Tenant(());
+/// Notice to the roster: the profile needs it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ProfileGone {
+    pub name: ProfileName,
+    pub reason: GoneReason,
+}
 
-/// The profile's actor; see `actors::profile`.
-pub struct ProfileActor(());
-impl actix::Actor for ProfileActor {
-    type Context = actix::Context<Self>;
+#[derive(Debug, Clone)]
+pub enum GoneReason {
+    /// Its actor ended by a panic; the store is open and the runs go on.
+    Panicked,
+    /// Its store could not be opened.
+    Store(StoreError),
+}
+
+/// What a tenant is made of.
+pub struct TenantOptions {
+    pub config: ProfileConfig,
+    pub sandbox: Sandbox,
+    /// Key of the fast hashes of all keys of this home.
+    pub home_secret: Arc<[u8; 32]>,
+    pub machine: Arc<MachineSlots>,
+    pub lock: Arc<ProfileLock>,
+    pub gone: Recipient<ProfileGone>,
+}
+
+/// One profile. Lives as long as the gateway serves it; its actor comes and goes behind it.
+pub struct Tenant {
+    name: ProfileName,
+    config: RwLock<Arc<ProfileConfig>>,
+    sandbox: Sandbox,
+    home_secret: Arc<[u8; 32]>,
+    lock: Arc<ProfileLock>,
+    gone: Recipient<ProfileGone>,
+    keys: KeyRing,
+    board: Arc<Board>,
+    permissions: Permissions,
+    started_at: Millis,
+    draining: AtomicBool,
+    /// Cancelled when runs that only wait are to be put aside: at a shutdown.
+    parking: CancellationToken,
+    state: Mutex<TenantState>,
+    slot: Mutex<Slot>,
+    /// One opening at a time; whoever comes meanwhile finds its result.
+    opening: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Slot {
+    store: Option<Store>,
+    actor: Option<Addr<ProfileActor>>,
+}
+
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Values behind these locks are replaced whole, so a panic leaves nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Tenant {
     #[must_use]
+    pub fn new(options: TenantOptions) -> Arc<Self> {
+        let TenantOptions {
+            config,
+            sandbox,
+            home_secret,
+            machine,
+            lock,
+            gone,
+        } = options;
+        let board = Board::new(machine);
+        board.configure(config.api.max_concurrent_runs, config.api.queue);
+        Arc::new(Self {
+            name: config.name.clone(),
+            keys: KeyRing::new(home_secret.clone(), config.api_key.as_ref()),
+            config: RwLock::new(Arc::new(config)),
+            sandbox,
+            home_secret,
+            lock,
+            gone,
+            board,
+            permissions: Permissions::default(),
+            started_at: now(),
+            draining: AtomicBool::new(false),
+            parking: CancellationToken::new(),
+            state: Mutex::new(TenantState::Serving),
+            slot: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+        })
+    }
+
+    #[must_use]
+    pub const fn name(&self) -> &ProfileName {
+        &self.name
+    }
+
+    #[must_use]
     pub fn config(&self) -> Arc<ProfileConfig> {
-        unimplemented!()
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    #[must_use]
+    pub const fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    #[must_use]
+    pub const fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    #[must_use]
+    pub const fn permissions(&self) -> &Permissions {
+        &self.permissions
+    }
+
+    #[must_use]
+    pub const fn started_at(&self) -> Millis {
+        self.started_at
     }
 
     #[must_use]
     pub fn state(&self) -> TenantState {
-        unimplemented!()
+        hold(&self.state).clone()
     }
 
-    /// New turns are refused: 503 `gateway_draining`.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        unimplemented!()
+    pub fn set_state(&self, state: TenantState) {
+        *hold(&self.state) = state;
     }
+
+    /// The token that tells waiting runs to put themselves aside.
+    #[must_use]
+    pub const fn parking(&self) -> &CancellationToken {
+        &self.parking
+    }
+
+    // ---- the way in
 
     /// Checks a bearer token; never says why it is wrong.
-    pub async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
-        let _ = token;
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::Unavailable`] when only the store could tell, and it cannot be opened.
+    pub async fn authenticate(self: &Arc<Self>, token: &str) -> Result<Caller, AuthError> {
+        let checked = match self.keys.check(token).await {
+            Ok(checked) => checked,
+            Err(keys::Unread) => {
+                self.open().await.map_err(AuthError::Unavailable)?;
+                self.keys.check(token).await.unwrap_or(None)
+            }
+        };
+        checked.ok_or(AuthError::Invalid)
     }
 
-    /// The profile's actor, its store opened first if it is not open.
-    pub async fn profile(&self) -> Result<Addr<ProfileActor>, Unavailable> {
-        unimplemented!()
+    /// The profile's actor, its store opened first if it is not open. On the profile's worker.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] with the reason.
+    pub async fn profile(self: &Arc<Self>) -> Result<Addr<ProfileActor>, Unavailable> {
+        if let Some(actor) = self.actor() {
+            return Ok(actor);
+        }
+        self.open().await?;
+        self.actor()
+            .ok_or_else(|| self.unavailable("has just been closed"))
     }
 
-    /// The tools of this profile (on its worker's thread).
-    pub fn toolbox(&self) -> Toolbox {
-        unimplemented!()
+    fn actor(&self) -> Option<Addr<ProfileActor>> {
+        hold(&self.slot)
+            .actor
+            .as_ref()
+            .filter(|actor| actor.connected())
+            .cloned()
+    }
+
+    /// Opens the store, recovers once, and starts the actor. On the profile's worker.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`]; the roster is told when it has to do something.
+    pub async fn open(self: &Arc<Self>) -> Result<(), Unavailable> {
+        let _one = self.opening.lock().await;
+        match self.state() {
+            TenantState::Serving => {}
+            TenantState::Restarting => return Err(self.unavailable("is being restarted")),
+            TenantState::Failed(reason) => return Err(self.unavailable(&format!("has failed: {reason}"))),
+            TenantState::Stopped => return Err(self.unavailable("is stopped")),
+        }
+        if self.actor().is_some() {
+            return Ok(());
+        }
+        let open = hold(&self.slot).store.clone();
+        let (store, revived) = match open {
+            Some(store) => (store, Vec::new()),
+            None => self
+                .open_store()
+                .await
+                .map_err(|error| self.store_failed(error))?,
+        };
+        let actor = ProfileActor::new(self.clone(), store.clone(), revived).start();
+        *hold(&self.slot) = Slot {
+            store: Some(store),
+            actor: Some(actor),
+        };
+        Ok(())
+    }
+
+    async fn open_store(&self) -> Result<(Store, Vec<recovery::Revived>), StoreError> {
+        let (dir, lock) = (self.config().state_dir.clone(), self.lock.clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            let store = Store::open(&dir, lock)?;
+            let open = store.open_runs()?;
+            let keys = store.keys()?;
+            Ok((store, open, keys))
+        });
+        let (store, open, keys) = opened
+            .await
+            .map_err(|error| StoreError::Damaged(format!("opening it failed: {error}")))??;
+        self.keys.load(&keys);
+        self.permissions.load(&store)?;
+        let revived = recovery::recover(&store, open, &keys).await?;
+        Ok((store, revived))
+    }
+
+    fn store_failed(&self, error: StoreError) -> Unavailable {
+        tracing::error!(profile = %self.name, %error, "the store could not be opened");
+        let unavailable = self.unavailable(&format!("cannot open its store: {error}"));
+        self.set_state(TenantState::Failed(error.to_string()));
+        self.gone.do_send(ProfileGone {
+            name: self.name.clone(),
+            reason: GoneReason::Store(error),
+        });
+        unavailable
+    }
+
+    fn unavailable(&self, what: &str) -> Unavailable {
+        Unavailable {
+            message: format!("The profile `{}` {what}.", self.name),
+            retry_after: RETRY_AFTER,
+        }
+    }
+
+    /// Called by the actor's guard when it ends in another way than by [`Tenant::close`].
+    pub(super) fn actor_gone(&self) {
+        let ours = std::mem::take(&mut hold(&self.slot).actor).is_some();
+        if ours && self.state() == TenantState::Serving {
+            self.set_state(TenantState::Restarting);
+            self.gone.do_send(ProfileGone {
+                name: self.name.clone(),
+                reason: GoneReason::Panicked,
+            });
+        }
+    }
+
+    // ---- configuration and keys
+
+    /// Takes over a new configuration (of the same port): turns that begin from now on see it.
+    pub fn reconfigure(&self, config: ProfileConfig) {
+        self.board
+            .configure(config.api.max_concurrent_runs, config.api.queue);
+        self.keys.set_env(config.api_key.as_ref());
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        if let Some(actor) = self.actor() {
+            actor.do_send(super::profile::Reconfigured);
+        }
+    }
+
+    async fn store(self: &Arc<Self>) -> Result<Store, ProfileError> {
+        self.open().await?;
+        let store = hold(&self.slot).store.clone();
+        store.ok_or_else(|| self.unavailable("has just been closed").into())
+    }
+
+    /// Makes a key and stores it.
+    ///
+    /// # Errors
+    ///
+    /// The profile is unavailable; the store refuses.
+    pub async fn create_key(self: &Arc<Self>, name: &str, scopes: &[Scope]) -> Result<NewKey, ProfileError> {
+        let store = self.store().await?;
+        let (name, scopes, secret) = (name.to_owned(), scopes.to_vec(), self.home_secret.clone());
+        let made = tokio::task::spawn_blocking(move || keys::mint(&name, &scopes, &secret)).await;
+        let key = made.map_err(|error| ProfileError::new(Code::Internal, error.to_string()))??;
+        store.commit(vec![Change::Key(key.record.clone())]).await?;
+        self.keys.load(&store.keys()?);
+        Ok(key)
+    }
+
+    /// # Errors
+    ///
+    /// The profile is unavailable.
+    pub async fn keys(self: &Arc<Self>) -> Result<Vec<KeyRecord>, ProfileError> {
+        Ok(self.store().await?.keys()?)
+    }
+
+    /// Ends a key, and with it the streams that it opened.
+    ///
+    /// # Errors
+    ///
+    /// There is no such key; the store refuses.
+    pub async fn revoke_key(self: &Arc<Self>, id: &KeyId) -> Result<KeyRecord, ProfileError> {
+        let store = self.store().await?;
+        let found = store.keys()?.into_iter().find(|record| record.id == *id);
+        let mut record =
+            found.ok_or_else(|| ProfileError::new(Code::NotFound, format!("There is no key `{id}`.")))?;
+        record.revoked_at.get_or_insert_with(now);
+        store.commit(vec![Change::Key(record.clone())]).await?;
+        self.keys.load(&store.keys()?);
+        Ok(record)
+    }
+
+    // ---- the end
+
+    /// New turns get 503 `gateway_draining` from here on.
+    pub fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Release);
     }
 
     #[must_use]
-    pub fn sandbox(&self) -> &crate::sandbox::Sandbox {
-        unimplemented!()
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
     }
 
-    #[must_use]
-    pub fn started_at(&self) -> crate::domain::Millis {
-        unimplemented!()
+    /// Waits for running turns up to `limit`, then interrupts them. Those that wait are put aside at once.
+    pub async fn drain(&self, limit: Duration) {
+        self.begin_drain();
+        self.parking.cancel();
+        if timeout_at(Instant::now() + limit, self.board.emptied())
+            .await
+            .is_ok()
+        {
+            return;
+        }
+        for (_, run) in self.board.all_live() {
+            run.do_send(Stop(StopReason::Shutdown));
+        }
+        if timeout_at(Instant::now() + INTERRUPT_GRACE, self.board.emptied())
+            .await
+            .is_err()
+        {
+            tracing::warn!(profile = %self.name, runs = self.board.live_count(), "runs did not end in time");
+        }
     }
-}
 
-macro_rules! stub_handler {
-    ($($msg:ident),*) => {$(
-        impl actix::Handler<super::$msg> for ProfileActor {
-            type Result = actix::ResponseFuture<<super::$msg as actix::Message>::Result>;
-            fn handle(&mut self, _msg: super::$msg, _ctx: &mut Self::Context) -> Self::Result {
-                unimplemented!()
+    /// Ends the actor, and flushes and closes the store. What is asked afterwards is 503.
+    pub async fn close(&self) {
+        if self.state() == TenantState::Serving {
+            self.set_state(TenantState::Stopped);
+        }
+        let Slot { store, actor } = std::mem::take(&mut *hold(&self.slot));
+        if let Some(actor) = actor {
+            // It may be gone already; then there is nothing to retire.
+            let _gone = actor.send(Retire).await;
+        }
+        if let Some(store) = store {
+            let closed = tokio::task::spawn_blocking(move || store.close()).await;
+            if !matches!(closed, Ok(Ok(()))) {
+                tracing::error!(profile = %self.name, ?closed, "the store was not closed in order");
             }
         }
-    )*};
+    }
 }
-stub_handler!(
-    StartRun,
-    GetRun,
-    ListRuns,
-    TailRun,
-    StopRun,
-    DecideApproval,
-    GetApproval,
-    ListApprovals,
-    ListRules,
-    RemoveRule,
-    GetLoad,
-    ReaderGone
-);
