@@ -1,15 +1,15 @@
 //! What a profile can tell of its runs, and the commands that need nothing but to find one.
 
-use super::{ProfileActor, start};
+use super::ProfileActor;
 use crate::{
     actors::{
         GetLoad, GetRun, ListRuns, ProfileError, ProfileLoad, ReaderGone, RunView, StopRun, TailRun,
-        run::{Stop, StopReason},
+        run::{Stop, StopReason, Unread},
     },
-    domain::{Code, OnDisconnect, RunId, RunRecord, RunStatus},
+    domain::{Code, RunId, RunRecord, RunStatus},
     store::EventCursor,
 };
-use actix::{AsyncContext, Handler, ResponseFuture};
+use actix::{Handler, ResponseFuture};
 
 impl ProfileActor {
     pub(super) fn record(&self, run: RunId) -> Result<RunRecord, ProfileError> {
@@ -75,18 +75,10 @@ impl Handler<StopRun> for ProfileActor {
 impl Handler<ReaderGone> for ProfileActor {
     type Result = ();
 
-    fn handle(&mut self, ReaderGone(run): ReaderGone, ctx: &mut Self::Context) {
-        ctx.run_later(start::READER_GRACE, move |profile, _ctx| {
-            let cancels = profile
-                .store
-                .stored_run(run)
-                .ok()
-                .flatten()
-                .map(|stored| stored.spec.on_disconnect);
-            if cancels.is_none_or(|on_disconnect| on_disconnect == OnDisconnect::Cancel) {
-                start::stop_unread(&profile.store, profile.tenant.board(), run);
-            }
-        });
+    fn handle(&mut self, ReaderGone(run): ReaderGone, _ctx: &mut Self::Context) {
+        if let Some(actor) = self.tenant.board().live(run) {
+            actor.do_send(Unread);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     actors::{
         Idempotency, NewRun, ProfileError, StartRun, StartedRun, Tenant,
         board::{Full, Slot, SlotWait},
-        run::{Entry, Kit, RunActor, Stop, StopReason, Work},
+        run::{Entry, Kit, RunActor, Unread, Work},
     },
     domain::{
         Code, Millis, OnDisconnect, RunId, RunRecord, RunSpec, Seq, SessionId, SessionRef, Surface, now,
@@ -13,10 +13,7 @@ use crate::{
     store::{IdempotencyEntry, Store},
 };
 use actix::{ActorFutureExt, Handler, ResponseActFuture, WrapFuture};
-use std::{sync::Arc, time::Duration};
-
-/// A client that goes away gets this long to come back.
-pub(super) const READER_GRACE: Duration = Duration::from_secs(2);
+use std::sync::Arc;
 
 impl Handler<StartRun> for ProfileActor {
     type Result = ResponseActFuture<Self, Result<StartedRun, ProfileError>>;
@@ -141,6 +138,14 @@ impl ProfileActor {
     }
 }
 
+fn draining() -> ProfileError {
+    let text = "Gateway is draining existing work; retry shortly.";
+    ProfileError {
+        retry_after: Some(1),
+        ..ProfileError::new(Code::GatewayDraining, text)
+    }
+}
+
 fn full(full: Full) -> ProfileError {
     let text = format!(
         "Too many concurrent runs (max {}), and the queue is full.",
@@ -212,7 +217,7 @@ impl Begun {
         let run = self.spec.run_id;
         let events = self.store.tail(run, Seq::default())?;
         let events = events.ok_or_else(|| ProfileError::new(Code::Internal, "the run's log is missing"))?;
-        let (spec, store) = (self.spec.clone(), self.store.clone());
+        let spec = self.spec.clone();
         RunActor::launch(Work {
             tenant: self.tenant,
             store: self.store,
@@ -225,10 +230,9 @@ impl Begun {
         });
         if waited && spec.on_disconnect == OnDisconnect::Cancel {
             // Whoever asked may have gone while the answer waited, before there was a stream whose end would tell.
-            drop(tokio::task::spawn_local(async move {
-                tokio::time::sleep(READER_GRACE).await;
-                stop_unread(&store, &board, run);
-            }));
+            if let Some(actor) = board.live(run) {
+                actor.do_send(Unread);
+            }
         }
         Ok(StartedRun {
             run_id: run,
@@ -247,7 +251,11 @@ impl Begun {
                 .ok_or_else(|| ProfileError::new(Code::Internal, "the profile is gone"));
         }
         let config = self.tenant.config();
-        match tokio::time::timeout(config.api.queue_timeout, slot.wait()).await {
+        let waited = tokio::select! {
+            () = self.tenant.parking().cancelled() => return Err(draining()),
+            waited = tokio::time::timeout(config.api.queue_timeout, slot.wait()) => waited,
+        };
+        match waited {
             Ok(Some(slot)) => Ok(slot),
             Ok(None) | Err(_) => Err(ProfileError {
                 retry_after: Some(5),
@@ -261,14 +269,5 @@ impl Begun {
                 )
             }),
         }
-    }
-}
-
-/// Stops a run that nobody reads any more.
-pub(super) fn stop_unread(store: &Store, board: &crate::actors::Board, run: RunId) {
-    if store.readers(run) == 0
-        && let Some(actor) = board.live(run)
-    {
-        actor.do_send(Stop(StopReason::Asked));
     }
 }

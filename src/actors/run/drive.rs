@@ -7,7 +7,7 @@ use crate::{
         board::{SessionTurn, Slot, SlotWait, TurnWait},
     },
     agent::{Answered, Policy, Prompt, Step, Turn},
-    domain::{Approval, Event, Message, RunSpec, now},
+    domain::{Approval, Code, Event, Failure, Message, OnDisconnect, RunSpec, now},
     model::{Delta, ModelAnswer, ModelClient, ModelError, ModelRequest},
     store::{Change, LogWriter, Store, StoreError},
     tools::Toolbox,
@@ -78,12 +78,12 @@ pub(super) struct Driver {
 pub(super) enum Break {
     Stopped(StopReason),
     Parked,
-    Failed(crate::domain::Failure),
+    Failed(Failure),
 }
 
 impl From<StoreError> for Break {
     fn from(error: StoreError) -> Self {
-        Self::Failed(crate::domain::Failure::new(
+        Self::Failed(Failure::new(
             error.code(),
             format!("The turn could not be recorded: {error}"),
         ))
@@ -133,6 +133,14 @@ impl Driver {
         };
         let end = match end {
             Ok(end) => end,
+            // A client that waits for its answer is told; whoever asked through `/v1/runs` finds the run later.
+            Err(Break::Parked) if self.is_chat_in_queue() => {
+                let text = "The gateway is shutting down; the turn had not begun.";
+                End::Failed(Failure {
+                    retryable: true,
+                    ..Failure::new(Code::GatewayDraining, text)
+                })
+            }
             Err(Break::Parked) => {
                 self.park().await;
                 return;
@@ -141,6 +149,10 @@ impl Driver {
             Err(Break::Failed(failure)) => End::Failed(failure),
         };
         self.finish(end).await;
+    }
+
+    fn is_chat_in_queue(&self) -> bool {
+        self.spec.on_disconnect == OnDisconnect::Cancel && self.log.record().started_at.is_none()
     }
 
     async fn park(self) {

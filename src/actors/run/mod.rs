@@ -17,7 +17,10 @@ mod tools;
 
 pub use drive::{Entry, Kit, Work};
 
-use crate::domain::{Approval, ApprovalId, Choice, KeyId, RunId};
+use crate::{
+    domain::{Approval, ApprovalId, Choice, KeyId, OnDisconnect, RunId},
+    store::Store,
+};
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture,
     SpawnHandle, WrapFuture,
@@ -38,6 +41,9 @@ use super::Board;
 
 /// A run that was told to stop and still has not ended after this long is cut off.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// A client that goes away gets this long to come back.
+const READER_GRACE: Duration = Duration::from_secs(2);
 
 /// Why a run is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +70,11 @@ pub struct Decide {
     pub key_id: KeyId,
 }
 
+/// Notice: a reader went away. If nobody reads when the grace is over, a run that lives for its reader is stopped.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Unread;
+
 /// What the actor and its driver share; both live on one thread.
 pub(super) struct Control {
     pub stop: CancellationToken,
@@ -80,6 +91,8 @@ struct Question {
 
 pub struct RunActor {
     run: RunId,
+    store: Store,
+    on_disconnect: OnDisconnect,
     board: Arc<Board>,
     control: Rc<Control>,
     /// Taken when the actor starts.
@@ -145,6 +158,20 @@ impl Handler<Stop> for RunActor {
             run.driver.take().map(|driver| ctx.cancel_future(driver));
             ctx.stop();
         });
+    }
+}
+
+impl Handler<Unread> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Unread, ctx: &mut Self::Context) {
+        if self.on_disconnect == OnDisconnect::Cancel {
+            ctx.run_later(READER_GRACE, |run, ctx| {
+                if run.store.readers(run.run) == 0 {
+                    ctx.notify(Stop(StopReason::Asked));
+                }
+            });
+        }
     }
 }
 
