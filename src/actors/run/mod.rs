@@ -113,6 +113,8 @@ impl RunActor {
         let (run, board) = (work.spec.run_id, work.tenant.board().clone());
         let actor = Self {
             run,
+            store: work.store.clone(),
+            on_disconnect: work.spec.on_disconnect,
             board: board.clone(),
             control,
             work: Some((work, answered)),

@@ -1,5 +1,8 @@
 //! One profile of this process: what outlives its actor, and the way in to it.
 
+mod admin;
+mod closing;
+
 use super::{
     AuthError, Board, Caller, MachineSlots, NewKey, Permissions, ProfileActor, ProfileError, Scope,
     Unavailable,
@@ -10,23 +13,13 @@ use super::{
 };
 use crate::{
     config::ProfileConfig,
-    domain::{Code, KeyId, Millis, ProfileName, now},
+    domain::{Millis, ProfileName, now},
     sandbox::Sandbox,
-    store::{Change, KeyRecord, ProfileLock, Store, StoreError},
+    store::{ProfileLock, Store, StoreError},
 };
 use actix::{Actor, Addr, Message, Recipient};
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
-use tokio::time::{Instant, timeout_at};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicBool};
 use tokio_util::sync::CancellationToken;
-
-/// After an interrupt, runs get this long to write their last event.
-const INTERRUPT_GRACE: Duration = Duration::from_secs(5);
 
 /// Seconds that a client is told to wait for a profile that restarts.
 const RETRY_AFTER: u64 = 2;
@@ -293,114 +286,6 @@ impl Tenant {
                 name: self.name.clone(),
                 reason: GoneReason::Panicked,
             });
-        }
-    }
-
-    // ---- configuration and keys
-
-    /// Takes over a new configuration (of the same port): turns that begin from now on see it.
-    pub fn reconfigure(&self, config: ProfileConfig) {
-        self.board
-            .configure(config.api.max_concurrent_runs, config.api.queue);
-        self.keys.set_env(config.api_key.as_ref());
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
-        if let Some(actor) = self.actor() {
-            actor.do_send(super::profile::Reconfigured);
-        }
-    }
-
-    async fn store(self: &Arc<Self>) -> Result<Store, ProfileError> {
-        self.open().await?;
-        let store = hold(&self.slot).store.clone();
-        store.ok_or_else(|| self.unavailable("has just been closed").into())
-    }
-
-    /// Makes a key and stores it.
-    ///
-    /// # Errors
-    ///
-    /// The profile is unavailable; the store refuses.
-    pub async fn create_key(self: &Arc<Self>, name: &str, scopes: &[Scope]) -> Result<NewKey, ProfileError> {
-        let store = self.store().await?;
-        let (name, scopes, secret) = (name.to_owned(), scopes.to_vec(), self.home_secret.clone());
-        let made = tokio::task::spawn_blocking(move || keys::mint(&name, &scopes, &secret)).await;
-        let key = made.map_err(|error| ProfileError::new(Code::Internal, error.to_string()))??;
-        store.commit(vec![Change::Key(key.record.clone())]).await?;
-        self.keys.load(&store.keys()?);
-        Ok(key)
-    }
-
-    /// # Errors
-    ///
-    /// The profile is unavailable.
-    pub async fn keys(self: &Arc<Self>) -> Result<Vec<KeyRecord>, ProfileError> {
-        Ok(self.store().await?.keys()?)
-    }
-
-    /// Ends a key, and with it the streams that it opened.
-    ///
-    /// # Errors
-    ///
-    /// There is no such key; the store refuses.
-    pub async fn revoke_key(self: &Arc<Self>, id: &KeyId) -> Result<KeyRecord, ProfileError> {
-        let store = self.store().await?;
-        let found = store.keys()?.into_iter().find(|record| record.id == *id);
-        let mut record =
-            found.ok_or_else(|| ProfileError::new(Code::NotFound, format!("There is no key `{id}`.")))?;
-        record.revoked_at.get_or_insert_with(now);
-        store.commit(vec![Change::Key(record.clone())]).await?;
-        self.keys.load(&store.keys()?);
-        Ok(record)
-    }
-
-    // ---- the end
-
-    /// New turns get 503 `gateway_draining` from here on.
-    pub fn begin_drain(&self) {
-        self.draining.store(true, Ordering::Release);
-    }
-
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
-    }
-
-    /// Waits for running turns up to `limit`, then interrupts them. Those that wait are put aside at once.
-    pub async fn drain(&self, limit: Duration) {
-        self.begin_drain();
-        self.parking.cancel();
-        if timeout_at(Instant::now() + limit, self.board.emptied())
-            .await
-            .is_ok()
-        {
-            return;
-        }
-        for (_, run) in self.board.all_live() {
-            run.do_send(Stop(StopReason::Shutdown));
-        }
-        if timeout_at(Instant::now() + INTERRUPT_GRACE, self.board.emptied())
-            .await
-            .is_err()
-        {
-            tracing::warn!(profile = %self.name, runs = self.board.live_count(), "runs did not end in time");
-        }
-    }
-
-    /// Ends the actor, and flushes and closes the store. What is asked afterwards is 503.
-    pub async fn close(&self) {
-        if self.state() == TenantState::Serving {
-            self.set_state(TenantState::Stopped);
-        }
-        let Slot { store, actor } = std::mem::take(&mut *hold(&self.slot));
-        if let Some(actor) = actor {
-            // It may be gone already; then there is nothing to retire.
-            let _gone = actor.send(Retire).await;
-        }
-        if let Some(store) = store {
-            let closed = tokio::task::spawn_blocking(move || store.close()).await;
-            if !matches!(closed, Ok(Ok(()))) {
-                tracing::error!(profile = %self.name, ?closed, "the store was not closed in order");
-            }
         }
     }
 }
