@@ -4,12 +4,9 @@ mod admin;
 mod closing;
 
 use super::{
-    AuthError, Board, Caller, MachineSlots, NewKey, Permissions, ProfileActor, ProfileError, Scope,
-    Unavailable,
+    AuthError, Board, Caller, MachineSlots, Permissions, ProfileActor, Unavailable,
     keys::{self, KeyRing},
-    profile::Retire,
     recovery,
-    run::{Stop, StopReason},
 };
 use crate::{
     config::ProfileConfig,
