@@ -1,6 +1,6 @@
 //! Writes one entry of a `.env` and leaves every other line as it is.
 
-use super::{ConfigError, env_file, settings::is_env_name};
+use super::{ConfigError, env_file, expand::is_env_name};
 use std::{
     fs,
     io::{self, Write},

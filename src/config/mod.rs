@@ -14,7 +14,10 @@ mod env_file;
 mod env_write;
 mod environment;
 mod error;
+mod expand;
 mod home;
+mod home_files;
+mod keys;
 mod known;
 mod listen;
 mod model;
@@ -28,6 +31,9 @@ mod typed;
 mod types;
 mod workspace;
 mod yaml;
+
+#[cfg(test)]
+mod tests;
 
 pub use env_write::write_env_value;
 pub use environment::{ProcessEnv, find_home};

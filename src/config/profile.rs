@@ -2,9 +2,7 @@
 
 use super::{
     AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ProfileConfig, RetentionConfig,
-    SandboxLevel, TerminalConfig, listen, model,
-    settings::{Settings, is_env_name},
-    typed::DAY,
+    SandboxLevel, TerminalConfig, expand::is_env_name, listen, model, settings::Settings, typed::DAY,
     workspace,
 };
 use crate::domain::{ProfileName, Unattended};

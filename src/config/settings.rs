@@ -5,6 +5,7 @@ use super::{
     env_file::EnvFile,
     environment::SETTING_NAMES,
     error::Place,
+    expand::expand,
     known::nearest_of,
     node::{Kind, Node},
     provider,
@@ -300,35 +301,4 @@ fn is_secret(path: &str) -> bool {
         name.strip_suffix(word)
             .is_some_and(|before| before.is_empty() || before.ends_with('_'))
     })
-}
-
-/// Replaces each `${NAME}`; other dollars stay as they are.
-///
-/// # Errors
-///
-/// The name that has no value.
-fn expand(text: &str, value_of: impl Fn(&str) -> Option<String>) -> Result<String, String> {
-    let mut whole = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        whole.push_str(before);
-        match after.split_once('}') {
-            Some((name, behind)) if is_env_name(name) => {
-                whole.push_str(&value_of(name).ok_or_else(|| name.to_owned())?);
-                rest = behind;
-            }
-            Some(_) | None => {
-                whole.push_str("${");
-                rest = after;
-            }
-        }
-    }
-    whole.push_str(rest);
-    Ok(whole)
-}
-
-/// Whether a text can be the name of a `.env` entry.
-pub(super) fn is_env_name(name: &str) -> bool {
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    name.bytes().all(word) && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
 }
