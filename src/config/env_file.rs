@@ -1,6 +1,6 @@
 //! `.env` files: read by dotenvy's iterator, into values and never into the process environment.
 
-use super::{ConfigError, Secret};
+use super::{ConfigError, Secret, text_file};
 use std::{
     cell::Cell,
     collections::BTreeMap,
@@ -8,9 +8,6 @@ use std::{
     path::{Path, PathBuf},
     rc::Rc,
 };
-
-/// Longest file that is read, in bytes.
-const MAX_BYTES: usize = 256 * 1024;
 
 /// Stands for `$` while dotenvy reads. dotenvy replaces `$NAME` with the **process** environment's value first, which
 /// would hand the gateway's own secrets to whoever writes a profile's `.env`, and it silently eats `$` in passwords.
@@ -41,7 +38,7 @@ pub(super) struct Assignment {
 
 impl EnvFile {
     pub fn read(path: PathBuf) -> Result<Self, ConfigError> {
-        let text = read_text(&path)?;
+        let text = text_file::read(&path)?;
         let mut entries = BTreeMap::new();
         for Assignment {
             name,
@@ -62,27 +59,11 @@ impl EnvFile {
     }
 }
 
-/// The file's text; empty when there is no file.
-pub(super) fn read_text(path: &Path) -> Result<String, ConfigError> {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
-        Err(cause) => return Err(ConfigError::unreadable(path, &cause)),
-    };
-    if bytes.len() > MAX_BYTES {
-        return Err(ConfigError::about(
-            path,
-            format!("is longer than {MAX_BYTES} bytes"),
-        ));
-    }
-    String::from_utf8(bytes).map_err(|_| ConfigError::about(path, "is not UTF-8 text"))
-}
-
 /// # Errors
 ///
 /// A line that is no assignment, with its number; its text may hold a secret and is not shown.
 pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Assignment>, ConfigError> {
-    let text = shield_dollars(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let text = shield_dollars(text);
     let taken = Rc::new(Cell::new(0));
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let reader = OneLineAtATime {
@@ -177,7 +158,7 @@ mod tests {
         ];
         let expected = expected.map(|(name, value, line)| (name.to_owned(), value.to_owned(), line));
         assert_eq!(read(text), Ok(expected.to_vec()));
-        assert_eq!(read("\u{feff}A=1\r\nB=2\r\n").unwrap().len(), 2);
+        assert_eq!(read("A=1\r\nB=2\r\n").unwrap().len(), 2);
     }
 
     #[test]

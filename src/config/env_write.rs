@@ -1,6 +1,6 @@
 //! Writes one entry of a `.env` and leaves every other line as it is.
 
-use super::{ConfigError, env_file, expand::is_env_name};
+use super::{ConfigError, env_file, expand::is_env_name, text_file};
 use std::{
     fs,
     io::{self, Write},
@@ -16,7 +16,8 @@ use std::{
 /// The name or value cannot stand in a `.env`, the present file is broken, or the disk refuses.
 pub fn write_env_value(file: &Path, name: &str, value: &str) -> Result<(), ConfigError> {
     // A link stays a link: what it points to is replaced.
-    let file = &fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let found = fs::canonicalize(file).or_else(|_| std::path::absolute(file));
+    let file = &found.map_err(|cause| ConfigError::unreadable(file, &cause))?;
     let refuse = |message: &str| ConfigError {
         key: Some(name.to_owned()),
         ..ConfigError::about(file, message)
@@ -24,7 +25,7 @@ pub fn write_env_value(file: &Path, name: &str, value: &str) -> Result<(), Confi
     if !is_env_name(name) {
         return Err(refuse("is no name of a setting: letters, digits and `_`"));
     }
-    let old = env_file::read_text(file)?;
+    let old = text_file::read(file)?;
     let new = with_entry(file, &old, name, value)?;
     let written = env_file::parse(file, &new)?
         .into_iter()

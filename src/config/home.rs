@@ -71,6 +71,7 @@ impl Home {
         };
         let mut profiles: Vec<_> = names.iter().map(read).collect();
         refuse_shared_ports(&mut profiles);
+        warn_of_shared_workspaces(&mut profiles);
         let server = server::read(&files.settings(None))?;
         Ok(Self {
             root: files.root,
@@ -149,6 +150,23 @@ fn refuse_shared_ports(profiles: &mut [FoundProfile]) {
             continue;
         }
         taken.push((address, profile.name.clone()));
+    }
+}
+
+/// Two profiles may work in one folder when an operator says so, but it must not happen unseen.
+fn warn_of_shared_workspaces(profiles: &mut [FoundProfile]) {
+    let mut seen: Vec<(PathBuf, ProfileName)> = Vec::new();
+    for profile in profiles {
+        let Ok(config) = &profile.config else { continue };
+        let workspace = &config.workspace;
+        let meets = |other: &Path| other.starts_with(workspace) || workspace.starts_with(other);
+        if let Some((_, first)) = seen.iter().find(|(other, _)| meets(other)) {
+            let at = profile.root.display();
+            let message =
+                format!("{at}: `terminal.cwd`: is also the workspace of `{first}`: both see the same files");
+            profile.warnings.push(message);
+        }
+        seen.push((workspace.clone(), profile.name.clone()));
     }
 }
 

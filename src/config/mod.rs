@@ -27,6 +27,7 @@ mod provider;
 mod secret;
 mod server;
 mod settings;
+mod text_file;
 mod typed;
 mod types;
 mod workspace;

@@ -54,8 +54,8 @@ pub(super) struct HomeLayer<'a> {
     pub shared: &'a [String],
 }
 
-/// A value of one layer, `${VAR}` expanded, with its place for what is said about it.
-#[derive(Debug, Clone)]
+/// A value of one layer, `${VAR}` expanded, with its place for what is said about it. No `Debug`: it may be a secret.
+#[derive(Clone)]
 pub(super) struct Found {
     pub text: String,
     pub place: Place,
@@ -155,8 +155,8 @@ impl Settings<'_> {
         entry_of(self.env).or_else(|| entry_of(shared?.env))
     }
 
-    /// Everything a profile's `.env` says, with what the home shares and the process environment adds to it: what
-    /// commands may be given and what must never show.
+    /// Every entry of the profile's `.env`, with the secrets that the home shares and the process environment adds to
+    /// it: what commands may be given and what must never show.
     pub fn env_values(&self) -> BTreeMap<String, Secret> {
         let own = self
             .env
@@ -164,11 +164,17 @@ impl Settings<'_> {
             .iter()
             .map(|(name, entry)| (name.clone(), entry.value.clone()));
         let mut values: BTreeMap<_, _> = own.collect();
-        let shared = self.home.into_iter().flat_map(|home| home.shared).cloned();
-        let documented = SETTING_NAMES.into_iter().chain(provider::key_names());
-        for name in shared.chain(documented.map(str::to_owned)) {
-            if let Some(found) = self.env(&name) {
-                values.insert(name, Secret::new(found.text));
+        let mut names: Vec<&str> = provider::key_names().collect();
+        names.push("API_SERVER_KEY");
+        names.extend(
+            self.home
+                .into_iter()
+                .flat_map(|home| home.shared)
+                .map(String::as_str),
+        );
+        for name in names {
+            if let Some(found) = self.env(name) {
+                values.insert(name.to_owned(), Secret::new(found.text));
             }
         }
         values

@@ -3,16 +3,14 @@
 use super::{
     ConfigError,
     node::{Kind, Member, Node},
+    text_file,
 };
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use std::{
     collections::HashMap,
-    io,
     path::{Path, PathBuf},
 };
 
-/// Longest file that is read, in bytes.
-const MAX_BYTES: usize = 256 * 1024;
 /// Deepest nesting; no setting lies deeper than 6.
 const MAX_DEPTH: usize = 32;
 /// Values in all. Aliases count each time they are used, which is what disarms a tree of aliases to aliases.
@@ -34,19 +32,7 @@ impl YamlFile {
     }
 
     pub fn read(path: PathBuf) -> Result<Self, ConfigError> {
-        let text = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(cause) => return Err(ConfigError::unreadable(&path, &cause)),
-        };
-        if text.len() > MAX_BYTES {
-            return Err(ConfigError::about(
-                &path,
-                format!("is longer than {MAX_BYTES} bytes"),
-            ));
-        }
-        let text = String::from_utf8(text).map_err(|_| ConfigError::about(&path, "is not UTF-8 text"))?;
-        let root = parse(&path, text.strip_prefix('\u{feff}').unwrap_or(&text))?;
+        let root = parse(&path, &text_file::read(&path)?)?;
         Ok(Self { path, root })
     }
 }
@@ -305,6 +291,19 @@ mod tests {
             ));
         }
         assert!(read(&text).unwrap_err().contains("holds more than"));
+    }
+
+    /// Text that costs the scanner more than its length would block the start of every other profile.
+    #[test]
+    fn long_odd_files_are_answered_in_time() {
+        for piece in [
+            "[", "{", "- ", "? ", "a: ", "\"", "&a ", "[a, ", "a\n", "!x ", "|\n", "- a\n",
+        ] {
+            let text = piece.repeat(250_000 / piece.len());
+            let start = std::time::Instant::now();
+            let _ = read(&text);
+            assert!(start.elapsed().as_secs() < 20, "{piece:?}");
+        }
     }
 
     proptest::proptest! {

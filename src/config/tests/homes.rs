@@ -247,3 +247,17 @@ fn the_sample_profiles_are_served_by_the_repository_as_home() {
         assert!(config.soul_file.is_file() && config.skills_dir.is_dir(), "{name}");
     }
 }
+
+#[test]
+fn a_workspace_of_two_profiles_is_told() {
+    let shared = "terminal: {cwd: /srv/work}\n";
+    let disk = Disk::with(&[
+        ("profiles/a/config.yaml", shared),
+        ("profiles/b/config.yaml", "terminal: {cwd: /srv/work/b}\n"),
+    ]);
+    disk.write("profiles/a/.env", "API_SERVER_PORT=8643\n");
+    disk.write("profiles/b/.env", "API_SERVER_PORT=8644\n");
+    let home = disk.read();
+    assert!(home.found("a").warnings.is_empty());
+    assert!(home.found("b").warnings[0].contains("is also the workspace of `a`"));
+}

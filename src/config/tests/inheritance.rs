@@ -143,7 +143,7 @@ fn a_profile_with_its_own_endpoint_gets_no_part_of_the_homes() {
             base_url: "https://api.openai.com/v1".to_owned()
         }
     );
-    assert_eq!(model.api_key.as_ref().map(|key| key.reveal()), Some("own-key"));
+    assert_eq!(model.api_key.as_ref().map(Secret::reveal), Some("own-key"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod listening;
 mod models;
 mod values;
 
-use super::{FoundProfile, Home, ProcessEnv, ProfileConfig, Provider, Select};
+use super::{FoundProfile, Home, ProcessEnv, ProfileConfig, Provider, Secret, Select};
 use crate::domain::ProfileName;
 use std::{fs, path::PathBuf};
 
