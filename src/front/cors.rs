@@ -116,7 +116,8 @@ mod tests {
     fn origins_are_judged_by_the_profile_and_the_page_itself() {
         let one = ["https://app.example".to_owned()];
         let any = ["*".to_owned()];
-        let cases: [(&str, &[String], Option<&str>, Result<Option<&str>, ()>); 7] = [
+        type Expected = Result<Option<&'static str>, ()>;
+        let cases: [(&str, &[String], Option<&str>, Expected); 7] = [
             ("no page", &[], None, Ok(None)),
             ("nothing configured", &[], Some("https://app.example"), Err(())),
             (

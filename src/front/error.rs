@@ -139,7 +139,7 @@ impl ResponseError for ApiError {
             error: self.members(),
         });
         let headers = response.headers_mut();
-        if self.code == Code::InvalidApiKey {
+        if matches!(self.code, Code::InvalidApiKey | Code::KeyRevoked) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(seconds) = self.retry_after() {
@@ -168,17 +168,17 @@ impl From<ProfileError> for ApiError {
             message,
             retry_after,
         } = error;
-        let mut api = match code {
-            // Texts of these two name files and inner states.
-            Code::Internal => Self::internal(message),
-            Code::StorageFailed => Self {
+        // The texts of these two name files and inner states.
+        let mut api = if code == Code::Internal {
+            Self::internal(message)
+        } else if code == Code::StorageFailed {
+            let told = "The profile's store cannot be used now; the gateway's log says why.";
+            Self {
                 cause: Some(message),
-                ..Self::new(
-                    code,
-                    "The profile's store cannot be used now; the gateway's log says why.",
-                )
-            },
-            _ => Self::new(code, message),
+                ..Self::new(code, told)
+            }
+        } else {
+            Self::new(code, message)
         };
         api.retry_after = retry_after;
         api

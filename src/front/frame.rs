@@ -16,7 +16,7 @@ use actix_web::{
 use futures_util::FutureExt;
 use std::{borrow::Cow, panic::AssertUnwindSafe};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const SECURITY: [(HeaderName, &str); 7] = [
     (

@@ -17,13 +17,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const DISK_FULL: f64 = 90.0;
 
 /// The process answers. Touches nothing.
-#[allow(clippy::unused_async)]
 pub async fn health() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "ok", "platform": PLATFORM, "version": VERSION}))
 }
 
 /// New turns would be taken on.
-#[allow(clippy::unused_async)]
 pub async fn ready(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let tenant = auth::tenant(&request)?;
     refuse_while_draining(&tenant)?;

@@ -47,7 +47,8 @@ impl Object<Root> {
     pub fn body(value: Value) -> Result<Self, ApiError> {
         match value {
             Value::Object(members) => Ok(Self { members, place: Root }),
-            other => {
+            other
+            @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
                 let message = format!("The request body must be a JSON object, not {}", kind(&other));
                 Err(ApiError::new(crate::domain::Code::InvalidRequest, message))
             }
@@ -62,7 +63,10 @@ impl<P: Display> Object<P> {
     pub fn at(value: Value, place: P) -> Result<Self, ApiError> {
         match value {
             Value::Object(members) => Ok(Self { members, place }),
-            other => Err(wrong_type(place, "an object", &other)),
+            other
+            @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+                Err(wrong_type(place, "an object", &other))
+            }
         }
     }
 

@@ -30,5 +30,6 @@ mod runs_request;
 mod runs_stream;
 mod runs_view;
 mod sse;
+mod trace;
 
 pub use routes::{build, routes};

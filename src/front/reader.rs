@@ -12,6 +12,12 @@ use std::{sync::Arc, time::Duration};
 /// Longest wait for a place in the queue to be certain.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where a run's events come from.
+pub trait Source {
+    /// The next events, at least one; `None` after the terminal one. Cancel-safe.
+    fn next(&mut self) -> impl Future<Output = Option<Result<Vec<Arc<Logged>>, StoreError>>>;
+}
+
 /// A cursor that reports its own end. Dropped on every road: a finished answer, a closed connection, a cancelled
 /// handler.
 pub struct Reader {
@@ -22,9 +28,8 @@ pub struct Reader {
     open: bool,
 }
 
-impl Reader {
-    /// The next events; `None` after the terminal one. Cancel-safe, as the cursor is.
-    pub async fn next(&mut self) -> Option<Result<Vec<Arc<Logged>>, StoreError>> {
+impl Source for Reader {
+    async fn next(&mut self) -> Option<Result<Vec<Arc<Logged>>, StoreError>> {
         let batch = self.cursor.next().await;
         let ended = match &batch {
             None => true,

@@ -1,6 +1,8 @@
 //! The table of routes, and the App around it.
 
-use super::{approvals, body::ParseSlots, discovery, error::ApiError, frame, health, openai, runs};
+use super::{
+    approvals, body::ParseSlots, discovery, error::ApiError, frame, health, openai, runs, trace::RequestSpan,
+};
 use crate::domain::Code;
 use actix_web::{
     App, Error, FromRequest, Handler, HttpRequest, Resource, Responder,
@@ -11,6 +13,7 @@ use actix_web::{
     middleware::from_fn,
     web::{self, ServiceConfig},
 };
+use tracing_actix_web::TracingLogger;
 
 /// The whole HTTP front, one per worker thread; it serves every profile of that thread.
 ///
@@ -24,7 +27,11 @@ pub fn build() -> App<
         InitError = (),
     >,
 > {
-    App::new().configure(routes).wrap(from_fn(frame::frame))
+    // The last one wraps the others: a panic anywhere still becomes a whole answer.
+    App::new()
+        .configure(routes)
+        .wrap(TracingLogger::<RequestSpan>::new())
+        .wrap(from_fn(frame::frame))
 }
 
 /// Registers every route. [`build`] adds what must surround them.
@@ -126,7 +133,6 @@ impl Path {
     }
 }
 
-#[allow(clippy::unused_async)]
 async fn not_found(request: HttpRequest) -> Result<String, ApiError> {
     let message = format!("There is nothing at {}.", request.path());
     Err(ApiError::new(Code::NotFound, message))

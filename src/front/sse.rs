@@ -2,7 +2,7 @@
 
 use super::{
     error::ApiError,
-    reader::{self, Reader},
+    reader::{self, Source},
 };
 use crate::domain::{Code, Logged, Seq};
 use actix_web::{
@@ -31,27 +31,29 @@ pub trait Presenter {
     fn broken(&mut self, code: Code, message: &str, out: &mut BytesMut);
 }
 
-struct Feed<P> {
-    reader: Reader,
+struct Feed<S, P> {
+    source: S,
     presenter: P,
     revoked: CancellationToken,
     out: BytesMut,
+    ping: Duration,
     opened: bool,
     over: bool,
 }
 
 /// The answer that shows a run as it goes on. `revoked` ends it.
-pub fn response<P: Presenter + 'static>(
+pub fn response<S: Source + 'static, P: Presenter + 'static>(
     mut head: HttpResponseBuilder,
-    reader: Reader,
+    source: S,
     presenter: P,
     revoked: CancellationToken,
 ) -> HttpResponse {
     let feed = Feed {
-        reader,
+        source,
         presenter,
         revoked,
         out: BytesMut::new(),
+        ping: PING,
         opened: false,
         over: false,
     };
@@ -73,13 +75,15 @@ enum Wake {
 }
 
 /// The next piece of the body: all events that are there, rendered into one buffer.
-async fn pull<P: Presenter>(mut feed: Feed<P>) -> Option<(Result<Bytes, Infallible>, Feed<P>)> {
+async fn pull<S: Source, P: Presenter>(
+    mut feed: Feed<S, P>,
+) -> Option<(Result<Bytes, Infallible>, Feed<S, P>)> {
     if !feed.opened {
         feed.opened = true;
         feed.presenter.open(&mut feed.out);
     }
     while feed.out.is_empty() && !feed.over {
-        match wake(&mut feed.reader, &feed.revoked).await {
+        match wake(&mut feed.source, &feed.revoked, feed.ping).await {
             Wake::Events(events) => {
                 for logged in &events {
                     if feed.presenter.event(logged, &mut feed.out).is_break() {
@@ -110,11 +114,11 @@ async fn pull<P: Presenter>(mut feed: Feed<P>) -> Option<(Result<Bytes, Infallib
     Some((Ok(bytes), feed))
 }
 
-async fn wake(reader: &mut Reader, revoked: &CancellationToken) -> Wake {
+async fn wake(source: &mut impl Source, revoked: &CancellationToken, ping: Duration) -> Wake {
     tokio::select! {
         biased;
         () = revoked.cancelled() => Wake::Broken(Code::KeyRevoked, reader::KEY_REVOKED),
-        batch = reader.next() => match batch {
+        batch = source.next() => match batch {
             Some(Ok(events)) => Wake::Events(events),
             Some(Err(error)) => {
                 let (code, message) = reader::broken(&error);
@@ -122,7 +126,7 @@ async fn wake(reader: &mut Reader, revoked: &CancellationToken) -> Wake {
             }
             None => Wake::Ended,
         },
-        () = tokio::time::sleep(PING) => Wake::Quiet,
+        () = tokio::time::sleep(ping) => Wake::Quiet,
     }
 }
 
@@ -155,7 +159,119 @@ pub fn last_event_id(request: &HttpRequest) -> Result<Option<Seq>, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        domain::{Event, RunId, Usage},
+        front::runs_stream::RunStream,
+        store::StoreError,
+    };
     use actix_web::test::TestRequest;
+    use std::{collections::VecDeque, sync::Arc};
+
+    /// Gives its batches one by one; then waits for ever, or ends.
+    struct Script {
+        batches: VecDeque<Result<Vec<Arc<Logged>>, StoreError>>,
+        ends: bool,
+    }
+
+    impl Source for Script {
+        async fn next(&mut self) -> Option<Result<Vec<Arc<Logged>>, StoreError>> {
+            match self.batches.pop_front() {
+                Some(batch) => Some(batch),
+                None if self.ends => None,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn delta(seq: u64) -> Arc<Logged> {
+        let delta = seq.to_string();
+        logged(seq, Event::MessageDelta { delta })
+    }
+
+    fn cancelled(seq: u64) -> Arc<Logged> {
+        let event = Event::RunCancelled {
+            partial_output: String::new(),
+            usage: Usage::default(),
+        };
+        logged(seq, event)
+    }
+
+    fn logged(seq: u64, event: Event) -> Arc<Logged> {
+        Arc::new(Logged {
+            seq: Seq(seq),
+            at: 0,
+            lost_after: None,
+            event,
+        })
+    }
+
+    fn feed(batches: Vec<Result<Vec<Arc<Logged>>, StoreError>>, ends: bool) -> Feed<Script, RunStream> {
+        Feed {
+            source: Script {
+                batches: batches.into(),
+                ends,
+            },
+            presenter: RunStream(RunId::from_bytes([7; 16])),
+            revoked: CancellationToken::new(),
+            out: BytesMut::new(),
+            ping: Duration::from_secs(3600),
+            opened: false,
+            over: false,
+        }
+    }
+
+    /// Each piece as the ids of its frames and its last comment.
+    async fn pieces(mut feed: Feed<Script, RunStream>, most: usize) -> Vec<String> {
+        let mut pieces = Vec::new();
+        while pieces.len() < most {
+            let Some((Ok(bytes), rest)) = pull(feed).await else {
+                break;
+            };
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            let kept = text
+                .lines()
+                .filter(|line| line.starts_with("id:") || line.starts_with(':'));
+            pieces.push(kept.collect::<Vec<_>>().join("|"));
+            feed = rest;
+        }
+        pieces
+    }
+
+    #[actix_web::test]
+    async fn a_stream_is_open_events_by_wake_up_and_a_close() {
+        let batches = vec![Ok(vec![delta(1), delta(2)]), Ok(vec![delta(3), cancelled(4)])];
+        let expected = [": stream opened", "id: 1|id: 2", "id: 3|id: 4|: stream closed"];
+        assert_eq!(pieces(feed(batches, false), 9).await, expected);
+        // After the end there is only the end.
+        assert_eq!(
+            pieces(feed(vec![], true), 9).await,
+            [": stream opened", ": stream closed"]
+        );
+    }
+
+    #[actix_web::test]
+    async fn silence_is_filled_with_pings() {
+        let mut feed = feed(vec![Ok(vec![delta(1)])], false);
+        feed.ping = Duration::from_millis(1);
+        assert_eq!(
+            pieces(feed, 4).await,
+            [": stream opened", "id: 1", ": ping", ": ping"]
+        );
+    }
+
+    #[actix_web::test]
+    async fn a_revoked_key_and_a_broken_store_end_the_stream() {
+        let revoked = feed(vec![Ok(vec![delta(1)])], false);
+        revoked.revoked.cancel();
+        let got = pieces(revoked, 9).await;
+        assert_eq!(got.len(), 2, "{got:?}");
+        assert!(got[1].starts_with(": stream broken: key_revoked"), "{got:?}");
+
+        let broken = feed(vec![Err(StoreError::Io("secret path".to_owned()))], false);
+        let got = pieces(broken, 9).await;
+        assert!(got[1].starts_with(": stream broken: storage_failed"), "{got:?}");
+        assert!(!got[1].contains("secret"), "{got:?}");
+    }
 
     #[test]
     fn a_last_event_id_is_a_number() {

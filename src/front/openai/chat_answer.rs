@@ -8,7 +8,7 @@ use crate::{
     domain::{Code, Event, Logged, Millis, RunId},
     front::{
         error::{self, ApiError, Members},
-        reader::{self, Reader},
+        reader::{self, Source},
     },
 };
 use actix_web::{
@@ -35,7 +35,7 @@ pub struct Ended {
 /// # Errors
 ///
 /// The key was revoked, or the log cannot be read.
-pub async fn wait(reader: &mut Reader, revoked: &CancellationToken) -> Result<Ended, ApiError> {
+pub async fn wait(reader: &mut impl Source, revoked: &CancellationToken) -> Result<Ended, ApiError> {
     let mut tools_ran = false;
     let mut reasoning = String::new();
     loop {
@@ -53,18 +53,16 @@ pub async fn wait(reader: &mut Reader, revoked: &CancellationToken) -> Result<En
             None => return Err(ApiError::internal("a run's log ended without a terminal event")),
         };
         for logged in &events {
-            match &logged.event {
-                Event::ToolStarted { .. } => tools_ran = true,
-                Event::ReasoningDelta { delta } => reasoning.push_str(delta),
-                event if event.is_terminal() => {
-                    let last = Arc::clone(logged);
-                    return Ok(Ended {
-                        last,
-                        tools_ran,
-                        reasoning,
-                    });
-                }
-                _ => {}
+            if let Event::ReasoningDelta { delta } = &logged.event {
+                reasoning.push_str(delta);
+            }
+            tools_ran |= matches!(logged.event, Event::ToolStarted { .. });
+            if logged.event.is_terminal() {
+                return Ok(Ended {
+                    last: Arc::clone(logged),
+                    tools_ran,
+                    reasoning,
+                });
             }
         }
     }

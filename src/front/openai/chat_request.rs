@@ -68,16 +68,14 @@ impl ChatRequest {
             .get("user")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        let opening = serde_json::to_vec(first.unwrap_or(&self.input)).ok()?;
         let mut hasher = blake3::Hasher::new();
-        for part in [
-            key.as_str().as_bytes(),
-            person.as_bytes(),
-            self.system.as_deref().unwrap_or_default().as_bytes(),
-            &opening,
-        ] {
-            hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
+        for part in [key.as_str(), person, self.system.as_deref().unwrap_or_default()] {
+            hasher
+                .update(&(part.len() as u64).to_be_bytes())
+                .update(part.as_bytes());
         }
+        // Written straight into the hash: an opening may be megabytes of image.
+        serde_json::to_writer(&mut hasher, first.unwrap_or(&self.input)).ok()?;
         let hex = hasher.finalize().to_hex();
         SessionId::parse(&format!("api-{}", hex.get(..16)?)).ok()
     }

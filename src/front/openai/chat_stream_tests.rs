@@ -85,7 +85,7 @@ fn render(events: &[Logged]) -> Vec<Frame> {
     frames(&out)
 }
 
-fn envelope(choice: Value) -> Value {
+fn envelope(choice: &Value) -> Value {
     json!({
         "id": format!("chatcmpl-{}", "07".repeat(16)),
         "object": "chat.completion.chunk",
@@ -95,8 +95,8 @@ fn envelope(choice: Value) -> Value {
     })
 }
 
-fn chunk(delta: Value) -> Value {
-    envelope(json!({"index": 0, "delta": delta, "finish_reason": null}))
+fn chunk(delta: &Value) -> Value {
+    envelope(&json!({"index": 0, "delta": delta, "finish_reason": null}))
 }
 
 fn with(mut base: Value, members: &Value) -> Value {
@@ -118,7 +118,7 @@ fn progress(id: u64, members: &Value) -> Frame {
     Frame {
         event: Some("hermes.tool.progress".to_owned()),
         id: Some(id),
-        data: with(chunk(json!({})), members),
+        data: with(chunk(&json!({})), members),
     }
 }
 
@@ -145,11 +145,11 @@ fn an_answer_is_role_text_finish_done() {
             },
         ),
     ]);
-    let finish = envelope(json!({"index": 0, "delta": {}, "finish_reason": "length"}));
+    let finish = envelope(&json!({"index": 0, "delta": {}, "finish_reason": "length"}));
     let expected = [
-        plain(None, chunk(json!({"role": "assistant"}))),
-        plain(1, chunk(json!({"content": "tok\n0 "}))),
-        plain(2, chunk(json!({"content": null, "reasoning_content": "hm"}))),
+        plain(None, chunk(&json!({"role": "assistant"}))),
+        plain(1, chunk(&json!({"content": "tok\n0 "}))),
+        plain(2, chunk(&json!({"content": null, "reasoning_content": "hm"}))),
         plain(None, with(finish, &json!({"usage": tokens()}))),
         plain(3, json!("[DONE]")),
     ];
@@ -237,7 +237,7 @@ fn a_failure_has_the_error_and_the_outcome_and_no_text() {
     ];
     for (event, code, message, partial) in cases {
         let got = render(&[logged(9, event)]);
-        let finish = envelope(json!({"index": 0, "delta": {}, "finish_reason": "error"}));
+        let finish = envelope(&json!({"index": 0, "delta": {}, "finish_reason": "error"}));
         let members = json!({
             "usage": tokens(),
             "error": {"message": message, "type": "server_error", "param": null, "code": code},

@@ -63,10 +63,10 @@ fn joined(parts: Vec<Part>) -> Content {
 
 /// One part; `None` for text that is not there.
 fn part(item: Value, place: &impl Display, index: usize) -> Result<Option<Part>, ApiError> {
-    let mut part = match item {
-        Value::String(text) => return Ok(Some(Part::Text { text })),
-        other => Object::at(other, format!("{place}[{index}]"))?,
-    };
+    if let Value::String(text) = item {
+        return Ok(Some(Part::Text { text }));
+    }
+    let mut part = Object::at(item, format!("{place}[{index}]"))?;
     let kind = part.string("type")?.unwrap_or_default();
     match kind.as_str() {
         "text" | "input_text" | "output_text" => {
