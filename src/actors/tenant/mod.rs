@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::ProfileConfig,
-    domain::{Millis, ProfileName, now},
+    domain::{Millis, ProfileName, ToolSpec, now},
     sandbox::Sandbox,
     store::{ProfileLock, Store, StoreError},
 };
@@ -135,6 +135,12 @@ impl Tenant {
     #[must_use]
     pub const fn sandbox(&self) -> &Sandbox {
         &self.sandbox
+    }
+
+    /// The tools of every profile, as the model is told of them.
+    #[must_use]
+    pub fn tool_specs(&self) -> &'static [ToolSpec] {
+        crate::tools::specs()
     }
 
     #[must_use]
