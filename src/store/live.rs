@@ -107,7 +107,10 @@ impl Live {
     pub(super) fn committed(&self, upto: u64, reserved: Option<u64>) -> bool {
         let mut state = self.state();
         state.durable = state.durable.max(upto);
-        state.granted = state.granted.max(reserved);
+        if reserved.is_some() {
+            state.in_flight = state.in_flight.saturating_sub(1);
+            state.granted = state.granted.max(reserved);
+        }
         while state.pending.front().is_some_and(|&seq| seq <= upto) {
             state.pending.pop_front();
         }
@@ -157,6 +160,8 @@ pub(super) struct LiveState {
     handed: u64,
     /// … and is on disk.
     durable: u64,
+    /// Commands of the log's writer that are on their way to the disk.
+    in_flight: usize,
     /// Whether the store's writer has been told that deltas wait.
     dirty: bool,
     pub(super) parked: bool,
@@ -179,6 +184,7 @@ impl LiveState {
             stored: false,
             handed: record.last_seq.0,
             durable: record.last_seq.0,
+            in_flight: 0,
             dirty: false,
             parked: false,
             failed: None,
@@ -191,6 +197,8 @@ impl LiveState {
         let (last, reserved) = (record.last_seq, record.reserved);
         let mut state = Self::begin(record, true);
         state.stored = true;
+        // Deltas may have come to the disk behind the block that it knows of; nobody saw their numbers.
+        state.record.reserved = reserved.max(last);
         if reserved > last {
             state.next = reserved.0 + 1;
             state.lost_after = Some(last);
@@ -273,10 +281,17 @@ impl LiveState {
         Ok(writes)
     }
 
-    /// For the store's writer: deltas that wait, unless an event in front of them is still on its way to the disk.
+    /// A command with all up to the last event goes its way.
+    pub(super) const fn sent(&mut self) {
+        self.stored = true;
+        self.in_flight += 1;
+    }
+
+    /// For the store's writer: deltas that wait. None while a command is on its way: it may have been handed over after
+    /// this commit's work was taken, and what comes after it must not overtake it.
     pub(super) fn collect(&mut self) -> Result<Vec<Write>, StoreError> {
         self.dirty = false;
-        if self.failed.is_some() || !self.pending.is_empty() {
+        if self.failed.is_some() || self.in_flight > 0 {
             return Ok(Vec::new());
         }
         self.hand_over(false)

@@ -243,7 +243,7 @@ impl LogWriter {
         }
         writes.extend(state.hand_over(whole)?);
         writes.push(state.head()?);
-        state.stored = true;
+        state.sent();
         let log = LogAck {
             live: Arc::clone(&self.live),
             upto: state.last(),
