@@ -34,14 +34,22 @@ impl Sandbox {
     pub fn probe(helper: PathBuf) -> Self {
         let abi = landlock::abi();
         let (level, reason) = if abi == 0 {
-            (SandboxLevel::None, Some("this kernel has no Landlock, or it is not enabled".to_owned()))
+            (
+                SandboxLevel::None,
+                Some("this kernel has no Landlock, or it is not enabled".to_owned()),
+            )
         } else {
             match trial(&helper) {
                 Ok(()) => (SandboxLevel::Landlock, lacking(abi)),
                 Err(reason) => (SandboxLevel::None, Some(reason)),
             }
         };
-        Self { level, abi, reason, helper: Arc::new(helper) }
+        Self {
+            level,
+            abi,
+            reason,
+            helper: Arc::new(helper),
+        }
     }
 }
 
@@ -64,13 +72,18 @@ fn trial(helper: &std::path::Path) -> Result<(), String> {
         Ok(Report::Exited(0)) => Ok(()),
         Ok(Report::NotStarted(reason)) => Err(reason),
         Ok(other) => Err(format!("a trial command ended wrongly: {other:?}")),
-        Err(error) => Err(format!("`{} sandbox-exec` does not work: {error}", helper.display())),
+        Err(error) => Err(format!(
+            "`{} sandbox-exec` does not work: {error}",
+            helper.display()
+        )),
     }
 }
 
 fn lacking(abi: u32) -> Option<String> {
     match abi {
-        0..=2 => Some("Landlock before ABI 3 does not hold truncation of files; ABI 6 (Linux 6.12) is complete"),
+        0..=2 => {
+            Some("Landlock before ABI 3 does not hold truncation of files; ABI 6 (Linux 6.12) is complete")
+        }
         3..=5 => Some("Landlock before ABI 6 does not hold signals; ABI 6 (Linux 6.12) is complete"),
         6.. => None,
     }

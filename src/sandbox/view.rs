@@ -4,26 +4,85 @@ use std::path::{Path, PathBuf};
 
 /// Folders of the system with programs, libraries and their data.
 const SYSTEM: &[&str] = &[
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store",
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/opt",
+    "/nix/store",
     "/sys/devices/system/cpu",
 ];
 
 /// Files that say something about the machine, nothing about who uses it. The rest of `/proc` shows other processes.
 const FACTS: &[&str] = &[
-    "/proc/cpuinfo", "/proc/filesystems", "/proc/loadavg", "/proc/meminfo", "/proc/stat", "/proc/uptime",
+    "/proc/cpuinfo",
+    "/proc/filesystems",
+    "/proc/loadavg",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/uptime",
     "/proc/version",
 ];
 
 /// Harmless members of `/etc`. Never whole: `shadow`, host keys and `ssl/private` lie there.
 const ETC: &[&str] = &[
-    "alternatives", "bash.bashrc", "bash_completion.d", "ca-certificates", "ca-certificates.conf",
-    "crypto-policies", "debian_version", "fonts", "gai.conf", "gitconfig", "group", "host.conf", "hostname",
-    "hosts", "inputrc", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "locale.conf", "localtime",
-    "lsb-release", "magic", "magic.mime", "mailcap", "mime.types", "networks", "nsswitch.conf", "os-release",
-    "passwd", "perl", "pki/ca-trust", "pki/tls/cert.pem", "pki/tls/certs", "pki/tls/openssl.cnf", "profile",
-    "profile.d", "protocols", "python3", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14",
-    "resolv.conf", "rpc", "services", "shells", "ssl/cert.pem", "ssl/certs", "ssl/openssl.cnf", "terminfo",
-    "timezone", "xdg",
+    "alternatives",
+    "bash.bashrc",
+    "bash_completion.d",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "crypto-policies",
+    "debian_version",
+    "fonts",
+    "gai.conf",
+    "gitconfig",
+    "group",
+    "host.conf",
+    "hostname",
+    "hosts",
+    "inputrc",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "locale.alias",
+    "locale.conf",
+    "localtime",
+    "lsb-release",
+    "magic",
+    "magic.mime",
+    "mailcap",
+    "mime.types",
+    "networks",
+    "nsswitch.conf",
+    "os-release",
+    "passwd",
+    "perl",
+    "pki/ca-trust",
+    "pki/tls/cert.pem",
+    "pki/tls/certs",
+    "pki/tls/openssl.cnf",
+    "profile",
+    "profile.d",
+    "protocols",
+    "python3",
+    "python3.10",
+    "python3.11",
+    "python3.12",
+    "python3.13",
+    "python3.14",
+    "resolv.conf",
+    "rpc",
+    "services",
+    "shells",
+    "ssl/cert.pem",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "terminfo",
+    "timezone",
+    "xdg",
 ];
 
 /// The paths that every command of one profile may read. Computed once per profile.
@@ -102,15 +161,32 @@ mod tests {
         let usr = Path::new("/usr");
         let secret = usr.join("share");
         let view = View::without(&[secret.clone()]);
-        assert!(view.paths().iter().all(|path| !secret.starts_with(path) && !path.starts_with(&secret)));
+        assert!(
+            view.paths()
+                .iter()
+                .all(|path| !secret.starts_with(path) && !path.starts_with(&secret))
+        );
         assert!(view.paths().contains(&real(Path::new("/usr/bin"))));
     }
 
     #[test]
     fn nothing_listed_contains_secrets_of_the_machine() {
         let view = View::without(&[]);
-        for secret in ["/etc/shadow", "/etc/ssl/private/x", "/root/x", "/home/x", "/var/run/x", "/proc/1/environ"] {
-            assert!(!view.paths().iter().any(|path| Path::new(secret).starts_with(path)), "{secret}");
+        for secret in [
+            "/etc/shadow",
+            "/etc/ssl/private/x",
+            "/root/x",
+            "/home/x",
+            "/var/run/x",
+            "/proc/1/environ",
+        ] {
+            assert!(
+                !view
+                    .paths()
+                    .iter()
+                    .any(|path| Path::new(secret).starts_with(path)),
+                "{secret}"
+            );
         }
         assert!(view.paths().contains(&"/usr".into()));
     }

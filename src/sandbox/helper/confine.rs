@@ -5,8 +5,8 @@ use crate::sandbox::{landlock, policy::Policy, seccomp::Filters};
 use ::landlock::RulesetCreated;
 use rustix::{
     process::{
-        Pid, Resource, Rlimit, Signal, getpid, getppid, getrlimit, set_parent_process_death_signal, setrlimit,
-        setsid,
+        Pid, Resource, Rlimit, Signal, getpid, getppid, getrlimit, set_parent_process_death_signal,
+        setrlimit, setsid,
     },
     thread::{
         CapabilitySet, CapabilitySets, clear_ambient_capability_set, remove_capability_from_bounding_set,
@@ -74,7 +74,13 @@ impl Wall {
 fn lower(resource: Resource, wanted: u64) -> io::Result<()> {
     let hard = getrlimit(resource).maximum;
     let limit = hard.map_or(wanted, |hard| hard.min(wanted));
-    Ok(setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?)
+    Ok(setrlimit(
+        resource,
+        Rlimit {
+            current: Some(limit),
+            maximum: Some(limit),
+        },
+    )?)
 }
 
 /// Root keeps the right to its workspace whoever owns the files there (Landlock still bounds it), and loses the rest:
@@ -94,6 +100,10 @@ fn drop_capabilities() -> io::Result<()> {
         }
     }
     let left = held & keep;
-    let sets = CapabilitySets { effective: left, permitted: left, inheritable: CapabilitySet::empty() };
+    let sets = CapabilitySets {
+        effective: left,
+        permitted: left,
+        inheritable: CapabilitySet::empty(),
+    };
     Ok(set_capabilities(None, sets)?)
 }

@@ -10,11 +10,17 @@ use rustix::{
         setpriority_process, wait,
     },
 };
-use std::{fs, time::{Duration, Instant}};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 /// A process in an uninterruptible sleep does not die before the kernel lets it; the helper does not wait for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
-const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+const PAUSE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 5_000_000,
+};
 
 /// Processes below the helper; stops counting soon after `most`.
 pub fn count(most: u32) -> u32 {
@@ -92,7 +98,9 @@ fn freeze_new() -> bool {
 
 /// Kills a process that is not our own child, unless its number has come to mean another process meanwhile.
 fn kill_child_of(parent: Pid, child: Pid) -> bool {
-    let Ok(handle) = pidfd_open(child, PidfdFlags::empty()) else { return false };
+    let Ok(handle) = pidfd_open(child, PidfdFlags::empty()) else {
+        return false;
+    };
     // The handle is held: if the number still belongs to a child of `parent`, so does the handle.
     match status_of(child) {
         Some((state, above)) if above == parent.as_raw_nonzero().get() && state != 'Z' => {
@@ -114,7 +122,9 @@ fn status_of(pid: Pid) -> Option<(char, i32)> {
 /// Children of all threads of a process.
 fn children(pid: Pid) -> Vec<Pid> {
     let tasks = format!("/proc/{}/task", pid.as_raw_nonzero());
-    let Ok(threads) = fs::read_dir(tasks) else { return Vec::new() };
+    let Ok(threads) = fs::read_dir(tasks) else {
+        return Vec::new();
+    };
     let mut found = Vec::new();
     for thread in threads.flatten() {
         let Ok(text) = fs::read_to_string(thread.path().join("children")) else {
@@ -127,10 +137,15 @@ fn children(pid: Pid) -> Vec<Pid> {
 
 /// For kernels that keep no list of children (and for threads that end while we look).
 fn children_by_scan(parent: Pid) -> Vec<Pid> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     let parent = parent.as_raw_nonzero().get();
-    let pids = entries.flatten().filter_map(|entry| pid_of(entry.file_name().to_str()?));
-    pids.filter(|&pid| status_of(pid).is_some_and(|(_, above)| above == parent)).collect()
+    let pids = entries
+        .flatten()
+        .filter_map(|entry| pid_of(entry.file_name().to_str()?));
+    pids.filter(|&pid| status_of(pid).is_some_and(|(_, above)| above == parent))
+        .collect()
 }
 
 fn pid_of(text: &str) -> Option<Pid> {
