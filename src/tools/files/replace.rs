@@ -212,7 +212,7 @@ mod tests {
                 "no_match",
             ),
             ("twice", "a\na\n", "a", "b", "not_unique"),
-            ("twice but for blanks", "a \n a\n", "a\n", "b", "not_unique"),
+            ("twice but for blanks", "a \n a \n", "a\n", "b", "not_unique"),
             (
                 "indentation differs unevenly",
                 "  a\n     b\n",
