@@ -202,10 +202,15 @@ async fn refused(mut response: ClientResponse) -> ModelError {
 }
 
 fn no_connection(error: &io::Error) -> Failed {
-    let bad_certificate = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-    if bad_certificate {
-        let message = format!("The upstream cannot be trusted: {error}; check `model.base_url`.");
-        return broken(message, Repeat::No);
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    if let Some(tls) = tls {
+        let what = match tls {
+            rustls::Error::InvalidCertificate(_) => "The upstream cannot be trusted",
+            _ => "The upstream does not speak TLS with us",
+        };
+        return broken(format!("{what}: {tls}; check `model.base_url`."), Repeat::No);
     }
     let why = if error.kind() == io::ErrorKind::ConnectionRefused {
         "refused"

@@ -37,6 +37,8 @@ pub(super) struct AnswerBody {
     parser: EventParser,
     /// The whole body, when it is one JSON object instead of a stream.
     whole: Option<Vec<u8>>,
+    /// The body gave its end; awc panics when it is asked again.
+    ended: bool,
 }
 
 impl AnswerBody {
@@ -48,6 +50,7 @@ impl AnswerBody {
             idle,
             parser: EventParser::default(),
             whole: is_json.then(Vec::new),
+            ended: false,
         }
     }
 
@@ -78,6 +81,7 @@ impl AnswerBody {
         loop {
             // A cut comes as an error or as an end; the answer itself tells whether it is whole.
             let Some(Ok(bytes)) = next else {
+                self.ended = true;
                 return Ok(State::Closed);
             };
             if self.parse(&bytes, assembler)? == State::Done {
@@ -160,6 +164,9 @@ impl AnswerBody {
     /// Reads the few bytes behind the answer, so that the connection can be kept. Mostly they are there already;
     /// else `kept` is called from a task of its own, and the answer waits for nothing.
     pub(super) fn drain(mut self, kept: impl FnOnce() + 'static) {
+        if self.ended {
+            return kept();
+        }
         match self.response.next().now_or_never() {
             Some(None) => kept(),
             Some(Some(_more)) => {}
