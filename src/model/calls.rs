@@ -132,118 +132,108 @@ pub(super) fn fresh_id(number: usize, name: &str, used: &HashSet<String>) -> Str
 mod tests {
     use super::*;
 
-    fn assemble(pieces: &[&str]) -> Result<Vec<(String, String, String)>, &'static str> {
+    /// The calls as `id name arguments`, one after the other.
+    fn assemble(pieces: &[&str]) -> Result<String, &'static str> {
         let mut calls = Calls::default();
         for piece in pieces {
             calls.add(&serde_json::from_str(piece).unwrap())?;
         }
         let calls = calls.finish(&[])?;
-        Ok(calls
-            .into_iter()
-            .map(|call| (call.id, call.name, call.arguments))
-            .collect())
+        let shown = calls
+            .iter()
+            .map(|call| format!("{} {} {}", call.id, call.name, call.arguments));
+        Ok(shown.collect::<Vec<_>>().join(", "))
     }
+
+    /// Case, pieces, calls.
+    const CASES: &[(&str, &[&str], &str)] = &[
+        (
+            "by the book",
+            &[
+                r#"{"index":0,"id":"a","type":"function","function":{"name":"x","arguments":""}}"#,
+                r#"{"index":0,"function":{"arguments":"{\"k\":"}}"#,
+                r#"{"index":0,"function":{"arguments":"1}"}}"#,
+            ],
+            r#"a x {"k":1}"#,
+        ),
+        (
+            "two, interleaved",
+            &[
+                r#"{"index":0,"id":"a","function":{"name":"x","arguments":"{"}}"#,
+                r#"{"index":1,"id":"b","function":{"name":"y","arguments":"{"}}"#,
+                r#"{"index":0,"function":{"arguments":"}"}}"#,
+                r#"{"index":1,"function":{"arguments":"}"}}"#,
+            ],
+            "a x {}, b y {}",
+        ),
+        (
+            "id and name repeated, then empty or null",
+            &[
+                r#"{"index":0,"id":"a","function":{"name":"x","arguments":"{"}}"#,
+                r#"{"index":0,"id":"a","function":{"name":"x","arguments":"\"k\":"}}"#,
+                r#"{"index":0,"id":"","function":{"name":null,"arguments":"1}"}}"#,
+            ],
+            r#"a x {"k":1}"#,
+        ),
+        (
+            "name in parts",
+            &[
+                r#"{"index":0,"id":"a","function":{"name":"read_"}}"#,
+                r#"{"index":0,"function":{"name":"file"}}"#,
+                r#"{"index":0,"function":{"arguments":"{}"}}"#,
+            ],
+            "a read_file {}",
+        ),
+        (
+            "whole calls, all with index 0",
+            &[
+                r#"{"index":0,"id":"a","function":{"name":"x","arguments":"{}"}}"#,
+                r#"{"index":0,"id":"b","function":{"name":"x","arguments":"{}"}}"#,
+            ],
+            "a x {}, b x {}",
+        ),
+        (
+            "whole calls without index and id",
+            &[
+                r#"{"function":{"name":"x","arguments":"{}"}}"#,
+                r#"{"function":{"name":"x","arguments":"{}"}}"#,
+            ],
+            "call_0_x x {}, call_1_x x {}",
+        ),
+        (
+            "no index, pieces by id",
+            &[
+                r#"{"id":"a","function":{"name":"x","arguments":"{"}}"#,
+                r#"{"id":"b","function":{"name":"y","arguments":"{"}}"#,
+                r#"{"id":"a","function":{"arguments":"}"}}"#,
+                r#"{"id":"b","function":{"arguments":"}"}}"#,
+            ],
+            "a x {}, b y {}",
+        ),
+        (
+            "arguments as an object",
+            &[r#"{"id":"a","function":{"name":"x","arguments":{"k":1}}}"#],
+            r#"a x {"k":1}"#,
+        ),
+        (
+            "no arguments",
+            &[r#"{"id":"a","function":{"name":"x"}}"#],
+            "a x {}",
+        ),
+        (
+            "one id twice",
+            &[
+                r#"{"index":0,"id":"a","function":{"name":"x"}}"#,
+                r#"{"index":1,"id":"a","function":{"name":"y"}}"#,
+            ],
+            "a x {}, call_1_y y {}",
+        ),
+    ];
 
     #[test]
     fn calls_are_put_together_however_they_are_cut() {
-        type Expected = &'static [(&'static str, &'static str, &'static str)];
-        let cases: [(&str, &[&str], Expected); 11] = [
-            (
-                "by the book",
-                &[
-                    r#"{"index":0,"id":"a","type":"function","function":{"name":"x","arguments":""}}"#,
-                    r#"{"index":0,"function":{"arguments":"{\"k\":"}}"#,
-                    r#"{"index":0,"function":{"arguments":"1}"}}"#,
-                ],
-                &[("a", "x", r#"{"k":1}"#)],
-            ),
-            (
-                "two, interleaved",
-                &[
-                    r#"{"index":0,"id":"a","function":{"name":"x","arguments":"{"}}"#,
-                    r#"{"index":1,"id":"b","function":{"name":"y","arguments":"{"}}"#,
-                    r#"{"index":0,"function":{"arguments":"}"}}"#,
-                    r#"{"index":1,"function":{"arguments":"}"}}"#,
-                ],
-                &[("a", "x", "{}"), ("b", "y", "{}")],
-            ),
-            (
-                "id and name repeated",
-                &[
-                    r#"{"index":0,"id":"a","function":{"name":"x","arguments":"{"}}"#,
-                    r#"{"index":0,"id":"a","function":{"name":"x","arguments":"}"}}"#,
-                ],
-                &[("a", "x", "{}")],
-            ),
-            (
-                "empty id and null name in later pieces",
-                &[
-                    r#"{"index":0,"id":"a","function":{"name":"x","arguments":"{"}}"#,
-                    r#"{"index":0,"id":"","function":{"name":null,"arguments":"}"}}"#,
-                ],
-                &[("a", "x", "{}")],
-            ),
-            (
-                "name in parts",
-                &[
-                    r#"{"index":0,"id":"a","function":{"name":"read_"}}"#,
-                    r#"{"index":0,"function":{"name":"file"}}"#,
-                    r#"{"index":0,"function":{"arguments":"{}"}}"#,
-                ],
-                &[("a", "read_file", "{}")],
-            ),
-            (
-                "whole calls, all with index 0",
-                &[
-                    r#"{"index":0,"id":"a","function":{"name":"x","arguments":"{}"}}"#,
-                    r#"{"index":0,"id":"b","function":{"name":"x","arguments":"{}"}}"#,
-                ],
-                &[("a", "x", "{}"), ("b", "x", "{}")],
-            ),
-            (
-                "whole calls without index and id",
-                &[
-                    r#"{"function":{"name":"x","arguments":"{}"}}"#,
-                    r#"{"function":{"name":"x","arguments":"{}"}}"#,
-                ],
-                &[("call_0_x", "x", "{}"), ("call_1_x", "x", "{}")],
-            ),
-            (
-                "no index, pieces by id",
-                &[
-                    r#"{"id":"a","function":{"name":"x","arguments":"{"}}"#,
-                    r#"{"id":"b","function":{"name":"y","arguments":"{"}}"#,
-                    r#"{"id":"a","function":{"arguments":"}"}}"#,
-                    r#"{"id":"b","function":{"arguments":"}"}}"#,
-                ],
-                &[("a", "x", "{}"), ("b", "y", "{}")],
-            ),
-            (
-                "arguments as an object",
-                &[r#"{"id":"a","function":{"name":"x","arguments":{"k":1}}}"#],
-                &[("a", "x", r#"{"k":1}"#)],
-            ),
-            (
-                "no arguments",
-                &[r#"{"id":"a","function":{"name":"x"}}"#],
-                &[("a", "x", "{}")],
-            ),
-            (
-                "one id twice",
-                &[
-                    r#"{"index":0,"id":"a","function":{"name":"x"}}"#,
-                    r#"{"index":1,"id":"a","function":{"name":"y"}}"#,
-                ],
-                &[("a", "x", "{}"), ("call_1_y", "y", "{}")],
-            ),
-        ];
-        for (case, pieces, expected) in cases {
-            let found = assemble(pieces).unwrap();
-            let found: Vec<_> = found
-                .iter()
-                .map(|(id, name, arguments)| (id.as_str(), name.as_str(), arguments.as_str()))
-                .collect();
-            assert_eq!(found, expected, "{case}");
+        for (case, pieces, expected) in CASES {
+            assert_eq!(assemble(pieces).as_deref(), Ok(*expected), "{case}");
         }
     }
 

@@ -132,7 +132,15 @@ impl Endpoint {
             SendRequestError::Send(_) => cut(),
             SendRequestError::Response(error) => match error {
                 ParseError::Io(_) | ParseError::Incomplete => cut(),
-                _ => ModelError::Garbage {
+                ParseError::Method
+                | ParseError::Uri(_)
+                | ParseError::Version
+                | ParseError::Header
+                | ParseError::TooLarge
+                | ParseError::Status
+                | ParseError::Timeout
+                | ParseError::Utf8(_)
+                | _ => ModelError::Garbage {
                     message: format!("an answer that is no HTTP ({error})"),
                     partial: false,
                 }
@@ -206,9 +214,11 @@ fn no_connection(error: &io::Error) -> Failed {
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     if let Some(tls) = tls {
-        let what = match tls {
-            rustls::Error::InvalidCertificate(_) => "The upstream cannot be trusted",
-            _ => "The upstream does not speak TLS with us",
+        let untrusted = matches!(tls, rustls::Error::InvalidCertificate(_));
+        let what = if untrusted {
+            "The upstream cannot be trusted"
+        } else {
+            "The upstream does not speak TLS with us"
         };
         return broken(format!("{what}: {tls}; check `model.base_url`."), Repeat::No);
     }

@@ -110,7 +110,7 @@ impl AnswerBody {
             match self.parser.next(&mut bytes) {
                 Ok(None) => return Ok(State::Open),
                 Ok(Some(b"[DONE]")) => return Ok(State::Done),
-                Ok(Some(event)) if event.is_empty() => {}
+                Ok(Some(b"")) => {}
                 Ok(Some(event)) => assembler.add(event)?,
                 Err(error) => return Err(assembler.garbage(&error.to_string())),
             }

@@ -69,7 +69,7 @@ async fn ask_and_tell(
 async fn ask(client: &ModelClient, text: &str) -> (Vec<String>, End) {
     let mut deltas = Vec::new();
     let end = ask_and_tell(client, text, &CancellationToken::new(), &mut |delta| {
-        deltas.push(delta)
+        deltas.push(delta);
     })
     .await;
     (deltas, end)

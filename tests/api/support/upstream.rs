@@ -216,7 +216,7 @@ async fn read_request(socket: &mut TcpStream) -> io::Result<Option<(String, Valu
     let length = head
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "))
-        .map(|length| length.parse());
+        .map(str::parse);
     let length = end + length.unwrap_or(Ok(0)).unwrap();
     while bytes.len() < length {
         if socket.read_buf(&mut bytes).await? == 0 {
@@ -290,7 +290,7 @@ async fn stream(socket: &mut TcpStream, steps: Vec<Step>, done: bool, shared: &S
     socket.write_all(head.as_bytes()).await?;
     event(
         socket,
-        &delta(json!({ "role": "assistant", "content": "" }), None),
+        &delta(&json!({ "role": "assistant", "content": "" }), None),
     )
     .await?;
     let finish = if steps.iter().any(|step| matches!(step, Step::Call { .. })) {
@@ -301,8 +301,8 @@ async fn stream(socket: &mut TcpStream, steps: Vec<Step>, done: bool, shared: &S
     let pieces = steps.len();
     for step in steps {
         match step {
-            Step::Text(text) => event(socket, &delta(json!({ "content": text }), None)).await?,
-            Step::Reason(text) => event(socket, &delta(json!({ "reasoning_content": text }), None)).await?,
+            Step::Text(text) => event(socket, &delta(&json!({ "content": text }), None)).await?,
+            Step::Reason(text) => event(socket, &delta(&json!({ "reasoning_content": text }), None)).await?,
             Step::Call {
                 index,
                 id,
@@ -311,7 +311,7 @@ async fn stream(socket: &mut TcpStream, steps: Vec<Step>, done: bool, shared: &S
             } => {
                 let function = json!({ "name": name, "arguments": arguments });
                 let call = json!({ "index": index, "id": id, "type": "function", "function": function });
-                event(socket, &delta(json!({ "tool_calls": [call] }), None)).await?;
+                event(socket, &delta(&json!({ "tool_calls": [call] }), None)).await?;
             }
             Step::Wait(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
             Step::Gate(name) => {
@@ -328,14 +328,14 @@ async fn stream(socket: &mut TcpStream, steps: Vec<Step>, done: bool, shared: &S
             Step::Burst(texts) => {
                 let events = texts
                     .iter()
-                    .map(|text| framed(&frame(&delta(json!({ "content": text }), None))));
+                    .map(|text| framed(&frame(&delta(&json!({ "content": text }), None))));
                 socket.write_all(&events.collect::<Vec<_>>().concat()).await?;
             }
             Step::Hang => return until_hang_up(socket).await,
             Step::Cut => return Ok(false),
         }
     }
-    event(socket, &delta(json!({}), Some(finish))).await?;
+    event(socket, &delta(&json!({}), Some(finish))).await?;
     event(
         socket,
         &json!({ "object": "chat.completion.chunk", "choices": [], "usage": usage(pieces) }),
@@ -373,7 +373,7 @@ fn framed(bytes: &[u8]) -> Vec<u8> {
     [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }
 
-fn delta(delta: Value, finish_reason: Option<&str>) -> Value {
+fn delta(delta: &Value, finish_reason: Option<&str>) -> Value {
     let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish_reason });
     json!({ "object": "chat.completion.chunk", "model": "scripted", "choices": [choice] })
 }
