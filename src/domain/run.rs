@@ -51,6 +51,16 @@ impl Sampling {
     /// Members that bound the final answer.
     pub const ANSWER: [&'static str; 4] = ["max_tokens", "max_completion_tokens", "stop", "response_format"];
 
+    /// The same without what bounds the final answer.
+    #[must_use]
+    pub fn without_limits(&self) -> Self {
+        let kept = self
+            .0
+            .iter()
+            .filter(|(name, _)| !Self::ANSWER.contains(&name.as_str()));
+        Self(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
     #[must_use]
     pub fn limits_answer(&self) -> bool {
         self.0.contains_key("max_tokens") || self.0.contains_key("max_completion_tokens")

@@ -3,6 +3,7 @@
 use super::error::ApiError;
 use crate::actors::{ProfileActor, ProfileError, Tenant};
 use actix::{Handler, Message, dev::ToEnvelope};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest wait for a profile's answer, waiting for a slot not counted: nothing takes this long unless the profile is
@@ -14,7 +15,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 ///
 /// What the profile answered, or `profile_unavailable` when it cannot answer.
-pub async fn ask<M, T>(tenant: &Tenant, message: M) -> Result<T, ApiError>
+pub async fn ask<M, T>(tenant: &Arc<Tenant>, message: M) -> Result<T, ApiError>
 where
     M: Message<Result = Result<T, ProfileError>> + Send + 'static,
     T: Send + 'static,

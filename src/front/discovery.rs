@@ -128,7 +128,7 @@ pub const fn level(level: SandboxLevel) -> &'static str {
 }
 
 pub async fn toolsets(auth: Authorised) -> Result<HttpResponse, ApiError> {
-    let data = grouped(auth.tenant.toolbox().specs());
+    let data = grouped(auth.tenant.tool_specs());
     Ok(HttpResponse::Ok().json(json!({"object": "list", "platform": "api_server", "data": data})))
 }
 

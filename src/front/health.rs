@@ -7,6 +7,7 @@ use crate::{
 };
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::{path::Path, time::Duration};
 
 pub const PLATFORM: &str = "hermes-agent";
@@ -38,7 +39,7 @@ pub async fn ready(request: HttpRequest) -> Result<HttpResponse, ApiError> {
 /// # Errors
 ///
 /// `gateway_draining` once the gateway is going down.
-pub fn refuse_while_draining(tenant: &Tenant) -> Result<(), ApiError> {
+pub fn refuse_while_draining(tenant: &Arc<Tenant>) -> Result<(), ApiError> {
     if tenant.is_draining() {
         let message = "Gateway is draining existing work; retry shortly.";
         return Err(ApiError::new(Code::GatewayDraining, message));
@@ -91,7 +92,7 @@ pub async fn detailed(auth: Authorised) -> Result<HttpResponse, ApiError> {
 }
 
 /// Reaching the actor means that its store is open.
-async fn load(tenant: &Tenant) -> Result<ProfileLoad, String> {
+async fn load(tenant: &Arc<Tenant>) -> Result<ProfileLoad, String> {
     let asked = async {
         let profile = tenant
             .profile()
@@ -104,7 +105,7 @@ async fn load(tenant: &Tenant) -> Result<ProfileLoad, String> {
         .unwrap_or_else(|_| Err("no answer in time".to_owned()))
 }
 
-fn state(tenant: &Tenant) -> (&'static str, bool) {
+fn state(tenant: &Arc<Tenant>) -> (&'static str, bool) {
     match tenant.state() {
         TenantState::Serving if tenant.is_draining() => ("draining", true),
         TenantState::Serving => ("running", true),

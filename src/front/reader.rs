@@ -104,7 +104,7 @@ pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
 /// # Errors
 ///
 /// `run_not_found`, or what the profile or its store answered.
-pub async fn rejoin(tenant: &Tenant, run_id: RunId, after: Seq) -> Result<Turn, ApiError> {
+pub async fn rejoin(tenant: &Arc<Tenant>, run_id: RunId, after: Seq) -> Result<Turn, ApiError> {
     let profile = tenant.profile().await?;
     let tail = TailRun { run_id, after };
     let cursor = profile.send(tail).timeout(ask::PATIENCE).await??;

@@ -148,7 +148,7 @@ fn head(turn: &Turn, options: &Options) -> HttpResponseBuilder {
 }
 
 fn streamed(auth: &Authorised, turn: Turn, head: HttpResponseBuilder, resumed: bool) -> HttpResponse {
-    let tools = auth.tenant.toolbox().specs();
+    let tools = auth.tenant.tool_specs();
     let presenter = ChatStream::new(turn.run_id, turn.created_at, &turn.model, tools, resumed);
     sse::response(head, turn.reader, presenter, auth.caller.revoked.clone())
 }
