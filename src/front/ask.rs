@@ -6,9 +6,9 @@ use actix::{Handler, Message, dev::ToEnvelope};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longest wait for a profile's answer. A turn that queues is answered when its place is certain, so nothing takes
-/// this long unless the profile is in trouble.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest wait for a profile's answer, waiting for a slot not counted: nothing takes this long unless the profile is
+/// in trouble.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Sends `message` to the tenant's actor.
 ///
@@ -24,4 +24,9 @@ where
 {
     let profile = tenant.profile().await?;
     Ok(profile.send(message).timeout(PATIENCE).await??)
+}
+
+/// How long a new turn may take to be taken on: it may stand in the queue first.
+pub fn patience_for_a_turn(tenant: &Tenant) -> Duration {
+    tenant.config().api.queue_timeout.saturating_add(PATIENCE)
 }

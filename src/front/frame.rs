@@ -3,7 +3,7 @@
 use super::{auth, cors, cors::Verdict, error::ApiError, path};
 use actix_web::{
     Error, ResponseError,
-    body::{EitherBody, MessageBody},
+    body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
@@ -45,7 +45,7 @@ const SECURITY: [(HeaderName, &str); 7] = [
 pub async fn frame<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = request_id(request.headers());
     request.headers_mut().insert(REQUEST_ID, id.clone());
     normalise(&mut request);
@@ -68,12 +68,12 @@ pub async fn frame<B: MessageBody + 'static>(
     };
     if let Some(mut response) = early {
         finish(response.headers_mut());
-        return Ok(request.into_response(response).map_into_right_body());
+        return Ok(request.into_response(response));
     }
     let failure = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(mut response)) => {
             finish(response.headers_mut());
-            return Ok(response.map_into_left_body());
+            return Ok(response.map_into_boxed_body());
         }
         Ok(Err(error)) => error,
         Err(panic) => ApiError::internal(format!("a handler panicked: {}", said(&*panic))).into(),

@@ -1,16 +1,13 @@
 //! A client's reader of a run. When it goes away before the run's end, the profile is told.
 
-use super::error::ApiError;
+use super::{ask, error::ApiError};
 use crate::{
     actors::{NewRun, ProfileActor, ReaderGone, StartRun, StartedRun, TailRun, Tenant},
     domain::{Code, Logged, Millis, RunId, Seq, SessionId},
     store::{EventCursor, StoreError},
 };
 use actix::Addr;
-use std::{sync::Arc, time::Duration};
-
-/// Longest wait for a place in the queue to be certain.
-const PATIENCE: Duration = Duration::from_secs(60);
+use std::sync::Arc;
 
 /// Where a run's events come from.
 pub trait Source {
@@ -81,7 +78,10 @@ pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
             created_at,
             replayed,
             events,
-        } = profile.send(StartRun(run)).timeout(PATIENCE).await??;
+        } = profile
+            .send(StartRun(run))
+            .timeout(ask::patience_for_a_turn(&tenant))
+            .await??;
         Ok(Turn {
             run_id,
             session_id,
@@ -107,7 +107,7 @@ pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
 pub async fn rejoin(tenant: &Arc<Tenant>, run_id: RunId, after: Seq) -> Result<Turn, ApiError> {
     let profile = tenant.profile().await?;
     let tail = TailRun { run_id, after };
-    let cursor = profile.send(tail).timeout(PATIENCE).await??;
+    let cursor = profile.send(tail).timeout(ask::PATIENCE).await??;
     let record = cursor.record().map_err(crate::actors::ProfileError::from)?;
     Ok(Turn {
         run_id,

@@ -6,7 +6,7 @@ use super::{
 use crate::domain::Code;
 use actix_web::{
     App, Error, FromRequest, Handler, HttpRequest, Resource, Responder,
-    body::MessageBody,
+    body::BoxBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
     guard,
     http::Method,
@@ -18,11 +18,12 @@ use tracing_actix_web::TracingLogger;
 /// The whole HTTP front, one per worker thread; it serves every profile of that thread.
 ///
 /// The listener plane must put `Arc<actors::Tenant>` into the data of each connection (`on_connect_ext`).
-pub fn build() -> App<
+#[must_use]
+pub fn app() -> App<
     impl ServiceFactory<
         ServiceRequest,
         Config = (),
-        Response = ServiceResponse<impl MessageBody>,
+        Response = ServiceResponse<BoxBody>,
         Error = Error,
         InitError = (),
     >,
@@ -34,7 +35,7 @@ pub fn build() -> App<
         .wrap(from_fn(frame::frame))
 }
 
-/// Registers every route. [`build`] adds what must surround them.
+/// Registers every route. [`app`] adds what must surround them.
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.app_data(web::Data::new(ParseSlots::default()));
     let mut add = |path: Path| path.register(cfg);
@@ -149,7 +150,7 @@ mod tests {
 
     /// What comes back for a request on a connection without a profile: enough for all that needs none.
     async fn answer(request: TestRequest) -> (u16, actix_web::http::header::HeaderMap, Value) {
-        let service = test::init_service(build()).await;
+        let service = test::init_service(app()).await;
         let response = test::call_service(&service, request.to_request()).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let Ok(bytes) = to_bytes(response.into_body()).await else {

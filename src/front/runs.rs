@@ -2,7 +2,7 @@
 
 use super::{
     approvals_view::Page,
-    ask::ask,
+    ask::{ask, patience_for_a_turn},
     auth::Authorised,
     body,
     error::ApiError,
@@ -47,12 +47,17 @@ pub async fn start(
     let body = body::json(&request, payload, &auth.tenant).await?;
     let idempotency = idempotency::of(&auth, request.headers(), ROUTE, &body)?;
     let run = new_run(&auth, &options, idempotency, RunRequest::parse(body)?);
+    let profile = auth.tenant.profile().await?;
+    let started = profile
+        .send(StartRun(run))
+        .timeout(patience_for_a_turn(&auth.tenant))
+        .await??;
     let StartedRun {
         run_id,
         session_id,
         replayed,
         ..
-    } = ask(&auth.tenant, StartRun(run)).await?;
+    } = started;
     let mut response = HttpResponse::Accepted();
     response.insert_header((options::RUN_ID, run_id.to_string()));
     if let Some(key) = options.session_key {
