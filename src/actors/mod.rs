@@ -2,8 +2,12 @@
 //!
 //! `Tenant` is what a connection carries; everything else a handler needs it gets by a message to the profile.
 
+pub mod keys;
 mod messages;
 mod tenant;
 
 pub use messages::*;
-pub use tenant::{AuthError, Caller, ProfileActor, Scope, Tenant, TenantState, Unavailable};
+pub use tenant::{
+    AuthError, Caller, GoneReason, MachineSlots, ProfileActor, ProfileGone, Scope, Tenant, TenantOptions,
+    TenantState, Unavailable,
+};

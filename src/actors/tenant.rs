@@ -69,7 +69,105 @@ pub enum TenantState {
 }
 
 /// One profile of this process. Lives as long as its listener; on its worker's thread for all that is not `Send`.
-pub struct Tenant(());
+pub struct Tenant {
+    options: TenantOptions,
+    config: Arc<ProfileConfig>,
+    state: std::sync::Mutex<TenantState>,
+    keys: std::sync::Mutex<Vec<crate::store::KeyRecord>>,
+    draining: std::sync::atomic::AtomicBool,
+}
+
+/// LOCAL STUB of the gateway branch, replaced at the merge.
+pub struct TenantOptions {
+    pub config: ProfileConfig,
+    pub sandbox: crate::sandbox::Sandbox,
+    pub home_secret: Arc<[u8; 32]>,
+    pub machine: Arc<MachineSlots>,
+    pub lock: Arc<crate::store::ProfileLock>,
+    pub gone: actix::Recipient<ProfileGone>,
+}
+
+#[derive(Debug, actix::Message)]
+#[rtype(result = "()")]
+pub struct ProfileGone {
+    pub name: crate::domain::ProfileName,
+    pub reason: GoneReason,
+}
+
+#[derive(Debug)]
+pub enum GoneReason {
+    Panicked,
+    Store(crate::store::StoreError),
+}
+
+pub struct MachineSlots(());
+
+impl MachineSlots {
+    #[must_use]
+    pub fn new(limit: usize) -> Arc<Self> {
+        let _ = limit;
+        Arc::new(Self(()))
+    }
+}
+
+#[allow(clippy::unused_async, clippy::unwrap_used, clippy::missing_errors_doc)]
+impl Tenant {
+    #[must_use]
+    pub fn new(options: TenantOptions) -> Arc<Self> {
+        let config = Arc::new(options.config.clone());
+        Arc::new(Self {
+            options,
+            config,
+            state: std::sync::Mutex::new(TenantState::Stopped),
+            keys: std::sync::Mutex::default(),
+            draining: false.into(),
+        })
+    }
+
+    pub fn attach(self: &Arc<Self>) {}
+
+    pub async fn open(&self) -> Result<(), Unavailable> {
+        Ok(())
+    }
+
+    pub fn set_state(&self, state: TenantState) {
+        *self.state.lock().unwrap() = state;
+    }
+
+    pub fn begin_drain(&self) {
+        self.draining.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    pub async fn drain(&self, limit: std::time::Duration) {
+        let _ = limit;
+    }
+
+    pub async fn close(&self) {
+        let _ = &self.options.gone;
+    }
+
+    pub async fn create_key(
+        &self,
+        name: &str,
+        scopes: &[Scope],
+    ) -> Result<super::keys::NewKey, ProfileError> {
+        let key = super::keys::mint(name, scopes, &self.options.home_secret);
+        self.keys.lock().unwrap().push(key.record.clone());
+        Ok(key)
+    }
+
+    pub async fn keys(&self) -> Result<Vec<crate::store::KeyRecord>, ProfileError> {
+        Ok(self.keys.lock().unwrap().clone())
+    }
+
+    pub async fn revoke_key(&self, id: &KeyId) -> Result<crate::store::KeyRecord, ProfileError> {
+        let mut keys = self.keys.lock().unwrap();
+        let key = keys.iter_mut().find(|key| key.id == *id);
+        let key = key.ok_or_else(|| ProfileError::new(Code::NotFound, "no such key"))?;
+        key.revoked_at = Some(crate::domain::now());
+        Ok(key.clone())
+    }
+}
 
 /// The profile's actor; see `actors::profile`.
 pub struct ProfileActor(());
@@ -80,18 +178,19 @@ impl actix::Actor for ProfileActor {
 impl Tenant {
     #[must_use]
     pub fn config(&self) -> Arc<ProfileConfig> {
-        unimplemented!()
+        self.config.clone()
     }
 
     #[must_use]
+    #[allow(clippy::unwrap_used)]
     pub fn state(&self) -> TenantState {
-        unimplemented!()
+        self.state.lock().unwrap().clone()
     }
 
     /// New turns are refused: 503 `gateway_draining`.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        unimplemented!()
+        self.draining.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Checks a bearer token; never says why it is wrong.
