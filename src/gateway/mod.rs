@@ -1,1 +1,3 @@
-//! Stub.
+//! The composition root: home, stores, actors, listeners, shutdown.
+
+pub mod plane;
