@@ -94,7 +94,11 @@ impl ProfileStatus {
     pub fn url(&self) -> Option<String> {
         let mut address = self.address?;
         if address.ip().is_unspecified() {
-            address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+            address.set_ip(if address.is_ipv4() {
+                [127, 0, 0, 1].into()
+            } else {
+                std::net::Ipv6Addr::LOCALHOST.into()
+            });
         }
         Some(format!("http://{address}/v1"))
     }

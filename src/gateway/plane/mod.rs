@@ -26,7 +26,7 @@ use actix_web::{
     body::MessageBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
 };
-use std::{net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, net::TcpListener, sync::Arc, time::Duration};
 
 /// Puts into a new connection what its requests will be asked by.
 pub type Mark = Arc<dyn Fn(&mut Extensions) + Send + Sync>;
@@ -39,7 +39,7 @@ pub struct Port {
 
 /// The worker threads. Belongs to the thread of the roster, which alone adds and removes ports.
 pub struct Plane {
-    workers: Vec<Rc<Worker>>,
+    workers: RefCell<Vec<Arc<Worker>>>,
 }
 
 impl Plane {
@@ -56,30 +56,30 @@ impl Plane {
             > + 'static,
         B: MessageBody + 'static,
     {
-        let one = |number| Rc::new(Worker::start(number, limits.clone(), app.clone()));
+        let one = |number| Arc::new(Worker::start(number, limits.clone(), app.clone()));
+        let workers = (0..workers.max(1)).map(one).collect();
         Self {
-            workers: (0..workers.max(1)).map(one).collect(),
+            workers: RefCell::new(workers),
         }
     }
 
-    /// The worker with the fewest places taken. A profile asks once and stays where it was put.
+    /// The worker with the fewest places taken. A profile asks once and stays where it was put. `None` once stopped.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
-        let worker = self
-            .workers
-            .iter()
-            .min_by_key(|worker| Rc::strong_count(worker))?;
+        let workers = self.workers.borrow();
+        let worker = workers.iter().min_by_key(|worker| Arc::strong_count(worker))?;
         Some(Place(worker.clone()))
     }
 
     /// Ends the threads. Whatever still runs on them is dropped.
-    pub async fn stop(self) {
-        for worker in &self.workers {
+    pub async fn stop(&self) {
+        let workers = self.workers.take();
+        for worker in &workers {
             worker.stop();
         }
-        for worker in self.workers {
+        for worker in workers {
             // A place that is still held (by a keeper that hangs) keeps its thread from being joined, not from ending.
-            if let Some(worker) = Rc::into_inner(worker) {
+            if let Some(worker) = Arc::into_inner(worker) {
                 worker.join(Duration::from_secs(5)).await;
             }
         }
@@ -88,7 +88,7 @@ impl Plane {
 
 /// A seat on a worker; counted as its load until dropped.
 #[derive(Clone)]
-pub struct Place(Rc<Worker>);
+pub struct Place(Arc<Worker>);
 
 impl std::ops::Deref for Place {
     type Target = Worker;
