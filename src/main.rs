@@ -1,1 +1,7 @@
-fn main() {}
+//! `hermes`: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hermes_gateway::cli::main()
+}
