@@ -1,0 +1,180 @@
+//! A home on disk: which profiles it holds, which of them a gateway serves, and what each one's settings come to.
+
+use super::{
+    ConfigError, ProcessEnv, ProfileConfig, ServerConfig,
+    home_files::HomeFiles,
+    known::{self, Owner},
+    server,
+};
+use crate::domain::ProfileName;
+use std::path::{Path, PathBuf};
+
+/// A home as found on disk.
+#[derive(Debug)]
+pub struct Home {
+    pub root: PathBuf,
+    pub server: ServerConfig,
+    /// Sorted by name, the profile `default` first. A profile with a broken file is here too, with its error. With
+    /// [`Select::One`], that one alone.
+    pub profiles: Vec<FoundProfile>,
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug)]
+pub struct FoundProfile {
+    pub name: ProfileName,
+    pub root: PathBuf,
+    /// Whether a gateway without `-p` serves it. A profile whose files cannot be read counts as enabled, so that its
+    /// error is seen.
+    pub enabled: bool,
+    /// The port that its files name, also when something else is wrong with them.
+    pub port: Option<u16>,
+    pub config: Result<ProfileConfig, ConfigError>,
+    /// Unknown keys with the nearest known one, and the like: one sentence each, with file and line.
+    pub warnings: Vec<String>,
+}
+
+/// Which profiles to read.
+#[derive(Debug, Clone, Copy)]
+pub enum Select<'a> {
+    All,
+    /// `-p NAME`: served even when its files do not enable it. Below its `.env` the documented names of the
+    /// process environment count.
+    One(&'a ProfileName),
+}
+
+impl Home {
+    /// Reads the home's files. Broken profiles are results inside; an error here is about the home itself.
+    ///
+    /// # Errors
+    ///
+    /// The home cannot be read, its own files are broken, or `-p` names a profile that does not exist.
+    pub fn read(root: &Path, select: Select<'_>, env: &ProcessEnv) -> Result<Self, ConfigError> {
+        let files = HomeFiles::read(root)?;
+        let (mut names, mut warnings) = profile_names(&files.root)?;
+        warnings.extend(known::check(&files.yaml, Owner::Home)?);
+        let alone = names.is_empty();
+        names.insert(0, ProfileName::home());
+        if let Select::One(wanted) = select {
+            if !names.contains(wanted) {
+                return Err(no_such_profile(&files.root, wanted, &names));
+            }
+            names.retain(|name| name == wanted);
+        }
+        let process = |name: &ProfileName| {
+            let named = matches!(select, Select::One(_));
+            (named || *name == ProfileName::home()).then_some(env)
+        };
+        let read = |name: &ProfileName| match *name == ProfileName::home() {
+            true => files.default_profile(process(name), alone),
+            false => files.profile(name, process(name)),
+        };
+        let mut profiles: Vec<_> = names.iter().map(read).collect();
+        refuse_shared_ports(&mut profiles);
+        warn_of_shared_workspaces(&mut profiles);
+        let server = server::read(&files.settings(None))?;
+        Ok(Self {
+            root: files.root,
+            server,
+            profiles,
+            warnings,
+        })
+    }
+
+    /// The lowest port from `first` on that no profile of this home has, enabled or not; 0 when all are taken.
+    #[must_use]
+    pub fn free_port(&self, first: u16) -> u16 {
+        let taken = |port: u16| self.ports().any(|(_, other)| other == port);
+        (first..=u16::MAX).find(|port| !taken(*port)).unwrap_or(0)
+    }
+
+    /// The profiles that name a port, with it.
+    pub fn ports(&self) -> impl Iterator<Item = (&ProfileName, u16)> {
+        self.profiles
+            .iter()
+            .filter_map(|profile| Some((&profile.name, profile.port?)))
+    }
+}
+
+/// The folders below `profiles/`, sorted, and a warning for each that cannot be a profile.
+fn profile_names(root: &Path) -> Result<(Vec<ProfileName>, Vec<String>), ConfigError> {
+    let folder = root.join("profiles");
+    let unreadable = |cause: std::io::Error| ConfigError::unreadable(&folder, &cause);
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
+        Err(cause) => return Err(unreadable(cause)),
+    };
+    let (mut names, mut warnings) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let path = entry.map_err(unreadable)?.path();
+        let text = path.file_name().unwrap_or_default().to_string_lossy();
+        if text.starts_with('.') || !path.is_dir() {
+            continue;
+        }
+        let at = path.display();
+        match ProfileName::parse(&text) {
+            Ok(name) if name == ProfileName::home() => {
+                warnings.push(format!(
+                    "{at}: is not read: the profile `default` is the home itself"
+                ));
+            }
+            Ok(name) => names.push(name),
+            Err(error) => warnings.push(format!("{at}: is not read: {error}")),
+        }
+    }
+    names.sort();
+    Ok((names, warnings))
+}
+
+/// Of two served profiles on one address the second fails, naming the first.
+fn refuse_shared_ports(profiles: &mut [FoundProfile]) {
+    let mut taken: Vec<(std::net::SocketAddr, ProfileName)> = Vec::new();
+    for profile in profiles.iter_mut().filter(|profile| profile.enabled) {
+        let Ok(config) = &profile.config else { continue };
+        let address = config.listen;
+        let clash = |other: &std::net::SocketAddr| {
+            let wide = other.ip().is_unspecified() || address.ip().is_unspecified();
+            other.port() == address.port() && address.port() != 0 && (wide || other.ip() == address.ip())
+        };
+        if let Some((_, first)) = taken.iter().find(|(other, _)| clash(other)) {
+            profile.config = Err(ConfigError {
+                file: profile.root.clone(),
+                line: None,
+                key: Some("API_SERVER_PORT".to_owned()),
+                message: format!(
+                    "port {} is already that of the profile `{first}`: give one of them another",
+                    address.port()
+                ),
+            });
+            continue;
+        }
+        taken.push((address, profile.name.clone()));
+    }
+}
+
+/// Two profiles may work in one folder when an operator says so, but it must not happen unseen.
+fn warn_of_shared_workspaces(profiles: &mut [FoundProfile]) {
+    let mut seen: Vec<(PathBuf, ProfileName)> = Vec::new();
+    for profile in profiles {
+        let Ok(config) = &profile.config else { continue };
+        let workspace = &config.workspace;
+        let meets = |other: &Path| other.starts_with(workspace) || workspace.starts_with(other);
+        if let Some((_, first)) = seen.iter().find(|(other, _)| meets(other)) {
+            let at = profile.root.display();
+            let message =
+                format!("{at}: `terminal.cwd`: is also the workspace of `{first}`: both see the same files");
+            profile.warnings.push(message);
+        }
+        seen.push((workspace.clone(), profile.name.clone()));
+    }
+}
+
+fn no_such_profile(root: &Path, wanted: &ProfileName, names: &[ProfileName]) -> ConfigError {
+    let known: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    let message = format!(
+        "there is no profile `{wanted}`; there are {}; `hermes profile create {wanted}` makes it",
+        known.join(", ")
+    );
+    ConfigError::about(&root.join("profiles"), message)
+}

@@ -1,0 +1,173 @@
+//! One profile's layers to its [`ProfileConfig`].
+
+use super::{
+    AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ProfileConfig, RetentionConfig,
+    SandboxLevel, TerminalConfig, expand::is_env_name, listen, model, settings::Settings, typed::DAY,
+    workspace,
+};
+use crate::domain::{ProfileName, Unattended};
+use std::{path::Path, time::Duration};
+
+/// A wait of this many runs is allowed where a profile sets no cap of its own, so that only the machine's counts.
+const QUEUE_WITHOUT_CAP: usize = 1_024;
+const WEEK: u64 = 7 * DAY;
+const TEN_YEARS: u64 = 3_650 * DAY;
+
+/// # Errors
+///
+/// The first mistake that keeps the profile from being served.
+pub(super) fn resolve(
+    name: &ProfileName,
+    home: &Path,
+    root: &Path,
+    settings: &Settings<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<ProfileConfig, ConfigError> {
+    let listen = listen::read(settings, name)?;
+    Ok(ProfileConfig {
+        name: name.clone(),
+        root: root.to_owned(),
+        state_dir: root.join("state"),
+        workspace: workspace::resolve(settings, home, root)?,
+        skills_dir: root.join("skills"),
+        soul_file: root.join("SOUL.md"),
+        listen: listen.address,
+        api_key: listen.api_key,
+        cors_origins: listen.cors_origins,
+        model_name: listen.model_name,
+        model: model::read(settings, warnings)?,
+        api: api(settings)?,
+        approvals: approvals(settings, warnings)?,
+        terminal: terminal(settings, warnings)?,
+        agent: AgentConfig {
+            max_turns: settings.number("agent.max_turns", 1..=10_000, 90)?,
+            memory_enabled: settings.bool("memory.memory_enabled", true)?,
+        },
+        retention: RetentionConfig {
+            runs: settings.duration("retention.runs", 60..=TEN_YEARS, WEEK)?,
+            derived_sessions: settings.duration("retention.derived_sessions", 60..=TEN_YEARS, 30 * DAY)?,
+            idempotency: settings.duration("retention.idempotency", 60..=TEN_YEARS, DAY)?,
+        },
+        env: settings.env_values(),
+    })
+}
+
+fn api(settings: &Settings<'_>) -> Result<ApiConfig, ConfigError> {
+    let max_concurrent_runs = settings.number("gateway.api_server.max_concurrent_runs", 0..=1_000_000, 10)?;
+    let queue = match max_concurrent_runs {
+        0 => QUEUE_WITHOUT_CAP,
+        cap => 2 * cap,
+    };
+    let statuses = [("200", true), ("502", false)];
+    let reasoning = match settings.yaml("display.platforms.api_server.show_reasoning")? {
+        Some(found) => Some(found),
+        None => settings.yaml("display.show_reasoning")?,
+    };
+    Ok(ApiConfig {
+        max_concurrent_runs,
+        queue: settings.number("gateway.api_server.queue", 0..=1_000_000, queue)?,
+        queue_timeout: settings.duration("gateway.api_server.queue_timeout", 0..=3_600, 30)?,
+        max_body_bytes: settings.number(
+            "gateway.api_server.max_body_bytes",
+            1_024..=1_000_000_000,
+            10_000_000,
+        )?,
+        failed_turn_ok: settings.choice("gateway.api_server.failed_turn_status", &statuses, false)?,
+        show_reasoning: reasoning.map_or(Ok(false), |found| found.bool())?,
+    })
+}
+
+fn approvals(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<ApprovalsConfig, ConfigError> {
+    let found = settings.yaml("approvals.mode")?;
+    let smart = found
+        .as_ref()
+        .filter(|found| found.text.trim().eq_ignore_ascii_case("smart"));
+    if let Some(smart) = smart {
+        warnings.push(
+            smart
+                .place
+                .warning("`smart` does not exist yet and is read as `manual`: every finding is asked"),
+        );
+    }
+    // YAML's older rules read a bare `off` as `false`, and people who know that write `false`.
+    let modes = [
+        ("manual", ApprovalMode::Manual),
+        ("smart", ApprovalMode::Manual),
+        ("off", ApprovalMode::Off),
+        ("false", ApprovalMode::Off),
+    ];
+    let timeout = match settings.yaml("approvals.timeout")? {
+        Some(found) if found.text.trim().eq_ignore_ascii_case("never") => None,
+        Some(found) => Some(found.duration(1..=TEN_YEARS).map_err(|mut error| {
+            error.message.push_str("; `never` waits for ever");
+            error
+        })?),
+        None => Some(Duration::from_secs(300)),
+    };
+    let unattended = [("deny", Unattended::Deny), ("wait", Unattended::Wait)];
+    let deny = settings.yaml_list_whole("approvals.deny")?.unwrap_or_default();
+    if let Some(blank) = deny.iter().find(|glob| glob.text.trim().is_empty()) {
+        return Err(blank.place.error("holds an empty pattern"));
+    }
+    if settings.env("HERMES_YOLO_MODE").is_some() {
+        let file = settings.env.path.display();
+        warnings.push(format!(
+            "{file}: `HERMES_YOLO_MODE`: has no effect: write `mode: off` below `approvals:`"
+        ));
+    }
+    Ok(ApprovalsConfig {
+        mode: found.map_or(Ok(ApprovalMode::Manual), |found| found.choice(&modes))?,
+        timeout,
+        unattended: settings.choice("approvals.unattended", &unattended, Unattended::Deny)?,
+        deny: deny.into_iter().map(|glob| glob.text).collect(),
+    })
+}
+
+fn terminal(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<TerminalConfig, ConfigError> {
+    let levels = [
+        ("none", SandboxLevel::None),
+        ("landlock", SandboxLevel::Landlock),
+        ("strict", SandboxLevel::Strict),
+    ];
+    let timeout = settings.duration("terminal.timeout", 1..=86_400, 180)?;
+    let longest = settings.yaml("terminal.max_timeout")?;
+    let max_timeout = match &longest {
+        Some(found) => found.duration(1..=86_400)?,
+        None => timeout.max(Duration::from_secs(600)),
+    };
+    if let Some(found) = longest.filter(|_| max_timeout < timeout) {
+        return Err(found.place.error("is shorter than `terminal.timeout`"));
+    }
+    if let Some(backend) = settings
+        .yaml("terminal.backend")?
+        .filter(|found| found.text.trim() != "local")
+    {
+        warnings.push(
+            backend
+                .place
+                .warning("only `local` exists: commands run in the built-in sandbox"),
+        );
+    }
+    let passthrough = settings
+        .yaml_list("terminal.env_passthrough")?
+        .unwrap_or_default();
+    for name in &passthrough {
+        if name.text == "API_SERVER_KEY" {
+            return Err(name
+                .place
+                .error("must not name `API_SERVER_KEY`: a command could answer its own approval"));
+        }
+        if !is_env_name(&name.text) {
+            return Err(name
+                .place
+                .error("must be names of `.env` entries: letters, digits and `_`"));
+        }
+    }
+    Ok(TerminalConfig {
+        sandbox: settings.choice("terminal.sandbox", &levels, SandboxLevel::Landlock)?,
+        timeout,
+        max_timeout,
+        env_passthrough: passthrough.into_iter().map(|name| name.text).collect(),
+        max_output: settings.number("tool_output.max_bytes", 1_000..=10_000_000, 50_000)?,
+    })
+}

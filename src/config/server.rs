@@ -1,0 +1,31 @@
+//! Settings of the whole machine: from the home's own `config.yaml` and from nowhere else.
+
+use super::{ConfigError, settings::Settings};
+use std::{num::NonZeroUsize, thread, time::Duration};
+
+/// Runs at once per core where nothing is configured.
+const RUNS_PER_CORE: usize = 256;
+
+/// What concerns the whole machine; from the home's own files only.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// `server.workers`; default: number of cores.
+    pub workers: usize,
+    /// `gateway.max_concurrent_runs`: runs at once on the machine; default 256 x cores, 0 = no limit.
+    pub max_concurrent_runs: usize,
+    /// `agent.restart_drain_timeout`, default 30 s.
+    pub drain_timeout: Duration,
+}
+
+pub(super) fn read(settings: &Settings<'_>) -> Result<ServerConfig, ConfigError> {
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    Ok(ServerConfig {
+        workers: settings.number("server.workers", 1..=256, cores)?,
+        max_concurrent_runs: settings.number(
+            "gateway.max_concurrent_runs",
+            0..=1_000_000,
+            RUNS_PER_CORE * cores,
+        )?,
+        drain_timeout: settings.duration("agent.restart_drain_timeout", 0..=86_400, 30)?,
+    })
+}

@@ -1,0 +1,133 @@
+//! What a profile's settings come to: typed, with every default filled in.
+
+use super::Secret;
+use crate::domain::{ProfileName, Unattended};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Everything about one profile: complete, checked, immutable.
+#[derive(Debug, Clone)]
+pub struct ProfileConfig {
+    pub name: ProfileName,
+    /// `HOME/profiles/NAME`, or the home itself for `default`.
+    pub root: PathBuf,
+    /// `root/state` (created 0700 by the store).
+    pub state_dir: PathBuf,
+    /// `terminal.cwd`, default `root/workspace`.
+    pub workspace: PathBuf,
+    pub skills_dir: PathBuf,
+    pub soul_file: PathBuf,
+    pub listen: SocketAddr,
+    /// `API_SERVER_KEY`: at least 16 characters, no placeholder.
+    pub api_key: Option<Secret>,
+    pub cors_origins: Vec<String>,
+    /// What `/v1/models` calls the agent: `API_SERVER_MODEL_NAME`, else the profile's name, else `hermes-agent`
+    /// for `default`.
+    pub model_name: String,
+    pub model: ModelConfig,
+    pub api: ApiConfig,
+    pub approvals: ApprovalsConfig,
+    pub terminal: TerminalConfig,
+    pub agent: AgentConfig,
+    pub retention: RetentionConfig,
+    /// Every entry of the profile's `.env`; never in the process environment.
+    pub env: BTreeMap<String, Secret>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Provider {
+    /// The built-in rule-driven model; the default when nothing is configured.
+    Demo,
+    /// Any server that speaks OpenAI's chat completions.
+    OpenAi { base_url: String },
+}
+
+#[derive(Debug, Clone)]
+pub struct ModelConfig {
+    pub provider: Provider,
+    /// As configured: `demo`, `custom`, `openai`, `openrouter`, `moonshot`, `ollama` …
+    pub provider_name: String,
+    /// `model.default`.
+    pub default: String,
+    pub api_key: Option<Secret>,
+    pub context_length: Option<u64>,
+    /// 10 s.
+    pub connect_timeout: Duration,
+    /// Until the first byte of the answer's head, 120 s.
+    pub first_byte_timeout: Duration,
+    /// Between two pieces of a body, 180 s.
+    pub idle_timeout: Duration,
+    /// `agent.api_max_retries`: attempts in all, 3.
+    pub attempts: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// `gateway.api_server.max_concurrent_runs`, default 10, 0 = none.
+    pub max_concurrent_runs: usize,
+    /// `gateway.api_server.queue`: runs that may wait for a slot, default twice the cap.
+    pub queue: usize,
+    /// How long one may wait, 30 s.
+    pub queue_timeout: Duration,
+    /// `gateway.api_server.max_body_bytes`, default 10,000,000.
+    pub max_body_bytes: usize,
+    /// `gateway.api_server.failed_turn_status: 200`: failures of chat completions in the reference's form.
+    pub failed_turn_ok: bool,
+    /// `display.platforms.api_server.show_reasoning`, else `display.show_reasoning`; default off.
+    pub show_reasoning: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApprovalMode {
+    /// Ask for what the rules find. The default; `smart` is read as this, with a warning, until it exists.
+    Manual,
+    /// Nothing is asked; what is blocked stays blocked.
+    Off,
+}
+
+#[derive(Debug, Clone)]
+pub struct ApprovalsConfig {
+    pub mode: ApprovalMode,
+    /// `approvals.timeout`, default 300 s; `never` = `None`.
+    pub timeout: Option<Duration>,
+    pub unattended: Unattended,
+    /// `approvals.deny`: globs of commands that are refused.
+    pub deny: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SandboxLevel {
+    None,
+    Landlock,
+    Strict,
+}
+
+#[derive(Debug, Clone)]
+pub struct TerminalConfig {
+    /// `terminal.sandbox`: the floor; below it terminal refuses. Default `landlock`.
+    pub sandbox: SandboxLevel,
+    /// `terminal.timeout`, 180 s.
+    pub timeout: Duration,
+    /// Longest timeout that a call may ask for, 600 s.
+    pub max_timeout: Duration,
+    /// `terminal.env_passthrough`: names of entries of this profile's `.env` that commands see.
+    pub env_passthrough: Vec<String>,
+    /// `tool_output.max_bytes`, 50,000.
+    pub max_output: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    /// `agent.max_turns`, default 90: model calls per turn.
+    pub max_turns: u32,
+    pub memory_enabled: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct RetentionConfig {
+    /// 7 days.
+    pub runs: Duration,
+    /// Sessions derived from a chat's text, 30 days.
+    pub derived_sessions: Duration,
+    /// 24 h.
+    pub idempotency: Duration,
+}
