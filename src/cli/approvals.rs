@@ -55,22 +55,32 @@ fn list(context: &Context, pending: bool, json: bool, output: &Output) -> Result
         found.extend(of.into_iter().map(|approval| (place.name.clone(), approval)));
     }
     if json {
-        let rows = found.iter().map(|(profile, approval)| {
-            serde_json::json!({ "profile": profile, "approval": approval })
-        });
+        let rows = found
+            .iter()
+            .map(|(profile, approval)| serde_json::json!({ "profile": profile, "approval": approval }));
         return output.json(&rows.collect::<Vec<_>>());
     }
     if found.is_empty() {
-        output.line(if pending { "nothing waits for an answer" } else { "nothing was ever asked" });
+        output.line(if pending {
+            "nothing waits for an answer"
+        } else {
+            "nothing was ever asked"
+        });
         return Ok(());
     }
-    let rows: Vec<_> = found.iter().map(|(profile, approval)| row(profile, approval)).collect();
+    let rows: Vec<_> = found
+        .iter()
+        .map(|(profile, approval)| row(profile, approval))
+        .collect();
     output.table(&["PROFILE", "ID", "STATE", "ASKED", "COMMAND"], &rows);
     Ok(())
 }
 
 fn of_gateway(client: &Client, profile: &ProfileName, pending: bool) -> Result<Vec<Approval>, CliError> {
-    match client.ask(Command::ListApprovals { profile: profile.clone(), pending })? {
+    match client.ask(Command::ListApprovals {
+        profile: profile.clone(),
+        pending,
+    })? {
         Reply::Approvals(approvals) => Ok(approvals),
         _other => Err(ClientError::Garbage.into()),
     }
@@ -116,7 +126,10 @@ fn decide(
     }
     for place in asleep.into_iter().filter(|place| place.state_dir.exists()) {
         if let Way::Offline(offline) = context.way(&place)?
-            && offline.approvals(true, LIMIT)?.iter().any(|approval| approval.id == id)
+            && offline
+                .approvals(true, LIMIT)?
+                .iter()
+                .any(|approval| approval.id == id)
         {
             return Err(CliError::failed(format!(
                 "{id} waits in `{0}`, which no gateway serves; start one (`hermes -p {0} gateway`), then answer",
@@ -124,7 +137,9 @@ fn decide(
             )));
         }
     }
-    Err(CliError::failed(format!("no profile knows {id}; `hermes approvals list` shows what waits")))
+    Err(CliError::failed(format!(
+        "no profile knows {id}; `hermes approvals list` shows what waits"
+    )))
 }
 
 fn answer(
@@ -135,12 +150,21 @@ fn answer(
     reason: Option<String>,
     output: &Output,
 ) -> Result<(), CliError> {
-    let command = Command::DecideApproval { profile: profile.clone(), id, choice, reason };
+    let command = Command::DecideApproval {
+        profile: profile.clone(),
+        id,
+        choice,
+        reason,
+    };
     match client.ask(command)? {
         Reply::Approvals(decided) => {
             for approval in decided {
                 let what = if choice.allows() { "approved" } else { "denied" };
-                output.line(format_args!("{what} {}: {}", approval.id, clip(&super::output::printable(&approval.command), 70)));
+                output.line(format_args!(
+                    "{what} {}: {}",
+                    approval.id,
+                    clip(&super::output::printable(&approval.command), 70)
+                ));
             }
             Ok(())
         }

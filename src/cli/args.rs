@@ -6,7 +6,12 @@ use std::path::PathBuf;
 
 /// Many isolated agents behind the OpenAI and Hermes APIs, from one process.
 #[derive(Debug, Parser)]
-#[command(name = "hermes", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(
+    name = "hermes",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
 pub struct Args {
     /// The folder that holds all [default: $HERMES_HOME, else ~/.hermes]
     #[arg(long, global = true, value_name = "DIR")]
@@ -197,7 +202,8 @@ fn key_id(text: &str) -> Result<KeyId, String> {
 }
 
 fn approval_id(text: &str) -> Result<ApprovalId, String> {
-    ApprovalId::parse(text).ok_or_else(|| "an approval's id begins with apr_; see `hermes approvals list`".to_owned())
+    ApprovalId::parse(text)
+        .ok_or_else(|| "an approval's id begins with apr_; see `hermes approvals list`".to_owned())
 }
 
 #[cfg(test)]
@@ -206,9 +212,6 @@ mod tests {
 
     #[test]
     fn the_commands_fit_together() {
-        clap::CommandFactory::command().debug_assert();
-        fn _types(args: Args) -> Command {
-            args.command
-        }
+        <Args as clap::CommandFactory>::command().debug_assert();
     }
 }

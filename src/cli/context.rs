@@ -2,7 +2,7 @@
 
 use super::error::CliError;
 use crate::{
-    config::{ConfigError, FoundProfile, Home, ProcessEnv, Select},
+    config::{ConfigError, FoundProfile, Home, ProcessEnv, Select, find_home},
     domain::ProfileName,
     gateway::{Client, ClientError, Command, Offline, Reply},
 };
@@ -25,15 +25,12 @@ pub enum Way<'a> {
 impl Context {
     /// # Errors
     /// There is no home to be found.
-    pub fn new(home: Option<PathBuf>, profile: Option<ProfileName>, env: ProcessEnv) -> Result<Self, CliError> {
-        let named = |name: &str| env.0.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let home = home
-            .or_else(|| named("HERMES_HOME"))
-            .or_else(|| named("HOME").map(|user| user.join(".hermes")))
-            .ok_or_else(|| CliError::usage("where is the home? Type `hermes --home DIR …`, or set HERMES_HOME"))?;
-        // Children and the control socket may not share our current folder.
-        let home = std::path::absolute(&home)
-            .map_err(|error| CliError::failed(format!("{}: {error}", home.display())))?;
+    pub fn new(
+        home: Option<PathBuf>,
+        profile: Option<ProfileName>,
+        env: ProcessEnv,
+    ) -> Result<Self, CliError> {
+        let home = find_home(home.as_deref(), &env)?;
         Ok(Self { home, profile, env })
     }
 
@@ -61,7 +58,9 @@ impl Context {
             ))),
             (Some(given), _) => Ok(given),
             (None, Some(by_option)) => Ok(by_option.clone()),
-            (None, None) => Err(CliError::usage(format!("which profile? Type `hermes {command} NAME`"))),
+            (None, None) => Err(CliError::usage(format!(
+                "which profile? Type `hermes {command} NAME`"
+            ))),
         }
     }
 
@@ -71,16 +70,23 @@ impl Context {
     /// There is none of that name: with those that there are.
     pub fn find(&self, name: &ProfileName) -> Result<FoundProfile, CliError> {
         let home = self.read_home()?;
-        let names: Vec<_> = home.profiles.iter().map(|profile| profile.name.to_string()).collect();
-        home.profiles.into_iter().find(|profile| profile.name == *name).ok_or_else(|| {
-            let known = match names.is_empty() {
-                true => "the home has none yet".to_owned(),
-                false => format!("there are {}", names.join(", ")),
-            };
-            CliError::failed(format!(
-                "there is no profile `{name}`; {known}. `hermes profile create {name}` makes it"
-            ))
-        })
+        let names: Vec<_> = home
+            .profiles
+            .iter()
+            .map(|profile| profile.name.to_string())
+            .collect();
+        home.profiles
+            .into_iter()
+            .find(|profile| profile.name == *name)
+            .ok_or_else(|| {
+                let known = match names.is_empty() {
+                    true => "the home has none yet".to_owned(),
+                    false => format!("there are {}", names.join(", ")),
+                };
+                CliError::failed(format!(
+                    "there is no profile `{name}`; {known}. `hermes profile create {name}` makes it"
+                ))
+            })
     }
 
     /// The way to a profile's store.
@@ -136,7 +142,10 @@ impl From<&FoundProfile> for Place {
             Ok(config) => config.state_dir.clone(),
             Err(_broken) => found.root.join("state"),
         };
-        Self { name: found.name.clone(), state_dir }
+        Self {
+            name: found.name.clone(),
+            state_dir,
+        }
     }
 }
 

@@ -54,16 +54,24 @@ fn run(words: impl Iterator<Item = OsString>, env: ProcessEnv) -> ExitCode {
 }
 
 fn dispatch(args: Args, env: ProcessEnv, output: &Output) -> Result<(), CliError> {
-    let Args { home, profile, command } = args;
+    let Args {
+        home,
+        profile,
+        command,
+    } = args;
     let context = Context::new(home, profile, env)?;
     match command {
         Command::Gateway(command) => gateway::run(&context, command, output),
         Command::Profile(command) => profile::run(&context, command, output),
         Command::Key(command) => key::run(&context, command, output),
         Command::Approvals(command) => approvals::run(&context, command, output),
-        Command::Backup { name, file, stop } => backup::backup(&context, &name, file.as_deref(), stop, output),
+        Command::Backup { name, file, stop } => {
+            backup::backup(&context, &name, file.as_deref(), stop, output)
+        }
         Command::Restore { name, file, stop } => backup::restore(&context, &name, &file, stop, output),
         // Answered before clap; this is what `hermes -p alice sandbox-exec` comes to.
-        Command::SandboxExec => Err(CliError::usage("`sandbox-exec` is for hermes itself and takes no options")),
+        Command::SandboxExec => Err(CliError::usage(
+            "`sandbox-exec` is for hermes itself and takes no options",
+        )),
     }
 }

@@ -38,7 +38,9 @@ impl Style {
 impl Output {
     pub fn new(env: &ProcessEnv) -> Self {
         let wanted = env.0.get("NO_COLOR").is_none_or(String::is_empty);
-        Self { colour: wanted && io::stdout().is_terminal() }
+        Self {
+            colour: wanted && io::stdout().is_terminal(),
+        }
     }
 
     pub fn line(&self, text: impl fmt::Display) {
@@ -54,7 +56,8 @@ impl Output {
     }
 
     pub fn json(&self, value: &impl Serialize) -> Result<(), CliError> {
-        let text = serde_json::to_string_pretty(value).map_err(|error| CliError::failed(error.to_string()))?;
+        let text =
+            serde_json::to_string_pretty(value).map_err(|error| CliError::failed(error.to_string()))?;
         self.line(text);
         Ok(())
     }
@@ -73,7 +76,13 @@ impl Output {
         let widths: Vec<_> = heads
             .iter()
             .enumerate()
-            .map(|(place, head)| rows.iter().map(|row| cells(row, place)).max().unwrap_or(0).max(width(head)))
+            .map(|(place, head)| {
+                rows.iter()
+                    .map(|row| cells(row, place))
+                    .max()
+                    .unwrap_or(0)
+                    .max(width(head))
+            })
             .collect();
         let heads: Vec<_> = heads.iter().map(|head| Cell::new(Style::Faint, *head)).collect();
         for row in std::iter::once(&heads).chain(rows) {
@@ -96,7 +105,10 @@ pub struct Cell {
 
 impl Cell {
     pub fn new(style: Style, text: impl Into<String>) -> Self {
-        Self { style, text: printable(&text.into()) }
+        Self {
+            style,
+            text: printable(&text.into()),
+        }
     }
 
     pub fn plain(text: impl Into<String>) -> Self {
@@ -118,7 +130,9 @@ pub fn clip(text: &str, most: usize) -> String {
 
 /// Text that others chose (a command that a model wrote) must not steer the terminal.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -127,7 +141,11 @@ mod tests {
 
     #[test]
     fn long_and_hostile_texts_stay_in_their_cell() {
-        let cases = [("short", "short"), ("exactly ten", "exactly t…"), ("äöüäöüäöüä", "äöüäöüäöüä")];
+        let cases = [
+            ("short", "short"),
+            ("exactly ten", "exactly t…"),
+            ("äöüäöüäöüä", "äöüäöüäöüä"),
+        ];
         for (text, clipped) in cases {
             assert_eq!(clip(text, 10), clipped);
         }

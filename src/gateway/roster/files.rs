@@ -83,7 +83,7 @@ impl Files {
 pub fn plans(found: Vec<FoundProfile>) -> impl Iterator<Item = (ProfileName, Plan)> {
     let ports: Vec<_> = found
         .iter()
-        .filter_map(|profile| Some((profile.name.clone(), profile.config.as_ref().ok()?.listen.port())))
+        .filter_map(|profile| Some((profile.name.clone(), profile.port?)))
         .collect();
     found.into_iter().map(
         move |FoundProfile {
@@ -91,12 +91,12 @@ pub fn plans(found: Vec<FoundProfile>) -> impl Iterator<Item = (ProfileName, Pla
                   config,
                   root: _,
                   enabled: _,
+                  port,
                   warnings: _,
               }| {
-            let port = config.as_ref().map_or(0, |config| config.listen.port());
             let rival = ports
                 .iter()
-                .find(|(other, taken)| port != 0 && *taken == port && *other != name);
+                .find(|(other, taken)| port == Some(*taken) && *taken != 0 && *other != name);
             let rival = rival.map(|(other, _)| other.clone());
             (
                 name,
