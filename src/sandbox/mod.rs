@@ -1,34 +1,38 @@
-//! The wall: policy, probe, helper (`hermes sandbox-exec`), path jail. The only module with `unsafe`.
+//! The wall between a profile's commands and everything else. The only module with `unsafe`.
 //!
-//! CONTRACT STUB. The helper on sandbox and tools replaces this; signatures are what others use.
+//! ```text
+//! gateway                                   helper (`hermes sandbox-exec`)          command
+//! Sandbox::start ── spawn, fd 0 = socket ─► wait for the policy
+//! Helper::send ──── policy + real stdin ──► confine a child, exec ────────────────► runs
+//!      ◄──────────── output (one pipe) ──────────────────────────────────────────── writes
+//!      ◄──────────── Report ─────────────── main child ended: kill what is left
+//! drop / kill ────── end of the socket ───► kill the whole tree, exit
+//! ```
+//!
+//! The gateway never runs code between `fork` and `exec` (its heap is large, and other threads hold locks); all that
+//! must happen there happens in the helper, which is small and has one thread. The helper itself stays outside the
+//! wall, since it must be able to find and kill whatever the command left behind.
+//!
+//! [`Jail`] is the same wall for tools that touch files inside the gateway.
 
-use crate::config::SandboxLevel;
-use std::{path::PathBuf, sync::Arc};
+#![allow(unsafe_code)]
 
-/// What this machine can enforce, found by running a whole sandbox once.
-#[derive(Debug, Clone)]
-pub struct Sandbox {
-    /// The level in force.
-    pub level: SandboxLevel,
-    /// Landlock ABI; 0 = none.
-    pub abi: u32,
-    /// Why a higher level is not in force.
-    pub reason: Option<String>,
-    /// The program that is started as `PROGRAM sandbox-exec`.
-    pub helper: Arc<PathBuf>,
-}
+mod helper;
+mod jail;
+mod landlock;
+mod launch;
+mod link;
+mod policy;
+mod probe;
+mod seccomp;
+mod tmp;
+mod view;
 
-impl Sandbox {
-    /// Blocking, some milliseconds.
-    #[must_use]
-    pub fn probe(helper: PathBuf) -> Self {
-        let _ = helper;
-        unimplemented!()
-    }
-}
-
-/// `hermes sandbox-exec`: reads its policy from descriptor 0, confines itself, runs the command. Returns the exit code.
-#[must_use]
-pub fn helper_main() -> i32 {
-    unimplemented!()
-}
+pub use helper::helper_main;
+pub use jail::{Jail, JailError, Place, Written};
+pub use launch::Helper;
+pub use link::Report;
+pub use policy::{Limits, Policy};
+pub use probe::Sandbox;
+pub use tmp::{clean_tmp, session_tmp};
+pub use view::View;

@@ -1,0 +1,109 @@
+//! What happens in the command's process between `fork` and `exec`.
+
+use super::signals;
+use crate::sandbox::{landlock, policy::Policy, seccomp::Filters};
+use ::landlock::RulesetCreated;
+use rustix::{
+    process::{
+        Pid, Resource, Rlimit, Signal, getpid, getppid, getrlimit, set_parent_process_death_signal,
+        setrlimit, setsid,
+    },
+    thread::{
+        CapabilitySet, CapabilitySets, clear_ambient_capability_set, remove_capability_from_bounding_set,
+        set_capabilities, set_no_new_privs,
+    },
+};
+use std::io;
+
+/// Everything prepared, so that the child has only system calls to make.
+pub struct Wall {
+    helper: Pid,
+    limits: [(Resource, u64); 5],
+    rules: Option<RulesetCreated>,
+    filters: Option<Filters>,
+}
+
+impl Wall {
+    pub fn prepare(policy: &Policy) -> io::Result<Self> {
+        let (rules, filters) = if policy.confine {
+            let rules = landlock::rules(policy).map_err(io::Error::other)?;
+            (Some(rules), Some(Filters::new().map_err(io::Error::other)?))
+        } else {
+            (None, None)
+        };
+        let limits = policy.limits;
+        Ok(Self {
+            helper: getpid(),
+            limits: [
+                (Resource::Core, 0),
+                (Resource::Fsize, limits.file_bytes),
+                (Resource::Data, limits.memory_bytes),
+                (Resource::Nofile, limits.open_files),
+                // Counts all processes and threads of the user, the gateway's too: a last fence, not the limit.
+                (Resource::Nproc, u64::from(limits.processes) * 8),
+            ],
+            rules,
+            filters,
+        })
+    }
+
+    pub fn enter(&mut self) -> io::Result<()> {
+        signals::restore()?;
+        setsid()?;
+        // A helper that is killed outright cannot sweep up; at least the main process goes with it.
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        if getppid() != Some(self.helper) {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        for (resource, wanted) in self.limits {
+            lower(resource, wanted)?;
+        }
+        set_no_new_privs(true)?;
+        if let Some(rules) = self.rules.take() {
+            drop_capabilities()?;
+            landlock::enter(rules)?;
+        }
+        match &self.filters {
+            Some(filters) => filters.enter(),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Never raises: that would need a privilege.
+fn lower(resource: Resource, wanted: u64) -> io::Result<()> {
+    let hard = getrlimit(resource).maximum;
+    let limit = hard.map_or(wanted, |hard| hard.min(wanted));
+    Ok(setrlimit(
+        resource,
+        Rlimit {
+            current: Some(limit),
+            maximum: Some(limit),
+        },
+    )?)
+}
+
+/// Root keeps the right to its workspace whoever owns the files there (Landlock still bounds it), and loses the rest:
+/// Landlock has no rule for `chown`, and none for what lies outside the file system.
+fn drop_capabilities() -> io::Result<()> {
+    let _ = clear_ambient_capability_set();
+    let session = libc::KEYCTL_JOIN_SESSION_KEYRING;
+    // SAFETY: a null name asks for a new, unnamed keyring; the kernel reads no memory of ours. Best effort: some
+    // containers refuse it, and the filter refuses all keyring calls anyway.
+    unsafe { libc::syscall(libc::SYS_keyctl, session, std::ptr::null::<libc::c_char>()) };
+    let keep = CapabilitySet::DAC_OVERRIDE;
+    let held = rustix::thread::capabilities(None)?.permitted;
+    for capability in CapabilitySet::all().difference(keep).iter() {
+        // Fails for those that this kernel does not know, and all at once for an ordinary user.
+        if remove_capability_from_bounding_set(capability).is_err() && held.is_empty() {
+            break;
+        }
+    }
+    let left = held & keep;
+    let sets = CapabilitySets {
+        effective: left,
+        permitted: left,
+        inheritable: CapabilitySet::empty(),
+    };
+    Ok(set_capabilities(None, sets)?)
+}

@@ -1,0 +1,116 @@
+//! `hermes sandbox-exec`: one command's warden.
+//!
+//! It has one thread and does little: take the policy from descriptor 0, start the command behind the wall, wait, and
+//! leave nothing behind. It ends with the command, or as soon as the gateway's end of the socket closes, whichever is
+//! first; a gateway that was killed therefore leaves no command running.
+
+mod confine;
+mod signals;
+mod tree;
+mod watch;
+
+use super::{
+    link::{self, Report},
+    policy::Policy,
+};
+use confine::Wall;
+use rustix::{
+    io::fcntl_dupfd_cloexec,
+    process::{Pid, getpid, set_child_subreaper},
+};
+use signals::Signals;
+use std::{
+    io::{self, Write},
+    os::unix::{net::UnixStream, process::CommandExt},
+    process::{Command, Stdio},
+};
+use watch::End;
+
+/// The exit code when the command never ran.
+const NOT_STARTED: i32 = 125;
+
+/// `hermes sandbox-exec`: reads its policy from descriptor 0, confines a child, runs the command in it.
+/// Returns the exit code.
+#[must_use]
+pub fn helper_main() -> i32 {
+    match serve() {
+        Ok(code) => code,
+        Err(error) => {
+            // No gateway to report to: somebody typed this command.
+            let _ = writeln!(
+                io::stderr(),
+                "hermes sandbox-exec is started by the gateway only: {error}"
+            );
+            NOT_STARTED
+        }
+    }
+}
+
+fn serve() -> io::Result<i32> {
+    close_inherited()?;
+    let mut control = UnixStream::from(fcntl_dupfd_cloexec(io::stdin(), 3)?);
+    let signals = Signals::block()?;
+    let Some((policy, stdin)) = link::receive(&mut control)? else {
+        return Ok(NOT_STARTED);
+    };
+    set_child_subreaper(Some(getpid()))?;
+    let main = match start(&policy, stdin.into()) {
+        Ok(main) => main,
+        Err(reason) => {
+            report(&mut control, &Report::NotStarted(reason));
+            return Ok(NOT_STARTED);
+        }
+    };
+    let end = watch::until_end(&control, &signals, main, policy.limits.processes);
+    tree::kill_all(&signals);
+    let (report_, code) = match end? {
+        End::Exited(code) => (Report::Exited(code), code),
+        End::Signalled(signal) => (Report::Signalled(signal), 128 + signal),
+        End::Crowded(count) => (Report::Crowded(count), 128 + libc::SIGKILL),
+        End::Told => return Ok(128 + libc::SIGKILL),
+    };
+    report(&mut control, &report_);
+    Ok(code)
+}
+
+/// Starts the command behind the wall; a sentence when that failed.
+fn start(policy: &Policy, stdin: Stdio) -> Result<Pid, String> {
+    let mut wall = Wall::prepare(policy).map_err(|error| format!("the sandbox cannot be set up: {error}"))?;
+    let mut command = Command::new(&policy.program);
+    command
+        .args(&policy.args)
+        .env_clear()
+        .envs(policy.env.iter().map(|(name, value)| (name, value)));
+    command.current_dir(&policy.dir).stdin(stdin);
+    // SAFETY: this process has one thread, so the child of its fork may allocate and lock like any other process.
+    unsafe { command.pre_exec(move || wall.enter()) };
+    let child = command.spawn().map_err(|error| {
+        format!(
+            "`{}` could not be started in `{}`: {error}",
+            policy.program.display(),
+            policy.dir.display()
+        )
+    })?;
+    i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| "the child has no number".to_owned())
+}
+
+/// The gateway may be gone; then nobody needs the report.
+fn report(control: &mut UnixStream, report: &Report) {
+    if let Ok(text) = serde_json::to_vec(report) {
+        let _ = control.write_all(&text);
+    }
+}
+
+/// Descriptors that some library of the gateway opened without close-on-exec end here.
+fn close_inherited() -> io::Result<()> {
+    // SAFETY: nothing in this process owns a descriptor above 2 yet; it is called first.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

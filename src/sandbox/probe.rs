@@ -1,0 +1,92 @@
+//! What this machine can enforce, found by doing it.
+
+use super::{
+    landlock,
+    launch::run_blocking,
+    link::Report,
+    policy::{Limits, Policy},
+    tmp,
+    view::View,
+};
+use crate::config::SandboxLevel;
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+/// A whole sandbox takes some milliseconds; a machine under load some hundred.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What this machine can enforce.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    /// The level in force.
+    pub level: SandboxLevel,
+    /// Landlock ABI; 0 = none.
+    pub abi: u32,
+    /// Why a higher level is not in force.
+    pub reason: Option<String>,
+    /// The program that is started as `PROGRAM sandbox-exec`.
+    pub helper: Arc<PathBuf>,
+}
+
+impl Sandbox {
+    /// Runs a whole sandbox once: a kernel may know Landlock and still refuse it, and a container may refuse seccomp.
+    /// Blocking, some milliseconds.
+    #[must_use]
+    pub fn probe(helper: PathBuf) -> Self {
+        let abi = landlock::abi();
+        let (level, reason) = if abi == 0 {
+            (
+                SandboxLevel::None,
+                Some("this kernel has no Landlock, or it is not enabled".to_owned()),
+            )
+        } else {
+            match trial(&helper) {
+                Ok(()) => (SandboxLevel::Landlock, lacking(abi)),
+                Err(reason) => (SandboxLevel::None, Some(reason)),
+            }
+        };
+        Self {
+            level,
+            abi,
+            reason,
+            helper: Arc::new(helper),
+        }
+    }
+}
+
+/// Runs `true` behind the full wall.
+fn trial(helper: &std::path::Path) -> Result<(), String> {
+    let dir = tmp::scratch().map_err(|error| format!("no folder for a trial: {error}"))?;
+    let policy = Policy {
+        program: "/bin/sh".into(),
+        args: vec!["-c".into(), "true".into()],
+        env: Vec::new(),
+        dir: dir.clone(),
+        writable: vec![dir.clone()],
+        readable: View::without(&[]).paths().to_vec(),
+        confine: true,
+        limits: Limits::default(),
+    };
+    let report = run_blocking(helper, &policy, PATIENCE);
+    let _ = std::fs::remove_dir_all(&dir);
+    match report {
+        Ok(Report::Exited(0)) => Ok(()),
+        Ok(Report::NotStarted(reason)) => Err(reason),
+        Ok(other) => Err(format!("a trial command ended wrongly: {other:?}")),
+        Err(error) => Err(format!(
+            "`{} sandbox-exec` does not work: {error}",
+            helper.display()
+        )),
+    }
+}
+
+fn lacking(abi: u32) -> Option<String> {
+    match abi {
+        0..=2 => {
+            Some("Landlock before ABI 3 does not hold truncation of files; ABI 6 (Linux 6.12) is complete")
+        }
+        3..=5 => Some("Landlock before ABI 6 does not hold signals; ABI 6 (Linux 6.12) is complete"),
+        6.. => None,
+    }
+    .or(Some("the strict level is not built yet"))
+    .map(str::to_owned)
+}

@@ -1,0 +1,267 @@
+//! `terminal`: one shell command behind the wall.
+
+mod capture;
+mod plain;
+mod shell;
+
+use super::{arguments::Arguments, failure::Failure, ground::Ground, toolbox::CallContext};
+use crate::{
+    config::SandboxLevel,
+    domain::{SessionId, ToolOutput},
+    sandbox::{Helper, Limits, Policy, Report},
+};
+use capture::Capture;
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+use tokio::{io::AsyncReadExt, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// The kernel takes at most 128 KiB in one argument.
+const LONGEST_COMMAND: usize = 120_000;
+/// What is still in the pipe after a kill is read for so long at most.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+/// A command that floods its output is slowed to this much per pause: it shares the thread with streams of others.
+const BURST: usize = 1 << 20;
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// A checked call.
+struct Call {
+    command: String,
+    workdir: Option<String>,
+    timeout: Duration,
+}
+
+/// Everything that could be made ready before the call was cleared.
+struct Ready {
+    helper: Helper,
+    policy: Policy,
+}
+
+/// Why reading stopped.
+enum Stopped {
+    Ended,
+    ByUser,
+    ByTime,
+}
+
+pub async fn call(
+    ground: &Arc<Ground>,
+    mut context: CallContext<'_>,
+    arguments: &Arguments<'_>,
+) -> Result<ToolOutput, Failure> {
+    let call = Call::parse(ground, arguments).map_err(as_result)?;
+    let timeout = call.timeout;
+    let (task_ground, session) = (Arc::clone(ground), context.session.clone());
+    // Runs at once, beside the wait for clearance. If that fails, `ready` is dropped, and the helper with it.
+    let ready = tokio::task::spawn_blocking(move || make_ready(&task_ground, &session, call));
+    context.clearance().await.map_err(as_result)?;
+    let ready = ready
+        .await
+        .unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")));
+    let Ready { mut helper, policy } = ready.map_err(as_result)?;
+    let deadline = Instant::now() + timeout;
+    let sent = helper.send(&policy).await;
+    sent.map_err(|error| as_result(Failure::io("the sandbox helper", &error)))?;
+
+    let mut capture = Capture::new(ground.config.terminal.max_output);
+    let stopped = read(&mut helper, &mut capture, context.stop, deadline).await;
+    let report = match stopped {
+        Stopped::Ended => Some(helper.report().await),
+        Stopped::ByUser | Stopped::ByTime => {
+            let mut rest = helper.kill().await;
+            let drain = async { while capture.read_from(&mut rest).await.is_ok_and(|got| got > 0) {} };
+            let _ = tokio::time::timeout(LAST_WORDS, drain).await;
+            None
+        }
+    };
+    let end = match (&stopped, report) {
+        (Stopped::ByUser, _) => End::new(130, "the run was stopped"),
+        (Stopped::ByTime, _) => End::new(
+            124,
+            format!("timed out after {} s and was killed", timeout.as_secs()),
+        ),
+        (Stopped::Ended, Some(Ok(Report::Exited(code)))) => End { code, error: None },
+        (Stopped::Ended, Some(Ok(Report::Signalled(signal)))) => End {
+            code: 128 + signal,
+            error: None,
+        },
+        (Stopped::Ended, Some(Ok(Report::Crowded(count)))) => {
+            End::new(137, format!("it ran {count} processes at once and was killed"))
+        }
+        (Stopped::Ended, Some(Ok(Report::NotStarted(reason)))) => {
+            return Err(as_result(Failure::new("sandbox_failed", reason)));
+        }
+        (Stopped::Ended, Some(Err(error))) => End::new(137, format!("its sandbox ended: {error}")),
+        (Stopped::Ended, None) => End::new(-1, "no report"),
+    };
+    Ok(end.output(capture))
+}
+
+/// How it ended, as the model is told.
+struct End {
+    code: i32,
+    error: Option<String>,
+}
+
+impl End {
+    fn new(code: i32, error: impl Into<String>) -> Self {
+        Self {
+            code,
+            error: Some(error.into()),
+        }
+    }
+
+    fn output(self, capture: Capture) -> ToolOutput {
+        let (mut text, omitted) = capture.finish();
+        if let Some(error) = &self.error {
+            text.push_str(if text.is_empty() { "[" } else { "\n[" });
+            text.push_str(error);
+            text.push(']');
+        }
+        let mut result = json!({ "output": text, "exit_code": self.code, "error": self.error });
+        if omitted > 0 {
+            result["truncated"] = Value::Bool(true);
+            result["omitted_bytes"] = omitted.into();
+        }
+        ToolOutput {
+            text: result.to_string(),
+            failed: self.code != 0,
+        }
+    }
+}
+
+/// Refusals keep the members of a result: callers look for `exit_code` first.
+fn as_result(failure: Failure) -> Failure {
+    failure.with("output", "").with("exit_code", -1)
+}
+
+impl Call {
+    fn parse(ground: &Ground, arguments: &Arguments<'_>) -> Result<Self, Failure> {
+        let config = &ground.config.terminal;
+        let command = arguments.filled("command")?.to_owned();
+        if command.len() > LONGEST_COMMAND || command.contains('\0') {
+            return Err(
+                Failure::invalid("`command` is longer than 120,000 bytes, or has a zero byte in it")
+                    .hint("write a script with write_file and run that"),
+            );
+        }
+        for name in ["background", "pty", "notify_on_complete"] {
+            if arguments.flag(name)? {
+                return Err(
+                    Failure::new("not_available", format!("`{name}: true` is not available yet"))
+                        .hint("run the command in the foreground"),
+                );
+            }
+        }
+        let workdir = arguments.opt_text("workdir")?.map(str::to_owned);
+        // The operator's own default may be longer than what a call may ask for.
+        let (default, most) = (config.timeout.as_secs(), config.max_timeout.as_secs());
+        let timeout = arguments.number("timeout", default, 1)?;
+        if timeout > most.max(default) {
+            return Err(Failure::invalid(format!(
+                "`timeout` is {timeout} s; the most is {most} s"
+            )));
+        }
+        if ground.sandbox.level < config.sandbox {
+            return Err(below_floor(ground));
+        }
+        Ok(Self {
+            command,
+            workdir,
+            timeout: Duration::from_secs(timeout),
+        })
+    }
+}
+
+fn below_floor(ground: &Ground) -> Failure {
+    let name = |level| match level {
+        SandboxLevel::None => "none",
+        SandboxLevel::Landlock => "landlock",
+        SandboxLevel::Strict => "strict",
+    };
+    let (has, floor) = (name(ground.sandbox.level), name(ground.config.terminal.sandbox));
+    let reason = ground
+        .sandbox
+        .reason
+        .as_deref()
+        .unwrap_or("the reason is not known");
+    let text = format!(
+        "commands are refused: the sandbox level here is `{has}`, this profile asks for `{floor}` ({reason})"
+    );
+    Failure::new("sandbox_below_floor", text)
+        .hint("the file tools work; the operator can lower terminal.sandbox")
+}
+
+/// Folders, the shell's state, and a helper that waits. Blocking.
+fn make_ready(ground: &Ground, session: &SessionId, call: Call) -> Result<Ready, Failure> {
+    let config = &ground.config;
+    let jail = ground.jail(session)?;
+    let helper = ground.sandbox.start();
+    let helper = helper.map_err(|error| Failure::io("the sandbox helper could not be started", &error))?;
+    let state = shell::State::read(&jail);
+    let (dir, keep_dir) = match &call.workdir {
+        Some(asked) => (shell::workdir(&jail, asked)?, false),
+        None => (state.dir(&jail), true),
+    };
+    let workspace = jail.locate(".")?.path();
+    let tmp = jail.locate("/tmp")?.path();
+    let shell = shell::program();
+    let mut readable = ground.view().paths().to_vec();
+    readable.push(config.skills_dir.clone());
+    let policy = Policy {
+        args: shell::arguments(
+            &shell,
+            &call.command,
+            &tmp,
+            &state,
+            keep_dir,
+            &config.terminal.env_passthrough,
+        ),
+        program: shell,
+        env: shell::environment(config, &workspace, &tmp),
+        dir,
+        writable: vec![workspace, tmp],
+        readable,
+        confine: ground.sandbox.level > SandboxLevel::None,
+        limits: Limits::default(),
+    };
+    Ok(Ready { helper, policy })
+}
+
+/// Reads until the last process has closed its output, a stop, or the deadline.
+async fn read(
+    helper: &mut Helper,
+    capture: &mut Capture,
+    stop: &CancellationToken,
+    deadline: Instant,
+) -> Stopped {
+    let pump = async {
+        let mut burst = 0;
+        // A read error means that nothing more will come, like an end.
+        while let Ok(got @ 1..) = capture.read_from(&mut helper.output).await {
+            burst += got;
+            if burst >= BURST {
+                burst = 0;
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Stopped::ByUser,
+        () = tokio::time::sleep_until(deadline) => Stopped::ByTime,
+        () = pump => Stopped::Ended,
+    }
+}
+
+impl Capture {
+    async fn read_from(&mut self, source: &mut (impl AsyncReadExt + Unpin)) -> std::io::Result<usize> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let got = source.read(&mut buffer).await;
+        if let Ok(got) = &got {
+            self.push(&buffer[..*got]);
+        }
+        self.buffer = buffer;
+        got
+    }
+}

@@ -1,0 +1,126 @@
+//! The tools of one profile, and how a call finds its tool.
+
+use super::{arguments::Arguments, failure::Failure, files, ground::Ground, search, specs, terminal};
+use crate::{
+    config::ProfileConfig,
+    domain::{RunId, SessionId, ToolOutput, ToolSpec},
+    sandbox::{Jail, Sandbox},
+};
+use serde_json::Value;
+use std::{pin::Pin, rc::Rc, sync::Arc};
+use tokio_util::sync::CancellationToken;
+
+/// The tools of one profile, with what they need. Cheap to clone; belongs to one thread.
+#[derive(Clone)]
+pub struct Toolbox(Rc<Arc<Ground>>);
+
+/// Where a call happens.
+pub struct CallContext<'a> {
+    pub session: &'a SessionId,
+    pub run: RunId,
+    /// Cancelled by a stop: the tool and its whole process tree end at once.
+    pub stop: &'a CancellationToken,
+    /// Resolves when the tool may act: a helper process is started meanwhile, so that the start of the process and
+    /// the flush of `tool.started` overlap.
+    pub cleared: Pin<Box<dyn Future<Output = bool> + 'a>>,
+}
+
+impl CallContext<'_> {
+    /// Waits until the tool may act.
+    pub(super) async fn clearance(&mut self) -> Result<(), Failure> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Failure::stopped()),
+            cleared = &mut self.cleared => if cleared { Ok(()) } else { Err(Failure::not_cleared()) },
+        }
+    }
+}
+
+impl Toolbox {
+    #[must_use]
+    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox) -> Self {
+        Self(Rc::new(Arc::new(Ground::new(config, sandbox))))
+    }
+
+    /// Sorted by name. Only tools that would work here: below the sandbox floor `terminal` is still listed, and
+    /// refuses with the reason.
+    #[must_use]
+    pub fn specs(&self) -> &'static [ToolSpec] {
+        specs::ALL
+    }
+
+    /// The `tools` member of a chat completion, as JSON text.
+    #[must_use]
+    pub fn schema(&self) -> &str {
+        specs::schema()
+    }
+
+    /// Runs a call. Never panics, never errs: what goes wrong is in the output (`{"error", "code", "hint"}`).
+    pub async fn call(&self, context: CallContext<'_>, name: &str, arguments: &Value) -> ToolOutput {
+        let done = match Arguments::of(name, arguments) {
+            Ok(arguments) => self.dispatch(context, name, arguments).await,
+            Err(failure) => Err(failure),
+        };
+        match done {
+            Ok(output) => output,
+            Err(failure) => failure.output(),
+        }
+    }
+
+    async fn dispatch(
+        &self,
+        context: CallContext<'_>,
+        name: &str,
+        arguments: Arguments<'_>,
+    ) -> Result<ToolOutput, Failure> {
+        let plain = |value: Value| ToolOutput {
+            text: value.to_string(),
+            failed: false,
+        };
+        match name {
+            "terminal" => terminal::call(&self.0, context, &arguments).await,
+            "read_file" => {
+                let asked = files::Read::parse(&arguments)?;
+                self.blocking(context, move |jail| asked.run(jail))
+                    .await
+                    .map(plain)
+            }
+            "write_file" => {
+                let asked = files::Write::parse(&arguments)?;
+                self.blocking(context, move |jail| asked.run(jail))
+                    .await
+                    .map(plain)
+            }
+            "patch" => {
+                let asked = files::Patch::parse(&arguments)?;
+                self.blocking(context, move |jail| asked.run(jail))
+                    .await
+                    .map(plain)
+            }
+            "search_files" => {
+                let asked = search::Search::parse(&arguments)?;
+                // The one file tool that may take long: it looks at the token itself.
+                let stop = context.stop.clone();
+                self.blocking(context, move |jail| asked.run(jail, &stop))
+                    .await
+                    .map(plain)
+            }
+            other => Err(specs::unknown(other)),
+        }
+    }
+
+    /// File work, off the thread that serves the profile's streams. A stop waits for it, since half a write is worse
+    /// than a late answer; all of it is bounded.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        mut context: CallContext<'_>,
+        work: impl FnOnce(&Jail) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        context.clearance().await?;
+        let ground = Arc::clone(&self.0);
+        let session = context.session.clone();
+        let task = tokio::task::spawn_blocking(move || work(&ground.jail(&session)?));
+        task.await
+            .unwrap_or_else(|_panic| Err(Failure::internal("the tool failed unexpectedly")))
+    }
+}
