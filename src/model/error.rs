@@ -1,0 +1,321 @@
+//! How a call of the model fails, and what a client is told of it.
+
+use crate::domain::{Code, Failure};
+use std::fmt;
+
+/// How a call failed. `partial`: some of the answer had already been handed out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelError {
+    /// No connection, or cut before or within the answer. `message` is a whole sentence.
+    Connection {
+        message: String,
+        partial: bool,
+    },
+    /// `message` is a whole sentence.
+    Timeout {
+        message: String,
+        partial: bool,
+    },
+    /// An HTTP error of the upstream; `message` in the upstream's words, may be empty.
+    Status {
+        status: u16,
+        message: String,
+        code: Option<String>,
+        retry_after: Option<u64>,
+    },
+    /// An `error` object within the stream; `message` in the upstream's words, may be empty.
+    Upstream {
+        message: String,
+        code: Option<String>,
+        partial: bool,
+    },
+    /// An answer that is no chat completion. `message` names what came instead.
+    Garbage {
+        message: String,
+        partial: bool,
+    },
+    Cancelled,
+}
+
+/// What an error means, whatever road it came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// The same request may succeed later.
+    Passing,
+    Slow,
+    RateLimited,
+    /// Only paying, not waiting, helps.
+    OutOfCredit,
+    ContextTooLong,
+    BadKey,
+    Refused,
+    Nonsense,
+    Cancelled,
+}
+
+/// Words by which servers say that the conversation does not fit into the model's window.
+const TOO_LONG: [&str; 11] = [
+    "context_length",
+    "context length",
+    "context window",
+    "context size",
+    "maximum context",
+    "too many tokens",
+    "prompt is too long",
+    "input is too long",
+    "input length",
+    "token limit",
+    "reduce the length of the messages",
+];
+
+impl ModelError {
+    /// Whether some of the answer was handed out before the error. Such a call is never repeated here; a client may.
+    #[must_use]
+    pub const fn is_partial(&self) -> bool {
+        match self {
+            Self::Connection { partial, .. }
+            | Self::Timeout { partial, .. }
+            | Self::Upstream { partial, .. }
+            | Self::Garbage { partial, .. } => *partial,
+            Self::Status { .. } | Self::Cancelled => false,
+        }
+    }
+
+    /// The failure as the client is told of it.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        let (code, retryable) = match self.meaning() {
+            Meaning::Passing => (Code::UpstreamError, true),
+            Meaning::Slow => (Code::UpstreamTimeout, true),
+            Meaning::RateLimited => (Code::UpstreamRateLimited, true),
+            Meaning::OutOfCredit => (Code::UpstreamRateLimited, false),
+            Meaning::ContextTooLong => (Code::ContextLengthExceeded, false),
+            Meaning::BadKey | Meaning::Refused | Meaning::Nonsense => (Code::UpstreamError, false),
+            Meaning::Cancelled => (Code::Interrupted, false),
+        };
+        Failure {
+            code,
+            message: self.to_string(),
+            retryable,
+            retry_after: self.retry_after(),
+        }
+    }
+
+    /// Seconds that the upstream asked to wait.
+    pub(super) const fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            Self::Connection { .. }
+            | Self::Timeout { .. }
+            | Self::Upstream { .. }
+            | Self::Garbage { .. }
+            | Self::Cancelled => None,
+        }
+    }
+
+    /// Whether another attempt makes sense by the upstream's answer alone.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self.meaning(), Meaning::Passing | Meaning::RateLimited)
+    }
+
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Connection { .. } => Meaning::Passing,
+            Self::Timeout { .. } => Meaning::Slow,
+            Self::Garbage { .. } => Meaning::Nonsense,
+            Self::Cancelled => Meaning::Cancelled,
+            Self::Status {
+                status,
+                message,
+                code,
+                ..
+            } => of_status(*status, message, code.as_deref()),
+            Self::Upstream { message, code, .. } => in_stream(message, code.as_deref()),
+        }
+    }
+}
+
+fn of_status(status: u16, message: &str, code: Option<&str>) -> Meaning {
+    let too_long = || says_too_long(message) || code.is_some_and(says_too_long);
+    match status {
+        429 if code == Some("insufficient_quota") => Meaning::OutOfCredit,
+        429 => Meaning::RateLimited,
+        413 => Meaning::ContextTooLong,
+        400..=499 if too_long() => Meaning::ContextTooLong,
+        401 | 403 => Meaning::BadKey,
+        408 => Meaning::Passing,
+        500..=599 => Meaning::Passing,
+        _ => Meaning::Refused,
+    }
+}
+
+/// The head said 200 already: the code tells what it would have said, as a number or by name.
+fn in_stream(message: &str, code: Option<&str>) -> Meaning {
+    let code = code.unwrap_or_default();
+    if let Ok(status @ 400..=599) = code.parse() {
+        return of_status(status, message, None);
+    }
+    match code {
+        _ if says_too_long(message) || says_too_long(code) => Meaning::ContextTooLong,
+        "insufficient_quota" => Meaning::OutOfCredit,
+        "invalid_api_key" | "authentication_error" => Meaning::BadKey,
+        _ if code.contains("rate_limit") => Meaning::RateLimited,
+        _ if code.starts_with("invalid_") => Meaning::Refused,
+        _ => Meaning::Passing,
+    }
+}
+
+fn says_too_long(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    TOO_LONG.iter().any(|words| text.contains(words))
+}
+
+/// One sentence for the client: what happened and, when we know it, what to do.
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection { message, .. } | Self::Timeout { message, .. } => f.write_str(message)?,
+            Self::Status { status, message, .. } => {
+                write!(f, "The upstream answered {status}")?;
+                tail(f, message)?;
+            }
+            Self::Upstream { message, code, .. } => {
+                f.write_str("The upstream broke off with an error")?;
+                tail(
+                    f,
+                    if message.is_empty() {
+                        code.as_deref().unwrap_or_default()
+                    } else {
+                        message
+                    },
+                )?;
+            }
+            Self::Garbage { message, .. } => write!(f, "The upstream sent {message}")?,
+            Self::Cancelled => f.write_str("The call was cancelled.")?,
+        }
+        match self.meaning() {
+            Meaning::BadKey => f.write_str(" (check the provider's key, `model.api_key`)"),
+            Meaning::Nonsense => f.write_str("; does `model.base_url` point to a chat completions server?"),
+            Meaning::Passing
+            | Meaning::Slow
+            | Meaning::RateLimited
+            | Meaning::OutOfCredit
+            | Meaning::ContextTooLong
+            | Meaning::Refused
+            | Meaning::Cancelled => Ok(()),
+        }
+    }
+}
+
+fn tail(f: &mut fmt::Formatter<'_>, message: &str) -> fmt::Result {
+    if message.is_empty() {
+        Ok(())
+    } else {
+        write!(f, ": {message}")
+    }
+}
+
+impl std::error::Error for ModelError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(status: u16, message: &str, code: Option<&str>) -> ModelError {
+        ModelError::Status {
+            status,
+            message: message.to_owned(),
+            code: code.map(str::to_owned),
+            retry_after: None,
+        }
+    }
+
+    fn in_stream(message: &str, code: Option<&str>) -> ModelError {
+        ModelError::Upstream {
+            message: message.to_owned(),
+            code: code.map(str::to_owned),
+            partial: true,
+        }
+    }
+
+    #[test]
+    fn each_error_has_its_code_and_says_whether_to_try_again() {
+        use Code::{ContextLengthExceeded as TooLong, UpstreamError as Error, UpstreamRateLimited as Rate};
+        let cases = [
+            (status(400, "bad", None), Error, false),
+            (status(401, "bad", None), Error, false),
+            (status(402, "pay", None), Error, false),
+            (status(403, "bad", None), Error, false),
+            (status(404, "no such model", None), Error, false),
+            (status(301, "", None), Error, false),
+            (status(408, "", None), Error, true),
+            (status(413, "", None), TooLong, false),
+            (status(400, "", Some("context_length_exceeded")), TooLong, false),
+            (
+                status(400, "This model's maximum context length is 8192 tokens", None),
+                TooLong,
+                false,
+            ),
+            (
+                status(422, "Prompt is too long: 9000 tokens", None),
+                TooLong,
+                false,
+            ),
+            (status(500, "context length", None), Error, true),
+            (status(429, "slow down", None), Rate, true),
+            (status(429, "pay", Some("insufficient_quota")), Rate, false),
+            (status(500, "", None), Error, true),
+            (status(502, "", None), Error, true),
+            (status(529, "", None), Error, true),
+            (in_stream("oops", None), Error, true),
+            (in_stream("", Some("server_error")), Error, true),
+            (in_stream("", Some("429")), Rate, true),
+            (in_stream("", Some("rate_limit_exceeded")), Rate, true),
+            (in_stream("", Some("invalid_request_error")), Error, false),
+            (
+                in_stream("exceeds the context window", Some("invalid_request_error")),
+                TooLong,
+                false,
+            ),
+            (in_stream("", Some("400")), Error, false),
+        ];
+        for (error, code, retryable) in cases {
+            let failure = error.failure();
+            assert_eq!((failure.code, failure.retryable), (code, retryable), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn messages_are_sentences_for_the_client() {
+        let garbage = ModelError::Garbage {
+            message: "a page".to_owned(),
+            partial: false,
+        };
+        let cases = [
+            (
+                status(400, "scripted failure 400", None),
+                "The upstream answered 400: scripted failure 400",
+            ),
+            (status(503, "", None), "The upstream answered 503"),
+            (
+                status(401, "wrong key", None),
+                "The upstream answered 401: wrong key (check the provider's key, `model.api_key`)",
+            ),
+            (
+                in_stream("oops", None),
+                "The upstream broke off with an error: oops",
+            ),
+            (
+                in_stream("", Some("boom")),
+                "The upstream broke off with an error: boom",
+            ),
+            (
+                garbage,
+                "The upstream sent a page; does `model.base_url` point to a chat completions server?",
+            ),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A question to the model, and its JSON, written straight from borrowed parts: no history is cloned for a call.
+
+use crate::domain::{Message, Sampling};
+use serde::{
+    Serialize, Serializer,
+    ser::{SerializeMap, SerializeSeq},
+};
+
+/// One question to the model. Everything is borrowed: no history is cloned for a call.
+pub struct ModelRequest<'a> {
+    pub model: &'a str,
+    /// The agent's own system prompt, then the caller's text, as one or two system messages.
+    pub system: &'a [&'a str],
+    /// Slices that are sent one after the other: history, input, the turn so far.
+    pub messages: &'a [&'a [Message]],
+    /// The `tools` array as JSON text, made once per profile; `None` sends no tools.
+    pub tools: Option<&'a str>,
+    /// Sent as it is. Which members belong to this call is for the caller to decide.
+    pub sampling: &'a Sampling,
+}
+
+/// Members that are ours; a sampling member of that name would stand there twice.
+const OURS: [&str; 5] = ["model", "messages", "tools", "stream", "stream_options"];
+
+impl ModelRequest<'_> {
+    /// The tools, unless there are none: some servers refuse an empty list.
+    pub(super) fn tools(&self) -> Option<&str> {
+        self.tools
+            .map(str::trim)
+            .filter(|tools| !tools.is_empty() && *tools != "[]")
+    }
+
+    /// The body of the HTTP request.
+    ///
+    /// # Errors
+    /// Never for plain data; the type says so because serde does.
+    pub(super) fn body(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut body = serde_json::to_vec(&Body(self))?;
+        if let Some(tools) = self.tools() {
+            // Spliced in as text: parsing several kilobytes of schemas for each call would only cost time.
+            let closing = body.pop();
+            body.extend_from_slice(b",\"tools\":");
+            body.extend_from_slice(tools.as_bytes());
+            body.extend(closing);
+        }
+        Ok(body)
+    }
+}
+
+struct Body<'a>(&'a ModelRequest<'a>);
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let request = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("model", request.model)?;
+        map.serialize_entry("messages", &Messages(request))?;
+        map.serialize_entry("stream", &true)?;
+        map.serialize_entry("stream_options", &StreamOptions { include_usage: true })?;
+        for (name, value) in &request.sampling.0 {
+            if !OURS.contains(&name.as_str()) {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+struct Messages<'a>(&'a ModelRequest<'a>);
+
+impl Serialize for Messages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        for content in self.0.system.iter().filter(|content| !content.is_empty()) {
+            list.serialize_element(&SystemMessage {
+                role: "system",
+                content,
+            })?;
+        }
+        for message in self.0.messages.iter().copied().flatten() {
+            list.serialize_element(message)?;
+        }
+        list.end()
+    }
+}
+
+#[derive(Serialize)]
+struct SystemMessage<'a> {
+    role: &'static str,
+    content: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ToolCall;
+    use serde_json::{Value, json};
+
+    fn sent(tools: Option<&str>, sampling: Value) -> Value {
+        let history = [Message::user("hi"), Message::assistant("hello")];
+        let turn = [
+            Message::user("list"),
+            Message::Assistant {
+                content: String::new(),
+                tool_calls: vec![ToolCall {
+                    id: "c".to_owned(),
+                    name: "terminal".to_owned(),
+                    arguments: "{}".to_owned(),
+                }],
+            },
+            Message::Tool {
+                tool_call_id: "c".to_owned(),
+                name: Some("terminal".to_owned()),
+                content: "out".to_owned(),
+            },
+        ];
+        let request = ModelRequest {
+            model: "m",
+            system: &["own", "", "caller's"],
+            messages: &[&history, &[], &turn],
+            tools,
+            sampling: &serde_json::from_value(sampling).unwrap(),
+        };
+        serde_json::from_slice(&request.body().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_body_holds_all_parts_in_order() {
+        let tools = r#"[{"type":"function","function":{"name":"terminal"}}]"#;
+        let expected = json!({
+            "model": "m",
+            "messages": [
+                { "role": "system", "content": "own" },
+                { "role": "system", "content": "caller's" },
+                { "role": "user", "content": "hi" },
+                { "role": "assistant", "content": "hello" },
+                { "role": "user", "content": "list" },
+                { "role": "assistant", "content": "", "tool_calls": [
+                    { "id": "c", "type": "function", "function": { "name": "terminal", "arguments": "{}" } },
+                ] },
+                { "role": "tool", "tool_call_id": "c", "name": "terminal", "content": "out" },
+            ],
+            "stream": true,
+            "stream_options": { "include_usage": true },
+            "temperature": 0.5,
+            "stop": ["x"],
+            "tools": [{ "type": "function", "function": { "name": "terminal" } }],
+        });
+        assert_eq!(
+            sent(Some(tools), json!({ "temperature": 0.5, "stop": ["x"] })),
+            expected
+        );
+    }
+
+    #[test]
+    fn no_tools_means_no_member() {
+        for tools in [None, Some("[]"), Some(" "), Some(" [] ")] {
+            assert_eq!(sent(tools, json!({})).get("tools"), None, "{tools:?}");
+        }
+    }
+
+    #[test]
+    fn sampling_cannot_write_over_our_members() {
+        let body = sent(None, json!({ "stream": false, "model": "other", "seed": 1 }));
+        assert_eq!(
+            (&body["stream"], &body["model"], &body["seed"]),
+            (&json!(true), &json!("m"), &json!(1))
+        );
+    }
+}

@@ -1,0 +1,192 @@
+//! What the scripted upstream does, decided by the newest user message:
+//!
+//! | directive | answer |
+//! |---|---|
+//! | `@@tool NAME {json}` | one tool call, then (once the result is there) a text that quotes it |
+//! | `@@tools NAME {json} ;; …` | several calls in one answer |
+//! | `@@loop K NAME {json}` | K answers of one call each, then a text |
+//! | `@@stream N MS` | N tokens, MS milliseconds apart |
+//! | `@@burst N` | N tokens, each an event and an HTTP chunk of its own, all in one write |
+//! | `@@reason TEXT` | reasoning, then a text |
+//! | `@@gate NAME` | a token, then silence until the test opens the gate, then another token |
+//! | `@@status CODE [SECONDS]` | that status, with `Retry-After` |
+//! | `@@flaky N CODE` | N times that status, then a text |
+//! | `@@json` | a whole JSON answer instead of a stream |
+//! | `@@drop N` | N tokens, then the connection is cut |
+//! | `@@cut-head N` | N times the connection is cut before the head, then a text |
+//! | `@@close-next` | a text; the connection is kept, but its next request gets no answer |
+//! | `@@no-head` | the request is read, then silence |
+//! | `@@hang` | a head, then silence |
+//! | `@@garbage` | a page of HTML |
+//! | `@@bigline` | 10 MB in one line |
+//! | `@@midstream-error [CODE]` | a token, unless there is a CODE, then an error object |
+//! | `@@leave-out-done` | a text without `[DONE]` at its end |
+//! | anything else | `You said: …` |
+
+use serde_json::{Value, json};
+
+/// One thing to do within a streamed answer.
+#[derive(Debug, Clone)]
+pub enum Step {
+    Text(String),
+    Reason(String),
+    Call {
+        index: usize,
+        id: String,
+        name: String,
+        arguments: String,
+    },
+    Wait(u64),
+    Gate(String),
+    /// Texts in one write, each an event and an HTTP chunk of its own.
+    Burst(Vec<String>),
+    /// Bytes as they are.
+    Raw(Vec<u8>),
+    Hang,
+    /// The connection is closed; nothing after it.
+    Cut,
+}
+
+/// The whole answer to a request.
+#[derive(Debug, Clone)]
+pub enum Plan {
+    Stream {
+        steps: Vec<Step>,
+        done: bool,
+    },
+    /// A text, then a connection that breaks at its next request.
+    CloseNext(String),
+    Status {
+        code: u16,
+        retry_after: Option<String>,
+    },
+    Json(String),
+    Page,
+    CutHead,
+    NoHead,
+}
+
+fn text_of(message: &Value) -> String {
+    match &message["content"] {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => {
+            let texts: Vec<&str> = parts.iter().filter_map(|part| part["text"].as_str()).collect();
+            texts.join(" ")
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => String::new(),
+    }
+}
+
+/// The newest user message, cut to its directive if it has one, and the tool results after it.
+pub fn said(body: &Value) -> (String, Vec<String>) {
+    let messages = body["messages"].as_array().cloned().unwrap_or_default();
+    let at = messages
+        .iter()
+        .rposition(|message| message["role"] == "user")
+        .unwrap_or(0);
+    let said = messages.get(at).map(text_of).unwrap_or_default();
+    let tools = messages
+        .iter()
+        .skip(at)
+        .filter(|message| message["role"] == "tool");
+    let directive = said
+        .find("@@")
+        .map(|start| said[start..].lines().next().unwrap_or_default().to_owned());
+    (directive.unwrap_or(said), tools.map(text_of).collect())
+}
+
+/// `asked_before`: how many requests with the same directive came before this one.
+pub fn plan(body: &Value, asked_before: usize) -> Plan {
+    let (said, results) = said(body);
+    let (directive, rest) = said.split_once(' ').unwrap_or((&said, ""));
+    let numbers: Vec<u64> = rest
+        .split_whitespace()
+        .map_while(|word| word.parse().ok())
+        .collect();
+    let number = |at: usize, default: u64| numbers.get(at).copied().unwrap_or(default);
+    let token = |n: u64| Step::Text(format!("tok{n} "));
+    match directive {
+        "@@tool" => calls(&[rest], 1, &results),
+        "@@tools" => calls(&rest.split(";;").collect::<Vec<_>>(), 1, &results),
+        "@@loop" => {
+            let (times, call) = rest.split_once(' ').unwrap_or(("1", rest));
+            calls(&[call], times.parse().unwrap_or(1), &results)
+        }
+        "@@stream" => stream((0..number(0, 10)).flat_map(|n| [Step::Wait(number(1, 0)), token(n)])),
+        "@@burst" => stream([Step::Burst(
+            (0..number(0, 10)).map(|n| format!("tok{n} ")).collect(),
+        )]),
+        "@@reason" => stream([
+            Step::Reason(rest.to_owned()),
+            Step::Text("Thought about it.".to_owned()),
+        ]),
+        "@@gate" => stream([token(0), Step::Gate(rest.to_owned()), token(1)]),
+        "@@status" => status(
+            number(0, 500),
+            rest.split_once(' ').map(|(_, after)| after.to_owned()),
+        ),
+        "@@flaky" if (asked_before as u64) < number(0, 1) => status(number(1, 500), None),
+        "@@json" => Plan::Json("A whole answer.".to_owned()),
+        "@@drop" => stream((0..number(0, 3)).map(token).chain([Step::Cut])),
+        "@@cut-head" if (asked_before as u64) < number(0, 1) => Plan::CutHead,
+        "@@close-next" => Plan::CloseNext("Still here.".to_owned()),
+        "@@no-head" => Plan::NoHead,
+        "@@hang" => stream([Step::Hang]),
+        "@@garbage" => Plan::Page,
+        "@@bigline" => stream([Step::Raw(
+            [b"data: ".as_slice(), &vec![b'x'; 10_000_000], b"\n\n"].concat(),
+        )]),
+        "@@midstream-error" => {
+            let error = json!({ "error": { "message": "scripted error", "code": numbers.first() } });
+            let error = Step::Raw(format!("data: {error}\n\n").into_bytes());
+            stream(
+                numbers
+                    .is_empty()
+                    .then(|| token(0))
+                    .into_iter()
+                    .chain([error, Step::Cut]),
+            )
+        }
+        "@@leave-out-done" => Plan::Stream {
+            steps: vec![Step::Text("No end.".to_owned())],
+            done: false,
+        },
+        _ => stream([Step::Text("You said: ".to_owned()), Step::Text(said)]),
+    }
+}
+
+fn stream(steps: impl IntoIterator<Item = Step>) -> Plan {
+    Plan::Stream {
+        steps: steps.into_iter().collect(),
+        done: true,
+    }
+}
+
+fn status(code: u64, retry_after: Option<String>) -> Plan {
+    Plan::Status {
+        code: u16::try_from(code).unwrap_or(500),
+        retry_after,
+    }
+}
+
+/// `wanted` as calls until there are as many results as `times` such answers bring, then a text.
+fn calls(wanted: &[&str], times: usize, results: &[String]) -> Plan {
+    if results.len() >= times {
+        let last = results.last().cloned().unwrap_or_default();
+        return stream([Step::Text(format!(
+            "Tool said: {}",
+            last.chars().take(400).collect::<String>()
+        ))]);
+    }
+    // Each call of a turn has an id of its own.
+    let turn = results.len();
+    stream(wanted.iter().enumerate().map(|(index, call)| {
+        let (name, arguments) = call.trim().split_once(' ').unwrap_or((call.trim(), "{}"));
+        Step::Call {
+            index,
+            id: format!("call_{turn}_{index}_{name}"),
+            name: name.to_owned(),
+            arguments: arguments.trim().to_owned(),
+        }
+    }))
+}
