@@ -1,0 +1,232 @@
+//! The writer's bench: makes one commit out of what waits, and keeps what only the writer may change.
+
+use super::{
+    StoreError, codec,
+    command::{Command, LogAck, Stage, Write},
+    database::Database,
+    error::guarded,
+    inner::{Inner, Meta},
+    keyspace::{Key, Table},
+    mark::{Mark, MarkFile},
+    sessions::Sessions,
+    wake::WakeFile,
+    writer::Work,
+};
+use crate::domain::RunId;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
+
+/// Only its holder writes: whoever has the lock is the store's writer.
+pub(super) struct Bench {
+    pub(super) file: MarkFile,
+    /// The last commit.
+    pub(super) at: Mark,
+    pub(super) wake: WakeFile,
+    /// Runs without a terminal event, as the disk has them.
+    pub(super) open: HashSet<RunId>,
+    /// In which generation each open run's last deltas are.
+    generation_of: HashMap<RunId, u64>,
+    /// Why the database must be opened anew before it is written again, and since when.
+    broken: Option<(StoreError, Instant)>,
+    /// A timer is under way that will say in `state/wake` that no run is open.
+    pub(super) settling: bool,
+}
+
+impl Bench {
+    pub(super) fn new(file: MarkFile, at: Mark, wake: WakeFile, open: HashSet<RunId>) -> Self {
+        Self { file, at, wake, open, generation_of: HashMap::new(), broken: None, settling: false }
+    }
+
+    /// Writes what waits as one commit, and tells all who wait for it.
+    pub(super) fn commit(&mut self, inner: &Arc<Inner>, work: Work) {
+        let mut commands = Vec::with_capacity(work.commands.len() + work.dirty.len());
+        for command in work.commands {
+            // Behind a commit that failed nothing of the same log is written: it would have a hole.
+            let failed = command.log.as_ref().and_then(|log| log.live.state().failed.clone());
+            match failed {
+                Some(error) => inner.finish(command, &Err(error)),
+                None => commands.push(command),
+            }
+        }
+        for live in work.dirty {
+            let mut state = live.state();
+            let writes = state.collect();
+            let upto = state.last();
+            drop(state);
+            match writes {
+                Ok(writes) if writes.is_empty() => {}
+                Ok(writes) => {
+                    let log = LogAck { live, upto, reserved: None, stage: Stage::Going };
+                    commands.push(Command { writes, log: Some(log), answer: None });
+                }
+                Err(error) => live.fail(&error),
+            }
+        }
+        if commands.is_empty() {
+            return;
+        }
+        let result = guarded(|| self.write(inner, &mut commands));
+        if let Err(error) = &result {
+            tracing::error!(%error, commands = commands.len(), "a commit failed");
+            self.broken = Some((error.clone(), Instant::now()));
+        }
+        for command in commands {
+            inner.finish(command, &result);
+        }
+        self.settle_wake(inner);
+    }
+
+    fn write(&mut self, inner: &Arc<Inner>, commands: &mut [Command]) -> Result<(), StoreError> {
+        self.heal(inner)?;
+        let writes: Vec<Write> = commands.iter_mut().flat_map(|command| command.writes.drain(..)).collect();
+        let mut batch = sled::Batch::default();
+        let mut opened = HashSet::new();
+        let mut closed = HashSet::new();
+        let mut chunks = Vec::new();
+        let mut keys = false;
+        let mut sessions = Sessions::default();
+        let mut count = 0_usize;
+        for write in writes {
+            count += 1;
+            match write {
+                Write::Put(key, json) => {
+                    keys |= key.is(Table::Key);
+                    if key.is(Table::OpenRun) {
+                        opened.insert(RunId::from_bytes(key.id()));
+                    }
+                    codec::put(&mut batch, &inner.payloads, key, &json)?;
+                }
+                Write::Remove(key) => {
+                    if key.is(Table::OpenRun) {
+                        closed.insert(RunId::from_bytes(key.id()));
+                    }
+                    batch.remove(key.part(0).as_slice());
+                }
+                Write::Deltas(key, json) => {
+                    chunks.push((key, json));
+                    count -= 1;
+                }
+                Write::Session(append) => {
+                    inner.read(|db| sessions.append(db, &inner.payloads, &mut batch, &append))?;
+                }
+            }
+        }
+        if !opened.is_empty() {
+            self.wake.set(|wake| wake.open_runs = true)?;
+        }
+        // Chunks first: a terminal event that is on disk has all its text on disk.
+        count += self.write_chunks(inner, &mut batch, &chunks)?;
+        if count > 0 {
+            self.write_main(inner, batch)?;
+        }
+        self.open.extend(&opened);
+        for run in &closed {
+            self.open.remove(run);
+            self.generation_of.remove(run);
+        }
+        if keys {
+            let keys = inner.read(super::inner::count_keys)?;
+            self.wake.set(|wake| wake.keys = keys)?;
+        }
+        Ok(())
+    }
+
+    /// Commits to the main database, with the commit's number in the batch, and notes the number outside.
+    pub(super) fn write_main(&mut self, inner: &Inner, mut batch: sled::Batch) -> Result<(), StoreError> {
+        #[cfg(test)]
+        inner.options.fault.check()?;
+        let next = Mark { commit: self.at.commit + 1, ..self.at };
+        let meta = codec::to_json(&Meta::from(next))?;
+        codec::put(&mut batch, &inner.payloads, Key::table(Table::Meta), &meta)?;
+        inner.read(|db| db.commit(batch))?;
+        self.at = next;
+        self.file.write(next)
+    }
+
+    /// Commits the chunks to the second database; returns how many writes of the main batch came of it.
+    fn write_chunks(
+        &mut self,
+        inner: &Inner,
+        batch: &mut sled::Batch,
+        chunks: &[(Key, Vec<u8>)],
+    ) -> Result<usize, StoreError> {
+        if chunks.is_empty() {
+            return Ok(0);
+        }
+        let generation = inner.deltas.newest()?;
+        let database = inner.generation(generation)?;
+        let number = generation_mark(&database)? + 1;
+        let mut second = sled::Batch::default();
+        let meta = Meta { generation, commit: number };
+        codec::put(&mut second, &inner.payloads, Key::table(Table::Meta), &codec::to_json(&meta)?)?;
+        let mut indexed = 0;
+        for (key, json) in chunks {
+            codec::put(&mut second, &inner.payloads, *key, json)?;
+            let run = RunId::from_bytes(key.id());
+            if self.generation_of.insert(run, generation) != Some(generation) {
+                let index = Key::numbered(Table::RunGeneration, run, generation);
+                codec::put(batch, &inner.payloads, index, b"null")?;
+                indexed += 1;
+            }
+        }
+        // If there is a commit of the main database it says how far this one has come; alone it is not worth one.
+        let key = Key::table(Table::Generation).with(&generation.to_be_bytes());
+        codec::put(batch, &inner.payloads, key, &codec::to_json(&number)?)?;
+        let written = database.commit(second);
+        if written.is_err() {
+            self.generation_of.clear();
+            inner.deltas.forget(generation);
+        }
+        written.map(|()| indexed)
+    }
+
+    /// After a failed write the database in memory is not what the disk has: it is opened anew before the next write.
+    fn heal(&mut self, inner: &Inner) -> Result<(), StoreError> {
+        let Some((error, since)) = &self.broken else { return Ok(()) };
+        let no_space = *error == StoreError::Full && inner.free_space().is_some_and(|free| free < inner.room());
+        if since.elapsed() < inner.options.heal_after || no_space {
+            return Err(error.clone());
+        }
+        let mut main = inner.main_mut();
+        *main = None;
+        inner.deltas.close();
+        self.generation_of.clear();
+        let database = Database::open(&inner.dir.join("db"), &inner.payloads, inner.options.cache)?;
+        self.at = super::inner::verify(&database, self.at)?;
+        *main = Some(database);
+        self.broken = None;
+        tracing::info!("the store writes again");
+        Ok(())
+    }
+
+    /// Why the last write failed, until one works again.
+    pub(super) fn error(&self) -> Option<StoreError> {
+        self.broken.as_ref().map(|(error, _)| error.clone())
+    }
+
+    pub(super) fn settle_wake(&mut self, inner: &Arc<Inner>) {
+        if self.settling || !self.open.is_empty() || !self.wake.says_open() {
+            return;
+        }
+        self.settling = inner.settle_wake_later();
+    }
+
+    /// Says that no run is open, if that is so.
+    pub(super) fn write_wake(&mut self) {
+        self.settling = false;
+        if self.open.is_empty()
+            && let Err(error) = self.wake.set(|wake| wake.open_runs = false)
+        {
+            // A store that is opened once more than needed is no harm.
+            tracing::warn!(%error, "`state/wake` was not written");
+        }
+    }
+}
+
+/// How many commits a database of deltas knows of.
+pub(super) fn generation_mark(database: &Database) -> Result<u64, StoreError> {
+    Ok(database.read::<Meta>(Key::table(Table::Meta))?.map_or(0, |meta| meta.commit))
+}

@@ -1,0 +1,92 @@
+//! What waits in the writer's queue.
+
+use super::{
+    Change, SessionAppend, StoreError, codec,
+    keyspace::{Key, Table},
+    live::Live,
+};
+use crate::domain::{Approval, ApprovalStatus, RunId};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// One write of a batch.
+pub(super) enum Write {
+    Put(Key, Vec<u8>),
+    Remove(Key),
+    /// A chunk of deltas, for the second database.
+    Deltas(Key, Vec<u8>),
+    /// Needs the session's header, which only the writer may read and write.
+    Session(Box<SessionAppend>),
+}
+
+/// Where a log stands when its command is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Begun,
+    Going,
+    Ended,
+    Parked,
+}
+
+/// The log that a command belongs to, and what it may show when the command is on disk.
+pub(super) struct LogAck {
+    pub(super) live: Arc<Live>,
+    pub(super) upto: u64,
+    /// What the command tells the disk about numbers; `None`: nothing.
+    pub(super) reserved: Option<u64>,
+    pub(super) stage: Stage,
+}
+
+/// Writes that go together, and who is told.
+#[derive(Default)]
+pub(super) struct Command {
+    pub(super) writes: Vec<Write>,
+    pub(super) log: Option<LogAck>,
+    pub(super) answer: Option<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+/// Turns changes into writes. `messages` is the run's next message number, for those that belong to a run.
+pub(super) fn encode(
+    changes: Vec<Change>,
+    mut run: Option<(RunId, &mut u64)>,
+) -> Result<Vec<Write>, StoreError> {
+    let mut writes = Vec::with_capacity(changes.len());
+    for change in changes {
+        match change {
+            Change::Message(message) => {
+                let Some((run, number)) = &mut run else {
+                    return Err(StoreError::Illegal("a message that belongs to no run".to_owned()));
+                };
+                let key = Key::numbered(Table::Message, *run, **number);
+                writes.push(Write::Put(key, codec::to_json(&message)?));
+                **number += 1;
+            }
+            Change::Approval(approval) => encode_approval(&mut writes, &approval)?,
+            Change::Rule(rule) => {
+                writes.push(Write::Put(Key::text(Table::Rule, &rule.id), codec::to_json(&rule)?));
+            }
+            Change::RuleRemoved(id) => writes.push(Write::Remove(Key::text(Table::Rule, &id))),
+            Change::SessionAppend(append) => writes.push(Write::Session(Box::new(append))),
+            Change::Idempotency(entry) => {
+                let key = Key::table(Table::Idempotency).with(&entry.scope);
+                writes.push(Write::Put(key, codec::to_json(&entry)?));
+            }
+            Change::Key(key) => {
+                writes.push(Write::Put(Key::text(Table::Key, key.id.as_str()), codec::to_json(&key)?));
+            }
+        }
+    }
+    Ok(writes)
+}
+
+fn encode_approval(writes: &mut Vec<Write>, approval: &Approval) -> Result<(), StoreError> {
+    let pending = Key::approval(Table::Pending, approval.id);
+    let of_run = Key::run(Table::RunApproval, approval.run_id).with(approval.id.as_bytes());
+    writes.push(Write::Put(Key::approval(Table::Approval, approval.id), codec::to_json(approval)?));
+    writes.push(Write::Put(of_run, b"null".to_vec()));
+    writes.push(match approval.status {
+        ApprovalStatus::Pending => Write::Put(pending, b"null".to_vec()),
+        ApprovalStatus::Decided | ApprovalStatus::Expired | ApprovalStatus::Withdrawn => Write::Remove(pending),
+    });
+    Ok(())
+}

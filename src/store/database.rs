@@ -1,0 +1,223 @@
+//! One sled database: opened with care, read as records, and on disk when a commit says so.
+
+use super::{
+    StoreError,
+    codec::{self, Kind},
+    error::guarded,
+    files,
+    keyspace::{Key, Table},
+    payload::Payloads,
+};
+use serde::de::DeserializeOwned;
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+/// Small segments: sled reads all of them when it opens.
+const SEGMENT: usize = 512 * 1024;
+
+/// A database in its folder.
+pub(super) struct Database {
+    db: sled::Db,
+    /// sled's data file, opened by us as well: sled's own flush is no fsync.
+    file: File,
+    path: PathBuf,
+    payloads: Payloads,
+}
+
+impl Database {
+    /// Opens, or makes, the database in `path`.
+    pub(super) fn open(path: &Path, payloads: &Payloads, cache: u64) -> Result<Self, StoreError> {
+        let fresh = !path.exists();
+        if fresh {
+            files::create_dir(path)?;
+        }
+        let config = sled::Config::new()
+            .path(path)
+            .cache_capacity(cache)
+            .segment_size(SEGMENT)
+            // `None`: no thread of sled's own; our writer flushes.
+            .flush_every_ms(None);
+        let db = guarded(|| {
+            let db = config.open()?;
+            if fresh {
+                db.flush()?;
+            }
+            Ok(db)
+        })?;
+        let file = files::named(path, File::open(path.join("db")))?;
+        if fresh {
+            files::make_private(path)?;
+            files::named(path, file.sync_all())?;
+            files::sync_dir(path)?;
+            files::sync_parent(path)?;
+        }
+        Ok(Self { db, file, path: path.to_owned(), payloads: payloads.clone() })
+    }
+
+    /// Writes a batch, whole or not at all, and returns when the disk has it.
+    pub(super) fn commit(&self, batch: sled::Batch) -> Result<(), StoreError> {
+        guarded(|| {
+            self.db.apply_batch(batch)?;
+            self.db.flush()?;
+            files::named(&self.path, self.file.sync_data())
+        })
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.file.metadata().map_or(0, |meta| meta.len())
+    }
+
+    pub(super) fn get(&self, key: Key) -> Result<Option<Vec<u8>>, StoreError> {
+        guarded(|| {
+            let first = key.part(0);
+            let Some(value) = self.db.get(first.as_slice())? else { return Ok(None) };
+            let part = codec::open(first.as_slice(), &value)?;
+            if part.kind == Kind::Payload {
+                return self.payloads.get(part.content).map(Some);
+            }
+            let mut json = part.content.to_vec();
+            for number in 1..part.parts {
+                let key = key.part(number);
+                let next = self.db.get(key.as_slice())?;
+                let next = next.ok_or_else(|| StoreError::Damaged("a part is missing".to_owned()))?;
+                json.extend_from_slice(codec::open(key.as_slice(), &next)?.content);
+            }
+            Ok(Some(json))
+        })
+    }
+
+    pub(super) fn read<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, StoreError> {
+        self.get(key)?.map(|json| codec::from_json(&json)).transpose()
+    }
+
+    pub(super) fn has(&self, key: Key) -> Result<bool, StoreError> {
+        guarded(|| Ok(self.db.contains_key(key.part(0).as_slice())?))
+    }
+
+    /// Goes through the records of `table` from `from` up to `until`, as long as `visit` says `true`.
+    pub(super) fn scan(
+        &self,
+        table: Table,
+        from: Key,
+        until: Key,
+        mut visit: impl FnMut(Key, Vec<u8>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        guarded(|| {
+            for entry in self.db.range(from.as_slice()..until.as_slice()) {
+                let (bytes, value) = entry?;
+                // Later parts are fetched with their first one.
+                if !bytes.ends_with(&[0, 0]) {
+                    continue;
+                }
+                let key = record_key(table, &bytes)?;
+                let part = codec::open(&bytes, &value)?;
+                let json = if part.kind == Kind::Json && part.parts == 1 {
+                    part.content.to_vec()
+                } else {
+                    self.get(key)?.ok_or_else(|| StoreError::Damaged("a record is missing".to_owned()))?
+                };
+                if !visit(key, json)? {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// All records whose key begins with `prefix`.
+    pub(super) fn scan_all(
+        &self,
+        table: Table,
+        prefix: Key,
+        visit: impl FnMut(Key, Vec<u8>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.scan(table, prefix, prefix.end(), visit)
+    }
+
+    /// The last record's key in `[from, until)`.
+    pub(super) fn last_key(&self, table: Table, from: Key, until: Key) -> Result<Option<Key>, StoreError> {
+        guarded(|| {
+            let last = self.db.range(from.as_slice()..until.as_slice()).next_back();
+            last.map(|entry| record_key(table, &entry?.0)).transpose()
+        })
+    }
+
+    /// Puts the removal of every key that begins with `prefix` into the batch; the number of keys.
+    pub(super) fn remove_all(&self, batch: &mut sled::Batch, prefix: Key) -> Result<usize, StoreError> {
+        guarded(|| {
+            let mut count = 0;
+            for key in self.db.range(prefix.as_slice()..prefix.end().as_slice()).keys() {
+                batch.remove(key?);
+                count += 1;
+            }
+            Ok(count)
+        })
+    }
+
+    /// Every value as it lies there: for rewriting, and for finding payload names.
+    pub(super) fn raw(&self) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), StoreError>> {
+        self.db.iter().map(|entry| entry.map_err(StoreError::from))
+    }
+}
+
+fn record_key(table: Table, bytes: &[u8]) -> Result<Key, StoreError> {
+    Key::of_record(table, bytes)
+        .ok_or_else(|| StoreError::Damaged(format!("a key of the table `{}` has the wrong width", table.name())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(dir: &Path) -> Database {
+        let payloads = Payloads::new(dir.join("payloads"));
+        Database::open(&dir.join("db"), &payloads, 1 << 20).unwrap()
+    }
+
+    #[test]
+    fn records_of_any_size_read_back_and_sled_makes_no_blobs() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(dir.path());
+        let sizes = [0, 1, codec::PART - 2, codec::PART, codec::PART + 1, 300_000, 1 << 20, (1 << 20) + 1, 3 << 20];
+        let values: Vec<String> = sizes.iter().map(|&size| "x".repeat(size)).collect();
+        for (number, value) in (0..).zip(&values) {
+            let mut batch = sled::Batch::default();
+            let key = Key::table(Table::Generation).with(&u64::to_be_bytes(number));
+            codec::put(&mut batch, &db.payloads, key, &codec::to_json(value).unwrap()).unwrap();
+            db.commit(batch).unwrap();
+        }
+        drop(db);
+        let db = open(dir.path());
+        let mut seen = Vec::new();
+        db.scan_all(Table::Generation, Key::table(Table::Generation), |_, json| {
+            seen.push(codec::from_json::<String>(&json).unwrap());
+            Ok(true)
+        })
+        .unwrap();
+        assert!(seen == values, "all sizes, in order");
+        let blobs = std::fs::read_dir(dir.path().join("db/blobs")).map_or(0, Iterator::count);
+        assert_eq!(blobs, 0, "sled's own files for large values");
+    }
+
+    #[test]
+    fn a_shorter_record_hides_what_a_longer_one_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(dir.path());
+        let key = Key::table(Table::Generation).with(&[0; 8]);
+        for text in ["y".repeat(20_000), "short".to_owned()] {
+            let mut batch = sled::Batch::default();
+            codec::put(&mut batch, &db.payloads, key, &codec::to_json(&text).unwrap()).unwrap();
+            db.commit(batch).unwrap();
+        }
+        assert_eq!(db.read::<String>(key).unwrap().as_deref(), Some("short"));
+        let mut count = 0;
+        db.scan_all(Table::Generation, Key::table(Table::Generation), |_, _| {
+            count += 1;
+            Ok(true)
+        })
+        .unwrap();
+        assert_eq!(count, 1);
+    }
+}

@@ -1,0 +1,298 @@
+//! The store that all handles share.
+
+use super::{
+    KeyRecord, Options, ProfileLock, StoreError, Wake,
+    bench::{Bench, generation_mark},
+    codec,
+    database::Database,
+    deltas::Generations,
+    files,
+    keyspace::{Key, Table},
+    live::{Limits, Live, LiveState},
+    lock_of,
+    mark::{Mark, MarkFile},
+    payload::Payloads,
+    wake::WakeFile,
+    writer::Queue,
+};
+use crate::domain::RunId;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, HashSet, VecDeque},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard},
+    time::{Duration, Instant},
+};
+use tokio::{runtime::Handle, sync::Notify};
+
+/// Ended logs whose last commit failed: kept in memory so that they can still be read.
+const UNSAVED: usize = 256;
+/// A full store is opened again only when at least this much is free.
+const ROOM: u64 = 16 << 20;
+/// How long no run has to be open before `state/wake` says so.
+const WAKE_SETTLES: Duration = Duration::from_secs(1);
+
+/// Which database it is and its last commit, as stored inside.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Meta {
+    pub(super) generation: u64,
+    pub(super) commit: u64,
+}
+
+impl From<Mark> for Meta {
+    fn from(Mark { generation, commit }: Mark) -> Self {
+        Self { generation, commit }
+    }
+}
+
+/// One open store.
+pub(super) struct Inner {
+    pub(super) options: Options,
+    pub(super) dir: PathBuf,
+    pub(super) payloads: Payloads,
+    /// `None` once closed. Held for one read at a time; taken for writing only to swap the database.
+    main: RwLock<Option<Database>>,
+    pub(super) deltas: Generations,
+    pub(super) queue: Mutex<Queue>,
+    bench: Mutex<Bench>,
+    /// Makes the bench's lock fair: whoever waits for it holds this one.
+    turn: Mutex<()>,
+    /// Logs that have a writer, or whose last commit is not on disk.
+    live: Mutex<BTreeMap<RunId, Arc<Live>>>,
+    unsaved: Mutex<VecDeque<RunId>>,
+    /// Rung when somebody goes on with a run, and when the store closes.
+    pub(super) arrivals: Notify,
+    disk: Mutex<Option<(Instant, bool)>>,
+    /// Given back when the last handle goes.
+    _lock: Arc<ProfileLock>,
+}
+
+impl Inner {
+    /// Opens, checks against the mark, and repairs nothing.
+    pub(super) fn open(
+        dir: &Path,
+        lock: Arc<ProfileLock>,
+        options: Options,
+    ) -> Result<Self, StoreError> {
+        files::create_dir(dir)?;
+        finish_swap(dir)?;
+        let path = dir.join("db");
+        let payloads = Payloads::new(dir.join("payloads"));
+        let file = MarkFile::open(dir)?;
+        let mark = match file.read()? {
+            Some(mark) => mark,
+            None if path.exists() => return Err(StoreError::Damaged("`state/mark` is missing".to_owned())),
+            None => {
+                let mark = Mark { generation: new_generation(), commit: 0 };
+                file.reset(mark)?;
+                files::sync_dir(dir)?;
+                mark
+            }
+        };
+        if mark.commit > 0 && !path.join("db").exists() {
+            return Err(StoreError::Damaged("`state/db` is missing".to_owned()));
+        }
+        let database = Database::open(&path, &payloads, options.cache)?;
+        let at = verify(&database, mark)?;
+        let mut open = HashSet::new();
+        database.scan_all(Table::OpenRun, Key::table(Table::OpenRun), |key, _| {
+            open.insert(RunId::from_bytes(key.id()));
+            Ok(true)
+        })?;
+        let next_due_ms = Wake::read(dir).and_then(|wake| wake.next_due_ms);
+        let found = Wake { open_runs: !open.is_empty(), next_due_ms, keys: count_keys(&database)? };
+        let wake = WakeFile::open(dir, found)?;
+        let deltas = Generations::new(
+            dir.join("events"),
+            payloads.clone(),
+            options.cache,
+            options.generation_bytes,
+        );
+        Ok(Self {
+            dir: dir.to_owned(),
+            payloads,
+            main: RwLock::new(Some(database)),
+            deltas,
+            queue: Mutex::default(),
+            bench: Mutex::new(Bench::new(file, at, wake, open)),
+            turn: Mutex::default(),
+            live: Mutex::default(),
+            unsaved: Mutex::default(),
+            arrivals: Notify::new(),
+            disk: Mutex::default(),
+            _lock: lock,
+            options,
+        })
+    }
+
+    /// Reads (or, on the bench, writes) the main database.
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let main = self.main.read().unwrap_or_else(PoisonError::into_inner);
+        main.as_ref().map_or(Err(StoreError::Closed), work)
+    }
+
+    /// The writer's bench: whoever has it is the store's one writer.
+    pub(super) fn bench(&self) -> MutexGuard<'_, Bench> {
+        let _turn = lock_of(&self.turn);
+        lock_of(&self.bench)
+    }
+
+    /// For swapping the database; readers wait.
+    pub(super) fn main_mut(&self) -> RwLockWriteGuard<'_, Option<Database>> {
+        self.main.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A database of deltas; looked over when it is opened, since sled opens what was cut without a word.
+    pub(super) fn generation(&self, generation: u64) -> Result<Arc<Database>, StoreError> {
+        let (database, opened) = self.deltas.get(generation)?;
+        if opened {
+            let key = Key::table(Table::Generation).with(&generation.to_be_bytes());
+            let wanted: u64 = self.read(|db| db.read(key))?.unwrap_or(0);
+            let found = generation_mark(&database)?;
+            if found < wanted {
+                self.deltas.forget(generation);
+                let what = format!("`state/events/{generation:08}` knows {found} of {wanted} commits");
+                return Err(StoreError::Damaged(what));
+            }
+        }
+        Ok(database)
+    }
+
+    pub(super) fn admit(&self, state: LiveState) -> Arc<Live> {
+        let Options { ring_events: events, ring_bytes: bytes, ring_unread: unread, .. } = self.options;
+        let live = Arc::new(Live::new(state, Limits { events, bytes, unread }));
+        lock_of(&self.live).insert(live.run, Arc::clone(&live));
+        live
+    }
+
+    pub(super) fn live(&self, run: RunId) -> Option<Arc<Live>> {
+        lock_of(&self.live).get(&run).cloned()
+    }
+
+    /// Newest first.
+    pub(super) fn all_live(&self) -> Vec<Arc<Live>> {
+        lock_of(&self.live).values().rev().cloned().collect()
+    }
+
+    /// The store has all of it: readers find it there.
+    pub(super) fn retire(&self, live: &Arc<Live>) {
+        let mut table = lock_of(&self.live);
+        if table.get(&live.run).is_some_and(|found| Arc::ptr_eq(found, live)) {
+            table.remove(&live.run);
+        }
+    }
+
+    /// An ended log that will never be on disk stays readable for a while.
+    pub(super) fn unsaved(&self, live: &Arc<Live>) {
+        let mut unsaved = lock_of(&self.unsaved);
+        if !unsaved.contains(&live.run) {
+            unsaved.push_back(live.run);
+        }
+        if unsaved.len() > UNSAVED
+            && let Some(oldest) = unsaved.pop_front()
+        {
+            lock_of(&self.live).remove(&oldest);
+        }
+    }
+
+    pub(super) fn free_space(&self) -> Option<u64> {
+        let stat = rustix::fs::statvfs(&self.dir).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// Free disk that is needed before a full store is tried again.
+    pub(super) fn room(&self) -> u64 {
+        self.options.disk_floor.min(ROOM)
+    }
+
+    pub(super) fn is_disk_low(&self) -> bool {
+        let mut disk = lock_of(&self.disk);
+        match *disk {
+            Some((at, low)) if at.elapsed() < Duration::from_secs(1) => low,
+            Some(_) | None => {
+                let low = self.free_space().is_some_and(|free| free < self.options.disk_floor);
+                *disk = Some((Instant::now(), low));
+                low
+            }
+        }
+    }
+
+    /// Lowers the wake file when no run has been open for a while; `false` without a runtime (closing does it then).
+    pub(super) fn settle_wake_later(self: &Arc<Self>) -> bool {
+        let Ok(runtime) = Handle::try_current() else { return false };
+        let inner = Arc::downgrade(self);
+        runtime.spawn(async move {
+            tokio::time::sleep(WAKE_SETTLES).await;
+            // The file is synced: not on a thread that serves.
+            let settle = move || {
+                if let Some(inner) = inner.upgrade() {
+                    inner.bench().write_wake();
+                }
+            };
+            drop(tokio::task::spawn_blocking(settle));
+        });
+        true
+    }
+
+    pub(super) fn close(self: &Arc<Self>) -> Result<(), StoreError> {
+        self.drain(true);
+        let mut bench = self.bench();
+        bench.write_wake();
+        let result = bench.error().map_or(Ok(()), Err);
+        drop(bench);
+        drop(self.main_mut().take());
+        self.deltas.close();
+        for live in self.all_live() {
+            live.fail(&StoreError::Closed);
+            live.bell.notify_waiters();
+        }
+        self.arrivals.notify_waiters();
+        result
+    }
+
+    pub(super) fn is_stored(&self, run: RunId) -> Result<bool, StoreError> {
+        self.read(|db| db.has(Key::run(Table::Run, run)))
+    }
+}
+
+/// A database must know at least what its mark says of it.
+pub(super) fn verify(database: &Database, mark: Mark) -> Result<Mark, StoreError> {
+    let meta: Option<Meta> = database.read(Key::table(Table::Meta))?;
+    match meta {
+        None if mark.commit == 0 => Ok(mark),
+        None => Err(StoreError::Damaged(format!("it is empty, but {} commits were written", mark.commit))),
+        Some(meta) if meta.generation != mark.generation => {
+            Err(StoreError::Damaged("`state/db` and `state/mark` are not of the same store".to_owned()))
+        }
+        Some(meta) if meta.commit < mark.commit => {
+            let Meta { commit, .. } = meta;
+            Err(StoreError::Damaged(format!("it knows {commit} of {} commits", mark.commit)))
+        }
+        Some(Meta { generation, commit }) => Ok(Mark { generation, commit }),
+    }
+}
+
+/// A name that no other database had.
+pub(super) fn new_generation() -> u64 {
+    let bytes = *RunId::new().as_bytes();
+    bytes.last_chunk::<8>().map_or(1, |tail| u64::from_be_bytes(*tail))
+}
+
+pub(super) fn count_keys(database: &Database) -> Result<usize, StoreError> {
+    let mut count = 0;
+    database.scan_all(Table::Key, Key::table(Table::Key), |_, json| {
+        count += usize::from(codec::from_json::<KeyRecord>(&json)?.revoked_at.is_none());
+        Ok(true)
+    })?;
+    Ok(count)
+}
+
+/// A compaction that was cut between its two renames left the old database under another name; it is whole.
+fn finish_swap(dir: &Path) -> Result<(), StoreError> {
+    let (db, old) = (dir.join("db"), dir.join("db.old"));
+    if !db.exists() && old.exists() {
+        files::rename(&old, &db)?;
+    }
+    files::remove_dir(&old)?;
+    files::remove_dir(&dir.join("db.compact"))
+}

@@ -1,0 +1,324 @@
+//! The writer of one run's log.
+
+use super::{
+    Change, Committed, IdempotencyEntry, StoreError, codec,
+    command::{self, Command, LogAck, Stage, Write},
+    inner::Inner,
+    keyspace::{Key, Table},
+    live::{Live, LiveState},
+    writer::Urgency,
+};
+use crate::domain::{self, Code, Event, RunRecord, RunSpec, Seq, Usage};
+use std::{borrow::Cow, mem, sync::Arc};
+use tokio::sync::oneshot;
+
+/// What the store has of the run's specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SpecStored {
+    No,
+    /// Without the history: enough for a status, not for going on.
+    Bare,
+    Full,
+}
+
+/// The one writer of one run's log.
+///
+/// Order is kept: no event is visible before all before it are. Once the run is durable, an event that is not a
+/// delta is visible only when it is on disk. When a commit fails, the log goes on in memory alone, so that readers
+/// still get their terminal event; every later append returns the error.
+///
+/// Dropped without a terminal event and without [`LogWriter::park`], it writes `run.failed / internal_error`.
+pub struct LogWriter {
+    store: Arc<Inner>,
+    live: Arc<Live>,
+    /// `None` once the store has all of it.
+    spec: Option<Arc<RunSpec>>,
+    spec_stored: SpecStored,
+    /// Number of the run's next message.
+    messages: u64,
+    /// Records of a run that nothing has been stored of.
+    deferred: Vec<Write>,
+    durable: bool,
+    done: bool,
+}
+
+impl LogWriter {
+    pub(super) fn begin(
+        store: Arc<Inner>,
+        spec: Arc<RunSpec>,
+        idempotency: Option<IdempotencyEntry>,
+    ) -> (Self, Committed) {
+        let durable = spec.durable || idempotency.is_some();
+        let live = store.admit(LiveState::begin(RunRecord::new(&spec), durable));
+        let mut writer = Self {
+            store,
+            live,
+            spec: Some(spec),
+            spec_stored: SpecStored::No,
+            messages: 0,
+            deferred: Vec::new(),
+            durable,
+            done: false,
+        };
+        let begun = if durable {
+            let changes = idempotency.map(Change::Idempotency).into_iter().collect();
+            writer.write_at(Stage::Begun, changes)
+        } else {
+            ready(Ok(()))
+        };
+        (writer, begun)
+    }
+
+    pub(super) fn resume(store: Arc<Inner>, record: RunRecord, messages: usize) -> Self {
+        let live = store.admit(LiveState::resume(record));
+        store.arrivals.notify_waiters();
+        Self {
+            store,
+            live,
+            spec: None,
+            spec_stored: SpecStored::Full,
+            messages: messages as u64,
+            deferred: Vec::new(),
+            durable: true,
+            done: false,
+        }
+    }
+
+    /// # Errors
+    /// [`StoreError::Illegal`] when the run's state does not allow the event; the error of an earlier commit.
+    pub fn append(&mut self, event: Event, changes: Vec<Change>) -> Result<Committed, StoreError> {
+        let terminal = event.is_terminal();
+        let live = Arc::clone(&self.live);
+        let mut state = live.state();
+        if self.durable && !state.stored {
+            state.gated = true;
+        }
+        state.push(event, domain::now())?;
+        self.done |= terminal;
+        if let Some(error) = state.failed.clone() {
+            live.publish(state);
+            if terminal {
+                self.store.unsaved(&live);
+            }
+            return Err(error);
+        }
+        let stage = if terminal { Stage::Ended } else { Stage::Going };
+        let must_store = terminal || self.durable || state.stored || live.overflows(&state);
+        let command = if must_store {
+            self.command(&mut state, stage, changes).map(Some)
+        } else {
+            self.defer(changes).map(|()| None)
+        };
+        live.publish(state);
+        // An event that cannot be written must not hold up those behind it.
+        let command = command.inspect_err(|error| live.fail(error))?;
+        Ok(command.map_or_else(|| ready(Ok(())), |command| self.submit(command)))
+    }
+
+    /// Text that may reach readers before the disk (which sees it within 50 ms).
+    ///
+    /// # Errors
+    /// [`StoreError::Illegal`] for an event that is no delta, or a run that has ended; the error of an earlier commit.
+    pub fn delta(&mut self, event: Event) -> Result<(), StoreError> {
+        if !event.is_delta() {
+            return Err(StoreError::Illegal(format!("`{}` is not a delta", event.name())));
+        }
+        let live = Arc::clone(&self.live);
+        let mut state = live.state();
+        state.push(event, domain::now())?;
+        if let Some(error) = state.failed.clone() {
+            live.publish(state);
+            return Err(error);
+        }
+        let block = self.store.options.reserve;
+        let command = if state.stored {
+            let short = state.last() + block / 4 > state.record.reserved.0;
+            short.then(|| self.command(&mut state, Stage::Going, Vec::new())).transpose()?
+        } else if live.overflows(&state) {
+            Some(self.command(&mut state, Stage::Going, Vec::new())?)
+        } else {
+            None
+        };
+        let waits = state.wants_writing();
+        live.publish(state);
+        if let Some(command) = command {
+            // A block that is nearly used up is not waited for: readers are held only at its very end.
+            self.store.submit(command, Urgency::Now);
+        } else if waits {
+            self.store.mark_dirty(&live);
+        }
+        Ok(())
+    }
+
+    /// Records without an event.
+    pub fn write(&mut self, changes: Vec<Change>) -> Committed {
+        let stored = self.live.state().stored;
+        if stored || self.durable {
+            return self.write_at(Stage::Going, changes);
+        }
+        ready(self.defer(changes))
+    }
+
+    /// From here on the run is durable: spec and all before go to disk with the next append.
+    pub fn make_durable(&mut self) {
+        self.durable = true;
+        let mut state = self.live.state();
+        if state.stored {
+            // It already writes in the background; from now on its events wait for the disk.
+            state.gated = true;
+        }
+    }
+
+    /// Adds an upstream call's usage to the record (written with the next commit).
+    pub fn add_usage(&mut self, usage: Usage) {
+        self.live.state().record.usage += usage;
+    }
+
+    #[must_use]
+    pub fn record(&self) -> RunRecord {
+        self.live.state().record.clone()
+    }
+
+    /// Lets go of the log in order, the run staying open in the store.
+    pub fn park(mut self) -> Committed {
+        self.done = true;
+        self.durable = true;
+        self.write_at(Stage::Parked, Vec::new())
+    }
+
+    fn write_at(&mut self, stage: Stage, changes: Vec<Change>) -> Committed {
+        let live = Arc::clone(&self.live);
+        let mut state = live.state();
+        if let Some(error) = state.failed.clone() {
+            return ready(Err(error));
+        }
+        let command = self.command(&mut state, stage, changes);
+        live.publish(state);
+        match command {
+            Ok(command) => self.submit(command),
+            Err(error) => ready(Err(error)),
+        }
+    }
+
+    fn defer(&mut self, changes: Vec<Change>) -> Result<(), StoreError> {
+        let writes = command::encode(changes, Some((self.live.run, &mut self.messages)))?;
+        self.deferred.extend(writes);
+        Ok(())
+    }
+
+    /// Everything that the store has not been given of this run, as one command.
+    fn command(
+        &mut self,
+        state: &mut LiveState,
+        stage: Stage,
+        changes: Vec<Change>,
+    ) -> Result<Command, StoreError> {
+        let run = self.live.run;
+        self.defer(changes)?;
+        let whole = stage == Stage::Ended && !state.stored;
+        let mut writes = mem::take(&mut self.deferred);
+        self.store_spec(&mut writes)?;
+        let open = Key::run(Table::OpenRun, run);
+        match stage {
+            Stage::Ended if state.stored => writes.push(Write::Remove(open)),
+            Stage::Begun | Stage::Going | Stage::Parked if !state.stored => {
+                writes.push(Write::Put(open, b"null".to_vec()));
+            }
+            Stage::Begun | Stage::Going | Stage::Ended | Stage::Parked => {}
+        }
+        match stage {
+            // What nobody will go on with needs no block; a log closed in order goes on without a hole.
+            Stage::Ended | Stage::Parked => state.record.reserved = Seq(state.last()),
+            Stage::Going => {
+                state.reserve(self.store.options.reserve);
+            }
+            Stage::Begun => {}
+        }
+        if !state.stored && !self.durable && stage == Stage::Going {
+            // A stateless run that is being stored as it grows: what the disk may learn from this command must hold
+            // for what is shown from now on.
+            state.granted = Some(state.record.reserved.0);
+        }
+        writes.extend(state.hand_over(whole)?);
+        writes.push(state.head()?);
+        state.stored = true;
+        let log = LogAck {
+            live: Arc::clone(&self.live),
+            upto: state.last(),
+            reserved: Some(state.record.reserved.0),
+            stage,
+        };
+        Ok(Command { writes, log: Some(log), answer: None })
+    }
+
+    fn store_spec(&mut self, writes: &mut Vec<Write>) -> Result<(), StoreError> {
+        let wanted = if self.durable { SpecStored::Full } else { SpecStored::Bare };
+        let Some(spec) = self.spec.as_ref().filter(|_| self.spec_stored != wanted) else { return Ok(()) };
+        let mut stored = Cow::Borrowed(&**spec);
+        if wanted == SpecStored::Bare && !spec.history.is_empty() {
+            stored = Cow::Owned(without_history(spec));
+        }
+        writes.push(Write::Put(Key::run(Table::Spec, spec.run_id), codec::to_json(&*stored)?));
+        self.spec_stored = wanted;
+        if wanted == SpecStored::Full {
+            self.spec = None;
+        }
+        Ok(())
+    }
+
+    /// A durable run's command is waited for; a stateless one's goes with the next commit.
+    fn submit(&self, mut command: Command) -> Committed {
+        if !self.durable {
+            self.store.submit(command, Urgency::Background);
+            return ready(Ok(()));
+        }
+        let (answer, committed) = oneshot::channel();
+        command.answer = Some(answer);
+        self.store.submit(command, Urgency::Now);
+        Box::pin(async move { committed.await.unwrap_or(Err(StoreError::Closed)) })
+    }
+}
+
+impl Drop for LogWriter {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let record = self.record();
+        let event = Event::RunFailed {
+            error: "the run ended unexpectedly".to_owned(),
+            error_code: Code::Internal,
+            retryable: true,
+            retry_after: None,
+            partial_output: record.text,
+            usage: record.usage,
+        };
+        if let Err(error) = self.append(event, Vec::new()) {
+            tracing::warn!(run = %self.live.run, %error, "the end of an abandoned run was not stored");
+        }
+    }
+}
+
+/// Nobody goes on with a stateless run, so nobody needs what came before it.
+fn without_history(spec: &RunSpec) -> RunSpec {
+    RunSpec {
+        run_id: spec.run_id,
+        surface: spec.surface,
+        created_at: spec.created_at,
+        session: spec.session.clone(),
+        key_id: spec.key_id.clone(),
+        model: spec.model.clone(),
+        system: spec.system.clone(),
+        history: Vec::new(),
+        load_history: spec.load_history,
+        input: spec.input.clone(),
+        sampling: spec.sampling.clone(),
+        durable: spec.durable,
+        on_disconnect: spec.on_disconnect,
+        unattended: spec.unattended,
+    }
+}
+
+pub(super) fn ready(result: Result<(), StoreError>) -> Committed {
+    Box::pin(std::future::ready(result))
+}

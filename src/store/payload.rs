@@ -1,0 +1,76 @@
+//! Values that are too large for the database: one file each, named by its content.
+
+use super::{StoreError, files};
+use std::{
+    collections::HashSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Values above this are kept as files.
+pub(super) const LARGE: usize = 1 << 20;
+
+/// The folder `state/payloads`, made when the first file comes.
+#[derive(Debug, Clone)]
+pub(super) struct Payloads(PathBuf);
+
+impl Payloads {
+    pub(super) const fn new(folder: PathBuf) -> Self {
+        Self(folder)
+    }
+
+    /// Writes a file and its name to disk; the commit that names it comes after.
+    pub(super) fn put(&self, value: &[u8]) -> Result<[u8; 32], StoreError> {
+        let hash = blake3::hash(value);
+        let path = self.path(hash.as_bytes());
+        if !path.exists() {
+            files::create_dir(&self.0)?;
+            files::sync_parent(&self.0)?;
+            files::replace(&path, value)?;
+        }
+        Ok(*hash.as_bytes())
+    }
+
+    pub(super) fn get(&self, hash: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let hash: [u8; 32] =
+            hash.try_into().map_err(|_short| StoreError::Damaged("a payload's name is cut".to_owned()))?;
+        let value = match fs::read(self.path(&hash)) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::Damaged("a payload file is missing".to_owned()));
+            }
+            read => files::named(&self.0, read)?,
+        };
+        if *blake3::hash(&value).as_bytes() == hash {
+            Ok(value)
+        } else {
+            Err(StoreError::Damaged("a payload file is not what was written".to_owned()))
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        fs::read_dir(&self.0).map_or(true, |mut entries| entries.next().is_none())
+    }
+
+    /// Removes the files that no record names.
+    pub(super) fn keep_only(&self, named: &HashSet<String>) -> Result<(), StoreError> {
+        for entry in files::named(&self.0, fs::read_dir(&self.0))? {
+            let entry = files::named(&self.0, entry)?;
+            if entry.file_name().to_str().is_none_or(|name| !named.contains(name)) {
+                files::named(&self.0, fs::remove_file(entry.path()))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    fn path(&self, hash: &[u8; 32]) -> PathBuf {
+        self.0.join(Self::name(hash))
+    }
+
+    pub(super) fn name(hash: &[u8; 32]) -> String {
+        blake3::Hash::from_bytes(*hash).to_hex().to_string()
+    }
+}

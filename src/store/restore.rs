@@ -1,0 +1,140 @@
+//! Restore: a backup becomes a new store beside the old one, which it replaces only when every line was read.
+
+use super::{
+    KeyRecord, Options, ProfileLock, StoreError, Wake,
+    backup::{Foot, Head, Line, VERSION, from_hex},
+    codec,
+    database::Database,
+    files,
+    inner::{Meta, new_generation},
+    keyspace::{Key, Table},
+    mark::{Mark, MarkFile},
+    payload::Payloads,
+};
+use crate::domain::now;
+use std::{io::BufRead, path::Path};
+
+/// Records in one batch.
+const BATCH: usize = 500;
+
+/// What was read into the new database.
+struct Loaded {
+    count: u64,
+    mark: Mark,
+    wake: Wake,
+}
+
+/// Reads a backup into a new store beside the old one, verifies it, and swaps it in; the old one is kept as
+/// `state/db.before-restore-<ms>` (and its other files likewise). Blocking. Works on a store that cannot be opened.
+///
+/// # Errors
+/// [`StoreError::Damaged`] for a backup that is cut or altered: the store is then as it was.
+pub fn restore(state_dir: &Path, lock: &ProfileLock, from: &mut dyn BufRead) -> Result<u64, StoreError> {
+    // Holding it is what matters: nobody has the store open.
+    let ProfileLock { .. } = lock;
+    files::create_dir(state_dir)?;
+    let aside = state_dir.join("db.restore");
+    let payloads = Payloads::new(state_dir.join("payloads.restore"));
+    files::remove_dir(&aside)?;
+    files::remove_dir(payloads.folder())?;
+    let loaded = load(&aside, &payloads, from);
+    let loaded = loaded.or_else(|error| {
+        files::remove_dir(&aside)?;
+        files::remove_dir(payloads.folder())?;
+        Err(error)
+    })?;
+    swap(state_dir, &loaded)?;
+    Ok(loaded.count)
+}
+
+fn load(aside: &Path, payloads: &Payloads, from: &mut dyn BufRead) -> Result<Loaded, StoreError> {
+    let database = Database::open(aside, payloads, Options::default().cache)?;
+    let mut lines = Lines { from, hasher: blake3::Hasher::new(), text: String::new() };
+    let head: Option<Head> = lines.next()?.and_then(|text| serde_json::from_str(text).ok());
+    if head.is_none_or(|head| head.hermes_backup != VERSION) {
+        return Err(StoreError::Damaged("this is not a backup of version 1".to_owned()));
+    }
+    let mut batch = sled::Batch::default();
+    let mut count = 0;
+    let mut wake = Wake::default();
+    loop {
+        let before = lines.hasher.finalize();
+        let Some(text) = lines.next()? else {
+            return Err(StoreError::Damaged(format!("the backup ends after {count} records, without its last line")));
+        };
+        if let Ok(foot) = serde_json::from_str::<Foot>(text) {
+            check_foot(&foot, count, before)?;
+            break;
+        }
+        let (table, key, json) = record(text, count)?;
+        wake.open_runs |= table == Table::OpenRun;
+        if table == Table::Key {
+            wake.keys += usize::from(codec::from_json::<KeyRecord>(json)?.revoked_at.is_none());
+        }
+        codec::put(&mut batch, payloads, key, json)?;
+        count += 1;
+        if count % BATCH as u64 == 0 {
+            database.commit(std::mem::take(&mut batch))?;
+        }
+    }
+    if lines.next()?.is_some() {
+        return Err(StoreError::Damaged("the backup goes on after its last line".to_owned()));
+    }
+    let mark = Mark { generation: new_generation(), commit: 1 };
+    codec::put(&mut batch, payloads, Key::table(Table::Meta), &codec::to_json(&Meta::from(mark))?)?;
+    database.commit(batch)?;
+    Ok(Loaded { count, mark, wake })
+}
+
+fn check_foot(foot: &Foot, count: u64, hash: blake3::Hash) -> Result<(), StoreError> {
+    if foot.count != count {
+        return Err(StoreError::Damaged(format!("the backup has {count} records, but says {}", foot.count)));
+    }
+    if foot.blake3 != hash.to_hex().as_str() {
+        return Err(StoreError::Damaged("the backup does not match its hash".to_owned()));
+    }
+    Ok(())
+}
+
+fn record(text: &str, number: u64) -> Result<(Table, Key, &[u8]), StoreError> {
+    let wrong = || StoreError::Damaged(format!("record {} of the backup cannot be read", number + 1));
+    let line: Line<'_> = serde_json::from_str(text).map_err(|_error| wrong())?;
+    let table = Table::BACKED_UP.into_iter().find(|table| table.name() == line.table).ok_or_else(wrong)?;
+    let body = from_hex(&line.key).filter(|body| body.len() == table.width()).ok_or_else(wrong)?;
+    Ok((table, Key::table(table).with(&body), line.value.get().as_bytes()))
+}
+
+/// The database comes last: while it is missing, the mark says that the store is damaged, and a second try is offered.
+fn swap(state_dir: &Path, loaded: &Loaded) -> Result<(), StoreError> {
+    let suffix = format!("before-restore-{}", now());
+    for (name, new) in [("events", false), ("payloads", true), ("db", true)] {
+        let path = state_dir.join(name);
+        if path.exists() {
+            files::rename(&path, &state_dir.join(format!("{name}.{suffix}")))?;
+        }
+        let aside = state_dir.join(format!("{name}.restore"));
+        if new && aside.exists() {
+            files::rename(&aside, &path)?;
+        }
+    }
+    let next_due_ms = Wake::read(state_dir).and_then(|wake| wake.next_due_ms);
+    let wake = codec::to_json(&Wake { next_due_ms, ..loaded.wake })?;
+    files::replace(&state_dir.join("wake"), &wake)?;
+    MarkFile::open(state_dir)?.reset(loaded.mark)
+}
+
+struct Lines<'a> {
+    from: &'a mut dyn BufRead,
+    hasher: blake3::Hasher,
+    text: String,
+}
+
+impl Lines<'_> {
+    /// The next line without its end; every byte that was read is in the hash.
+    fn next(&mut self) -> Result<Option<&str>, StoreError> {
+        self.text.clear();
+        let read = self.from.read_line(&mut self.text).map_err(|cause| StoreError::io("backup", &cause))?;
+        self.hasher.update(self.text.as_bytes());
+        Ok((read > 0).then(|| self.text.trim_end_matches('\n')))
+    }
+}

@@ -1,0 +1,182 @@
+//! Housekeeping: what is old is deleted, and what deleting does not give back is won by rewriting.
+
+use super::{
+    Housekept, IdempotencyEntry, Retention, SessionHeader, Store, StoreError, codec,
+    bench::Bench,
+    codec::Kind,
+    database::Database,
+    error::guarded,
+    inner::Inner,
+    keyspace::{Key, Table},
+    payload::Payloads,
+};
+use crate::domain::{Millis, RunId, RunRecord};
+use std::{collections::HashSet, time::Duration};
+
+/// Keys that are removed in one commit.
+const BATCH: usize = 2000;
+
+impl Store {
+    /// Deletes what retention lets go and compacts when the file has grown beyond 4 x live + 64 MB. Blocking;
+    /// streams stay open over it.
+    pub fn housekeep(&self, now: Millis, retention: &Retention) -> Result<Housekept, StoreError> {
+        let inner = &*self.0;
+        // Found without the writer's place: what ended long ago does not change any more.
+        let runs = inner.ended_before(cutoff(now, retention.runs))?;
+        let runs_deleted = runs.len();
+        for run in runs {
+            inner.delete(&mut inner.bench(), |db, batch| remove_run(db, batch, run))?;
+        }
+        let sessions_deleted = inner.delete_sessions(cutoff(now, retention.derived_sessions))?;
+        inner.delete_idempotency(cutoff(now, retention.idempotency))?;
+        let mut bench = inner.bench();
+        inner.delete_generations(&mut bench)?;
+        inner.delete_payloads()?;
+        let compacted = inner.compact_if_grown(&mut bench)?;
+        Ok(Housekept { runs_deleted, sessions_deleted, compacted })
+    }
+}
+
+fn cutoff(now: Millis, keep: Duration) -> Millis {
+    now.saturating_sub(Millis::try_from(keep.as_millis()).unwrap_or(Millis::MAX))
+}
+
+impl Inner {
+    fn ended_before(&self, cutoff: Millis) -> Result<Vec<RunId>, StoreError> {
+        let mut old = Vec::new();
+        self.read(|db| {
+            db.scan_all(Table::Run, Key::table(Table::Run), |_, json| {
+                let record: RunRecord = codec::from_json(&json)?;
+                if record.ended_at.is_some_and(|ended| ended < cutoff) {
+                    old.push(record.run_id);
+                }
+                Ok(true)
+            })
+        })?;
+        Ok(old)
+    }
+
+    /// One commit of removals; none when there is nothing to remove.
+    fn delete(
+        &self,
+        bench: &mut Bench,
+        fill: impl FnOnce(&Database, &mut sled::Batch) -> Result<usize, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        if self.read(|db| fill(db, &mut batch))? > 0 {
+            bench.write_main(self, batch)?;
+        }
+        Ok(())
+    }
+
+    fn delete_sessions(&self, cutoff: Millis) -> Result<usize, StoreError> {
+        // With the writer's place from here on: a session that is used again must not lose its new messages.
+        let mut bench = self.bench();
+        let mut old = Vec::new();
+        self.read(|db| {
+            db.scan_all(Table::Session, Key::table(Table::Session), |key, json| {
+                let header: SessionHeader = codec::from_json(&json)?;
+                if !header.named && header.last_active < cutoff {
+                    old.push(key.id());
+                }
+                Ok(true)
+            })
+        })?;
+        for id in &old {
+            self.delete(&mut bench, |db, batch| {
+                let messages = db.remove_all(batch, Key::table(Table::SessionMessage).with(id))?;
+                Ok(messages + db.remove_all(batch, Key::table(Table::Session).with(id))?)
+            })?;
+        }
+        Ok(old.len())
+    }
+
+    fn delete_idempotency(&self, cutoff: Millis) -> Result<(), StoreError> {
+        let mut bench = self.bench();
+        let mut old = Vec::new();
+        self.read(|db| {
+            db.scan_all(Table::Idempotency, Key::table(Table::Idempotency), |key, json| {
+                let entry: IdempotencyEntry = codec::from_json(&json)?;
+                if entry.created_at < cutoff {
+                    old.push(key);
+                }
+                Ok(true)
+            })
+        })?;
+        for keys in old.chunks(BATCH) {
+            self.delete(&mut bench, |db, batch| {
+                keys.iter().try_fold(0, |count, key| Ok(count + db.remove_all(batch, *key)?))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the databases of deltas that no run needs. The newest stays: it is being written.
+    fn delete_generations(&self, bench: &mut Bench) -> Result<(), StoreError> {
+        let on_disk = self.deltas.list();
+        let Some((_, older)) = on_disk.split_last() else { return Ok(()) };
+        let mut needed = HashSet::new();
+        self.read(|db| {
+            db.scan_all(Table::RunGeneration, Key::table(Table::RunGeneration), |key, _| {
+                needed.insert(key.number());
+                Ok(true)
+            })
+        })?;
+        for &generation in older.iter().filter(|generation| !needed.contains(generation)) {
+            self.deltas.delete(generation)?;
+            let key = Key::table(Table::Generation).with(&generation.to_be_bytes());
+            self.delete(bench, |db, batch| db.remove_all(batch, key))?;
+        }
+        Ok(())
+    }
+
+    fn delete_payloads(&self) -> Result<(), StoreError> {
+        if self.payloads.is_empty() {
+            return Ok(());
+        }
+        let mut named = HashSet::new();
+        self.read(|db| collect_payloads(db, &mut named))?;
+        for generation in self.deltas.list() {
+            collect_payloads(&*self.generation(generation)?, &mut named)?;
+        }
+        self.payloads.keep_only(&named)
+    }
+}
+
+fn collect_payloads(db: &Database, named: &mut HashSet<String>) -> Result<(), StoreError> {
+    guarded(|| {
+        for entry in db.raw() {
+            let (key, value) = entry?;
+            let part = codec::open(&key, &value)?;
+            if part.kind == Kind::Payload
+                && let Ok(hash) = part.content.try_into()
+            {
+                named.insert(Payloads::name(hash));
+            }
+        }
+        Ok(())
+    })
+}
+
+fn remove_run(db: &Database, batch: &mut sled::Batch, run: RunId) -> Result<usize, StoreError> {
+    let mut count = 0;
+    db.scan_all(Table::RunApproval, Key::run(Table::RunApproval, run), |key, _| {
+        let id = &key.body()[16..];
+        count += db.remove_all(batch, Key::table(Table::Approval).with(id))?;
+        count += db.remove_all(batch, Key::table(Table::Pending).with(id))?;
+        Ok(true)
+    })?;
+    for table in [
+        Table::Run,
+        Table::Spec,
+        Table::Message,
+        Table::Event,
+        Table::Deltas,
+        Table::OpenRun,
+        Table::RunApproval,
+        Table::RunGeneration,
+    ] {
+        count += db.remove_all(batch, Key::run(table, run))?;
+    }
+    Ok(count)
+}

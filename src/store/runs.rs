@@ -1,0 +1,157 @@
+//! Runs: live ones from memory, the others from the disk, each exactly once.
+
+use super::{
+    RunFilter, Store, StoreError, StoredRun, codec,
+    inner::Inner,
+    keyspace::{Key, Table},
+};
+use crate::domain::{Approval, ApprovalId, Event, Message, RunId, RunRecord, RunSpec, RunStatus, SessionId};
+use std::collections::HashMap;
+
+impl Inner {
+    /// The record of a live or ended run.
+    pub(super) fn run(&self, run: RunId) -> Result<Option<RunRecord>, StoreError> {
+        if let Some(live) = self.live(run) {
+            return Ok(Some(live.state().shown().clone()));
+        }
+        self.stored_record(run)
+    }
+
+    fn stored_record(&self, run: RunId) -> Result<Option<RunRecord>, StoreError> {
+        let record: Option<RunRecord> = self.read(|db| db.read(Key::run(Table::Run, run)))?;
+        record.map(|record| self.complete(record)).transpose()
+    }
+
+    /// An open run's record is stored without its text; the deltas have it, also those that came after the record.
+    fn complete(&self, mut record: RunRecord) -> Result<RunRecord, StoreError> {
+        if record.status.is_terminal() {
+            return Ok(record);
+        }
+        self.deltas_of(record.run_id, 0, &mut |logged| {
+            record.last_seq = record.last_seq.max(logged.seq);
+            record.updated_at = record.updated_at.max(logged.at);
+            if let Event::MessageDelta { delta } = &logged.event {
+                record.text.push_str(delta);
+            }
+            true
+        })?;
+        Ok(record)
+    }
+
+    fn list(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
+        let wanted = |record: &RunRecord| {
+            filter.status.is_none_or(|status| record.status == status)
+                && filter.session.as_ref().is_none_or(|session| record.session_id == *session)
+        };
+        let behind = |run: RunId| filter.after.is_none_or(|after| run < after);
+        // Live ones first: a run that ends meanwhile is then seen here, or there, or in both.
+        let mut found: HashMap<RunId, Option<RunRecord>> = HashMap::new();
+        for live in self.all_live().into_iter().filter(|live| behind(live.run)) {
+            let state = live.state();
+            let record = wanted(state.shown()).then(|| state.shown().clone());
+            found.insert(live.run, record);
+        }
+        let mut records: Vec<RunRecord> = found.values().flatten().cloned().collect();
+        if filter.status.is_none_or(RunStatus::is_terminal) {
+            self.list_stored(filter, |record| !found.contains_key(&record.run_id) && wanted(record), &mut records)?;
+        } else {
+            // An open run has an index of its own.
+            for run in self.open_ids()?.into_iter().filter(|run| behind(*run) && !found.contains_key(run)) {
+                records.extend(self.stored_record(run)?.filter(&wanted));
+            }
+        }
+        records.sort_by_key(|record| std::cmp::Reverse(record.run_id));
+        records.truncate(filter.limit);
+        Ok(records)
+    }
+
+    fn list_stored(
+        &self,
+        filter: &RunFilter,
+        wanted: impl Fn(&RunRecord) -> bool,
+        records: &mut Vec<RunRecord>,
+    ) -> Result<(), StoreError> {
+        let all = Key::table(Table::Run);
+        let mut until = filter.after.map_or(all.end(), |after| Key::run(Table::Run, after));
+        let mut count = 0;
+        while count < filter.limit {
+            // One record at a time, so that a swap of the database never waits for a long list.
+            let Some(key) = self.read(|db| db.last_key(Table::Run, all, until))? else { break };
+            until = key;
+            if let Some(record) = self.read(|db| db.read::<RunRecord>(key))?
+                && wanted(&record)
+            {
+                records.push(self.complete(record)?);
+                count += 1;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn open_ids(&self) -> Result<Vec<RunId>, StoreError> {
+        let mut runs = Vec::new();
+        self.read(|db| {
+            db.scan_all(Table::OpenRun, Key::table(Table::OpenRun), |key, _| {
+                runs.push(RunId::from_bytes(key.id()));
+                Ok(true)
+            })
+        })?;
+        Ok(runs)
+    }
+
+    fn stored_run(&self, run: RunId) -> Result<Option<StoredRun>, StoreError> {
+        let Some(spec) = self.read(|db| db.read::<RunSpec>(Key::run(Table::Spec, run)))? else {
+            return Ok(None);
+        };
+        let Some(record) = self.stored_record(run)? else { return Ok(None) };
+        let mut messages: Vec<Message> = Vec::new();
+        let mut ids: Vec<ApprovalId> = Vec::new();
+        let mut approvals: Vec<Approval> = Vec::new();
+        self.read(|db| {
+            db.scan_all(Table::Message, Key::run(Table::Message, run), |_, json| {
+                messages.push(codec::from_json(&json)?);
+                Ok(true)
+            })?;
+            db.scan_all(Table::RunApproval, Key::run(Table::RunApproval, run), |key, _| {
+                ids.extend(key.body().last_chunk::<16>().map(|id| ApprovalId::from_bytes(*id)));
+                Ok(true)
+            })?;
+            for id in ids {
+                approvals.extend(db.read(Key::approval(Table::Approval, id))?);
+            }
+            Ok(())
+        })?;
+        Ok(Some(StoredRun { spec, record, messages, approvals }))
+    }
+}
+
+impl Store {
+    /// The record of a live or ended run.
+    pub fn run(&self, run: RunId) -> Result<Option<RunRecord>, StoreError> {
+        self.0.run(run)
+    }
+
+    /// Newest first, live ones included.
+    pub fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
+        self.0.list(filter)
+    }
+
+    /// Runs without a terminal event that are not live: what recovery has to look at.
+    pub fn open_runs(&self) -> Result<Vec<StoredRun>, StoreError> {
+        let mut runs = Vec::new();
+        for run in self.0.open_ids()?.into_iter().filter(|run| self.0.live(*run).is_none()) {
+            runs.extend(self.0.stored_run(run)?);
+        }
+        Ok(runs)
+    }
+
+    /// A run as it is on disk.
+    pub fn stored_run(&self, run: RunId) -> Result<Option<StoredRun>, StoreError> {
+        self.0.stored_run(run)
+    }
+
+    /// Runs of one session, newest first.
+    pub fn runs_of(&self, session: &SessionId, limit: usize) -> Result<Vec<RunRecord>, StoreError> {
+        self.runs(&RunFilter { session: Some(session.clone()), limit, ..RunFilter::default() })
+    }
+}

@@ -1,0 +1,81 @@
+//! What the module's tests share.
+
+use super::{Options, ProfileLock, Store, StoreError, lock_of};
+use crate::domain::{
+    Content, Event, Finish, KeyId, Logged, OnDisconnect, RunId, RunSpec, Sampling, SessionRef, Surface, Usage, now,
+};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// An error that the next commits meet instead of the disk.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fault(Arc<Mutex<Option<StoreError>>>);
+
+impl Fault {
+    pub(super) fn set(&self, error: Option<StoreError>) {
+        *lock_of(&self.0) = error;
+    }
+
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        lock_of(&self.0).clone().map_or(Ok(()), Err)
+    }
+}
+
+pub(super) fn options() -> Options {
+    Options { heal_after: Duration::ZERO, disk_floor: 0, ..Options::default() }
+}
+
+pub(super) fn open(state: &Path) -> Store {
+    open_with(state, options())
+}
+
+pub(super) fn open_with(state: &Path, options: Options) -> Store {
+    let lock = Arc::new(ProfileLock::acquire(state).unwrap());
+    Store::open_with(state, lock, options).unwrap()
+}
+
+/// A durable run, or a stateless chat.
+pub(super) fn spec(durable: bool) -> RunSpec {
+    let run_id = RunId::new();
+    RunSpec {
+        run_id,
+        surface: if durable { Surface::Runs } else { Surface::Chat },
+        created_at: now(),
+        session: SessionRef { id: run_id.into(), named: false },
+        key_id: KeyId::env(),
+        model: "m".to_owned(),
+        system: None,
+        history: Vec::new(),
+        load_history: false,
+        input: Content::Text("hi".to_owned()),
+        sampling: Sampling::default(),
+        durable,
+        on_disconnect: OnDisconnect::Continue,
+        unattended: None,
+    }
+}
+
+pub(super) fn started(spec: &RunSpec) -> Event {
+    Event::RunStarted { session_id: spec.session.id.clone(), model: spec.model.clone() }
+}
+
+pub(super) fn delta(text: &str) -> Event {
+    Event::MessageDelta { delta: text.to_owned() }
+}
+
+pub(super) fn completed(output: &str) -> Event {
+    Event::RunCompleted { output: output.to_owned(), usage: Usage::default(), finish_reason: Finish::Stop }
+}
+
+/// Reads a log to its end.
+pub(super) async fn read_all(store: &Store, run: RunId, after: u64) -> Vec<Logged> {
+    let mut cursor = store.tail(run, crate::domain::Seq(after)).unwrap().unwrap();
+    let mut all = Vec::new();
+    while let Some(events) = cursor.next().await {
+        all.extend(events.unwrap().iter().map(|logged| (**logged).clone()));
+    }
+    all
+}

@@ -1,0 +1,147 @@
+//! What callers hand over and get back.
+
+use super::StoreError;
+use crate::domain::{
+    Approval, KeyId, Message, Millis, Rule, RunId, RunRecord, RunSpec, RunStatus, SessionId, SessionRef, Usage,
+};
+use serde::{Deserialize, Serialize};
+use std::{future::Future, pin::Pin, time::Duration};
+
+/// Resolves when what was handed over is on disk (or was refused). Dropping it takes nothing back.
+pub type Committed = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
+/// A record to be written. Those handed over together are written together, or not at all.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// The next message of the run's conversation (after history and input): an assistant message or a result.
+    Message(Message),
+    Approval(Approval),
+    Rule(Rule),
+    RuleRemoved(String),
+    SessionAppend(SessionAppend),
+    Idempotency(IdempotencyEntry),
+    Key(KeyRecord),
+}
+
+/// The messages that a turn adds to a session; the session is made if it is not there.
+#[derive(Debug, Clone)]
+pub struct SessionAppend {
+    pub session: SessionRef,
+    pub run_id: RunId,
+    pub source: &'static str,
+    pub model: String,
+    pub messages: Vec<Message>,
+    pub usage: Usage,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IdempotencyEntry {
+    /// blake3 of profile, key id, route and the client's key.
+    pub scope: [u8; 32],
+    /// blake3 of the canonical request.
+    pub fingerprint: [u8; 32],
+    pub run_id: RunId,
+    pub created_at: Millis,
+}
+
+/// A credential. Neither hash gives the token back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeyRecord {
+    pub id: KeyId,
+    pub name: String,
+    /// argon2id, PHC string.
+    pub phc: String,
+    /// blake3 keyed with the home's secret, hexadecimal.
+    pub fast_hash: String,
+    pub scopes: Vec<String>,
+    pub created_at: Millis,
+    pub revoked_at: Option<Millis>,
+}
+
+/// A run as the store knows it: enough to go on with it.
+#[derive(Debug, Clone)]
+pub struct StoredRun {
+    pub spec: RunSpec,
+    pub record: RunRecord,
+    /// After history and input, in order.
+    pub messages: Vec<Message>,
+    /// All of this run's, oldest first.
+    pub approvals: Vec<Approval>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    pub status: Option<RunStatus>,
+    pub session: Option<SessionId>,
+    /// Runs older than this one.
+    pub after: Option<RunId>,
+    pub limit: usize,
+}
+
+/// How long ended things are kept. Named sessions are kept for ever.
+#[derive(Debug, Clone)]
+pub struct Retention {
+    pub runs: Duration,
+    pub derived_sessions: Duration,
+    pub idempotency: Duration,
+}
+
+/// What a round of housekeeping did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Housekept {
+    pub runs_deleted: usize,
+    pub sessions_deleted: usize,
+    pub compacted: bool,
+}
+
+/// The store's limits; the defaults are the product's.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Events that a live run keeps in memory for its readers …
+    pub ring_events: usize,
+    /// … and their size, whichever is reached first.
+    pub ring_bytes: usize,
+    /// Events that are kept in memory while nobody reads.
+    pub ring_unread: usize,
+    /// Numbers that are reserved at once.
+    pub reserve: u64,
+    /// How long a background commit may wait for company.
+    pub background: Duration,
+    /// Commands in one commit.
+    pub group: usize,
+    /// Events in one answer of a cursor.
+    pub page: usize,
+    /// Size of a database of deltas at which the next begins.
+    pub generation_bytes: u64,
+    /// The main database is rewritten when it is larger than this and four times what lives in it.
+    pub compact_floor: u64,
+    /// Free disk below which no new run begins.
+    pub disk_floor: u64,
+    /// sled's cache, per database.
+    pub cache: u64,
+    /// How long after a failed write the database is left alone before it is opened anew.
+    pub heal_after: Duration,
+    #[cfg(test)]
+    pub(super) fault: super::testing::Fault,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ring_events: 512,
+            ring_bytes: 64 << 10,
+            ring_unread: 32,
+            reserve: 4096,
+            background: Duration::from_millis(50),
+            group: 512,
+            page: 512,
+            generation_bytes: 64 << 20,
+            compact_floor: 64 << 20,
+            disk_floor: 256 << 20,
+            cache: 2 << 20,
+            heal_after: Duration::from_secs(1),
+            #[cfg(test)]
+            fault: super::testing::Fault::default(),
+        }
+    }
+}
