@@ -1,26 +1,35 @@
-//! LOCAL STUB of the gateway branch, replaced at the merge.
+//! The HTTP surface of one profile.
+//!
+//! A handler is a short story: prove the caller ([`auth`]), read and check the body ([`body`], [`json`]), send one
+//! typed message to the profile's actor, and render. What happened in a run is always read from its event log by a
+//! [`sse::Presenter`]; nothing here keeps state between requests.
+//!
+//! [`build`] gives the whole App. It belongs to one worker thread and serves every profile of that thread: which
+//! profile a request means is a property of its connection (`conn_data::<Arc<Tenant>>()`), never of a header.
 
-use actix_web::{
-    App, Error, HttpRequest, HttpResponse,
-    body::BoxBody,
-    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    web,
-};
+mod approvals;
+mod approvals_view;
+mod ask;
+mod auth;
+mod body;
+mod cors;
+mod discovery;
+mod error;
+mod frame;
+mod health;
+mod idempotency;
+mod json;
+mod openai;
+mod options;
+mod path;
+mod query;
+mod reader;
+mod routes;
+mod runs;
+mod runs_request;
+mod runs_stream;
+mod runs_view;
+mod sse;
+mod trace;
 
-#[must_use]
-pub fn app() -> App<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<BoxBody>,
-        Error = Error,
-        InitError = (),
-    >,
-> {
-    App::new().route("/health", web::get().to(health))
-}
-
-async fn health(request: HttpRequest) -> HttpResponse {
-    let tenant = request.conn_data::<std::sync::Arc<crate::actors::Tenant>>();
-    HttpResponse::Ok().json(serde_json::json!({ "status": "ok", "tenant": tenant.is_some() }))
-}
+pub use routes::{build, routes};

@@ -1,0 +1,101 @@
+//! The one way in: a bearer token becomes a [`Authorised`]. Nothing else reads `Authorization`.
+
+use super::error::ApiError;
+use crate::{
+    actors::{AuthError, Caller, Scope, Tenant},
+    domain::Code,
+};
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::header::{self, HeaderMap},
+};
+use futures_util::future::LocalBoxFuture;
+use std::sync::Arc;
+
+/// A request with a valid key of the profile whose port it came to.
+#[derive(Clone)]
+pub struct Authorised {
+    pub tenant: Arc<Tenant>,
+    pub caller: Caller,
+}
+
+impl Authorised {
+    /// # Errors
+    ///
+    /// `insufficient_scope` when the key may not do this.
+    pub fn require(&self, scope: Scope) -> Result<(), ApiError> {
+        let scopes = &self.caller.scopes;
+        if scopes.contains(&scope) || scopes.contains(&Scope::Admin) {
+            return Ok(());
+        }
+        let name = format!("{scope:?}").to_lowercase();
+        let message = format!("This key does not have the scope `{name}`.");
+        Err(ApiError::new(Code::InsufficientScope, message))
+    }
+}
+
+impl FromRequest for Authorised {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let tenant = tenant(request);
+        let token = bearer(request.headers()).map(str::to_owned);
+        Box::pin(async move {
+            let tenant = tenant?;
+            let token = token.ok_or_else(ApiError::unauthorised)?;
+            match tenant.authenticate(&token).await {
+                Ok(caller) => Ok(Self { tenant, caller }),
+                Err(AuthError::Invalid) => Err(ApiError::unauthorised()),
+                Err(AuthError::Unavailable(unavailable)) => Err(unavailable.into()),
+            }
+        })
+    }
+}
+
+/// The profile that the connection belongs to.
+///
+/// # Errors
+///
+/// `profile_unavailable`, when the listener attached none: a bug of the gateway, not of the client.
+pub fn tenant(request: &HttpRequest) -> Result<Arc<Tenant>, ApiError> {
+    request.conn_data::<Arc<Tenant>>().cloned().ok_or_else(|| {
+        tracing::error!("a connection has no profile");
+        ApiError::new(Code::ProfileUnavailable, "No profile listens here.")
+    })
+}
+
+/// The token of `Authorization: Bearer <token>`; the scheme in any case, blanks around the token dropped.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.trim_start().split_once([' ', '\t'])?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::HeaderValue;
+
+    #[test]
+    fn only_a_bearer_is_read() {
+        let cases: [(&str, &[u8], Option<&str>); 8] = [
+            ("plain", b"Bearer k", Some("k")),
+            ("lower case", b"bearer k", Some("k")),
+            ("upper case", b"BEARER k", Some("k")),
+            ("blanks", b"Bearer   k  ", Some("k")),
+            ("basic", b"Basic k", None),
+            ("no token", b"Bearer ", None),
+            ("no scheme", b"k", None),
+            ("not ascii", b"Bearer \xc3\xa4", None),
+        ];
+        for (case, value, token) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
+            assert_eq!(bearer(&headers), token, "{case}");
+        }
+        assert_eq!(bearer(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! What surrounds every request and every answer: path, origin, request id, security headers, and a panic made a 500.
+
+use super::{auth, cors, cors::Verdict, error::ApiError, path};
+use actix_web::{
+    Error, ResponseError,
+    body::{EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    error::InternalError,
+    http::{
+        Method, Uri,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+        uri::PathAndQuery,
+    },
+    middleware::Next,
+};
+use futures_util::FutureExt;
+use std::{borrow::Cow, panic::AssertUnwindSafe};
+
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const SECURITY: [(HeaderName, &str); 7] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    (
+        header::PERMISSIONS_POLICY,
+        "camera=(), microphone=(), geolocation=()",
+    ),
+    (
+        header::STRICT_TRANSPORT_SECURITY,
+        "max-age=31536000; includeSubDomains",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::X_XSS_PROTECTION, "0"),
+    (header::REFERRER_POLICY, "no-referrer"),
+];
+
+/// The outermost middleware.
+///
+/// # Errors
+///
+/// Only after a panic further in: the request is gone then, so the finished answer travels as an error.
+pub async fn frame<B: MessageBody + 'static>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let id = request_id(request.headers());
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    normalise(&mut request);
+    let verdict = judge(&request);
+    let early = match &verdict {
+        Verdict::Refused => Some(cors::refusal().error_response()),
+        Verdict::Allowed(_) if request.method() == Method::OPTIONS => {
+            Some(cors::preflight(request.headers()))
+        }
+        Verdict::Allowed(_) | Verdict::NoPage => None,
+    };
+    let finish = |headers: &mut HeaderMap| {
+        for (name, value) in SECURITY {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        headers.insert(REQUEST_ID, id);
+        if let Verdict::Allowed(origin) = verdict {
+            cors::allow(origin, headers);
+        }
+    };
+    if let Some(mut response) = early {
+        finish(response.headers_mut());
+        return Ok(request.into_response(response).map_into_right_body());
+    }
+    let failure = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        Ok(Ok(mut response)) => {
+            finish(response.headers_mut());
+            return Ok(response.map_into_left_body());
+        }
+        Ok(Err(error)) => error,
+        Err(panic) => ApiError::internal(format!("a handler panicked: {}", said(&*panic))).into(),
+    };
+    let mut response = failure.error_response();
+    finish(response.headers_mut());
+    Err(InternalError::from_response(failure, response).into())
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+/// The client's id when it is short and plain, else a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let sane = |value: &&HeaderValue| {
+        let bytes = value.as_bytes();
+        let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
+        (1..=128).contains(&bytes.len()) && bytes.iter().all(plain)
+    };
+    if let Some(given) = headers.get(REQUEST_ID).filter(sane) {
+        return given.clone();
+    }
+    let made = format!("req_{}", uuid::Uuid::now_v7().simple());
+    HeaderValue::from_str(&made).unwrap_or_else(|_| HeaderValue::from_static("req"))
+}
+
+fn judge(request: &ServiceRequest) -> Verdict {
+    if !request.headers().contains_key(header::ORIGIN) {
+        return Verdict::NoPage;
+    }
+    match auth::tenant(request.request()) {
+        Ok(tenant) => cors::judge(&tenant.config().cors_origins, request.headers()),
+        Err(_) => cors::judge(&[], request.headers()),
+    }
+}
+
+/// Routes by the canonical path; the query stays.
+fn normalise(request: &mut ServiceRequest) {
+    let Cow::Owned(path) = path::canonical(request.path()) else {
+        return;
+    };
+    let uri = request.uri();
+    let target = uri
+        .query()
+        .map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(target).ok();
+    // A path that was valid stays so with a prefix more or less; were it not, it is routed as it came.
+    if let Ok(uri) = Uri::from_parts(parts) {
+        request.match_info_mut().get_mut().update(&uri);
+        request.head_mut().uri = uri;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn a_request_id_is_taken_over_only_when_it_is_sane() {
+        let long = "x".repeat(129);
+        for (given, taken) in [
+            ("abc-1.2:3_4", true),
+            ("", false),
+            ("a b", false),
+            ("<x>", false),
+            (&long, false),
+        ] {
+            let request = TestRequest::get()
+                .insert_header(("x-request-id", given))
+                .to_http_request();
+            let id = request_id(request.headers());
+            assert_eq!(id == *given, taken, "{given}");
+            assert!(taken || id.to_str().unwrap().starts_with("req_"));
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Taking a JSON body apart so that every wrong type is a 400 that names its place.
+//!
+//! Values are consumed, not copied: a 10 MB message is moved from the parser to the run.
+
+use super::error::ApiError;
+use serde_json::{Map, Value};
+use std::fmt::{self, Display};
+
+/// How an error calls the type that it met.
+const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// `place` holds something else than `expected`.
+pub fn wrong_type(place: impl Display, expected: &str, got: &Value) -> ApiError {
+    let message = format!("`{place}` must be {expected}, not {}", kind(got));
+    ApiError::invalid(place, message)
+}
+
+/// A JSON object with the place where it stands in the body.
+pub struct Object<P> {
+    members: Map<String, Value>,
+    place: P,
+}
+
+/// The place of the body itself: members are called by their bare name.
+#[derive(Clone, Copy)]
+pub struct Root;
+
+impl Display for Root {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+impl Object<Root> {
+    /// # Errors
+    ///
+    /// The body is valid JSON but no object.
+    pub fn body(value: Value) -> Result<Self, ApiError> {
+        match value {
+            Value::Object(members) => Ok(Self { members, place: Root }),
+            other
+            @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+                let message = format!("The request body must be a JSON object, not {}", kind(&other));
+                Err(ApiError::new(crate::domain::Code::InvalidRequest, message))
+            }
+        }
+    }
+}
+
+impl<P: Display> Object<P> {
+    /// # Errors
+    ///
+    /// `place` holds something else than an object.
+    pub fn at(value: Value, place: P) -> Result<Self, ApiError> {
+        match value {
+            Value::Object(members) => Ok(Self { members, place }),
+            other
+            @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+                Err(wrong_type(place, "an object", &other))
+            }
+        }
+    }
+
+    /// The full name of a member, for errors.
+    pub fn place_of(&self, name: &str) -> String {
+        let parent = self.place.to_string();
+        if parent.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{parent}.{name}")
+        }
+    }
+
+    /// Takes a member out; `null` counts as absent, as OpenAI's clients mean it.
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        self.members.remove(name).filter(|value| !value.is_null())
+    }
+
+    fn wrong<T>(&self, name: &str, expected: &str, got: &Value) -> Result<T, ApiError> {
+        Err(wrong_type(self.place_of(name), expected, got))
+    }
+
+    /// # Errors
+    ///
+    /// The member is there and no string.
+    pub fn string(&mut self, name: &str) -> Result<Option<String>, ApiError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => self.wrong(name, "a string", &other),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// The member is there and no array.
+    pub fn array(&mut self, name: &str) -> Result<Option<Vec<Value>>, ApiError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Array(items)) => Ok(Some(items)),
+            Some(other) => self.wrong(name, "an array", &other),
+        }
+    }
+
+    /// A boolean, or a text or number that the reference reads as one.
+    ///
+    /// # Errors
+    ///
+    /// The member is there and none of these.
+    pub fn flag(&mut self, name: &str) -> Result<Option<bool>, ApiError> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let read = match &value {
+            Value::Bool(flag) => Some(*flag),
+            Value::Number(number) => Some(number.as_f64().is_some_and(|number| number != 0.0)),
+            Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
+                "1" | "true" | "yes" | "on" => Some(true),
+                "0" | "false" | "no" | "off" => Some(false),
+                _ => None,
+            },
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        };
+        match read {
+            Some(flag) => Ok(Some(flag)),
+            None => self.wrong(name, "true or false", &value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn wrong_types_name_their_place() {
+        let mut object = Object::at(json!({"a": 1, "b": {"c": []}, "n": null}), "messages[2]")
+            .ok()
+            .unwrap();
+        let error = object.string("a").unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("messages[2].a"));
+        assert_eq!(error.message, "`messages[2].a` must be a string, not a number");
+        assert_eq!(object.string("n").unwrap(), None);
+        assert_eq!(
+            object.array("b").unwrap_err().param.as_deref(),
+            Some("messages[2].b")
+        );
+        assert!(Object::body(json!([])).is_err());
+    }
+
+    #[test]
+    fn flags_are_read_as_the_reference_reads_them() {
+        let cases = [
+            (json!(true), Some(Some(true))),
+            (json!("Yes "), Some(Some(true))),
+            (json!("off"), Some(Some(false))),
+            (json!(0), Some(Some(false))),
+            (json!(2), Some(Some(true))),
+            (json!(null), Some(None)),
+            (json!("maybe"), None),
+            (json!([]), None),
+        ];
+        for (value, flag) in cases {
+            let mut object = Object::body(json!({ "f": value.clone() })).ok().unwrap();
+            assert_eq!(object.flag("f").ok(), flag, "{value}");
+        }
+    }
+}

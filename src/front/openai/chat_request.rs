@@ -1,0 +1,197 @@
+//! The body of a chat completion, parsed.
+
+use crate::{
+    domain::{Content, KeyId, Message, Sampling, SessionId},
+    front::{
+        error::ApiError,
+        json::Object,
+        openai::{messages::Conversation, sampling},
+    },
+};
+use serde_json::Value;
+
+/// What the client asks for. Members that we do not know are ignored, client tools among them for now.
+#[derive(Debug, PartialEq)]
+pub struct ChatRequest {
+    pub model: Option<String>,
+    pub stream: bool,
+    pub system: Option<String>,
+    pub history: Vec<Message>,
+    pub input: Content,
+    pub sampling: Sampling,
+}
+
+impl ChatRequest {
+    /// # Errors
+    ///
+    /// 400 that names the place.
+    pub fn parse(body: Value) -> Result<Self, ApiError> {
+        let mut body = Object::body(body)?;
+        let stream = body.flag("stream")?.unwrap_or_default();
+        let model = body.string("model")?.filter(|model| !model.is_empty());
+        sampling::refuse_unserved(&mut body)?;
+        let sampling = sampling::take(&mut body)?;
+        let items = match body.take("messages") {
+            Some(Value::Array(items)) if !items.is_empty() => items,
+            _ => {
+                return Err(ApiError::invalid(
+                    "messages",
+                    "Missing or invalid 'messages' field",
+                ));
+            }
+        };
+        let mut conversation = Conversation::parse(items, "messages", None)?;
+        let input = conversation.take_input().filter(Content::is_visible);
+        let input =
+            input.ok_or_else(|| ApiError::invalid("messages", "No user message found in messages"))?;
+        Ok(Self {
+            model,
+            stream,
+            system: conversation.system_text(),
+            history: conversation.messages,
+            input,
+            sampling,
+        })
+    }
+
+    /// A name for the conversation of a client that gives none: the same opening of the same person with the same
+    /// key is the same conversation. Only a label, so that turns can be found together.
+    #[must_use]
+    pub fn derived_session(&self, key: &KeyId) -> Option<SessionId> {
+        let first = self.history.iter().find_map(|message| match message {
+            Message::User { content } => Some(content),
+            Message::System { .. } | Message::Assistant { .. } | Message::Tool { .. } => None,
+        });
+        let person = self
+            .sampling
+            .0
+            .get("user")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let mut hasher = blake3::Hasher::new();
+        for part in [key.as_str(), person, self.system.as_deref().unwrap_or_default()] {
+            hasher
+                .update(&(part.len() as u64).to_be_bytes())
+                .update(part.as_bytes());
+        }
+        // Written straight into the hash: an opening may be megabytes of image.
+        serde_json::to_writer(&mut hasher, first.unwrap_or(&self.input)).ok()?;
+        let hex = hasher.finalize().to_hex();
+        SessionId::parse(&format!("api-{}", hex.get(..16)?)).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_request_of_the_sdk_is_read() {
+        let request = ChatRequest::parse(json!({
+            "model": "gpt-4o", "stream": "true", "temperature": 0.2, "metadata": {"a": "b"},
+            "tools": [{"type": "function", "function": {"name": "f"}}], "stream_options": {"include_usage": true},
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "first"},
+                {"role": "assistant", "content": "ok"},
+                {"role": "user", "content": "second"},
+            ],
+        }))
+        .unwrap();
+        let mut sampling = Sampling::default();
+        sampling.0.insert("temperature".to_owned(), json!(0.2));
+        let expected = ChatRequest {
+            model: Some("gpt-4o".to_owned()),
+            stream: true,
+            system: Some("Be brief.".to_owned()),
+            history: vec![Message::user("first"), Message::assistant("ok")],
+            input: Content::Text("second".to_owned()),
+            sampling,
+        };
+        assert_eq!(request, expected);
+    }
+
+    #[test]
+    fn refusals_name_the_place() {
+        let user = json!([{"role": "user", "content": "x"}]);
+        let missing = "Missing or invalid 'messages' field";
+        let nobody = "No user message found in messages";
+        let cases = [
+            (
+                "array",
+                json!([]),
+                None,
+                "The request body must be a JSON object, not an array",
+            ),
+            ("no messages", json!({}), Some("messages"), missing),
+            ("no message", json!({"messages": []}), Some("messages"), missing),
+            ("text", json!({"messages": "x"}), Some("messages"), missing),
+            (
+                "system only",
+                json!({"messages": [{"role": "system", "content": "x"}]}),
+                Some("messages"),
+                nobody,
+            ),
+            (
+                "blank",
+                json!({"messages": [{"role": "user", "content": " "}]}),
+                Some("messages"),
+                nobody,
+            ),
+            (
+                "null",
+                json!({"messages": [{"role": "user", "content": null}]}),
+                Some("messages"),
+                nobody,
+            ),
+            (
+                "model",
+                json!({"messages": user, "model": 5}),
+                Some("model"),
+                "`model` must be a string, not a number",
+            ),
+            (
+                "stream",
+                json!({"messages": user, "stream": {}}),
+                Some("stream"),
+                "`stream` must be true or false, not an object",
+            ),
+        ];
+        for (case, body, param, message) in cases {
+            let error = ChatRequest::parse(body).unwrap_err();
+            assert_eq!(
+                (error.param.as_deref(), error.message.as_str()),
+                (param, message),
+                "{case}"
+            );
+            assert_eq!(error.code.status(), 400, "{case}");
+        }
+    }
+
+    #[test]
+    fn unrelated_people_never_share_a_derived_session() {
+        let ask = |user: &str, system: &str, first: &str| {
+            let body = json!({"user": user, "messages": [
+                {"role": "system", "content": system}, {"role": "user", "content": first},
+                {"role": "assistant", "content": "ok"}, {"role": "user", "content": "again"},
+            ]});
+            ChatRequest::parse(body).unwrap()
+        };
+        let key = |id| KeyId::parse(id).unwrap();
+        let base = ask("u", "s", "hi").derived_session(&key("k1")).unwrap();
+        assert_eq!(base.as_str().len(), "api-".len() + 16);
+        assert_eq!(
+            ask("u", "s", "hi").derived_session(&key("k1")),
+            Some(base.clone())
+        );
+        for (case, other) in [
+            ("key", ask("u", "s", "hi").derived_session(&key("k2"))),
+            ("person", ask("v", "s", "hi").derived_session(&key("k1"))),
+            ("system", ask("u", "t", "hi").derived_session(&key("k1"))),
+            ("opening", ask("u", "s", "ho").derived_session(&key("k1"))),
+        ] {
+            assert_ne!(other, Some(base.clone()), "{case}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A client's reader of a run. When it goes away before the run's end, the profile is told.
+
+use super::error::ApiError;
+use crate::{
+    actors::{NewRun, ProfileActor, ReaderGone, StartRun, StartedRun, TailRun, Tenant},
+    domain::{Code, Logged, Millis, RunId, Seq, SessionId},
+    store::{EventCursor, StoreError},
+};
+use actix::Addr;
+use std::{sync::Arc, time::Duration};
+
+/// Longest wait for a place in the queue to be certain.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a run's events come from.
+pub trait Source {
+    /// The next events, at least one; `None` after the terminal one. Cancel-safe.
+    fn next(&mut self) -> impl Future<Output = Option<Result<Vec<Arc<Logged>>, StoreError>>>;
+}
+
+/// A cursor that reports its own end. Dropped on every road: a finished answer, a closed connection, a cancelled
+/// handler.
+pub struct Reader {
+    cursor: EventCursor,
+    run_id: RunId,
+    profile: Addr<ProfileActor>,
+    /// The run may go on after this reader.
+    open: bool,
+}
+
+impl Source for Reader {
+    async fn next(&mut self) -> Option<Result<Vec<Arc<Logged>>, StoreError>> {
+        let batch = self.cursor.next().await;
+        let ended = match &batch {
+            None => true,
+            Some(Ok(events)) => events.last().is_some_and(|last| last.event.is_terminal()),
+            Some(Err(_)) => false,
+        };
+        if ended {
+            self.open = false;
+        }
+        batch
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if self.open {
+            self.profile.do_send(ReaderGone(self.run_id));
+        }
+    }
+}
+
+/// A turn that was taken on, or found, with a reader of it.
+pub struct Turn {
+    pub run_id: RunId,
+    pub session_id: SessionId,
+    pub created_at: Millis,
+    /// As echoed to the client.
+    pub model: String,
+    /// An earlier request with the same idempotency key began it.
+    pub replayed: bool,
+    pub reader: Reader,
+}
+
+/// Has the profile take a turn on.
+///
+/// Runs in a task of its own: a client that goes away while the turn waits for its place drops the handler, and the
+/// reader that comes back then reports at once that nobody reads.
+///
+/// # Errors
+///
+/// What the profile answered.
+pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
+    let task = actix_rt::spawn(async move {
+        let profile = tenant.profile().await?;
+        let model = run.model.clone();
+        let StartedRun {
+            run_id,
+            session_id,
+            created_at,
+            replayed,
+            events,
+        } = profile.send(StartRun(run)).timeout(PATIENCE).await??;
+        Ok(Turn {
+            run_id,
+            session_id,
+            created_at,
+            model,
+            replayed,
+            reader: Reader {
+                cursor: events,
+                run_id,
+                profile,
+                open: true,
+            },
+        })
+    });
+    task.await.map_err(ApiError::internal)?
+}
+
+/// Goes on reading a run after `after`.
+///
+/// # Errors
+///
+/// `run_not_found`, or what the profile or its store answered.
+pub async fn rejoin(tenant: &Tenant, run_id: RunId, after: Seq) -> Result<Turn, ApiError> {
+    let profile = tenant.profile().await?;
+    let tail = TailRun { run_id, after };
+    let cursor = profile.send(tail).timeout(PATIENCE).await??;
+    let record = cursor.record().map_err(crate::actors::ProfileError::from)?;
+    Ok(Turn {
+        run_id,
+        session_id: record.session_id,
+        created_at: record.created_at,
+        model: record.model,
+        replayed: false,
+        reader: Reader {
+            cursor,
+            run_id,
+            profile,
+            open: !record.status.is_terminal(),
+        },
+    })
+}
+
+/// Why a stream cannot go on, as a client may see it; the log gets the cause.
+pub fn broken(error: &StoreError) -> (Code, &'static str) {
+    tracing::error!(%error, "a run's log cannot be read");
+    (
+        error.code(),
+        "The run's events cannot be read now; ask for the run again later.",
+    )
+}
+
+/// The text for a reader whose key was revoked.
+pub const KEY_REVOKED: &str = "The API key of this request was revoked.";
+/// The text for a reader whose position is no longer kept.
+pub const GAP: &str = "Part of this answer is no longer kept; `GET /v1/runs/{id}` has the whole.";

@@ -1,0 +1,273 @@
+//! The table of routes, and the App around it.
+
+use super::{
+    approvals, body::ParseSlots, discovery, error::ApiError, frame, health, openai, runs, trace::RequestSpan,
+};
+use crate::domain::Code;
+use actix_web::{
+    App, Error, FromRequest, Handler, HttpRequest, Resource, Responder,
+    body::MessageBody,
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    guard,
+    http::Method,
+    middleware::from_fn,
+    web::{self, ServiceConfig},
+};
+use tracing_actix_web::TracingLogger;
+
+/// The whole HTTP front, one per worker thread; it serves every profile of that thread.
+///
+/// The listener plane must put `Arc<actors::Tenant>` into the data of each connection (`on_connect_ext`).
+pub fn build() -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    // The last one wraps the others: a panic anywhere still becomes a whole answer.
+    App::new()
+        .configure(routes)
+        .wrap(TracingLogger::<RequestSpan>::new())
+        .wrap(from_fn(frame::frame))
+}
+
+/// Registers every route. [`build`] adds what must surround them.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.app_data(web::Data::new(ParseSlots::default()));
+    let mut add = |path: Path| path.register(cfg);
+
+    add(at("/health").get(health::health));
+    add(at("/health/detailed").get(health::detailed));
+    add(at("/ready").get(health::ready));
+
+    add(at("/v1/models").get(openai::models::list));
+    add(at("/v1/models/{id:.+}").get(openai::models::one));
+    add(at("/v1/capabilities").get(discovery::capabilities));
+    add(at("/v1/toolsets").get(discovery::toolsets));
+    add(at("/v1/skills").get(discovery::skills));
+
+    add(at("/v1/chat/completions").post(openai::chat::complete));
+
+    add(at("/v1/runs").get(runs::list).post(runs::start));
+    add(at("/v1/runs/{run_id}").get(runs::show));
+    add(at("/v1/runs/{run_id}/events").get(runs::events));
+    add(at("/v1/runs/{run_id}/stop").post(runs::stop));
+    add(at("/v1/runs/{run_id}/approval").post(approvals::answer_run));
+
+    add(at("/v1/approvals").get(approvals::list));
+    add(at("/v1/approvals/rules").get(approvals::rules));
+    add(at("/v1/approvals/rules/{rule_id}").delete(approvals::remove_rule));
+    add(at("/v1/approvals/{approval_id}")
+        .get(approvals::show)
+        .post(approvals::answer));
+
+    cfg.default_service(web::to(not_found));
+}
+
+/// A path with its methods. What it does not know is answered 405 with `Allow`.
+struct Path {
+    resource: Resource,
+    methods: Vec<&'static str>,
+}
+
+fn at(path: &str) -> Path {
+    Path {
+        resource: web::resource(path),
+        methods: Vec::new(),
+    }
+}
+
+impl Path {
+    /// `HEAD` works wherever `GET` does; the connection leaves the body out.
+    fn get<F, Args>(mut self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.methods.extend(["GET", "HEAD"]);
+        let either = guard::Any(guard::Get()).or(guard::Head());
+        self.resource = self.resource.route(web::route().guard(either).to(handler));
+        self
+    }
+
+    fn post<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.other("POST", Method::POST, handler)
+    }
+
+    fn delete<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.other("DELETE", Method::DELETE, handler)
+    }
+
+    fn other<F, Args>(mut self, name: &'static str, method: Method, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.methods.push(name);
+        self.resource = self.resource.route(web::method(method).to(handler));
+        self
+    }
+
+    fn register(self, cfg: &mut ServiceConfig) {
+        let allow = self.methods.join(", ");
+        let refuse = web::to(move |request: HttpRequest| {
+            let error = ApiError::method_not_allowed(request.method(), allow.clone());
+            async move { Err::<String, ApiError>(error) }
+        });
+        cfg.service(self.resource.default_service(refuse));
+    }
+}
+
+async fn not_found(request: HttpRequest) -> Result<String, ApiError> {
+    let message = format!("There is nothing at {}.", request.path());
+    Err(ApiError::new(Code::NotFound, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::{
+        body::to_bytes,
+        test::{self, TestRequest},
+    };
+    use serde_json::Value;
+
+    /// What comes back for a request on a connection without a profile: enough for all that needs none.
+    async fn answer(request: TestRequest) -> (u16, actix_web::http::header::HeaderMap, Value) {
+        let service = test::init_service(build()).await;
+        let response = test::call_service(&service, request.to_request()).await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let Ok(bytes) = to_bytes(response.into_body()).await else {
+            panic!("no body");
+        };
+        (
+            status,
+            headers,
+            serde_json::from_slice(&bytes).unwrap_or_default(),
+        )
+    }
+
+    #[actix_web::test]
+    async fn every_answer_has_the_one_shape_and_the_common_headers() {
+        let cases = [
+            ("GET", "/health", 200, None),
+            ("HEAD", "/health", 200, None),
+            ("GET", "/v1/health", 200, None),
+            ("GET", "/v1/v1/health?x=1", 200, None),
+            ("GET", "/nope", 404, Some("not_found")),
+            ("GET", "/v1/nope", 404, Some("not_found")),
+            ("GET", "/health/", 404, Some("not_found")),
+            ("POST", "/health", 405, Some("method_not_allowed")),
+            ("DELETE", "/v1/chat/completions", 405, Some("method_not_allowed")),
+            ("PUT", "/runs/run_x", 405, Some("method_not_allowed")),
+            ("OPTIONS", "/v1/models", 405, Some("method_not_allowed")),
+            ("GET", "/v1/models", 503, Some("profile_unavailable")),
+            ("POST", "/chat/completions", 503, Some("profile_unavailable")),
+            ("GET", "/v1/v1/approvals/rules", 503, Some("profile_unavailable")),
+            ("GET", "/ready", 503, Some("profile_unavailable")),
+        ];
+        for (method, uri, status, code) in cases {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let case = format!("{method} {uri}");
+            let request = TestRequest::with_uri(uri)
+                .method(method)
+                .insert_header(("x-request-id", "mine-1"));
+            let (got, headers, body) = answer(request).await;
+            assert_eq!((got, body["error"]["code"].as_str()), (status, code), "{case}");
+            for (name, value) in [
+                ("x-request-id", "mine-1"),
+                ("x-content-type-options", "nosniff"),
+                ("content-type", "application/json"),
+            ] {
+                assert_eq!(headers.get(name).unwrap(), value, "{case}: {name}");
+            }
+            assert_eq!(headers.contains_key("allow"), status == 405, "{case}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_wrong_method_is_told_the_right_ones() {
+        let cases = [
+            ("/v1/runs", "GET, HEAD, POST"),
+            ("/v1/chat/completions", "POST"),
+            ("/v1/approvals/rules/x", "DELETE"),
+            ("/v1/models/a/b", "GET, HEAD"),
+        ];
+        for (uri, allow) in cases {
+            let (status, headers, _) = answer(TestRequest::patch().uri(uri)).await;
+            assert_eq!(
+                (status, headers.get("allow").unwrap().to_str().unwrap()),
+                (405, allow),
+                "{uri}"
+            );
+        }
+    }
+
+    #[actix_web::test]
+    async fn pages_of_strangers_are_refused_and_own_pages_served() {
+        let page = |method: Method, origin| {
+            TestRequest::with_uri("/health")
+                .method(method)
+                .insert_header(("host", "localhost:8643"))
+                .insert_header(("origin", origin))
+        };
+        let own = "http://localhost:8643";
+        let (status, headers, body) = answer(page(Method::GET, "https://evil.example")).await;
+        assert_eq!(
+            (status, body["error"]["code"].as_str()),
+            (403, Some("origin_not_allowed"))
+        );
+        assert!(headers.contains_key("x-request-id") && !headers.contains_key("access-control-allow-origin"));
+        for (method, methods) in [(Method::GET, false), (Method::OPTIONS, true)] {
+            let (status, headers, _) = answer(page(method.clone(), own)).await;
+            assert_eq!(status, 200, "{method}");
+            assert_eq!(
+                headers.get("access-control-allow-origin").unwrap(),
+                own,
+                "{method}"
+            );
+            assert_eq!(
+                headers.contains_key("access-control-allow-methods"),
+                methods,
+                "{method}"
+            );
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_panic_is_a_500_with_all_headers() {
+        async fn panics() -> String {
+            panic!("at the disco")
+        }
+        let app = App::new()
+            .route("/health", web::get().to(panics))
+            .wrap(from_fn(frame::frame));
+        let service = test::init_service(app).await;
+        let error = test::try_call_service(&service, TestRequest::with_uri("/health").to_request()).await;
+        let response = error.err().unwrap().error_response();
+        assert_eq!(response.status().as_u16(), 500);
+        assert!(
+            response.headers().contains_key("x-request-id")
+                && response.headers().contains_key("x-frame-options")
+        );
+        let bytes = to_bytes(response.into_body()).await.unwrap();
+        let body: Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(body["error"]["code"], "internal_error");
+        assert!(!body.to_string().contains("disco"));
+    }
+}

@@ -1,0 +1,183 @@
+//! `/v1/runs`: start, list, look, follow, stop.
+
+use super::{
+    approvals_view::Page,
+    ask::ask,
+    auth::Authorised,
+    body,
+    error::ApiError,
+    health, idempotency,
+    options::{self, Options},
+    query::Params,
+    reader,
+    runs_request::RunRequest,
+    runs_stream::RunStream,
+    runs_view::RunView,
+    sse,
+};
+use crate::{
+    actors::{GetRun, Idempotency, ListRuns, NewRun, Scope, StartRun, StartedRun, StopRun},
+    domain::{OnDisconnect, RunId, RunStatus, Seq, SessionId, SessionRef, Surface},
+    store::RunFilter,
+};
+use actix_web::{HttpRequest, HttpResponse, http::Method, web};
+use serde::Serialize;
+
+const ROUTE: &str = "POST /v1/runs";
+/// Rows of a page when the client names no limit.
+const PAGE: usize = 50;
+
+#[derive(Serialize)]
+struct Accepted<'a> {
+    run_id: RunId,
+    status: &'static str,
+    session_id: &'a SessionId,
+    replayed: bool,
+}
+
+/// 202: the run is on disk and goes on by itself.
+pub async fn start(
+    auth: Authorised,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    auth.require(Scope::Runs)?;
+    health::refuse_while_draining(&auth.tenant)?;
+    let options = Options::of(request.headers())?;
+    let body = body::json(&request, payload, &auth.tenant).await?;
+    let idempotency = idempotency::of(&auth, request.headers(), ROUTE, &body)?;
+    let run = new_run(&auth, &options, idempotency, RunRequest::parse(body)?);
+    let StartedRun {
+        run_id,
+        session_id,
+        replayed,
+        ..
+    } = ask(&auth.tenant, StartRun(run)).await?;
+    let mut response = HttpResponse::Accepted();
+    response.insert_header((options::RUN_ID, run_id.to_string()));
+    if let Some(key) = options.session_key {
+        response.insert_header((options::SESSION_KEY, key));
+    }
+    if replayed {
+        response.insert_header((options::REPLAYED, "true"));
+    }
+    Ok(response.json(Accepted {
+        run_id,
+        status: "started",
+        session_id: &session_id,
+        replayed,
+    }))
+}
+
+fn new_run(
+    auth: &Authorised,
+    options: &Options,
+    idempotency: Option<Idempotency>,
+    request: RunRequest,
+) -> NewRun {
+    let RunRequest {
+        model,
+        system,
+        history,
+        input,
+        sampling,
+        session,
+    } = request;
+    NewRun {
+        surface: Surface::Runs,
+        key_id: auth.caller.key_id.clone(),
+        model: model.unwrap_or_else(|| auth.tenant.config().model_name.clone()),
+        system,
+        // A history in the request is the whole of it.
+        load_history: session.is_some() && history.is_empty(),
+        history,
+        input,
+        sampling,
+        session: session.map(|id| SessionRef { id, named: true }),
+        on_disconnect: options.on_disconnect.unwrap_or(OnDisconnect::Continue),
+        unattended: None,
+        durable: true,
+        idempotency,
+    }
+}
+
+/// Runs of every surface, newest first.
+pub async fn list(auth: Authorised, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    auth.require(Scope::Runs)?;
+    let params = Params::of(&request)?;
+    let statuses = RunStatus::ALL.map(RunStatus::wire).join(", ");
+    let limit = params.limit(PAGE)?;
+    let filter = RunFilter {
+        status: params.read("status", &format!("one of: {statuses}"), RunStatus::parse)?,
+        session: params.read("session_id", "a session id", |text| SessionId::parse(text).ok())?,
+        after: params.read("after", "a run id", RunId::parse)?,
+        limit: limit + 1,
+    };
+    let records = ask(&auth.tenant, ListRuns(filter)).await?;
+    let rows = records.iter().map(|record| RunView::new(record, &[])).collect();
+    Ok(HttpResponse::Ok().json(Page::cut(rows, limit)))
+}
+
+pub async fn show(auth: Authorised, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+    auth.require(Scope::Runs)?;
+    let view = ask(&auth.tenant, GetRun(run_id(&id)?)).await?;
+    Ok(HttpResponse::Ok().json(RunView::new(&view.record, &view.approvals)))
+}
+
+/// The run's events from `Last-Event-ID` or `?after=` on, to the terminal one.
+pub async fn events(
+    auth: Authorised,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    auth.require(Scope::Runs)?;
+    let run_id = run_id(&id)?;
+    // A reconnecting client sends the header by itself, with the first request's query: the header is newer.
+    let after = match sse::last_event_id(&request)? {
+        Some(seen) => seen,
+        None => {
+            let read = |text: &str| text.parse().ok().map(Seq);
+            Params::of(&request)?
+                .read("after", "the number of an event", read)?
+                .unwrap_or_default()
+        }
+    };
+    let turn = reader::rejoin(&auth.tenant, run_id, after).await?;
+    let mut head = HttpResponse::Ok();
+    if request.method() == Method::HEAD {
+        return Ok(sse::headers(&mut head).finish());
+    }
+    Ok(sse::response(
+        head,
+        turn.reader,
+        RunStream(run_id),
+        auth.caller.revoked.clone(),
+    ))
+}
+
+#[derive(Serialize)]
+struct Stopped {
+    run_id: RunId,
+    status: RunStatus,
+}
+
+/// Ends a run; of a finished one it tells how it ended.
+pub async fn stop(
+    auth: Authorised,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    auth.require(Scope::Runs)?;
+    // Stopping twice is stopping once: a key needs no record, only a check.
+    idempotency::key(request.headers())?;
+    let run_id = run_id(&id)?;
+    let status = ask(&auth.tenant, StopRun(run_id)).await?;
+    Ok(HttpResponse::Ok().json(Stopped { run_id, status }))
+}
+
+/// # Errors
+///
+/// `run_not_found`: a malformed id is as unknown as any other.
+pub fn run_id(text: &str) -> Result<RunId, ApiError> {
+    RunId::parse(text).ok_or_else(|| ApiError::run_not_found(text))
+}

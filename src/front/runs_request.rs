@@ -1,0 +1,195 @@
+//! The body of `POST /v1/runs`, parsed.
+
+use super::{
+    error::ApiError,
+    json::Object,
+    openai::{messages::Conversation, sampling},
+};
+use crate::domain::{Code, Content, Message, Sampling, SessionId};
+use serde_json::Value;
+
+#[derive(Debug, PartialEq)]
+pub struct RunRequest {
+    pub model: Option<String>,
+    pub system: Option<String>,
+    /// What the request itself says of the conversation before.
+    pub history: Vec<Message>,
+    pub input: Content,
+    pub sampling: Sampling,
+    pub session: Option<SessionId>,
+}
+
+impl RunRequest {
+    /// # Errors
+    ///
+    /// 400 that names the place; 404 for a response to go on from, since there are none.
+    pub fn parse(body: Value) -> Result<Self, ApiError> {
+        let mut body = Object::body(body)?;
+        let model = body.string("model")?.filter(|model| !model.is_empty());
+        let instructions = body.string("instructions")?;
+        let sampling = sampling::take(&mut body)?;
+        let session = body.string("session_id")?.filter(|id| !id.trim().is_empty());
+        let session = session.map(|id| SessionId::parse(&id)).transpose();
+        let session =
+            session.map_err(|error| ApiError::new(Code::InvalidSessionId, error.0).at("session_id"))?;
+        let earlier = history(&mut body)?;
+        let (before, input) = input(&mut body)?;
+        if let Some(id) = body.string("previous_response_id")?.filter(|id| !id.is_empty()) {
+            let message = format!("Previous response not found: {id}");
+            return Err(ApiError::new(Code::PreviousResponseNotFound, message).at("previous_response_id"));
+        }
+        // A history given by name wins over the one that stands before the input.
+        let mut conversation = if earlier.messages.is_empty() {
+            before
+        } else {
+            earlier
+        };
+        conversation.system.splice(0..0, instructions);
+        Ok(Self {
+            model,
+            system: conversation.system_text(),
+            history: conversation.messages,
+            input,
+            sampling,
+            session,
+        })
+    }
+}
+
+/// `conversation_history`; empty when not sent.
+fn history<P: std::fmt::Display>(body: &mut Object<P>) -> Result<Conversation, ApiError> {
+    let name = "conversation_history";
+    let items = match body.take(name) {
+        None => return Ok(Conversation::default()),
+        Some(Value::Array(items)) => items,
+        Some(_) => {
+            let message = "'conversation_history' must be an array of message objects";
+            return Err(ApiError::invalid(name, message));
+        }
+    };
+    let whole = |item: &Value| item.get("role").is_some() && item.get("content").is_some();
+    if let Some(index) = items.iter().position(|item| !whole(item)) {
+        let place = format!("{name}[{index}]");
+        let message = format!("{place} must have 'role' and 'content' fields");
+        return Err(ApiError::invalid(place, message));
+    }
+    Conversation::parse(items, name, None)
+}
+
+/// `input`: a text, or messages of which the last is the input and the others come before it.
+fn input<P: std::fmt::Display>(body: &mut Object<P>) -> Result<(Conversation, Content), ApiError> {
+    let missing = || ApiError::invalid("input", "Missing 'input' field");
+    let nobody = || ApiError::invalid("input", "No user message found in input");
+    let (before, input) = match body.take("input") {
+        None => return Err(missing()),
+        Some(Value::String(text)) if text.is_empty() => return Err(missing()),
+        Some(Value::String(text)) => (Conversation::default(), Some(Content::Text(text))),
+        Some(Value::Array(items)) if items.is_empty() => return Err(missing()),
+        Some(Value::Array(items)) => {
+            let mut conversation = Conversation::parse(items, "input", Some("user"))?;
+            let input = conversation.take_input();
+            (conversation, input)
+        }
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => return Err(nobody()),
+    };
+    let input = input.filter(Content::is_visible).ok_or_else(nobody)?;
+    Ok((before, input))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_last_message_is_the_input() {
+        let got = RunRequest::parse(json!({
+            "input": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
+                      {"content": [{"type": "text", "text": "c"}]}],
+            "session_id": "s-1", "instructions": "Be brief.", "model": "m", "temperature": 0,
+        }))
+        .unwrap();
+        let mut sampling = Sampling::default();
+        sampling.0.insert("temperature".to_owned(), json!(0));
+        let expected = RunRequest {
+            model: Some("m".to_owned()),
+            system: Some("Be brief.".to_owned()),
+            history: vec![Message::user("a"), Message::assistant("b")],
+            input: Content::Text("c".to_owned()),
+            sampling,
+            session: SessionId::parse("s-1").ok(),
+        };
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn a_history_by_name_wins() {
+        let history = json!([{"role": "user", "content": "h"}]);
+        let input = json!([{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]);
+        let got = RunRequest::parse(json!({"input": input, "conversation_history": history})).unwrap();
+        assert_eq!(
+            (got.history, got.input),
+            (vec![Message::user("h")], Content::Text("b".to_owned()))
+        );
+        let got = RunRequest::parse(json!({"input": input, "conversation_history": []})).unwrap();
+        assert_eq!(got.history, [Message::user("a")]);
+    }
+
+    #[test]
+    fn refusals_name_the_place() {
+        let missing = "Missing 'input' field";
+        let nobody = "No user message found in input";
+        let cases = [
+            ("none", json!({}), "input", missing),
+            ("null", json!({"input": null}), "input", missing),
+            ("empty", json!({"input": ""}), "input", missing),
+            ("empty list", json!({"input": []}), "input", missing),
+            ("number", json!({"input": 5}), "input", nobody),
+            ("blank", json!({"input": " "}), "input", nobody),
+            (
+                "strings",
+                json!({"input": ["a"]}),
+                "input[0]",
+                "`input[0]` must be an object, not a string",
+            ),
+            (
+                "history",
+                json!({"input": "x", "conversation_history": "h"}),
+                "conversation_history",
+                "'conversation_history' must be an array of message objects",
+            ),
+            (
+                "history item",
+                json!({"input": "x", "conversation_history": [{"role": "user"}]}),
+                "conversation_history[0]",
+                "conversation_history[0] must have 'role' and 'content' fields",
+            ),
+            (
+                "instructions",
+                json!({"input": "x", "instructions": 5}),
+                "instructions",
+                "`instructions` must be a string, not a number",
+            ),
+            (
+                "session",
+                json!({"input": "x", "session_id": "../x"}),
+                "session_id",
+                "Invalid session ID",
+            ),
+            (
+                "response",
+                json!({"input": "x", "previous_response_id": "resp_1"}),
+                "previous_response_id",
+                "Previous response not found: resp_1",
+            ),
+        ];
+        for (case, body, param, message) in cases {
+            let error = RunRequest::parse(body).unwrap_err();
+            assert_eq!(
+                (error.param.as_deref(), error.message.as_str()),
+                (Some(param), message),
+                "{case}"
+            );
+        }
+    }
+}
