@@ -9,7 +9,9 @@ use super::{
     start_table,
 };
 use crate::domain::ProfileName;
-use crate::gateway::{Client, ClientError, Gateway, GatewayOptions, Selection, State};
+use crate::gateway::{
+    Client, ClientError, Gateway, GatewayOptions, Selection, State, log_panics, log_to_stderr,
+};
 use std::path::PathBuf;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -23,7 +25,10 @@ pub fn run(context: &Context, args: GatewayArgs, output: &Output) -> Result<(), 
 
 /// Serves until a signal or `hermes gateway stop`.
 fn serve(context: &Context, output: &Output) -> Result<(), CliError> {
-    log_to_stderr(context);
+    let filter = context.env.0.get("RUST_LOG").map(String::as_str);
+    log_to_stderr(filter, output.colour_on_stderr())
+        .map_err(|error| CliError::usage(format!("RUST_LOG: {error}")))?;
+    log_panics();
     let options = GatewayOptions {
         home: context.home.clone(),
         selection: context.profile.clone().map_or(Selection::All, Selection::One),
@@ -82,18 +87,6 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
-}
-
-/// What goes wrong inside is told on standard error; `RUST_LOG` chooses how much.
-fn log_to_stderr(context: &Context) {
-    let wanted = context.env.0.get("RUST_LOG").map_or("warn", String::as_str);
-    let filter = tracing_subscriber::EnvFilter::try_new(wanted)
-        .unwrap_or_else(|_nonsense| tracing_subscriber::EnvFilter::new("warn"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    // Somebody else (a test) listens already: then they hear it.
-    let _ = subscriber.try_init();
 }
 
 fn status(context: &Context, json: bool, output: &Output) -> Result<(), CliError> {

@@ -11,6 +11,7 @@ use std::{
 /// Standard output and error. A reader that has gone (`hermes profile list | head -1`) is no reason to fail.
 pub struct Output {
     colour: bool,
+    log_colour: bool,
 }
 
 /// How a word of a table looks on a terminal.
@@ -40,7 +41,13 @@ impl Output {
         let wanted = env.0.get("NO_COLOR").is_none_or(String::is_empty);
         Self {
             colour: wanted && io::stdout().is_terminal(),
+            log_colour: wanted && io::stderr().is_terminal(),
         }
+    }
+
+    /// Whether the log may be coloured.
+    pub const fn colour_on_stderr(&self) -> bool {
+        self.log_colour
     }
 
     pub fn line(&self, text: impl fmt::Display) {

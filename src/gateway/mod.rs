@@ -20,6 +20,7 @@ mod running;
 mod scopes;
 mod status;
 
+pub use crate::telemetry::{init as log_to_stderr, log_panics};
 pub use client::{Client, ClientError};
 pub use control::protocol::{Command, GatewayStatus, KeyInfo, Reply};
 pub use offline::{Offline, OfflineError};

@@ -118,7 +118,7 @@ impl Gateway {
         let plane = Rc::new(Plane::start(
             workers.unwrap_or(server.workers),
             &limits,
-            front::app,
+            front::build,
         ));
         let ground_plane = plane.clone();
         let machine = MachineSlots::new(server.max_concurrent_runs);

@@ -32,7 +32,8 @@ pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Store
 }
 
 pub(super) fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(json).map_err(|error| StoreError::Damaged(format!("a record cannot be read: {error}")))
+    serde_json::from_slice(json)
+        .map_err(|error| StoreError::Damaged(format!("a record cannot be read: {error}")))
 }
 
 /// Puts a record into the batch. Parts that a longer predecessor leaves behind are never looked at: part 0 says how
@@ -116,8 +117,14 @@ mod tests {
             ("cut content", good[..8].to_vec()),
         ];
         for (case, bytes) in cases {
-            assert!(matches!(open(key.as_slice(), &bytes), Err(StoreError::Damaged(_))), "{case}");
+            assert!(
+                matches!(open(key.as_slice(), &bytes), Err(StoreError::Damaged(_))),
+                "{case}"
+            );
         }
-        assert!(open(Key::table(Table::Meta).part(1).as_slice(), &good).is_err(), "another key");
+        assert!(
+            open(Key::table(Table::Meta).part(1).as_slice(), &good).is_err(),
+            "another key"
+        );
     }
 }

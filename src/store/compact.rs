@@ -60,7 +60,11 @@ impl Inner {
 
     /// Two renames; one that a crash left undone is finished, or taken back, when the store opens.
     fn swap_in(&self, bench: &Bench) -> Result<(), StoreError> {
-        let (db, old, aside) = (self.dir.join("db"), self.dir.join("db.old"), self.dir.join("db.compact"));
+        let (db, old, aside) = (
+            self.dir.join("db"),
+            self.dir.join("db.old"),
+            self.dir.join("db.compact"),
+        );
         files::remove_dir(&old)?;
         let mut main = self.main_mut();
         // sled holds a lock on its file, so the old one is closed before its successor opens.
@@ -101,11 +105,15 @@ fn live_bytes(db: &Database) -> Result<u64, StoreError> {
 
 /// Whether a value is part of the record whose part 0 was seen last, `current`: its key's stem, and its parts.
 fn belongs(current: &mut Option<(Vec<u8>, u16)>, key: &[u8], value: &[u8]) -> Result<bool, StoreError> {
-    let Some((stem, part)) = Key::split(key) else { return Ok(false) };
+    let Some((stem, part)) = Key::split(key) else {
+        return Ok(false);
+    };
     let found = codec::open(key, value)?;
     if part == 0 {
         *current = Some((stem.to_vec(), found.parts));
         return Ok(true);
     }
-    Ok(current.as_ref().is_some_and(|(of, parts)| of == stem && part < *parts))
+    Ok(current
+        .as_ref()
+        .is_some_and(|(of, parts)| of == stem && part < *parts))
 }

@@ -53,7 +53,12 @@ impl Database {
             files::sync_dir(path)?;
             files::sync_parent(path)?;
         }
-        Ok(Self { db, file, path: path.to_owned(), payloads: payloads.clone() })
+        Ok(Self {
+            db,
+            file,
+            path: path.to_owned(),
+            payloads: payloads.clone(),
+        })
     }
 
     /// Writes a batch, whole or not at all, and returns when the disk has it.
@@ -72,7 +77,9 @@ impl Database {
     pub(super) fn get(&self, key: Key) -> Result<Option<Vec<u8>>, StoreError> {
         guarded(|| {
             let first = key.part(0);
-            let Some(value) = self.db.get(first.as_slice())? else { return Ok(None) };
+            let Some(value) = self.db.get(first.as_slice())? else {
+                return Ok(None);
+            };
             let part = codec::open(first.as_slice(), &value)?;
             if part.kind == Kind::Payload {
                 return self.payloads.get(part.content).map(Some);
@@ -116,7 +123,8 @@ impl Database {
                 let json = if part.kind == Kind::Json && part.parts == 1 {
                     part.content.to_vec()
                 } else {
-                    self.get(key)?.ok_or_else(|| StoreError::Damaged("a record is missing".to_owned()))?
+                    self.get(key)?
+                        .ok_or_else(|| StoreError::Damaged("a record is missing".to_owned()))?
                 };
                 if !visit(key, json)? {
                     break;
@@ -163,8 +171,12 @@ impl Database {
 }
 
 fn record_key(table: Table, bytes: &[u8]) -> Result<Key, StoreError> {
-    Key::of_record(table, bytes)
-        .ok_or_else(|| StoreError::Damaged(format!("a key of the table `{}` has the wrong width", table.name())))
+    Key::of_record(table, bytes).ok_or_else(|| {
+        StoreError::Damaged(format!(
+            "a key of the table `{}` has the wrong width",
+            table.name()
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -180,7 +192,17 @@ mod tests {
     fn records_of_any_size_read_back_and_sled_makes_no_blobs() {
         let dir = tempfile::tempdir().unwrap();
         let db = open(dir.path());
-        let sizes = [0, 1, codec::PART - 2, codec::PART, codec::PART + 1, 300_000, 1 << 20, (1 << 20) + 1, 3 << 20];
+        let sizes = [
+            0,
+            1,
+            codec::PART - 2,
+            codec::PART,
+            codec::PART + 1,
+            300_000,
+            1 << 20,
+            (1 << 20) + 1,
+            3 << 20,
+        ];
         let values: Vec<String> = sizes.iter().map(|&size| "x".repeat(size)).collect();
         for (number, value) in (0..).zip(&values) {
             let mut batch = sled::Batch::default();

@@ -2,7 +2,10 @@
 
 use super::{
     Change, Committed, EventCursor, IdempotencyEntry, LogWriter, Options, ProfileLock, StoreError, StoredRun,
-    command::{self, Command}, inner::Inner, log::ready, writer::Urgency,
+    command::{self, Command},
+    inner::Inner,
+    log::ready,
+    writer::Urgency,
 };
 use crate::domain::{RunId, RunSpec, Seq};
 use std::{path::Path, sync::Arc};
@@ -41,7 +44,14 @@ impl Store {
             Err(error) => return ready(Err(error)),
         };
         let (answer, committed) = oneshot::channel();
-        self.0.submit(Command { writes, log: None, answer: Some(answer) }, Urgency::Now);
+        self.0.submit(
+            Command {
+                writes,
+                log: None,
+                answer: Some(answer),
+            },
+            Urgency::Now,
+        );
         Box::pin(async move { committed.await.unwrap_or(Err(StoreError::Closed)) })
     }
 

@@ -21,7 +21,11 @@ impl ProfileLock {
         let mut file = files::open_rw(&state_dir.join("lock"))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { pid: pid_in(&mut file) }),
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Locked {
+                    pid: pid_in(&mut file),
+                });
+            }
             Err(TryLockError::Error(cause)) => return Err(StoreError::io("state/lock", &cause)),
         }
         let mut this = Self(file);

@@ -31,9 +31,14 @@ impl MarkFile {
     /// The newest whole copy; `None` in a new file.
     pub(super) fn read(&self) -> Result<Option<Mark>, StoreError> {
         let written = self.0.metadata().is_ok_and(|meta| meta.len() > 0);
-        let newest = SLOTS.iter().filter_map(|&slot| self.slot(slot)).max_by_key(|mark| mark.commit);
+        let newest = SLOTS
+            .iter()
+            .filter_map(|&slot| self.slot(slot))
+            .max_by_key(|mark| mark.commit);
         match newest {
-            None if written => Err(StoreError::Damaged("the file `state/mark` cannot be read".to_owned())),
+            None if written => Err(StoreError::Damaged(
+                "the file `state/mark` cannot be read".to_owned(),
+            )),
             found => Ok(found),
         }
     }
@@ -52,7 +57,11 @@ impl MarkFile {
     }
 
     pub(super) fn write(&self, mark: Mark) -> Result<(), StoreError> {
-        let slot = if mark.commit.is_multiple_of(2) { SLOTS[0] } else { SLOTS[1] };
+        let slot = if mark.commit.is_multiple_of(2) {
+            SLOTS[0]
+        } else {
+            SLOTS[1]
+        };
         self.write_slot(mark, slot)
     }
 
@@ -86,7 +95,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = MarkFile::open(dir.path()).unwrap();
         assert_eq!(file.read().unwrap(), None);
-        let mark = |commit| Mark { generation: 7, commit };
+        let mark = |commit| Mark {
+            generation: 7,
+            commit,
+        };
         file.reset(mark(0)).unwrap();
         file.write(mark(1)).unwrap();
         file.write(mark(2)).unwrap();

@@ -67,7 +67,8 @@ pub use log::LogWriter;
 pub use restore::restore;
 pub use sessions::SessionHeader;
 pub use types::{
-    Change, Committed, Housekept, IdempotencyEntry, KeyRecord, Options, Retention, RunFilter, SessionAppend, StoredRun,
+    Change, Committed, Housekept, IdempotencyEntry, KeyRecord, Options, Retention, RunFilter, SessionAppend,
+    StoredRun,
 };
 pub use wake::Wake;
 

@@ -25,7 +25,9 @@ impl Store {
         let mut until = after.map_or(all.end(), |after| Key::approval(table, after));
         let mut found = Vec::new();
         while found.len() < limit {
-            let Some(key) = self.0.read(|db| db.last_key(table, all, until))? else { break };
+            let Some(key) = self.0.read(|db| db.last_key(table, all, until))? else {
+                break;
+            };
             until = key;
             let approval = self.approval(ApprovalId::from_bytes(key.id()))?;
             found.extend(approval.filter(|approval| status.is_none_or(|status| approval.status == status)));
@@ -40,7 +42,8 @@ impl Store {
     }
 
     pub fn idempotency(&self, scope: &[u8; 32]) -> Result<Option<IdempotencyEntry>, StoreError> {
-        self.0.read(|db| db.read(Key::table(Table::Idempotency).with(scope)))
+        self.0
+            .read(|db| db.read(Key::table(Table::Idempotency).with(scope)))
     }
 
     /// Oldest first, revoked ones included.

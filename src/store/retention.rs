@@ -1,8 +1,9 @@
 //! Housekeeping: what is old is deleted, and what deleting does not give back is won by rewriting.
 
 use super::{
-    Housekept, IdempotencyEntry, Retention, SessionHeader, Store, StoreError, codec,
+    Housekept, IdempotencyEntry, Retention, SessionHeader, Store, StoreError,
     bench::Bench,
+    codec,
     codec::Kind,
     database::Database,
     error::guarded,
@@ -33,7 +34,11 @@ impl Store {
         inner.delete_generations(&mut bench)?;
         inner.delete_payloads()?;
         let compacted = inner.compact_if_grown(&mut bench)?;
-        Ok(Housekept { runs_deleted, sessions_deleted, compacted })
+        Ok(Housekept {
+            runs_deleted,
+            sessions_deleted,
+            compacted,
+        })
     }
 }
 
@@ -105,7 +110,8 @@ impl Inner {
         })?;
         for keys in old.chunks(BATCH) {
             self.delete(&mut bench, |db, batch| {
-                keys.iter().try_fold(0, |count, key| Ok(count + db.remove_all(batch, *key)?))
+                keys.iter()
+                    .try_fold(0, |count, key| Ok(count + db.remove_all(batch, *key)?))
             })?;
         }
         Ok(())
@@ -114,13 +120,19 @@ impl Inner {
     /// Deletes the databases of deltas that no run needs. The newest stays: it is being written.
     fn delete_generations(&self, bench: &mut Bench) -> Result<(), StoreError> {
         let on_disk = self.deltas.list();
-        let Some((_, older)) = on_disk.split_last() else { return Ok(()) };
+        let Some((_, older)) = on_disk.split_last() else {
+            return Ok(());
+        };
         let mut needed = HashSet::new();
         self.read(|db| {
-            db.scan_all(Table::RunGeneration, Key::table(Table::RunGeneration), |key, _| {
-                needed.insert(key.number());
-                Ok(true)
-            })
+            db.scan_all(
+                Table::RunGeneration,
+                Key::table(Table::RunGeneration),
+                |key, _| {
+                    needed.insert(key.number());
+                    Ok(true)
+                },
+            )
         })?;
         for &generation in older.iter().filter(|generation| !needed.contains(generation)) {
             self.deltas.delete(generation)?;

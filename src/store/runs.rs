@@ -41,7 +41,10 @@ impl Inner {
     fn list(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
         let wanted = |record: &RunRecord| {
             filter.status.is_none_or(|status| record.status == status)
-                && filter.session.as_ref().is_none_or(|session| record.session_id == *session)
+                && filter
+                    .session
+                    .as_ref()
+                    .is_none_or(|session| record.session_id == *session)
         };
         let behind = |run: RunId| filter.after.is_none_or(|after| run < after);
         // Live ones first: a run that ends meanwhile is then seen here, or there, or in both.
@@ -53,10 +56,18 @@ impl Inner {
         }
         let mut records: Vec<RunRecord> = found.values().flatten().cloned().collect();
         if filter.status.is_none_or(RunStatus::is_terminal) {
-            self.list_stored(filter, |record| !found.contains_key(&record.run_id) && wanted(record), &mut records)?;
+            self.list_stored(
+                filter,
+                |record| !found.contains_key(&record.run_id) && wanted(record),
+                &mut records,
+            )?;
         } else {
             // An open run has an index of its own.
-            for run in self.open_ids()?.into_iter().filter(|run| behind(*run) && !found.contains_key(run)) {
+            for run in self
+                .open_ids()?
+                .into_iter()
+                .filter(|run| behind(*run) && !found.contains_key(run))
+            {
                 records.extend(self.stored_record(run)?.filter(&wanted));
             }
         }
@@ -72,11 +83,15 @@ impl Inner {
         records: &mut Vec<RunRecord>,
     ) -> Result<(), StoreError> {
         let all = Key::table(Table::Run);
-        let mut until = filter.after.map_or(all.end(), |after| Key::run(Table::Run, after));
+        let mut until = filter
+            .after
+            .map_or(all.end(), |after| Key::run(Table::Run, after));
         let mut count = 0;
         while count < filter.limit {
             // One record at a time, so that a swap of the database never waits for a long list.
-            let Some(key) = self.read(|db| db.last_key(Table::Run, all, until))? else { break };
+            let Some(key) = self.read(|db| db.last_key(Table::Run, all, until))? else {
+                break;
+            };
             until = key;
             if let Some(record) = self.read(|db| db.read::<RunRecord>(key))?
                 && wanted(&record)
@@ -103,7 +118,9 @@ impl Inner {
         let Some(spec) = self.read(|db| db.read::<RunSpec>(Key::run(Table::Spec, run)))? else {
             return Ok(None);
         };
-        let Some(record) = self.stored_record(run)? else { return Ok(None) };
+        let Some(record) = self.stored_record(run)? else {
+            return Ok(None);
+        };
         let mut messages: Vec<Message> = Vec::new();
         let mut ids: Vec<ApprovalId> = Vec::new();
         let mut approvals: Vec<Approval> = Vec::new();
@@ -113,7 +130,11 @@ impl Inner {
                 Ok(true)
             })?;
             db.scan_all(Table::RunApproval, Key::run(Table::RunApproval, run), |key, _| {
-                ids.extend(key.body().last_chunk::<16>().map(|id| ApprovalId::from_bytes(*id)));
+                ids.extend(
+                    key.body()
+                        .last_chunk::<16>()
+                        .map(|id| ApprovalId::from_bytes(*id)),
+                );
                 Ok(true)
             })?;
             for id in ids {
@@ -121,7 +142,12 @@ impl Inner {
             }
             Ok(())
         })?;
-        Ok(Some(StoredRun { spec, record, messages, approvals }))
+        Ok(Some(StoredRun {
+            spec,
+            record,
+            messages,
+            approvals,
+        }))
     }
 }
 
@@ -139,7 +165,12 @@ impl Store {
     /// Runs without a terminal event that are not live: what recovery has to look at.
     pub fn open_runs(&self) -> Result<Vec<StoredRun>, StoreError> {
         let mut runs = Vec::new();
-        for run in self.0.open_ids()?.into_iter().filter(|run| self.0.live(*run).is_none()) {
+        for run in self
+            .0
+            .open_ids()?
+            .into_iter()
+            .filter(|run| self.0.live(*run).is_none())
+        {
             runs.extend(self.0.stored_run(run)?);
         }
         Ok(runs)
@@ -152,6 +183,10 @@ impl Store {
 
     /// Runs of one session, newest first.
     pub fn runs_of(&self, session: &SessionId, limit: usize) -> Result<Vec<RunRecord>, StoreError> {
-        self.runs(&RunFilter { session: Some(session.clone()), limit, ..RunFilter::default() })
+        self.runs(&RunFilter {
+            session: Some(session.clone()),
+            limit,
+            ..RunFilter::default()
+        })
     }
 }

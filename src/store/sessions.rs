@@ -56,7 +56,9 @@ impl Sessions {
             });
             self.0.insert(id.clone(), header);
         }
-        let Some(header) = self.0.get_mut(id) else { return Ok(()) };
+        let Some(header) = self.0.get_mut(id) else {
+            return Ok(());
+        };
         for message in &append.messages {
             let key = Key::text(Table::SessionMessage, id.as_str()).with(&header.messages.to_be_bytes());
             codec::put(batch, payloads, key, &codec::to_json(message)?)?;
@@ -68,7 +70,12 @@ impl Sessions {
         // A label that somebody then names has become a session.
         header.named |= append.session.named;
         header.model.clone_from(&append.model);
-        codec::put(batch, payloads, Key::text(Table::Session, id.as_str()), &codec::to_json(header)?)
+        codec::put(
+            batch,
+            payloads,
+            Key::text(Table::Session, id.as_str()),
+            &codec::to_json(header)?,
+        )
     }
 }
 
@@ -90,6 +97,7 @@ impl Store {
     }
 
     pub fn session(&self, session: &SessionId) -> Result<Option<SessionHeader>, StoreError> {
-        self.0.read(|db| db.read(Key::text(Table::Session, session.as_str())))
+        self.0
+            .read(|db| db.read(Key::text(Table::Session, session.as_str())))
     }
 }

@@ -2,7 +2,8 @@
 
 use super::StoreError;
 use crate::domain::{
-    Approval, KeyId, Message, Millis, Rule, RunId, RunRecord, RunSpec, RunStatus, SessionId, SessionRef, Usage,
+    Approval, KeyId, Message, Millis, Rule, RunId, RunRecord, RunSpec, RunStatus, SessionId, SessionRef,
+    Usage,
 };
 use serde::{Deserialize, Serialize};
 use std::{future::Future, pin::Pin, time::Duration};
