@@ -58,8 +58,6 @@ pub enum Command {
         #[arg(long)]
         stop: bool,
     },
-    #[command(hide = true)]
-    SandboxExec,
 }
 
 #[derive(Debug, clap::Args)]

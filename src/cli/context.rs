@@ -42,9 +42,21 @@ impl Context {
         Home::read(&self.home, Select::All, &self.env)
     }
 
-    /// The profile that `-p` names, else `default`.
-    pub fn profile_or_default(&self) -> ProfileName {
-        self.profile.clone().unwrap_or_else(ProfileName::home)
+    /// The profile that `-p` names; without it `default`, where the home is a profile at all.
+    ///
+    /// # Errors
+    /// Which one is not clear: with what to type.
+    pub fn meant_profile(&self, command: &str) -> Result<FoundProfile, CliError> {
+        if let Some(name) = &self.profile {
+            return self.find(name);
+        }
+        let found = self.find(&ProfileName::home())?;
+        if found.enabled {
+            return Ok(found);
+        }
+        Err(CliError::usage(format!(
+            "which profile? Type `hermes -p NAME {command}`"
+        )))
     }
 
     /// The profile that a command was given, in either form.

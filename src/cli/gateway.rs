@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::ProfileName;
 use crate::gateway::{
-    Client, ClientError, Gateway, GatewayOptions, Selection, State, log_panics, log_to_stderr,
+    Client, ClientError, Gateway, GatewayOptions, Selection, State, block_on, log_panics, log_to_stderr,
 };
 use std::path::PathBuf;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -39,7 +39,7 @@ fn serve(context: &Context, output: &Output) -> Result<(), CliError> {
     };
     std::fs::create_dir_all(&options.home)
         .map_err(|error| CliError::failed(format!("{}: {error}", options.home.display())))?;
-    actix_rt::System::new().block_on(async {
+    block_on(async {
         // Before the start: a signal during it is not lost, nor does it kill half a start.
         let mut signals = Signals::new()?;
         let gateway = tokio::select! {

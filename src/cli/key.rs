@@ -13,11 +13,19 @@ use crate::{
 };
 
 pub fn run(context: &Context, command: KeyCommand, output: &Output) -> Result<(), CliError> {
-    let place = Place::from(&context.find(&context.profile_or_default())?);
+    let place = Place::from(&context.meant_profile(name_of(&command))?);
     match command {
         KeyCommand::Create { name, scopes, json } => create(context, &place, name, scopes, json, output),
         KeyCommand::List { json } => list(context, &place, json, output),
         KeyCommand::Revoke { id } => revoke(context, &place, id, output),
+    }
+}
+
+const fn name_of(command: &KeyCommand) -> &'static str {
+    match command {
+        KeyCommand::Create { .. } => "key create",
+        KeyCommand::List { .. } => "key list",
+        KeyCommand::Revoke { .. } => "key revoke",
     }
 }
 

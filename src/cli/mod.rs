@@ -69,9 +69,5 @@ fn dispatch(args: Args, env: ProcessEnv, output: &Output) -> Result<(), CliError
             backup::backup(&context, &name, file.as_deref(), stop, output)
         }
         Command::Restore { name, file, stop } => backup::restore(&context, &name, &file, stop, output),
-        // Answered before clap; this is what `hermes -p alice sandbox-exec` comes to.
-        Command::SandboxExec => Err(CliError::usage(
-            "`sandbox-exec` is for hermes itself and takes no options",
-        )),
     }
 }

@@ -105,8 +105,9 @@ fn try_it(status: &ProfileStatus, key: Option<&Secret>, context: &Context, outpu
 /// One line for a shell. A new key is in it; an old one is known to nobody but its owner.
 fn curl(url: &str, model: &str, key: Option<&Secret>) -> String {
     let key = key.map_or("$HERMES_KEY", Secret::reveal);
-    let body = serde_json::json!({ "model": model, "messages": [{ "role": "user", "content": "Hello!" }] });
-    let body = shell_word(&body.to_string());
+    let model = serde_json::Value::from(model);
+    let body = format!(r#"{{"model": {model}, "messages": [{{"role": "user", "content": "Hello!"}}]}}"#);
+    let body = shell_word(&body);
     format!(
         "curl -s {url}/chat/completions -H \"Authorization: Bearer {key}\" -H 'Content-Type: application/json' \
          -d {body}"

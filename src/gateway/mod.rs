@@ -26,6 +26,6 @@ pub use control::protocol::{Command, GatewayStatus, KeyInfo, Reply};
 pub use offline::{Offline, OfflineError};
 pub use roster::{Action, Answer, Selection};
 pub use run_dir::RunDir;
-pub use running::{Gateway, GatewayOptions, StartError};
+pub use running::{Gateway, GatewayOptions, StartError, block_on};
 pub use scopes::parse as parse_scopes;
 pub use status::{KeyState, ProfileStatus, State, upstream};

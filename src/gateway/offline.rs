@@ -5,7 +5,7 @@ use crate::{
     actors::keys::{self, NewKey},
     config::Secret,
     domain::{Approval, ApprovalStatus, KeyId, now},
-    store::{self, Change, KeyRecord, ProfileLock, Store, StoreError},
+    store::{self, Change, KeyRecord, ProfileLock, Store, StoreError, Wake},
 };
 use std::{
     fmt,
@@ -78,6 +78,9 @@ impl<'a> Offline<'a> {
     /// # Errors
     /// The store.
     pub fn keys(&self) -> Result<Vec<KeyInfo>, OfflineError> {
+        if self.is_new() {
+            return Ok(Vec::new());
+        }
         let keys = self.with_store(|store| Ok(store.keys()?))?;
         Ok(keys.into_iter().map(KeyInfo::from).collect())
     }
@@ -99,6 +102,9 @@ impl<'a> Offline<'a> {
     /// # Errors
     /// The store.
     pub fn approvals(&self, pending: bool, limit: usize) -> Result<Vec<Approval>, OfflineError> {
+        if self.is_new() {
+            return Ok(Vec::new());
+        }
         let status = pending.then_some(ApprovalStatus::Pending);
         self.with_store(|store| Ok(store.approvals(status, None, limit)?))
     }
@@ -117,6 +123,11 @@ impl<'a> Offline<'a> {
     /// The backup is not whole: then nothing was changed.
     pub fn restore(&self, from: &mut dyn BufRead) -> Result<u64, OfflineError> {
         Ok(store::restore(self.state_dir, &self.lock, from)?)
+    }
+
+    /// There is no store yet, and asking must not make one.
+    fn is_new(&self) -> bool {
+        Wake::read(self.state_dir).is_none()
     }
 
     fn with_store<R>(&self, what: impl FnOnce(&Store) -> Result<R, OfflineError>) -> Result<R, OfflineError> {

@@ -18,6 +18,11 @@ use actix::Addr;
 use std::{cell::Cell, fmt, io, net::SocketAddr, path::PathBuf, rc::Rc, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
+/// Runs a future on an actix `System` of this thread, as [`Gateway::start`] needs it: for a `main` without a runtime.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    actix_rt::System::new().block_on(future)
+}
+
 /// What a gateway is started with. Nothing else is looked at: no environment, no current directory.
 #[derive(Debug, Clone)]
 pub struct GatewayOptions {

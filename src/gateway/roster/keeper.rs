@@ -207,7 +207,8 @@ impl Keeper {
         let up = match brought {
             Ok(up) => up,
             Err(reason) => {
-                tracing::error!(profile = %self.name, reason, "the profile cannot be started");
+                // Whoever asked gets the reason, and shows it.
+                tracing::debug!(profile = %self.name, reason, "the profile cannot be started");
                 self.set(State::Failed, Some(reason.clone()));
                 self.view.send_modify(|view| view.seat = None);
                 return Err(reason);

@@ -117,22 +117,22 @@ pub async fn bring_up(
 
     // Recovery comes before the first request. A store that nobody waits for is opened by that first request.
     let keyless = !has_env_key && wake.keys == 0;
-    let mut first_key = None;
+    let (mut first_key, mut stored) = (None, wake.keys);
     let mut trouble = None;
     if wake.open_runs || wake.next_due_ms.is_some() || keyless {
         trouble = open(ground, place, &tenant).await.err();
     }
     if keyless && trouble.is_none() {
         match ensure_key(place, &tenant).await {
-            Ok(made) => first_key = made,
+            Ok(found) => (first_key, stored) = found,
             Err(error) => trouble = Some(error),
         }
     }
     let keys = match (&first_key, has_env_key) {
         (Some(_), _) => KeyState::JustMade,
         (None, true) => KeyState::Env,
-        (None, false) if keyless => KeyState::Unknown,
-        (None, false) => KeyState::Stored(wake.keys),
+        (None, false) if stored == 0 => KeyState::Unknown,
+        (None, false) => KeyState::Stored(stored),
     };
     let of = tenant.clone();
     let port = Port {
@@ -254,7 +254,7 @@ async fn lock(
         Ok(Err(StoreError::Locked { pid })) => {
             let by = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
             Err(format!(
-                "{by} already serves it; `hermes -p {name} gateway stop` ends that one"
+                "{by} already has it; `hermes gateway status` shows which, `hermes profile stop {name}` ends it there"
             ))
         }
         Ok(Err(error)) => Err(format!(
@@ -265,20 +265,18 @@ async fn lock(
     }
 }
 
-/// Makes a key, unless the store turns out to have one.
-async fn ensure_key(place: &Place, tenant: &Arc<Tenant>) -> Result<Option<Secret>, String> {
-    let made = on(place, tenant, |tenant| async move {
+/// How many valid keys the store has; when it has none, one is made first.
+async fn ensure_key(place: &Place, tenant: &Arc<Tenant>) -> Result<(Option<Secret>, usize), String> {
+    let found = on(place, tenant, |tenant| async move {
         let keys = tenant.keys().await?;
-        if keys.iter().any(|key| key.revoked_at.is_none()) {
-            return Ok(None);
+        let valid = keys.iter().filter(|key| key.revoked_at.is_none()).count();
+        if valid > 0 {
+            return Ok((None, valid));
         }
-        tenant
-            .create_key("first", &scopes::usual())
-            .await
-            .map(|key| Some(key.token))
+        tenant.create_key("first", &scopes::usual()).await.map(|key| (Some(key.token), 1))
     });
-    match made.await {
-        Ok(made) => made.map_err(|error: ProfileError| error.message),
+    match found.await {
+        Ok(found) => found.map_err(|error: ProfileError| error.message),
         Err(gone) => Err(gone.to_string()),
     }
 }
