@@ -128,10 +128,8 @@ impl Helper {
             output,
         } = self;
         drop(control);
-        if timeout(GRACE, child.wait()).await.is_err() {
-            // Stuck in the kernel, together with the command. Nothing gentler is left.
-            let _ = child.start_kill();
-        }
+        // Longer only when the kernel holds a process fast. The helper goes on trying; killed, it could not.
+        let _ = timeout(GRACE, child.wait()).await;
         output
     }
 }

@@ -1,6 +1,7 @@
 //! Nothing of a command outlives it, however it ends.
 
 use crate::support::World;
+use hermes_gateway::sandbox::{Limits, Policy, Report, View};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -150,6 +151,66 @@ async fn a_stop_before_the_start_is_an_answer() {
         );
     }
     assert!(!world.workspace().join("ran").exists());
+}
+
+/// Runs a command with a small limit, so that the test itself stays small: 64 processes that end by themselves.
+#[tokio::test]
+async fn a_crowd_is_noticed_and_cleared_away() {
+    let world = World::new();
+    let each = "(setsid bash -c 'exec -a hide-crowd sleep 30' &) & ";
+    for (most, expected) in [(16, "crowded"), (1_000, "ended")] {
+        let command = format!("for n in $(seq 32); do {each} done; while [ ! -e go ]; do :; done");
+        let policy = Policy {
+            program: "/bin/bash".into(),
+            args: vec!["-c".into(), command],
+            env: Vec::new(),
+            dir: world.home.path().into(),
+            writable: vec![world.home.path().into()],
+            readable: View::without(&[]).paths().to_vec(),
+            confine: true,
+            limits: Limits {
+                processes: most,
+                ..Limits::default()
+            },
+        };
+        let mut helper = world.sandbox.start().unwrap();
+        helper.send(&policy).await.unwrap();
+        if expected == "ended" {
+            running("hide-crowd", 32).await;
+            fs::write(world.home.path().join("go"), "").unwrap();
+        }
+        let report = helper.report().await.unwrap();
+        let got = match report {
+            Report::Crowded(count) if count > most => "crowded",
+            Report::Exited(0) => "ended",
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((got, alive("hide-crowd")), (expected, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_signal_to_all_reaches_only_the_command_itself() {
+    let world = World::new();
+    let other = world.call_in(
+        "two",
+        "terminal",
+        json!({ "command": "touch up; while [ ! -e go ]; do :; done" }),
+    );
+    let killer = async {
+        appears(&world.workspace().join("up")).await;
+        let result = world
+            .call("terminal", json!({ "command": "sleep 100 & kill -9 -1; wait" }))
+            .await;
+        fs::write(world.workspace().join("go"), "").unwrap();
+        result
+    };
+    let (other, killed) = tokio::join!(other, killer);
+    assert_eq!(
+        other["exit_code"], 0,
+        "another command of the same profile lives on: {other}"
+    );
+    assert_eq!(killed["error"], Value::Null, "{killed}");
 }
 
 #[tokio::test]

@@ -60,7 +60,14 @@ impl State {
 /// A small text file, however it was made.
 fn text(jail: &Jail, path: &str, most: u64) -> Option<String> {
     let place = jail.locate(path).ok()?;
-    let (file, _) = place.open().ok()?;
+    let (file, _) = match place.open() {
+        Ok(found) => found,
+        Err(_) => {
+            // A pipe or a link in its place would hold or mislead the next shell.
+            let _ = place.remove();
+            return None;
+        }
+    };
     let mut text = Vec::new();
     file.take(most + 1).read_to_end(&mut text).ok()?;
     (text.len() as u64 <= most)
