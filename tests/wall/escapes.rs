@@ -30,7 +30,7 @@ async fn secrets_cannot_be_read() {
         format!("mv {home}/.env moved; cat moved"),
         format!("cp -r {home} copy; cat copy/.env"),
         format!("cat /proc/self/root{home}/.env"),
-        format!("cat /proc/self/cwd/../.env"),
+        "cat /proc/self/cwd/../.env".to_owned(),
         format!("cat /proc/$PPID/root{home}/.env"),
         format!("exec 9<{home}/.env; cat <&9"),
         format!("tar cf - {home} | strings"),

@@ -61,11 +61,11 @@ impl Patch {
                     old: Some(text),
                     new: Some(changed),
                 };
-                let mut answer = carry_out(vec![change])?;
+                let mut answer = carry_out(&[change])?;
                 answer["replacements"] = count.into();
                 Ok(answer)
             }
-            Self::V4a(changes) => carry_out(plan(jail, changes)?),
+            Self::V4a(changes) => carry_out(&plan(jail, changes)?),
         }
     }
 }
@@ -150,9 +150,9 @@ fn plan<'a>(jail: &'a Jail, changes: &[Change]) -> Result<Vec<Planned<'a>>, Fail
 }
 
 /// Writes; when that fails in the middle, the answer says which files are changed already.
-fn carry_out(changes: Vec<Planned<'_>>) -> Result<Value, Failure> {
+fn carry_out(changes: &[Planned<'_>]) -> Result<Value, Failure> {
     let (mut diff, mut modified, mut findings) = (String::new(), Vec::new(), Vec::new());
-    for change in &changes {
+    for change in changes {
         let done = match &change.new {
             Some(new) => change.place.write(new.as_bytes()).map(|_| ()),
             None => change.place.remove(),
@@ -175,7 +175,7 @@ fn carry_out(changes: Vec<Planned<'_>>) -> Result<Value, Failure> {
     }
     let bad = findings
         .iter()
-        .zip(&changes)
+        .zip(changes)
         .find(|(found, change)| change.new.is_some() && found["status"] == "error");
     let lint = bad.map(|(found, _)| found).or(findings.first()).cloned();
     Ok(json!({ "success": true, "diff": diff, "files_modified": modified, "lint": lint }))

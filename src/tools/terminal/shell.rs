@@ -78,13 +78,13 @@ fn text(jail: &Jail, path: &str, most: u64) -> Option<String> {
 /// A folder inside the workspace or the session's temporary folder.
 pub fn workdir(jail: &Jail, asked: &str) -> Result<PathBuf, Failure> {
     let place = jail.locate(asked)?;
-    match place.kind()? {
-        FileType::Directory => Ok(place.path()),
-        _ => Err(Failure::new(
-            "not_a_directory",
-            format!("`{asked}` is not a folder"),
-        )),
+    if place.kind()? == FileType::Directory {
+        return Ok(place.path());
     }
+    Err(Failure::new(
+        "not_a_directory",
+        format!("`{asked}` is not a folder"),
+    ))
 }
 
 /// bash where there is one: models write for it.
