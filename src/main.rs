@@ -1,12 +1,7 @@
-//! TEMPORARY: only the sandbox helper, until the command line is here.
+//! `hermes`: everything is in the library.
 
-fn main() -> std::process::ExitCode {
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|command| command == "sandbox-exec")
-    {
-        let code = hermes_gateway::sandbox::helper_main();
-        return u8::try_from(code).map_or(std::process::ExitCode::FAILURE, std::process::ExitCode::from);
-    }
-    std::process::ExitCode::FAILURE
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hermes_gateway::cli::main()
 }

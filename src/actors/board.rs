@@ -79,17 +79,11 @@ impl Board {
         let mut inner = self.lock();
         if inner.cap == 0 || (inner.running < inner.cap && inner.waiting.is_empty()) {
             inner.running += 1;
-            return Ok(SlotWait::Ready(Slot {
-                board: Some(self.clone()),
-                machine: None,
-            }));
+            return Ok(SlotWait::Ready(Slot { board: Some(self.clone()), machine: None }));
         }
         if inner.waiting.len() >= inner.queue && !patient {
             let behind = u64::try_from(inner.waiting.len() / inner.cap.max(1)).unwrap_or(u64::MAX);
-            return Err(Full {
-                cap: inner.cap,
-                retry_after: behind.saturating_add(1).clamp(1, 60),
-            });
+            return Err(Full { cap: inner.cap, retry_after: behind.saturating_add(1).clamp(1, 60) });
         }
         let (tell, told) = oneshot::channel();
         inner.waiting.push_back(tell);
@@ -110,10 +104,7 @@ impl Board {
                     }
                 }
             };
-            match next.send(Slot {
-                board: Some(self.clone()),
-                machine: None,
-            }) {
+            match next.send(Slot { board: Some(self.clone()), machine: None }) {
                 Ok(()) => return,
                 // The one that waited is gone; its slot is ours again, to be handed on.
                 Err(mut slot) => slot.board = None,
@@ -151,10 +142,7 @@ impl Board {
             return TurnWait::Queued(told);
         }
         inner.sessions.insert(session.clone(), VecDeque::new());
-        TurnWait::Ready(SessionTurn {
-            board: Some(self.clone()),
-            session: session.clone(),
-        })
+        TurnWait::Ready(SessionTurn { board: Some(self.clone()), session: session.clone() })
     }
 
     fn release_turn(self: &Arc<Self>, session: &SessionId) {
@@ -169,10 +157,7 @@ impl Board {
                     }
                 }
             };
-            match next.send(SessionTurn {
-                board: Some(self.clone()),
-                session: session.clone(),
-            }) {
+            match next.send(SessionTurn { board: Some(self.clone()), session: session.clone() }) {
                 Ok(()) => return,
                 Err(mut turn) => turn.board = None,
             }
@@ -203,20 +188,12 @@ impl Board {
 
     #[must_use]
     pub fn live(&self, run: RunId) -> Option<Addr<RunActor>> {
-        self.lock()
-            .live
-            .get(&run)
-            .filter(|actor| actor.connected())
-            .cloned()
+        self.lock().live.get(&run).filter(|actor| actor.connected()).cloned()
     }
 
     #[must_use]
     pub fn all_live(&self) -> Vec<(RunId, Addr<RunActor>)> {
-        self.lock()
-            .live
-            .iter()
-            .map(|(run, actor)| (*run, actor.clone()))
-            .collect()
+        self.lock().live.iter().map(|(run, actor)| (*run, actor.clone())).collect()
     }
 
     /// Runs that were taken on and are not over.

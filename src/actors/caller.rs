@@ -63,11 +63,7 @@ impl Caller {
     /// A caller that may do everything.
     #[must_use]
     pub fn all(key_id: KeyId) -> Self {
-        Self {
-            key_id,
-            scopes: Scope::ALL.into(),
-            revoked: CancellationToken::new(),
-        }
+        Self { key_id, scopes: Scope::ALL.into(), revoked: CancellationToken::new() }
     }
 
     #[must_use]

@@ -43,9 +43,8 @@ pub fn mint(name: &str, scopes: &[Scope], home_secret: &[u8; 32]) -> Result<NewK
     let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let (id, secret) = hex.split_at(8);
     let token = format!("hk_{id}_{secret}");
-    let phc = Argon2::default()
-        .hash_password(token.as_bytes())
-        .map_err(|error| internal(error.to_string()))?;
+    let phc =
+        Argon2::default().hash_password(token.as_bytes()).map_err(|error| internal(error.to_string()))?;
     let record = KeyRecord {
         id: KeyId::parse(id).map_err(|error| internal(error.to_string()))?,
         name: name.to_owned(),
@@ -55,10 +54,7 @@ pub fn mint(name: &str, scopes: &[Scope], home_secret: &[u8; 32]) -> Result<NewK
         created_at: now(),
         revoked_at: None,
     };
-    Ok(NewKey {
-        token: Secret::new(token),
-        record,
-    })
+    Ok(NewKey { token: Secret::new(token), record })
 }
 
 fn fast(home_secret: &[u8; 32], token: &str) -> blake3::Hash {
@@ -103,11 +99,7 @@ enum Quick {
 impl KeyRing {
     #[must_use]
     pub fn new(home_secret: Arc<[u8; 32]>, env: Option<&Secret>) -> Self {
-        let ring = Self {
-            home_secret,
-            inner: Mutex::default(),
-            permit: Arc::new(Semaphore::new(1)),
-        };
+        let ring = Self { home_secret, inner: Mutex::default(), permit: Arc::new(Semaphore::new(1)) };
         ring.set_env(env);
         ring
     }
@@ -147,37 +139,22 @@ impl KeyRing {
         let known = |record: &KeyRecord| {
             let before = old.iter().find(|known| known.caller.key_id == record.id);
             let fast = blake3::Hash::from_hex(&record.fast_hash).ok()?;
-            let scopes = record
-                .scopes
-                .iter()
-                .filter_map(|scope| Scope::parse(scope))
-                .collect();
+            let scopes = record.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect();
             let revoked = before.map_or_else(CancellationToken::new, |known| known.caller.revoked.clone());
             Some(Known {
-                caller: Caller {
-                    key_id: record.id.clone(),
-                    scopes,
-                    revoked,
-                },
+                caller: Caller { key_id: record.id.clone(), scopes, revoked },
                 fast: *fast.as_bytes(),
                 phc: Some(record.phc.as_str().into()),
             })
         };
-        let stored: Vec<Known> = records
-            .iter()
-            .filter(|record| record.revoked_at.is_none())
-            .filter_map(known)
-            .collect();
-        for gone in old.iter().filter(|old| {
-            !stored
-                .iter()
-                .any(|known| known.caller.key_id == old.caller.key_id)
-        }) {
+        let stored: Vec<Known> =
+            records.iter().filter(|record| record.revoked_at.is_none()).filter_map(known).collect();
+        for gone in
+            old.iter().filter(|old| !stored.iter().any(|known| known.caller.key_id == old.caller.key_id))
+        {
             gone.caller.revoked.cancel();
         }
-        inner
-            .verified
-            .retain(|_, id| stored.iter().any(|known| known.caller.key_id == *id));
+        inner.verified.retain(|_, id| stored.iter().any(|known| known.caller.key_id == *id));
         inner.stored = Some(stored);
     }
 
@@ -201,10 +178,7 @@ impl KeyRing {
         let env = inner.env.iter();
         let stored = inner.stored.iter().flatten();
         // All are compared, each in constant time, so that the time tells nothing of which one was near.
-        let found = env
-            .chain(stored)
-            .filter(|known| bool::from(known.fast.ct_eq(hash)))
-            .last();
+        let found = env.chain(stored).filter(|known| bool::from(known.fast.ct_eq(hash))).last();
         match found {
             Some(known) if known.phc.is_none() || inner.verified.get(hash) == Some(&known.caller.key_id) => {
                 Quick::Known(known.caller.clone())
@@ -223,9 +197,7 @@ impl KeyRing {
         let (token, phc) = (Secret::new(token), known.phc.clone()?);
         let verified = tokio::task::spawn_blocking(move || {
             let phc = PasswordHash::new(&phc).ok()?;
-            Argon2::default()
-                .verify_password(token.reveal().as_bytes(), &phc)
-                .ok()
+            Argon2::default().verify_password(token.reveal().as_bytes(), &phc).ok()
         });
         verified.await.ok()??;
         let mut inner = self.lock();
@@ -251,17 +223,11 @@ mod tests {
     async fn a_key_opens_until_it_is_revoked() {
         let key = mint("laptop", &Scope::ALL, &HOME).unwrap();
         let ring = KeyRing::new(Arc::new(HOME), None);
-        assert!(
-            ring.check(key.token.reveal()).await.is_err(),
-            "the store was not read yet"
-        );
+        assert!(ring.check(key.token.reveal()).await.is_err(), "the store was not read yet");
         ring.load(std::slice::from_ref(&key.record));
         let caller = ring.check(key.token.reveal()).await.unwrap().unwrap();
         assert_eq!(caller.key_id, key.record.id);
-        ring.load(&[KeyRecord {
-            revoked_at: Some(1),
-            ..key.record
-        }]);
+        ring.load(&[KeyRecord { revoked_at: Some(1), ..key.record }]);
         assert!(caller.revoked.is_cancelled(), "its streams end");
         assert!(ring.check(key.token.reveal()).await.unwrap().is_none());
     }
@@ -271,16 +237,8 @@ mod tests {
         let key = mint("laptop", &Scope::ALL, &HOME).unwrap();
         let ring = KeyRing::new(Arc::new(HOME), None);
         // A broken hash would make argon2 fail; it is never asked.
-        ring.load(&[KeyRecord {
-            phc: "broken".to_owned(),
-            ..key.record.clone()
-        }]);
-        assert!(
-            ring.check(&format!("hk_{}_00000000", key.record.id))
-                .await
-                .unwrap()
-                .is_none()
-        );
+        ring.load(&[KeyRecord { phc: "broken".to_owned(), ..key.record.clone() }]);
+        assert!(ring.check(&format!("hk_{}_00000000", key.record.id)).await.unwrap().is_none());
     }
 
     #[tokio::test]

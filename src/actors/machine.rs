@@ -21,23 +21,14 @@ impl MachineSlots {
     pub(super) fn try_acquire(&self) -> Option<MachinePermit> {
         match &self.slots {
             None => Some(MachinePermit(None)),
-            Some(slots) => slots
-                .clone()
-                .try_acquire_owned()
-                .ok()
-                .map(|permit| MachinePermit(Some(permit))),
+            Some(slots) => slots.clone().try_acquire_owned().ok().map(|permit| MachinePermit(Some(permit))),
         }
     }
 
     pub(super) async fn acquire(&self) -> Option<MachinePermit> {
         match &self.slots {
             None => Some(MachinePermit(None)),
-            Some(slots) => slots
-                .clone()
-                .acquire_owned()
-                .await
-                .ok()
-                .map(|permit| MachinePermit(Some(permit))),
+            Some(slots) => slots.clone().acquire_owned().await.ok().map(|permit| MachinePermit(Some(permit))),
         }
     }
 }

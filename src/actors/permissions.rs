@@ -29,10 +29,7 @@ impl Permissions {
     /// The store's.
     pub fn load(&self, store: &Store) -> Result<(), StoreError> {
         let rules = store.rules()?;
-        let mut inner = Inner {
-            rules,
-            grants: HashMap::new(),
-        };
+        let mut inner = Inner { rules, grants: HashMap::new() };
         for approval in store.approvals(Some(ApprovalStatus::Decided), None, usize::MAX)? {
             inner.grant(&approval);
         }
@@ -93,16 +90,11 @@ impl Inner {
 pub fn rules_of(approval: &Approval, at: Millis) -> Vec<Rule> {
     let rule = |scope: &ApprovalScope| {
         let hash = blake3::hash(format!("{}\0{}", scope.rule, scope.shape).as_bytes()).to_hex();
-        let finding = approval
-            .findings
-            .iter()
-            .find(|finding| finding.rule == scope.rule);
+        let finding = approval.findings.iter().find(|finding| finding.rule == scope.rule);
         Rule {
             id: format!("rule_{}", &hash[..16]),
             scope: scope.clone(),
-            description: finding
-                .map(|finding| finding.description.clone())
-                .unwrap_or_default(),
+            description: finding.map(|finding| finding.description.clone()).unwrap_or_default(),
             created_at: at,
             approval_id: approval.id,
         }

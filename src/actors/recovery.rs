@@ -41,9 +41,7 @@ fn fate(run: &StoredRun, keys: &[KeyRecord]) -> Fate {
 }
 
 fn pending(run: &StoredRun) -> bool {
-    run.approvals
-        .iter()
-        .any(|approval| approval.status == ApprovalStatus::Pending)
+    run.approvals.iter().any(|approval| approval.status == ApprovalStatus::Pending)
 }
 
 /// Ends what cannot go on and returns what can.

@@ -57,12 +57,8 @@ impl Policy {
             return Verdict::Refuse(format!("the profile's `approvals.deny` has `{glob}`"));
         }
         let commands = shell::commands(command);
-        let mut ask = Ask {
-            command: command.to_owned(),
-            findings: vec![],
-            scopes: vec![],
-            description: String::new(),
-        };
+        let mut ask =
+            Ask { command: command.to_owned(), findings: vec![], scopes: vec![], description: String::new() };
         for simple in &commands {
             let command = Command::new(simple);
             for rule in RULES.iter().filter(|rule| (rule.test)(&command)) {
@@ -75,11 +71,8 @@ impl Policy {
         if self.off || ask.findings.is_empty() {
             return Verdict::Run;
         }
-        let descriptions: Vec<&str> = ask
-            .findings
-            .iter()
-            .map(|finding| finding.description.as_str())
-            .collect();
+        let descriptions: Vec<&str> =
+            ask.findings.iter().map(|finding| finding.description.as_str()).collect();
         ask.description = descriptions.join("; ");
         Verdict::Ask(ask)
     }
@@ -88,15 +81,9 @@ impl Policy {
 impl Ask {
     fn add(&mut self, rule: &str, description: &str, command: &Command<'_>) {
         if !self.findings.iter().any(|finding| finding.rule == rule) {
-            self.findings.push(Finding {
-                rule: rule.to_owned(),
-                description: description.to_owned(),
-            });
+            self.findings.push(Finding { rule: rule.to_owned(), description: description.to_owned() });
         }
-        let scope = ApprovalScope {
-            rule: rule.to_owned(),
-            shape: shape(&command.simple.words),
-        };
+        let scope = ApprovalScope { rule: rule.to_owned(), shape: shape(&command.simple.words) };
         if !self.scopes.contains(&scope) {
             self.scopes.push(scope);
         }
@@ -108,13 +95,7 @@ impl Ask {
 fn shape(words: &[String]) -> String {
     let quoted: Vec<String> = words
         .iter()
-        .map(|word| {
-            if word.contains(char::is_whitespace) {
-                format!("{word:?}")
-            } else {
-                (*word).to_owned()
-            }
-        })
+        .map(|word| if word.contains(char::is_whitespace) { format!("{word:?}") } else { (*word).to_owned() })
         .collect();
     quoted.join(" ")
 }
@@ -146,10 +127,7 @@ fn matches_glob(glob: &str, text: &str) -> bool {
 #[must_use]
 pub fn digest(tool: &str, arguments: &str) -> String {
     let mut hasher = blake3::Hasher::new();
-    hasher
-        .update(tool.as_bytes())
-        .update(b"\0")
-        .update(arguments.as_bytes());
+    hasher.update(tool.as_bytes()).update(b"\0").update(arguments.as_bytes());
     hasher.finalize().to_hex().to_string()
 }
 
@@ -214,18 +192,9 @@ mod tests {
 
     #[test]
     fn the_mode_off_asks_nothing_and_still_refuses() {
-        let policy = Policy {
-            off: true,
-            deny: vec!["*secret*".to_owned()],
-        };
-        assert_eq!(
-            policy.judge("terminal", &json!({"command": "rm -rf build"})),
-            Verdict::Run
-        );
-        assert!(matches!(
-            policy.judge("terminal", &json!({"command": "rm -rf /"})),
-            Verdict::Refuse(_)
-        ));
+        let policy = Policy { off: true, deny: vec!["*secret*".to_owned()] };
+        assert_eq!(policy.judge("terminal", &json!({"command": "rm -rf build"})), Verdict::Run);
+        assert!(matches!(policy.judge("terminal", &json!({"command": "rm -rf /"})), Verdict::Refuse(_)));
         assert!(matches!(
             policy.judge("terminal", &json!({"command": "cat secret.txt"})),
             Verdict::Refuse(_)

@@ -24,11 +24,7 @@ pub struct Prompt<'a> {
 impl Prompt<'_> {
     #[must_use]
     pub fn render(&self) -> String {
-        let identity = self
-            .soul
-            .map(str::trim)
-            .filter(|soul| !soul.is_empty())
-            .unwrap_or(IDENTITY);
+        let identity = self.soul.map(str::trim).filter(|soul| !soul.is_empty()).unwrap_or(IDENTITY);
         format!(
             "{identity}\n\n{WORK}\n\nWorking directory: {} (it is also your home directory; relative paths of all tools \
              start there). Temporary files go to /tmp.\nProfile: {}. Other profiles of this machine are other people's; \
@@ -55,14 +51,7 @@ mod tests {
     #[test]
     fn the_prompt_is_the_same_all_day_and_carries_the_soul() {
         let prompt = |now| {
-            Prompt {
-                soul: Some("I am Ada.\n"),
-                profile: "alice",
-                workspace: "/w",
-                model: "m",
-                now,
-            }
-            .render()
+            Prompt { soul: Some("I am Ada.\n"), profile: "alice", workspace: "/w", model: "m", now }.render()
         };
         assert_eq!(prompt(1_795_299_161_000), prompt(1_795_299_999_000));
         assert!(prompt(0).starts_with("I am Ada.\n\n"), "{}", prompt(0));

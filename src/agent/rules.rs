@@ -27,10 +27,7 @@ pub struct Command<'a> {
 impl<'a> Command<'a> {
     #[must_use]
     pub fn new(simple: &'a Simple) -> Self {
-        Self {
-            core: core(&simple.words),
-            simple,
-        }
+        Self { core: core(&simple.words), simple }
     }
 
     fn program(&self) -> &str {
@@ -47,10 +44,7 @@ impl<'a> Command<'a> {
 
     /// Arguments that are no options.
     fn operands(&self) -> impl Iterator<Item = &'a str> + '_ {
-        self.args()
-            .iter()
-            .copied()
-            .filter(|word| !word.starts_with('-') || *word == "-1")
+        self.args().iter().copied().filter(|word| !word.starts_with('-') || *word == "-1")
     }
 
     fn has(&self, words: &[&str]) -> bool {
@@ -61,9 +55,7 @@ impl<'a> Command<'a> {
     fn flag(&self, short: &[char], long: &[&str]) -> bool {
         self.args().iter().any(|word| match word.strip_prefix("--") {
             Some(name) => long.contains(&name),
-            None => word
-                .strip_prefix('-')
-                .is_some_and(|cluster| cluster.contains(short)),
+            None => word.strip_prefix('-').is_some_and(|cluster| cluster.contains(short)),
         })
     }
 

@@ -55,10 +55,7 @@ impl Turn {
     /// `messages`: what a former process stored of this turn, else empty.
     #[must_use]
     pub fn new(max_calls: u32, messages: Vec<Message>) -> Self {
-        let asked = messages
-            .iter()
-            .filter(|message| matches!(message, Message::Assistant { .. }))
-            .count();
+        let asked = messages.iter().filter(|message| matches!(message, Message::Assistant { .. })).count();
         Self {
             max_calls: max_calls.max(1),
             asked: u32::try_from(asked).unwrap_or(u32::MAX),
@@ -89,23 +86,14 @@ impl Turn {
             return Step::Call(open);
         }
         if self.asked >= self.max_calls {
-            return Step::Ask {
-                tools: false,
-                nudge: Some(WRAP_UP),
-            };
+            return Step::Ask { tools: false, nudge: Some(WRAP_UP) };
         }
-        Step::Ask {
-            tools: true,
-            nudge: None,
-        }
+        Step::Ask { tools: true, nudge: None }
     }
 
     /// Calls of the last assistant message that have no result yet.
     fn open_calls(&self) -> Vec<ToolCall> {
-        let last = self
-            .messages
-            .iter()
-            .rposition(|message| matches!(message, Message::Assistant { .. }));
+        let last = self.messages.iter().rposition(|message| matches!(message, Message::Assistant { .. }));
         let Some((Message::Assistant { tool_calls, .. }, results)) =
             last.and_then(|at| Some((self.messages.get(at)?, self.messages.get(at + 1..)?)))
         else {
@@ -123,16 +111,9 @@ impl Turn {
     pub fn answered(&mut self, answer: Answered) -> Option<&Message> {
         let capped = self.asked >= self.max_calls;
         self.asked = self.asked.saturating_add(1);
-        let Answered {
-            text,
-            calls,
-            finish_reason,
-        } = answer;
+        let Answered { text, calls, finish_reason } = answer;
         if !calls.is_empty() && !capped {
-            self.messages.push(Message::Assistant {
-                content: text,
-                tool_calls: unique_ids(calls),
-            });
+            self.messages.push(Message::Assistant { content: text, tool_calls: unique_ids(calls) });
             return self.messages.last();
         }
         if text.is_empty() {
@@ -158,19 +139,13 @@ impl Turn {
             _ => "The model gave an empty answer, also when asked again.",
         };
         let retryable = finish_reason.is_none_or(|reason| reason == "stop");
-        self.end = Some(Step::Fail(Failure {
-            retryable,
-            ..Failure::new(Code::UpstreamError, failure)
-        }));
+        self.end = Some(Step::Fail(Failure { retryable, ..Failure::new(Code::UpstreamError, failure) }));
     }
 
     /// Takes a tool's result in. Returns the message that it became.
     pub fn result(&mut self, call: &ToolCall, text: String) -> &Message {
-        let message = Message::Tool {
-            tool_call_id: call.id.clone(),
-            name: Some(call.name.clone()),
-            content: text,
-        };
+        let message =
+            Message::Tool { tool_call_id: call.id.clone(), name: Some(call.name.clone()), content: text };
         let at = self.messages.len();
         self.messages.push(message);
         &self.messages[at]
@@ -194,32 +169,18 @@ mod tests {
     use super::*;
 
     fn call(id: &str) -> ToolCall {
-        ToolCall {
-            id: id.to_owned(),
-            name: "terminal".to_owned(),
-            arguments: "{}".to_owned(),
-        }
+        ToolCall { id: id.to_owned(), name: "terminal".to_owned(), arguments: "{}".to_owned() }
     }
 
     fn calls(ids: &[&str]) -> Answered {
-        Answered {
-            calls: ids.iter().map(|id| call(id)).collect(),
-            ..Answered::default()
-        }
+        Answered { calls: ids.iter().map(|id| call(id)).collect(), ..Answered::default() }
     }
 
     fn text(text: &str, finish: &str) -> Answered {
-        Answered {
-            text: text.to_owned(),
-            finish_reason: Some(finish.to_owned()),
-            ..Answered::default()
-        }
+        Answered { text: text.to_owned(), finish_reason: Some(finish.to_owned()), ..Answered::default() }
     }
 
-    const ASK: Step = Step::Ask {
-        tools: true,
-        nudge: None,
-    };
+    const ASK: Step = Step::Ask { tools: true, nudge: None };
 
     #[test]
     fn a_turn_goes_from_calls_to_results_to_an_answer() {
@@ -249,13 +210,7 @@ mod tests {
         let mut turn = Turn::new(1, vec![]);
         turn.answered(calls(&["a"]));
         turn.result(&call("a"), "1".to_owned());
-        assert!(matches!(
-            turn.next(),
-            Step::Ask {
-                tools: false,
-                nudge: Some(_)
-            }
-        ));
+        assert!(matches!(turn.next(), Step::Ask { tools: false, nudge: Some(_) }));
         turn.answered(text("summary", "stop"));
         assert_eq!(turn.next(), Step::Done(Finish::Length));
     }

@@ -1,1 +1,69 @@
-//! Stub.
+//! The command line: one file per command.
+//!
+//! A command reads arguments, asks the gateway that holds the profile (or opens the store while it holds the
+//! profile's lock), and prints. Exit codes: 0 done, 1 failed, 2 wrong use.
+
+mod approvals;
+mod args;
+mod backup;
+mod context;
+mod error;
+mod gateway;
+mod key;
+mod output;
+mod profile;
+mod start_table;
+
+use crate::{config::ProcessEnv, sandbox};
+use args::{Args, Command};
+use clap::Parser as _;
+use context::Context;
+use error::CliError;
+use output::Output;
+use std::{ffi::OsString, process::ExitCode};
+
+/// The program. Returns its exit code; nothing else in the crate ends the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    // Before everything else: this is the start of every tool's command.
+    if words.nth(1).is_some_and(|word| word == "sandbox-exec") {
+        let code = sandbox::helper_main();
+        return ExitCode::from(u8::try_from(code).unwrap_or(1));
+    }
+    run(std::env::args_os(), ProcessEnv::capture())
+}
+
+fn run(words: impl Iterator<Item = OsString>, env: ProcessEnv) -> ExitCode {
+    let args = match Args::try_parse_from(words) {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are no errors: clap knows. A closed terminal cannot be told anyway.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let output = Output::new(&env);
+    match dispatch(args, env, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn dispatch(args: Args, env: ProcessEnv, output: &Output) -> Result<(), CliError> {
+    let Args { home, profile, command } = args;
+    let context = Context::new(home, profile, env)?;
+    match command {
+        Command::Gateway(command) => gateway::run(&context, command, output),
+        Command::Profile(command) => profile::run(&context, command, output),
+        Command::Key(command) => key::run(&context, command, output),
+        Command::Approvals(command) => approvals::run(&context, command, output),
+        Command::Backup { name, file, stop } => {
+            backup::backup(&context, &name, file.as_deref(), stop, output)
+        }
+        Command::Restore { name, file, stop } => backup::restore(&context, &name, &file, stop, output),
+    }
+}

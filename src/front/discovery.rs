@@ -178,22 +178,12 @@ mod tests {
             toolset,
             emoji: "",
         };
-        let specs = [
-            spec("write_file", "file"),
-            spec("terminal", "terminal"),
-            spec("patch", "file"),
-        ];
+        let specs = [spec("write_file", "file"), spec("terminal", "terminal"), spec("patch", "file")];
         let sets = grouped(&specs);
-        let shown: Vec<_> = sets
-            .iter()
-            .map(|set| (set["name"].clone(), set["tools"].clone()))
-            .collect();
+        let shown: Vec<_> = sets.iter().map(|set| (set["name"].clone(), set["tools"].clone())).collect();
         assert_eq!(
             shown,
-            [
-                (json!("file"), json!(["patch", "write_file"])),
-                (json!("terminal"), json!(["terminal"])),
-            ]
+            [(json!("file"), json!(["patch", "write_file"])), (json!("terminal"), json!(["terminal"])),]
         );
     }
 }

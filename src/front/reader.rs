@@ -72,28 +72,15 @@ pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
     let task = actix_rt::spawn(async move {
         let profile = tenant.profile().await?;
         let model = run.model.clone();
-        let StartedRun {
-            run_id,
-            session_id,
-            created_at,
-            replayed,
-            events,
-        } = profile
-            .send(StartRun(run))
-            .timeout(ask::patience_for_a_turn(&tenant))
-            .await??;
+        let StartedRun { run_id, session_id, created_at, replayed, events } =
+            profile.send(StartRun(run)).timeout(ask::patience_for_a_turn(&tenant)).await??;
         Ok(Turn {
             run_id,
             session_id,
             created_at,
             model,
             replayed,
-            reader: Reader {
-                cursor: events,
-                run_id,
-                profile,
-                open: true,
-            },
+            reader: Reader { cursor: events, run_id, profile, open: true },
         })
     });
     task.await.map_err(ApiError::internal)?
@@ -115,22 +102,14 @@ pub async fn rejoin(tenant: &Arc<Tenant>, run_id: RunId, after: Seq) -> Result<T
         created_at: record.created_at,
         model: record.model,
         replayed: false,
-        reader: Reader {
-            cursor,
-            run_id,
-            profile,
-            open: !record.status.is_terminal(),
-        },
+        reader: Reader { cursor, run_id, profile, open: !record.status.is_terminal() },
     })
 }
 
 /// Why a stream cannot go on, as a client may see it; the log gets the cause.
 pub fn broken(error: &StoreError) -> (Code, &'static str) {
     tracing::error!(%error, "a run's log cannot be read");
-    (
-        error.code(),
-        "The run's events cannot be read now; ask for the run again later.",
-    )
+    (error.code(), "The run's events cannot be read now; ask for the run again later.")
 }
 
 /// The text for a reader whose key was revoked.

@@ -29,10 +29,7 @@ pub fn app() -> App<
     >,
 > {
     // The last one wraps the others: a panic anywhere still becomes a whole answer.
-    App::new()
-        .configure(routes)
-        .wrap(TracingLogger::<RequestSpan>::new())
-        .wrap(from_fn(frame::frame))
+    App::new().configure(routes).wrap(TracingLogger::<RequestSpan>::new()).wrap(from_fn(frame::frame))
 }
 
 /// Registers every route. [`app`] adds what must surround them.
@@ -61,9 +58,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
     add(at("/v1/approvals").get(approvals::list));
     add(at("/v1/approvals/rules").get(approvals::rules));
     add(at("/v1/approvals/rules/{rule_id}").delete(approvals::remove_rule));
-    add(at("/v1/approvals/{approval_id}")
-        .get(approvals::show)
-        .post(approvals::answer));
+    add(at("/v1/approvals/{approval_id}").get(approvals::show).post(approvals::answer));
 
     cfg.default_service(web::to(not_found));
 }
@@ -75,10 +70,7 @@ struct Path {
 }
 
 fn at(path: &str) -> Path {
-    Path {
-        resource: web::resource(path),
-        methods: Vec::new(),
-    }
+    Path { resource: web::resource(path), methods: Vec::new() }
 }
 
 impl Path {
@@ -156,11 +148,7 @@ mod tests {
         let Ok(bytes) = to_bytes(response.into_body()).await else {
             panic!("no body");
         };
-        (
-            status,
-            headers,
-            serde_json::from_slice(&bytes).unwrap_or_default(),
-        )
+        (status, headers, serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
     #[actix_web::test]
@@ -185,9 +173,7 @@ mod tests {
         for (method, uri, status, code) in cases {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             let case = format!("{method} {uri}");
-            let request = TestRequest::with_uri(uri)
-                .method(method)
-                .insert_header(("x-request-id", "mine-1"));
+            let request = TestRequest::with_uri(uri).method(method).insert_header(("x-request-id", "mine-1"));
             let (got, headers, body) = answer(request).await;
             assert_eq!((got, body["error"]["code"].as_str()), (status, code), "{case}");
             for (name, value) in [
@@ -211,11 +197,7 @@ mod tests {
         ];
         for (uri, allow) in cases {
             let (status, headers, _) = answer(TestRequest::patch().uri(uri)).await;
-            assert_eq!(
-                (status, headers.get("allow").unwrap().to_str().unwrap()),
-                (405, allow),
-                "{uri}"
-            );
+            assert_eq!((status, headers.get("allow").unwrap().to_str().unwrap()), (405, allow), "{uri}");
         }
     }
 
@@ -229,24 +211,13 @@ mod tests {
         };
         let own = "http://localhost:8643";
         let (status, headers, body) = answer(page(Method::GET, "https://evil.example")).await;
-        assert_eq!(
-            (status, body["error"]["code"].as_str()),
-            (403, Some("origin_not_allowed"))
-        );
+        assert_eq!((status, body["error"]["code"].as_str()), (403, Some("origin_not_allowed")));
         assert!(headers.contains_key("x-request-id") && !headers.contains_key("access-control-allow-origin"));
         for (method, methods) in [(Method::GET, false), (Method::OPTIONS, true)] {
             let (status, headers, _) = answer(page(method.clone(), own)).await;
             assert_eq!(status, 200, "{method}");
-            assert_eq!(
-                headers.get("access-control-allow-origin").unwrap(),
-                own,
-                "{method}"
-            );
-            assert_eq!(
-                headers.contains_key("access-control-allow-methods"),
-                methods,
-                "{method}"
-            );
+            assert_eq!(headers.get("access-control-allow-origin").unwrap(), own, "{method}");
+            assert_eq!(headers.contains_key("access-control-allow-methods"), methods, "{method}");
         }
     }
 
@@ -255,9 +226,7 @@ mod tests {
         async fn panics() -> String {
             panic!("at the disco")
         }
-        let app = App::new()
-            .route("/health", web::get().to(panics))
-            .wrap(from_fn(frame::frame));
+        let app = App::new().route("/health", web::get().to(panics)).wrap(from_fn(frame::frame));
         let service = test::init_service(app).await;
         let error = test::try_call_service(&service, TestRequest::with_uri("/health").to_request()).await;
         let response = error.err().unwrap().error_response();

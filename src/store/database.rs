@@ -57,12 +57,7 @@ impl Database {
             files::sync_dir(path)?;
             files::sync_parent(path)?;
         }
-        Ok(Self {
-            db,
-            file,
-            path: path.to_owned(),
-            payloads: payloads.clone(),
-        })
+        Ok(Self { db, file, path: path.to_owned(), payloads: payloads.clone() })
     }
 
     /// Writes a batch, whole or not at all, and returns when the disk has it.
@@ -127,8 +122,7 @@ impl Database {
                 let json = if part.kind == Kind::Json && part.parts == 1 {
                     part.content.to_vec()
                 } else {
-                    self.get(key)?
-                        .ok_or_else(|| StoreError::Damaged("a record is missing".to_owned()))?
+                    self.get(key)?.ok_or_else(|| StoreError::Damaged("a record is missing".to_owned()))?
                 };
                 if !visit(key, json)? {
                     break;
@@ -190,10 +184,7 @@ fn open_unlocked(config: &sled::Config) -> Result<sled::Db, StoreError> {
 
 fn record_key(table: Table, bytes: &[u8]) -> Result<Key, StoreError> {
     Key::of_record(table, bytes).ok_or_else(|| {
-        StoreError::Damaged(format!(
-            "a key of the table `{}` has the wrong width",
-            table.name()
-        ))
+        StoreError::Damaged(format!("a key of the table `{}` has the wrong width", table.name()))
     })
 }
 
@@ -210,17 +201,8 @@ mod tests {
     fn records_of_any_size_read_back_and_sled_makes_no_blobs() {
         let dir = tempfile::tempdir().unwrap();
         let db = open(dir.path());
-        let sizes = [
-            0,
-            1,
-            codec::PART - 2,
-            codec::PART,
-            codec::PART + 1,
-            300_000,
-            1 << 20,
-            (1 << 20) + 1,
-            3 << 20,
-        ];
+        let sizes =
+            [0, 1, codec::PART - 2, codec::PART, codec::PART + 1, 300_000, 1 << 20, (1 << 20) + 1, 3 << 20];
         let values: Vec<String> = sizes.iter().map(|&size| "x".repeat(size)).collect();
         for (number, value) in (0..).zip(&values) {
             let mut batch = sled::Batch::default();

@@ -85,11 +85,7 @@ impl Live {
     /// Ends a change of the state: what may be seen is shown, what need not be kept is dropped.
     pub(super) fn publish(&self, mut state: MutexGuard<'_, LiveState>) {
         let more = state.settle();
-        let events = if self.readers() == 0 {
-            self.limits.unread
-        } else {
-            self.limits.events
-        };
+        let events = if self.readers() == 0 { self.limits.unread } else { self.limits.events };
         state.trim(events, self.limits.bytes);
         drop(state);
         if more {
@@ -231,9 +227,7 @@ impl LiveState {
             lost_after: self.lost_after,
             event,
         };
-        self.record
-            .apply(&logged)
-            .map_err(|step| StoreError::Illegal(step.to_string()))?;
+        self.record.apply(&logged).map_err(|step| StoreError::Illegal(step.to_string()))?;
         self.held = self.held.take().or(before);
         self.lost_after = None;
         if waits {
@@ -271,11 +265,7 @@ impl LiveState {
             }
             let key = Key::numbered(Table::Deltas, self.record.run_id, logged.seq.0);
             let json = deltas::encode(chunk.into_iter())?;
-            writes.push(if whole {
-                Write::Put(key, json)
-            } else {
-                Write::Deltas(key, json)
-            });
+            writes.push(if whole { Write::Put(key, json) } else { Write::Deltas(key, json) });
         }
         self.handed = self.last();
         Ok(writes)
@@ -341,11 +331,7 @@ impl LiveState {
             self.held = None;
         } else if let Some(held) = &mut self.held {
             let seen = held.last_seq;
-            for logged in self
-                .ring
-                .iter()
-                .filter(|logged| logged.seq > seen && logged.seq.0 <= limit)
-            {
+            for logged in self.ring.iter().filter(|logged| logged.seq > seen && logged.seq.0 <= limit) {
                 // The writer's record took the same events in the same order.
                 let _ = held.apply(logged);
             }
@@ -373,10 +359,7 @@ impl LiveState {
     /// Visible events behind `after`, which must not be below the floor.
     pub(super) fn read(&self, after: u64, limit: usize) -> Vec<Arc<Logged>> {
         let from = self.ring.partition_point(|logged| logged.seq.0 <= after);
-        let visible = self
-            .ring
-            .range(from..)
-            .take_while(|logged| logged.seq.0 <= self.visible);
+        let visible = self.ring.range(from..).take_while(|logged| logged.seq.0 <= self.visible);
         visible.take(limit).cloned().collect()
     }
 }

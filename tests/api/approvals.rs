@@ -76,9 +76,7 @@ async fn two_answers_at_once_are_one_decision() {
 async fn a_session_grant_holds_in_that_session_and_an_always_in_the_profile() {
     let house = House::open().await;
     let alice = house.alice().await;
-    let body = |session: &str| {
-        json!({"input": r#"@@tool terminal {"command":"rm -rf ./none"}"#, "session_id": session})
-    };
+    let body = |session: &str| json!({"input": r#"@@tool terminal {"command":"rm -rf ./none"}"#, "session_id": session});
     let run = alice.run_with(body("s1")).await;
     alice.events(&run, None).await.until("approval.request").await;
     alice.post(&format!("/v1/runs/{run}/approval"), json!({"choice": "session"})).await;
@@ -151,7 +149,8 @@ async fn a_stop_while_waiting_withdraws_the_question() {
     let (run, events, request) = asked(&alice, "rm -rf ./none").await;
     alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
     assert_eq!(events.rest().await.pop().unwrap().kind(), "run.cancelled");
-    let approval = alice.get(&format!("/v1/approvals/{}", request["approval_id"].as_str().unwrap())).await.body;
+    let approval =
+        alice.get(&format!("/v1/approvals/{}", request["approval_id"].as_str().unwrap())).await.body;
     assert_eq!(approval["status"], "withdrawn", "{approval}");
     house.close().await;
 }

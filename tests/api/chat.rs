@@ -20,7 +20,11 @@ async fn a_chat_answers_in_openais_shape() {
         assert!(reply.header(header).is_some(), "{header}");
     }
     let run = reply.header("X-Hermes-Run-Id").unwrap();
-    assert_eq!(alice.get(&format!("/v1/runs/{run}")).await.body["status"], "completed", "a chat is a run too");
+    assert_eq!(
+        alice.get(&format!("/v1/runs/{run}")).await.body["status"],
+        "completed",
+        "a chat is a run too"
+    );
     house.close().await;
 }
 
@@ -32,7 +36,8 @@ async fn a_chat_stream_is_role_text_finish_with_usage_and_done() {
     assert_eq!(done.data.as_deref(), Some("[DONE]"));
     let chunks: Vec<Value> = chunks.iter().map(|frame| frame.json()).collect();
     assert_eq!(chunks[0]["choices"][0]["delta"], json!({"role": "assistant"}));
-    let text: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
+    let text: String =
+        chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
     assert_eq!(text, "tok0 tok1 tok2 ");
     let last = chunks.last().unwrap();
     assert_eq!(last["choices"][0]["finish_reason"], "stop");
@@ -127,7 +132,11 @@ async fn a_session_header_continues_a_stored_session() {
     let first = alice.chat("one").await;
     let session = first.header("X-Hermes-Session-Id").unwrap().to_owned();
     let second = alice
-        .post_with("/v1/chat/completions", &[("X-Hermes-Session-Id", &session)], crate::support::ask("two", false))
+        .post_with(
+            "/v1/chat/completions",
+            &[("X-Hermes-Session-Id", &session)],
+            crate::support::ask("two", false),
+        )
         .await;
     assert_eq!(second.header("X-Hermes-Session-Id"), Some(session.as_str()));
     let said = house.upstream.requests().pop().unwrap();
@@ -161,7 +170,10 @@ async fn the_callers_system_text_and_sampling_reach_the_upstream() {
         .filter_map(|message| message["content"].as_str())
         .collect();
     assert!(systems.contains("Be brief.") && systems.contains("In French."), "{systems}");
-    assert_eq!((&said["temperature"], &said["max_tokens"], &said["seed"]), (&json!(0.25), &json!(7), &json!(3)));
+    assert_eq!(
+        (&said["temperature"], &said["max_tokens"], &said["seed"]),
+        (&json!(0.25), &json!(7), &json!(3))
+    );
     house.close().await;
 }
 

@@ -56,13 +56,20 @@ async fn an_upstream_that_fails_is_a_failed_turn_with_a_name() {
 async fn a_stream_that_is_cut_keeps_its_text_and_ends_as_an_error() {
     let house = House::open().await;
     let frames = house.alice().await.chat_stream("@@drop 3").await.rest().await;
-    let chunks: Vec<_> =
-        frames.iter().filter(|frame| frame.data.as_deref() != Some("[DONE]")).map(|frame| frame.json()).collect();
-    let text: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
+    let chunks: Vec<_> = frames
+        .iter()
+        .filter(|frame| frame.data.as_deref() != Some("[DONE]"))
+        .map(|frame| frame.json())
+        .collect();
+    let text: String =
+        chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
     assert_eq!(text, "tok0 tok1 tok2 ");
     let last = chunks.last().unwrap();
     assert_eq!(last["choices"][0]["finish_reason"], "error");
-    assert_eq!((&last["error"]["code"], &last["hermes"]["partial"]), (&json!("upstream_error"), &json!(true)));
+    assert_eq!(
+        (&last["error"]["code"], &last["hermes"]["partial"]),
+        (&json!("upstream_error"), &json!(true))
+    );
     house.close().await;
 }
 
@@ -93,7 +100,11 @@ async fn wrong_types_are_400_with_the_place() {
         (chat, json!({"messages": [{"role": "user", "content": 5}]}), Some("messages[0].content")),
         (chat, json!({"messages": user, "temperature": "hot"}), Some("temperature")),
         (chat, json!({"messages": user, "n": 2}), Some("n")),
-        (chat, json!({"messages": [{"role": "user", "content": [{"type": "file"}]}]}), Some("messages[0].content")),
+        (
+            chat,
+            json!({"messages": [{"role": "user", "content": [{"type": "file"}]}]}),
+            Some("messages[0].content"),
+        ),
         ("/v1/runs", json!({}), Some("input")),
         ("/v1/runs", json!({"input": 5}), Some("input")),
         ("/v1/runs", json!({"input": ["a"]}), None),
@@ -195,7 +206,11 @@ async fn a_panic_of_the_profiles_actor_leaves_its_streams_and_the_neighbours_alo
     assert!(refused.header("Retry-After").is_some());
 
     house.upstream.open("on");
-    assert_eq!(events.rest().await.pop().unwrap().kind(), "run.completed", "the stream goes on and completes");
+    assert_eq!(
+        events.rest().await.pop().unwrap().kind(),
+        "run.completed",
+        "the stream goes on and completes"
+    );
     assert_eq!(others.rest().await.pop().unwrap().kind(), "run.completed");
     let back = loop {
         let reply = alice.get(&format!("/v1/runs/{run}")).await;

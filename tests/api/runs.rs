@@ -13,7 +13,8 @@ async fn a_run_tells_its_story_from_start_to_end() {
     let kinds: Vec<String> = frames.iter().map(|frame| frame.kind()).collect();
     assert_eq!(kinds.first().map(String::as_str), Some("run.started"));
     assert_eq!(kinds.last().map(String::as_str), Some("run.completed"));
-    let text: String = frames.iter().filter_map(|frame| frame.json()["delta"].as_str().map(str::to_owned)).collect();
+    let text: String =
+        frames.iter().filter_map(|frame| frame.json()["delta"].as_str().map(str::to_owned)).collect();
     assert_eq!(text, "You said: hello");
     let seqs: Vec<u64> = frames.iter().map(|frame| frame.json()["seq"].as_u64().unwrap()).collect();
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>(), "numbered from 1 without a gap");
@@ -66,7 +67,8 @@ async fn a_tool_call_shows_id_arguments_and_result() {
     let run = alice.run(r#"@@tool terminal {"command":"echo rt-11"}"#).await;
 
     let frames = alice.events(&run, None).await.rest().await;
-    let tools: Vec<_> = frames.iter().map(|frame| frame.json()).filter(|event| event["tool"].is_string()).collect();
+    let tools: Vec<_> =
+        frames.iter().map(|frame| frame.json()).filter(|event| event["tool"].is_string()).collect();
     assert_eq!(tools.len(), 2);
     assert_eq!((&tools[0]["event"], &tools[0]["preview"]), (&json!("tool.started"), &json!("echo rt-11")));
     assert_eq!(tools[0]["arguments"], json!({"command": "echo rt-11"}));
@@ -189,7 +191,8 @@ async fn an_idempotency_key_runs_the_agent_once() {
 
 #[actix_web::test]
 async fn over_the_cap_a_run_queues_and_over_the_queue_it_is_refused() {
-    let plan = crate::support::Plan::config("gateway:\n  api_server:\n    max_concurrent_runs: 1\n    queue: 1\n");
+    let plan =
+        crate::support::Plan::config("gateway:\n  api_server:\n    max_concurrent_runs: 1\n    queue: 1\n");
     let house = House::with(plan).await;
     let alice = house.alice().await;
     let running = alice.run("@@gate hold").await;

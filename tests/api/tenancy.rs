@@ -50,13 +50,18 @@ async fn the_same_session_id_and_idempotency_key_mean_two_things_for_two_people(
     for name in ["alice", "bob"] {
         let client = house.client(name).await;
         let reply = client
-            .post_with("/v1/runs", &[("Idempotency-Key", "same")], json!({"input": name, "session_id": "same"}))
+            .post_with(
+                "/v1/runs",
+                &[("Idempotency-Key", "same")],
+                json!({"input": name, "session_id": "same"}),
+            )
             .await;
         assert_eq!((reply.status, reply.header("Idempotency-Replayed")), (202, None), "{}", reply.text);
         let run = reply.body["run_id"].as_str().unwrap().to_owned();
         assert_eq!(client.finished(&run).await["output"], json!(format!("You said: {name}")));
         let said = house.upstream.requests().pop().unwrap();
-        let users = said["messages"].as_array().unwrap().iter().filter(|message| message["role"] == "user").count();
+        let users =
+            said["messages"].as_array().unwrap().iter().filter(|message| message["role"] == "user").count();
         assert_eq!(users, 1, "no history of somebody else: {said}");
     }
     house.close().await;
@@ -70,7 +75,9 @@ async fn the_shell_and_the_file_tools_do_not_reach_the_neighbour() {
     std::fs::write(bob.join("workspace/secret.txt"), "bobs-secret").unwrap();
     let alice = house.alice().await;
     let own = house.profile_dir("alice");
-    for file in [bob.join("workspace/secret.txt"), bob.join(".env"), own.join(".env"), own.join("config.yaml")] {
+    for file in
+        [bob.join("workspace/secret.txt"), bob.join(".env"), own.join(".env"), own.join("config.yaml")]
+    {
         let file = file.display();
         for call in [
             format!("@@tool terminal {}", json!({"command": format!("cat {file}")})),

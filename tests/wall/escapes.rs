@@ -39,20 +39,14 @@ async fn secrets_cannot_be_read() {
     ];
     for attempt in attempts {
         let (output, code) = world.sh(&attempt).await;
-        assert!(
-            !output.contains(SECRET) && !output.contains("root:"),
-            "{attempt}: {output}"
-        );
+        assert!(!output.contains(SECRET) && !output.contains("root:"), "{attempt}: {output}");
         // A pipe or a list ends with its last command; what matters stands above.
         assert!(
             code != 0 || attempt.contains('|') || attempt.contains(';'),
             "{attempt} ended well: {output}"
         );
     }
-    assert_eq!(
-        fs::read_to_string(world.home.path().join(".env")).unwrap(),
-        SECRET
-    );
+    assert_eq!(fs::read_to_string(world.home.path().join(".env")).unwrap(), SECRET);
 }
 
 #[tokio::test]
@@ -75,10 +69,7 @@ async fn nothing_outside_can_be_written() {
         let (output, code) = world.sh(&attempt).await;
         assert_ne!(code, 0, "{attempt}: {output}");
     }
-    assert_eq!(
-        fs::read_to_string(world.home.path().join("profiles/alice/.env")).unwrap(),
-        SECRET
-    );
+    assert_eq!(fs::read_to_string(world.home.path().join("profiles/alice/.env")).unwrap(), SECRET);
     assert!(
         world.home.path().join("profiles/bob/.env").exists() && !fs::exists("/tmp/hermes-escape").unwrap()
     );
@@ -91,11 +82,8 @@ async fn there_is_no_network_and_no_way_to_others() {
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     let path = world.home.path().join("daemon.sock");
     let _daemon = UnixListener::bind(&path).unwrap();
-    let (tcp, udp, path) = (
-        tcp.local_addr().unwrap().port(),
-        udp.local_addr().unwrap().port(),
-        path.display(),
-    );
+    let (tcp, udp, path) =
+        (tcp.local_addr().unwrap().port(), udp.local_addr().unwrap().port(), path.display());
     let us = std::process::id();
     let attempts = [
         format!("socket.create_connection(('127.0.0.1', {tcp}))"),
@@ -162,21 +150,13 @@ async fn everyday_tools_work_inside() {
 async fn a_workspace_that_contains_the_home_is_refused() {
     for above in [true, false] {
         let world = World::with(|config| {
-            config.workspace = if above {
-                config.root.parent().unwrap().into()
-            } else {
-                config.state_dir.clone()
-            };
+            config.workspace =
+                if above { config.root.parent().unwrap().into() } else { config.state_dir.clone() };
         });
-        for (name, arguments) in [
-            ("terminal", json!({ "command": "true" })),
-            ("read_file", json!({ "path": "x" })),
-        ] {
-            assert_eq!(
-                world.call(name, arguments).await["code"],
-                "workspace_unsafe",
-                "{name}"
-            );
+        for (name, arguments) in
+            [("terminal", json!({ "command": "true" })), ("read_file", json!({ "path": "x" }))]
+        {
+            assert_eq!(world.call(name, arguments).await["code"], "workspace_unsafe", "{name}");
         }
     }
 }

@@ -49,9 +49,7 @@ async fn no_file_tool_leaves_the_workspace() {
             assert!(!result.to_string().contains(SECRET), "{name} {path}");
         }
     }
-    let all = world
-        .call("search_files", json!({ "pattern": "SECRET|root:" }))
-        .await;
+    let all = world.call("search_files", json!({ "pattern": "SECRET|root:" })).await;
     assert_eq!(all["total_count"], 0, "{all}");
     assert_eq!(fs::read_to_string(home.join(".env")).unwrap(), SECRET);
     assert!(!home.join("profiles/bob/new").exists());
@@ -71,11 +69,7 @@ async fn special_files_are_refused_and_never_waited_for() {
         ("missing", "not_found"),
     ];
     for (path, code) in cases {
-        assert_eq!(
-            world.call("read_file", json!({ "path": path })).await["code"],
-            code,
-            "{path}"
-        );
+        assert_eq!(world.call("read_file", json!({ "path": path })).await["code"], code, "{path}");
     }
     for (path, code) in [
         ("pipe", "not_a_file"),
@@ -83,15 +77,10 @@ async fn special_files_are_refused_and_never_waited_for() {
         (".", "is_directory"),
         ("binary/x", "not_a_directory"),
     ] {
-        let result = world
-            .call("write_file", json!({ "path": path, "content": "x" }))
-            .await;
+        let result = world.call("write_file", json!({ "path": path, "content": "x" })).await;
         assert_eq!(result["code"], code, "{path}: {result}");
     }
-    assert_eq!(
-        world.call("read_file", json!({ "path": "image.png" })).await["is_image"],
-        true
-    );
+    assert_eq!(world.call("read_file", json!({ "path": "image.png" })).await["is_image"], true);
     let near = world.call("read_file", json!({ "path": "imag.png" })).await;
     assert!(near["hint"].as_str().unwrap().contains("image.png"), "{near}");
 }
@@ -105,17 +94,10 @@ async fn reading_tells_the_truth_about_what_is_missing() {
     text(&world, "bare", "a\nb");
     text(&world, "empty", "");
     text(&world, "wide", &("x".repeat(3_000) + "\nend\n"));
-    text(
-        &world,
-        "long",
-        &(0..50_000).map(|n| format!("line {n}\n")).collect::<String>(),
-    );
+    text(&world, "long", &(0..50_000).map(|n| format!("line {n}\n")).collect::<String>());
     let read = |path: &'static str, more: Value| {
         let mut arguments = json!({ "path": path });
-        arguments
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         world.call("read_file", arguments)
     };
     let view = |result: &Value| {
@@ -125,41 +107,19 @@ async fn reading_tells_the_truth_about_what_is_missing() {
             result["truncated"].as_bool().unwrap(),
         )
     };
-    assert_eq!(
-        view(&read("three", json!({})).await),
-        ("1|a\n2|b\n3|c".into(), 3, false)
-    );
-    assert_eq!(
-        view(&read("bare", json!({})).await),
-        ("1|a\n2|b".into(), 2, false)
-    );
+    assert_eq!(view(&read("three", json!({})).await), ("1|a\n2|b\n3|c".into(), 3, false));
+    assert_eq!(view(&read("bare", json!({})).await), ("1|a\n2|b".into(), 2, false));
     assert_eq!(view(&read("empty", json!({})).await), (String::new(), 0, false));
-    assert_eq!(
-        view(&read("three", json!({ "offset": 2, "limit": 1 })).await),
-        ("2|b".into(), 3, true)
-    );
-    assert_eq!(
-        view(&read("three", json!({ "offset": 3 })).await),
-        ("3|c".into(), 3, false)
-    );
+    assert_eq!(view(&read("three", json!({ "offset": 2, "limit": 1 })).await), ("2|b".into(), 3, true));
+    assert_eq!(view(&read("three", json!({ "offset": 3 })).await), ("3|c".into(), 3, false));
     assert_eq!(view(&read("three", json!({ "offset": 9 })).await).1, 3);
     let wide = read("wide", json!({})).await;
-    assert_eq!(
-        (&wide["truncated"], wide["content"].as_str().unwrap().len()),
-        (&json!(true), 2_000 + 2 + 6)
-    );
+    assert_eq!((&wide["truncated"], wide["content"].as_str().unwrap().len()), (&json!(true), 2_000 + 2 + 6));
     let long = read("long", json!({ "offset": 49_990, "limit": 5 })).await;
     assert!(long["hint"].as_str().unwrap().contains("offset=49995"), "{long}");
     let capped = read("long", json!({ "limit": 1_000_000 })).await;
-    assert!(
-        capped["hint"].as_str().unwrap().contains("offset=2001"),
-        "{}",
-        capped["hint"]
-    );
-    assert_eq!(
-        read("three", json!({ "offset": 0 })).await["code"],
-        "invalid_arguments"
-    );
+    assert!(capped["hint"].as_str().unwrap().contains("offset=2001"), "{}", capped["hint"]);
+    assert_eq!(read("three", json!({ "offset": 0 })).await["code"], "invalid_arguments");
 }
 
 #[tokio::test]
@@ -175,17 +135,10 @@ async fn writing_makes_folders_keeps_modes_and_follows_inner_links() {
     );
     let again = write("a/b/c.json", "{").await;
     assert_eq!(
-        (
-            &again["dirs_created"],
-            &again["created"],
-            &again["lint"]["status"]
-        ),
+        (&again["dirs_created"], &again["created"], &again["lint"]["status"]),
         (&json!(false), &json!(false), &json!("error"))
     );
-    assert_eq!(
-        fs::read_to_string(world.workspace().join("a/b/c.json")).unwrap(),
-        "{"
-    );
+    assert_eq!(fs::read_to_string(world.workspace().join("a/b/c.json")).unwrap(), "{");
     let script = world.workspace().join("s");
     fs::write(&script, "old").unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o750)).unwrap();
@@ -193,30 +146,17 @@ async fn writing_makes_folders_keeps_modes_and_follows_inner_links() {
     write("link", "new").await;
     assert_eq!(fs::read_to_string(&script).unwrap(), "new");
     assert_eq!(fs::metadata(&script).unwrap().permissions().mode() & 0o777, 0o750);
-    assert!(
-        fs::symlink_metadata(world.workspace().join("link"))
-            .unwrap()
-            .is_symlink()
-    );
+    assert!(fs::symlink_metadata(world.workspace().join("link")).unwrap().is_symlink());
     // Both tools mean the same `/tmp`.
     write("/tmp/shared", "from the file tool").await;
     assert_eq!(world.sh("cat $TMPDIR/shared").await.0, "from the file tool");
     assert_eq!(
-        world
-            .call_in("two", "read_file", json!({ "path": "/tmp/shared" }))
-            .await["code"],
+        world.call_in("two", "read_file", json!({ "path": "/tmp/shared" })).await["code"],
         "not_found"
     );
-    let left: Vec<_> = fs::read_dir(world.workspace())
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.file_name())
-        .collect();
-    assert!(
-        left.iter()
-            .all(|name| !name.to_string_lossy().starts_with(".hermes-")),
-        "{left:?}"
-    );
+    let left: Vec<_> =
+        fs::read_dir(world.workspace()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with(".hermes-")), "{left:?}");
 }
 
 #[tokio::test]
@@ -224,36 +164,21 @@ async fn patches_apply_whole_or_not_at_all() {
     let world = World::new();
     world.sh("printf 'one\\ntwo\\n' > a; printf 'x\\n' > b").await;
     let done = world
-        .call(
-            "patch",
-            json!({ "mode": "replace", "path": "a", "old_string": "two", "new_string": "2" }),
-        )
+        .call("patch", json!({ "mode": "replace", "path": "a", "old_string": "two", "new_string": "2" }))
         .await;
-    assert_eq!(
-        done["diff"],
-        "--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n one\n-two\n+2\n"
-    );
+    assert_eq!(done["diff"], "--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n one\n-two\n+2\n");
     let text = "*** Begin Patch\n*** Update File: a\n@@\n-one\n+1\n*** Update File: b\n@@\n-absent\n+y\n*** End Patch";
-    assert_eq!(
-        world
-            .call("patch", json!({ "mode": "patch", "patch": text }))
-            .await["code"],
-        "no_match"
-    );
+    assert_eq!(world.call("patch", json!({ "mode": "patch", "patch": text })).await["code"], "no_match");
     assert_eq!(world.sh("cat a b").await.0, "one\n2\nx");
     let text = "*** Begin Patch\n*** Update File: a\n*** Move to: d/e\n@@\n-one\n+1\n*** Delete File: b\n*** Add File: c\n+new\n*** End Patch";
-    let done = world
-        .call("patch", json!({ "mode": "patch", "patch": text }))
-        .await;
+    let done = world.call("patch", json!({ "mode": "patch", "patch": text })).await;
     assert_eq!(done["success"], true, "{done}");
     assert_eq!(world.sh("cat d/e c; ls").await.0, "1\n2\nnew\nc\nd");
     let again = json!({ "mode": "patch", "patch": "*** Add File: c\n+other" });
     assert_eq!(world.call("patch", again).await["code"], "already_exists");
-    for missing in [
-        json!({ "mode": "replace", "path": "c" }),
-        json!({ "mode": "patch" }),
-        json!({ "mode": "x" }),
-    ] {
+    for missing in
+        [json!({ "mode": "replace", "path": "c" }), json!({ "mode": "patch" }), json!({ "mode": "x" })]
+    {
         assert_eq!(world.call("patch", missing).await["code"], "invalid_arguments");
     }
 }
@@ -265,25 +190,15 @@ async fn searching_counts_exactly_and_pages() {
     let search = |arguments: Value| world.call("search_files", arguments);
     let all = search(json!({ "pattern": "^hit", "limit": 3 })).await;
     assert_eq!(
-        (
-            &all["total_count"],
-            &all["truncated"],
-            all["matches"].as_array().unwrap().len()
-        ),
+        (&all["total_count"], &all["truncated"], all["matches"].as_array().unwrap().len()),
         (&json!(11), &json!(true), 3),
         "{all}"
     );
-    assert_eq!(
-        all["matches"][0],
-        json!({ "path": "notes.md", "line": 1, "content": "hit" })
-    );
+    assert_eq!(all["matches"][0], json!({ "path": "notes.md", "line": 1, "content": "hit" }));
     let last = search(json!({ "pattern": "^hit", "offset": 10 })).await;
     assert_eq!(
         (&last["matches"], &last["truncated"]),
-        (
-            &json!([{ "path": "src/f5.rs", "line": 3, "content": "hit again" }]),
-            &json!(false)
-        )
+        (&json!([{ "path": "src/f5.rs", "line": 3, "content": "hit again" }]), &json!(false))
     );
     let context = search(json!({ "pattern": "hit 2", "context": 1, "path": "src" })).await;
     assert_eq!(
@@ -300,20 +215,11 @@ async fn searching_counts_exactly_and_pages() {
         (&names["total_count"], &names["files"], &names["truncated"]),
         (&json!(5), &json!(["src/f1.rs", "src/f2.rs"]), &json!(true))
     );
-    assert_eq!(
-        search(json!({ "pattern": "notes", "target": "files" })).await["files"],
-        json!(["notes.md"])
-    );
-    assert_eq!(
-        search(json!({ "pattern": "hit", "path": ".hidden" })).await["total_count"],
-        1
-    );
+    assert_eq!(search(json!({ "pattern": "notes", "target": "files" })).await["files"], json!(["notes.md"]));
+    assert_eq!(search(json!({ "pattern": "hit", "path": ".hidden" })).await["total_count"], 1);
     for (arguments, code) in [
         (json!({ "pattern": "a(" }), "invalid_pattern"),
-        (
-            json!({ "pattern": "[z-a].x", "target": "files" }),
-            "invalid_pattern",
-        ),
+        (json!({ "pattern": "[z-a].x", "target": "files" }), "invalid_pattern"),
         (json!({ "pattern": "x", "path": "nope" }), "not_found"),
         (json!({ "pattern": "" }), "invalid_arguments"),
         (json!({ "pattern": "x", "limit": 0 }), "invalid_arguments"),

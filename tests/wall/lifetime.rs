@@ -34,11 +34,7 @@ fn alive(mark: &str) -> usize {
 async fn appears(path: &Path) {
     let start = Instant::now();
     while !path.exists() {
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "{} never appeared",
-            path.display()
-        );
+        assert!(start.elapsed() < Duration::from_secs(30), "{} never appeared", path.display());
         tokio::task::yield_now().await;
     }
 }
@@ -47,11 +43,7 @@ async fn appears(path: &Path) {
 async fn running(mark: &str, count: usize) {
     let start = Instant::now();
     while alive(mark) < count {
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "only {} of {count} run",
-            alive(mark)
-        );
+        assert!(start.elapsed() < Duration::from_secs(30), "only {} of {count} run", alive(mark));
         tokio::task::yield_now().await;
     }
 }
@@ -84,10 +76,7 @@ async fn a_stop_kills_the_tree_at_once() {
     let (output, stopped) = tokio::join!(call, stopper);
     let took = stopped.elapsed();
     let result: Value = serde_json::from_str(&output.text).unwrap();
-    assert_eq!(
-        (output.failed, &result["exit_code"], alive("hide-stop")),
-        (true, &json!(130), 0)
-    );
+    assert_eq!((output.failed, &result["exit_code"], alive("hide-stop")), (true, &json!(130), 0));
     assert!(result["error"].as_str().unwrap().contains("stopped"), "{result}");
     assert!(took < Duration::from_secs(2), "{took:?}");
 }
@@ -96,14 +85,8 @@ async fn a_stop_kills_the_tree_at_once() {
 async fn a_timeout_kills_the_tree_and_keeps_the_output() {
     let world = World::new();
     let command = hideouts("hide-timeout") + "; echo before; trap '' TERM; while :; do sleep 100; done";
-    let result = world
-        .call("terminal", json!({ "command": command, "timeout": 2 }))
-        .await;
-    assert_eq!(
-        (&result["exit_code"], alive("hide-timeout")),
-        (&json!(124), 0),
-        "{result}"
-    );
+    let result = world.call("terminal", json!({ "command": command, "timeout": 2 })).await;
+    assert_eq!((&result["exit_code"], alive("hide-timeout")), (&json!(124), 0), "{result}");
     assert_eq!(result["output"], "before\n[timed out after 2 s and was killed]");
 }
 
@@ -124,11 +107,7 @@ async fn a_dropped_call_leaves_nothing() {
     }
     let start = Instant::now();
     while alive("hide-drop") > 0 {
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "{} left",
-            alive("hide-drop")
-        );
+        assert!(start.elapsed() < Duration::from_secs(10), "{} left", alive("hide-drop"));
         tokio::task::yield_now().await;
     }
 }
@@ -138,16 +117,11 @@ async fn a_stop_before_the_start_is_an_answer() {
     let world = World::new();
     let stop = CancellationToken::new();
     stop.cancel();
-    for (name, arguments) in [
-        ("terminal", json!({ "command": "touch ran" })),
-        ("read_file", json!({ "path": "x" })),
-    ] {
+    for (name, arguments) in
+        [("terminal", json!({ "command": "touch ran" })), ("read_file", json!({ "path": "x" }))]
+    {
         let output = world.raw("one", name, arguments, &stop, true).await;
-        assert!(
-            output.failed && output.text.contains("stopped"),
-            "{}",
-            output.text
-        );
+        assert!(output.failed && output.text.contains("stopped"), "{}", output.text);
     }
     assert!(!world.workspace().join("ran").exists());
 }
@@ -160,17 +134,10 @@ async fn a_helper_that_is_killed_takes_its_main_process_along() {
         appears(&world.workspace().join("parent")).await;
         running("hide-orphan", 1).await;
         let parent = fs::read_to_string(world.workspace().join("parent")).unwrap();
-        std::process::Command::new("kill")
-            .args(["-9", parent.trim()])
-            .status()
-            .unwrap();
+        std::process::Command::new("kill").args(["-9", parent.trim()]).status().unwrap();
     };
     let (result, ()) = tokio::join!(call, killer);
-    assert_eq!(
-        (&result["exit_code"], alive("hide-orphan")),
-        (&json!(137), 0),
-        "{result}"
-    );
+    assert_eq!((&result["exit_code"], alive("hide-orphan")), (&json!(137), 0), "{result}");
 }
 
 /// 1,000 commands from two tasks: none sees a descriptor that is not its own.
@@ -194,8 +161,5 @@ async fn many_commands_at_once_see_three_descriptors_each() {
         }
     }
     let after = fs::read_dir("/proc/self/fd").unwrap().count();
-    assert!(
-        after <= before + 8,
-        "descriptors leak: {before} before, {after} after"
-    );
+    assert!(after <= before + 8, "descriptors leak: {before} before, {after} after");
 }

@@ -44,29 +44,17 @@ async fn commands_answer_with_output_and_code() {
 #[tokio::test]
 async fn directory_and_exports_are_carried_over_per_session() {
     let world = World::new();
-    world
-        .sh("mkdir -p 'a b'; cd 'a b'; export X='two\nlines'\"'\" Y=1; Z=not")
-        .await;
+    world.sh("mkdir -p 'a b'; cd 'a b'; export X='two\nlines'\"'\" Y=1; Z=not").await;
     let (dir, _) = world.sh("pwd").await;
     assert!(dir.ends_with("/workspace/a b"), "{dir}");
-    assert_eq!(
-        world.sh("echo \"$X|$Y|$Z|$PWD\"").await.0,
-        format!("two\nlines'|1||{dir}")
-    );
-    let other = world
-        .call_in("two", "terminal", json!({ "command": "pwd; echo \"$Y\"" }))
-        .await;
-    assert_eq!(
-        other["output"],
-        world.workspace().canonicalize().unwrap().display().to_string()
-    );
+    assert_eq!(world.sh("echo \"$X|$Y|$Z|$PWD\"").await.0, format!("two\nlines'|1||{dir}"));
+    let other = world.call_in("two", "terminal", json!({ "command": "pwd; echo \"$Y\"" })).await;
+    assert_eq!(other["output"], world.workspace().canonicalize().unwrap().display().to_string());
     // `exit` keeps them too; file tools stay at the workspace.
     world.sh("cd ..; export Y=2; exit 3").await;
     assert_eq!(world.sh("basename $PWD; echo $Y").await.0, "workspace\n2");
     world.sh("cd 'a b'").await;
-    world
-        .call("write_file", json!({ "path": "here", "content": "x" }))
-        .await;
+    world.call("write_file", json!({ "path": "here", "content": "x" })).await;
     assert!(world.workspace().join("here").exists());
 }
 
@@ -74,18 +62,12 @@ async fn directory_and_exports_are_carried_over_per_session() {
 async fn a_lost_or_foreign_directory_falls_back_to_the_workspace() {
     let world = World::new();
     let workspace = world.workspace().canonicalize().unwrap_or_default();
-    for command in [
-        "mkdir d; cd d; rmdir ../d",
-        "cd /usr",
-        "cd /",
-        "printf '/etc\\n' > $TMPDIR/.hermes-dir; exec true",
-    ] {
+    for command in
+        ["mkdir d; cd d; rmdir ../d", "cd /usr", "cd /", "printf '/etc\\n' > $TMPDIR/.hermes-dir; exec true"]
+    {
         world.sh(command).await;
         let (dir, _) = world.sh("pwd").await;
-        assert!(
-            dir.ends_with("/profiles/alice/workspace"),
-            "{command}: {dir} {workspace:?}"
-        );
+        assert!(dir.ends_with("/profiles/alice/workspace"), "{command}: {dir} {workspace:?}");
     }
 }
 
@@ -110,30 +92,13 @@ async fn workdir_counts_for_one_call_and_stays_inside() {
     let world = World::new();
     world.sh("mkdir sub").await;
     let run = |dir: &str| world.call("terminal", json!({ "command": "pwd", "workdir": dir }));
-    assert!(
-        run("sub").await["output"]
-            .as_str()
-            .unwrap()
-            .ends_with("/workspace/sub")
-    );
+    assert!(run("sub").await["output"].as_str().unwrap().ends_with("/workspace/sub"));
     assert!(world.sh("pwd").await.0.ends_with("/workspace"));
-    assert!(
-        run("/tmp").await["output"]
-            .as_str()
-            .unwrap()
-            .starts_with("/tmp/hermes-alice-")
-    );
-    for (dir, code) in [
-        ("/etc", "outside_workspace"),
-        ("../..", "outside_workspace"),
-        ("nope", "not_found"),
-    ] {
+    assert!(run("/tmp").await["output"].as_str().unwrap().starts_with("/tmp/hermes-alice-"));
+    for (dir, code) in [("/etc", "outside_workspace"), ("../..", "outside_workspace"), ("nope", "not_found")]
+    {
         let result = run(dir).await;
-        assert_eq!(
-            (&result["code"], &result["exit_code"]),
-            (&json!(code), &json!(-1)),
-            "{dir}"
-        );
+        assert_eq!((&result["code"], &result["exit_code"]), (&json!(code), &json!(-1)), "{dir}");
     }
 }
 
@@ -148,10 +113,7 @@ async fn the_environment_is_built_from_nothing() {
     assert_eq!(world.sh("echo $TOKEN").await.0, "from-the-env-file");
     assert_eq!(world.sh("export OTHER=1").await.1, 0);
     assert_eq!(
-        world
-            .sh("grep -c from-the-env-file $TMPDIR/.hermes-exports")
-            .await
-            .0,
+        world.sh("grep -c from-the-env-file $TMPDIR/.hermes-exports").await.0,
         "0",
         "not left on the disk"
     );
@@ -163,17 +125,10 @@ async fn a_flood_is_cut_in_the_middle() {
     let command = "echo first; head -c 300000000 /dev/zero | tr '\\0' y; echo; echo last";
     let result = world.call("terminal", json!({ "command": command })).await;
     let output = result["output"].as_str().unwrap();
-    assert!(
-        output.starts_with("first\ny") && output.ends_with("y\nlast"),
-        "{}",
-        &output[..100]
-    );
+    assert!(output.starts_with("first\ny") && output.ends_with("y\nlast"), "{}", &output[..100]);
     assert!(output.len() < 51_000);
     let omitted = result["omitted_bytes"].as_u64().unwrap();
-    assert_eq!(
-        (omitted, &result["truncated"]),
-        (300_000_012 - 50_000, &json!(true))
-    );
+    assert_eq!((omitted, &result["truncated"]), (300_000_012 - 50_000, &json!(true)));
 }
 
 #[tokio::test]
@@ -193,25 +148,15 @@ async fn refusals_have_one_shape() {
     ];
     for (arguments, code) in cases {
         let result = world.call("terminal", arguments.clone()).await;
-        assert_eq!(
-            (&result["code"], &result["exit_code"]),
-            (&json!(code), &json!(-1)),
-            "{arguments}"
-        );
+        assert_eq!((&result["code"], &result["exit_code"]), (&json!(code), &json!(-1)), "{arguments}");
         assert!(result["error"].is_string());
     }
     let result = world.call("Terminal2", json!({})).await;
     assert_eq!(result["code"], "unknown_tool");
     assert!(
-        result["hint"]
-            .as_str()
-            .unwrap()
-            .contains("patch, read_file, search_files, terminal, write_file")
+        result["hint"].as_str().unwrap().contains("patch, read_file, search_files, terminal, write_file")
     );
-    assert_eq!(
-        world.call("terminal", json!([1])).await["code"],
-        "invalid_arguments"
-    );
+    assert_eq!(world.call("terminal", json!([1])).await["code"], "invalid_arguments");
 }
 
 #[tokio::test]
@@ -226,12 +171,7 @@ async fn below_the_floor_the_terminal_refuses_with_the_reason() {
     assert!(world.call("read_file", json!({ "path": "x" })).await["code"] == "not_found");
 
     let open = World::at(sandbox, |config| config.terminal.sandbox = SandboxLevel::None);
-    assert_eq!(
-        open.sh("echo ran; cat /etc/shadow >/dev/null && echo open")
-            .await
-            .0,
-        "ran\nopen"
-    );
+    assert_eq!(open.sh("echo ran; cat /etc/shadow >/dev/null && echo open").await.0, "ran\nopen");
 }
 
 #[tokio::test]
@@ -241,15 +181,9 @@ async fn what_is_not_cleared_never_runs() {
         ("terminal", json!({ "command": "touch ran" })),
         ("write_file", json!({ "path": "ran", "content": "" })),
     ] {
-        let output = world
-            .raw("one", name, arguments, &CancellationToken::new(), false)
-            .await;
+        let output = world.raw("one", name, arguments, &CancellationToken::new(), false).await;
         let result: Value = serde_json::from_str(&output.text).unwrap();
-        assert_eq!(
-            (output.failed, &result["code"]),
-            (true, &json!("not_cleared")),
-            "{name}"
-        );
+        assert_eq!((output.failed, &result["code"]), (true, &json!("not_cleared")), "{name}");
         assert!(!world.workspace().join("ran").exists(), "{name}");
     }
 }

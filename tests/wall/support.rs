@@ -39,12 +39,7 @@ impl World {
     pub fn at(sandbox: Sandbox, change: impl FnOnce(&mut ProfileConfig)) -> Self {
         let home = tempfile::tempdir().unwrap();
         let root = home.path().join("profiles/alice");
-        for secret in [
-            "profiles/alice/.env",
-            "profiles/alice/state/db",
-            "profiles/bob/.env",
-            ".env",
-        ] {
+        for secret in ["profiles/alice/.env", "profiles/alice/state/db", "profiles/bob/.env", ".env"] {
             let path = home.path().join(secret);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, SECRET).unwrap();
@@ -53,12 +48,7 @@ impl World {
         change(&mut config);
         let config = Arc::new(config);
         let tools = Toolbox::new(Arc::clone(&config), sandbox.clone());
-        Self {
-            home,
-            config,
-            tools,
-            sandbox,
-        }
+        Self { home, config, tools, sandbox }
     }
 
     pub fn workspace(&self) -> &Path {
@@ -70,9 +60,7 @@ impl World {
     }
 
     pub async fn call_in(&self, session: &str, name: &str, arguments: Value) -> Value {
-        let output = self
-            .raw(session, name, arguments, &CancellationToken::new(), true)
-            .await;
+        let output = self.raw(session, name, arguments, &CancellationToken::new(), true).await;
         serde_json::from_str(&output.text).unwrap()
     }
 
@@ -86,12 +74,7 @@ impl World {
     ) -> ToolOutput {
         let session = SessionId::parse(session).unwrap();
         let cleared = Box::pin(std::future::ready(cleared));
-        let context = CallContext {
-            session: &session,
-            run: RunId::new(),
-            stop,
-            cleared,
-        };
+        let context = CallContext { session: &session, run: RunId::new(), stop, cleared };
         self.tools.call(context, name, &arguments).await
     }
 
@@ -99,10 +82,7 @@ impl World {
     pub async fn sh(&self, command: &str) -> (String, i64) {
         let result = self.call("terminal", json!({ "command": command })).await;
         assert_eq!(result["error"], Value::Null, "{command}: {result}");
-        (
-            result["output"].as_str().unwrap().to_owned(),
-            result["exit_code"].as_i64().unwrap(),
-        )
+        (result["output"].as_str().unwrap().to_owned(), result["exit_code"].as_i64().unwrap())
     }
 }
 
@@ -163,15 +143,8 @@ fn config(root: &Path) -> ProfileConfig {
             env_passthrough: Vec::new(),
             max_output: 50_000,
         },
-        agent: AgentConfig {
-            max_turns: 90,
-            memory_enabled: false,
-        },
-        retention: RetentionConfig {
-            runs: second,
-            derived_sessions: second,
-            idempotency: second,
-        },
+        agent: AgentConfig { max_turns: 90, memory_enabled: false },
+        retention: RetentionConfig { runs: second, derived_sessions: second, idempotency: second },
         env: [("TOKEN".to_owned(), Secret::new("from-the-env-file"))].into(),
     }
 }

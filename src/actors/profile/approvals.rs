@@ -97,11 +97,8 @@ async fn settle(
 ) -> Result<Approval, ProfileError> {
     if !approval.choices.contains(&answer.choice) {
         let offered: Vec<&str> = approval.choices.iter().map(|choice| choice.wire()).collect();
-        let text = format!(
-            "`{}` was not offered; expected one of: {}",
-            answer.choice.wire(),
-            offered.join(", ")
-        );
+        let text =
+            format!("`{}` was not offered; expected one of: {}", answer.choice.wire(), offered.join(", "));
         return Err(ProfileError::new(Code::InvalidApprovalChoice, text));
     }
     if approval.status != ApprovalStatus::Pending {
@@ -139,10 +136,7 @@ fn same(approval: Approval, choice: Choice) -> Result<Approval, ProfileError> {
         (_, Some(decision)) => format!("answered with `{}`", decision.wire()),
         (_, None) => "settled".to_owned(),
     };
-    Err(ProfileError::new(
-        Code::ApprovalAlreadyDecided,
-        format!("{} was already {how}.", approval.id),
-    ))
+    Err(ProfileError::new(Code::ApprovalAlreadyDecided, format!("{} was already {how}.", approval.id)))
 }
 
 impl Handler<GetApproval> for ProfileActor {

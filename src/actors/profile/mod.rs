@@ -65,27 +65,14 @@ impl ProfileActor {
     #[must_use]
     pub(super) fn new(tenant: Arc<Tenant>, store: Store, revived: Vec<Revived>) -> Self {
         let kit = kit(&tenant, &tenant.config());
-        let guard = Guard {
-            tenant: tenant.clone(),
-            ordered: false,
-        };
-        Self {
-            tenant,
-            store,
-            kit,
-            revived,
-            reserving: HashMap::new(),
-            guard,
-        }
+        let guard = Guard { tenant: tenant.clone(), ordered: false };
+        Self { tenant, store, kit, revived, reserving: HashMap::new(), guard }
     }
 
     /// Takes a stored run up again, as it was.
     fn revive(&self, Revived(stored): Revived) {
         let spec = Arc::new(stored.spec.clone());
-        let turn = spec
-            .session
-            .named
-            .then(|| self.tenant.board().turn(&spec.session.id));
+        let turn = spec.session.named.then(|| self.tenant.board().turn(&spec.session.id));
         let entry = match stored.record.status {
             RunStatus::WaitingForApproval => Entry::Parked { turn },
             RunStatus::Queued
@@ -116,11 +103,9 @@ impl ProfileActor {
         };
         let (store, name) = (self.store.clone(), self.tenant.name().clone());
         // Nobody waits for it; what it did or why it could not is in the log.
-        drop(tokio::task::spawn_blocking(move || {
-            match store.housekeep(crate::domain::now(), &retention) {
-                Ok(kept) => tracing::debug!(profile = %name, ?kept, "housekeeping"),
-                Err(error) => tracing::warn!(profile = %name, %error, "housekeeping failed"),
-            }
+        drop(tokio::task::spawn_blocking(move || match store.housekeep(crate::domain::now(), &retention) {
+            Ok(kept) => tracing::debug!(profile = %name, ?kept, "housekeeping"),
+            Err(error) => tracing::warn!(profile = %name, %error, "housekeeping failed"),
         }));
     }
 }

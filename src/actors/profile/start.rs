@@ -54,10 +54,7 @@ impl ProfileActor {
     fn earlier(&self, key: &Idempotency) -> Result<Option<RunId>, ProfileError> {
         let known = match self.reserving.get(&key.scope) {
             Some(known) => Some(*known),
-            None => self
-                .store
-                .idempotency(&key.scope)?
-                .and_then(|entry| self.still_valid(&entry)),
+            None => self.store.idempotency(&key.scope)?.and_then(|entry| self.still_valid(&entry)),
         };
         match known {
             None => Ok(None),
@@ -108,17 +105,10 @@ impl ProfileActor {
                 "The disk is nearly full: new turns are refused until space is freed. Reading still works.";
             return Err(ProfileError::new(Code::StorageLow, text));
         }
-        let NewRun {
-            session, idempotency, ..
-        } = &new;
-        let busy = session
-            .as_ref()
-            .is_some_and(|session| session.named && self.tenant.board().is_busy(&session.id));
-        let slot = if busy {
-            None
-        } else {
-            Some(self.tenant.board().slot(false).map_err(full)?)
-        };
+        let NewRun { session, idempotency, .. } = &new;
+        let busy =
+            session.as_ref().is_some_and(|session| session.named && self.tenant.board().is_busy(&session.id));
+        let slot = if busy { None } else { Some(self.tenant.board().slot(false).map_err(full)?) };
         let idempotency = idempotency.as_ref().map(|key| (key.scope, key.fingerprint));
         let spec = spec(new);
         let idempotency = idempotency.map(|(scope, fingerprint)| IdempotencyEntry {
@@ -140,29 +130,17 @@ impl ProfileActor {
 
 fn draining() -> ProfileError {
     let text = "Gateway is draining existing work; retry shortly.";
-    ProfileError {
-        retry_after: Some(1),
-        ..ProfileError::new(Code::GatewayDraining, text)
-    }
+    ProfileError { retry_after: Some(1), ..ProfileError::new(Code::GatewayDraining, text) }
 }
 
 fn full(full: Full) -> ProfileError {
-    let text = format!(
-        "Too many concurrent runs (max {}), and the queue is full.",
-        full.cap
-    );
-    ProfileError {
-        retry_after: Some(full.retry_after),
-        ..ProfileError::new(Code::RateLimitExceeded, text)
-    }
+    let text = format!("Too many concurrent runs (max {}), and the queue is full.", full.cap);
+    ProfileError { retry_after: Some(full.retry_after), ..ProfileError::new(Code::RateLimitExceeded, text) }
 }
 
 fn spec(new: NewRun) -> RunSpec {
     let run_id = RunId::new();
-    let own = || SessionRef {
-        id: SessionId::from(run_id),
-        named: false,
-    };
+    let own = || SessionRef { id: SessionId::from(run_id), named: false };
     RunSpec {
         run_id,
         surface: new.surface,
@@ -204,10 +182,7 @@ impl Begun {
                 let slot = self.chat_slot(slot).await?;
                 match turn {
                     None => Entry::Now { slot, turn: None },
-                    Some(turn) => Entry::Queue {
-                        turn: Some(turn),
-                        slot: Some(SlotWait::Ready(slot)),
-                    },
+                    Some(turn) => Entry::Queue { turn: Some(turn), slot: Some(SlotWait::Ready(slot)) },
                 }
             }
             (slot, _) => Entry::Queue { turn, slot },
@@ -245,10 +220,7 @@ impl Begun {
 
     async fn chat_slot(&self, slot: SlotWait) -> Result<Slot, ProfileError> {
         if let SlotWait::Ready(_) = slot {
-            return slot
-                .wait()
-                .await
-                .ok_or_else(|| ProfileError::new(Code::Internal, "the profile is gone"));
+            return slot.wait().await.ok_or_else(|| ProfileError::new(Code::Internal, "the profile is gone"));
         }
         let config = self.tenant.config();
         let waited = tokio::select! {

@@ -22,9 +22,7 @@ impl Driver {
     /// What a former process knew of this very call: same id, same bytes.
     pub(super) fn known_approval(&self, call: &ToolCall) -> Option<&Approval> {
         let digest = digest(&call.name, &call.arguments);
-        self.approvals
-            .iter()
-            .rfind(|known| known.call_id == call.id && known.arguments_digest == digest)
+        self.approvals.iter().rfind(|known| known.call_id == call.id && known.arguments_digest == digest)
     }
 
     /// Makes `ask` a stored question and tells the readers.
@@ -64,17 +62,12 @@ impl Driver {
 
     /// Makes the question known to the actor, so that answers find their way.
     pub(super) fn pose(&self, approval: &Approval) {
-        let question = Question {
-            answered: false,
-            settled: watch::Sender::new(None),
-        };
+        let question = Question { answered: false, settled: watch::Sender::new(None) };
         self.control.questions.borrow_mut().insert(approval.id, question);
     }
 
     fn pending(&self) -> impl Iterator<Item = &Approval> {
-        self.approvals
-            .iter()
-            .filter(|approval| approval.status == ApprovalStatus::Pending)
+        self.approvals.iter().filter(|approval| approval.status == ApprovalStatus::Pending)
     }
 
     /// Waits until no question is open: answered, expired, or withdrawn by a stop.
@@ -112,12 +105,7 @@ impl Driver {
     }
 
     async fn answer(&mut self, answer: Decide) {
-        let Decide {
-            approval,
-            choice,
-            reason,
-            key_id,
-        } = answer;
+        let Decide { approval, choice, reason, key_id } = answer;
         let settle = |approval: &mut Approval| {
             approval.status = ApprovalStatus::Decided;
             approval.decision = Some(choice);
@@ -155,19 +143,11 @@ impl Driver {
         approval.decided_at = Some(at);
         how(approval);
         let approval = approval.clone();
-        let rules = if approval.decision == Some(Choice::Always) {
-            rules_of(&approval, at)
-        } else {
-            Vec::new()
-        };
+        let rules =
+            if approval.decision == Some(Choice::Always) { rules_of(&approval, at) } else { Vec::new() };
         let mut changes = vec![Change::Approval(approval.clone())];
         changes.extend(rules.iter().cloned().map(Change::Rule));
-        let event = Event::ApprovalResponded {
-            approval_id: id,
-            choice,
-            resolved: 1,
-            expired,
-        };
+        let event = Event::ApprovalResponded { approval_id: id, choice, resolved: 1, expired };
         let written = match self.log.append(event, changes) {
             Ok(committed) => committed.await,
             Err(error) => Err(error),
@@ -191,10 +171,8 @@ impl Driver {
             return Err(Break::Parked);
         }
         let at = now();
-        for approval in self
-            .approvals
-            .iter_mut()
-            .filter(|approval| approval.status == ApprovalStatus::Pending)
+        for approval in
+            self.approvals.iter_mut().filter(|approval| approval.status == ApprovalStatus::Pending)
         {
             approval.status = ApprovalStatus::Withdrawn;
             approval.decided_at = Some(at);
@@ -228,11 +206,7 @@ impl Drop for ParkedRun {
 
 /// The question as the run's readers see it.
 fn request_event(approval: &Approval) -> ApprovalRequest {
-    let keys: Vec<String> = approval
-        .findings
-        .iter()
-        .map(|finding| finding.rule.clone())
-        .collect();
+    let keys: Vec<String> = approval.findings.iter().map(|finding| finding.rule.clone()).collect();
     ApprovalRequest {
         approval_id: approval.id,
         call_id: approval.call_id.clone(),

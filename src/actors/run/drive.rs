@@ -30,10 +30,7 @@ pub enum Entry {
     /// It has a slot already (and a session's turn, when it needs one).
     Now { slot: Slot, turn: Option<SessionTurn> },
     /// It queues for its session first, then for a slot.
-    Queue {
-        turn: Option<TurnWait>,
-        slot: Option<SlotWait>,
-    },
+    Queue { turn: Option<TurnWait>, slot: Option<SlotWait> },
     /// It goes on waiting for an approval after a restart: no slot until it has something to do.
     Parked { turn: Option<TurnWait> },
 }
@@ -83,30 +80,16 @@ pub(super) enum Break {
 
 impl From<StoreError> for Break {
     fn from(error: StoreError) -> Self {
-        Self::Failed(Failure::new(
-            error.code(),
-            format!("The turn could not be recorded: {error}"),
-        ))
+        Self::Failed(Failure::new(error.code(), format!("The turn could not be recorded: {error}")))
     }
 }
 
 impl Driver {
     pub fn new(work: Work, control: Rc<Control>, answered: mpsc::UnboundedReceiver<Decide>) -> Self {
-        let Work {
-            tenant,
-            store,
-            kit,
-            spec,
-            log,
-            entry,
-            messages,
-            approvals,
-        } = work;
+        let Work { tenant, store, kit, spec, log, entry, messages, approvals } = work;
         Self {
             turn: Turn::new(tenant.config().agent.max_turns, messages),
-            input: [Message::User {
-                content: spec.input.clone(),
-            }],
+            input: [Message::User { content: spec.input.clone() }],
             wrote_text: !log.record().text.is_empty(),
             tenant,
             store,
@@ -136,10 +119,7 @@ impl Driver {
             // A client that waits for its answer is told; whoever asked through `/v1/runs` finds the run later.
             Err(Break::Parked) if self.is_chat_in_queue() => {
                 let text = "The gateway is shutting down; the turn had not begun.";
-                End::Failed(Failure {
-                    retryable: true,
-                    ..Failure::new(Code::GatewayDraining, text)
-                })
+                End::Failed(Failure { retryable: true, ..Failure::new(Code::GatewayDraining, text) })
             }
             Err(Break::Parked) => {
                 self.park().await;
@@ -251,13 +231,7 @@ impl Driver {
         let request = ModelRequest {
             model: &config.model.default,
             system: &systems,
-            messages: &[
-                &self.loaded,
-                &self.spec.history,
-                &self.input,
-                self.turn.messages(),
-                &nudge,
-            ],
+            messages: &[&self.loaded, &self.spec.history, &self.input, self.turn.messages(), &nudge],
             tools: tools.then(|| self.kit.toolbox.schema()),
             sampling: bare.as_ref().unwrap_or(&self.spec.sampling),
         };
@@ -268,11 +242,7 @@ impl Driver {
             wrote: false,
             failed: None,
         };
-        let answer = self
-            .kit
-            .model
-            .ask(&request, &self.control.stop, &mut |delta| text.write(&delta))
-            .await;
+        let answer = self.kit.model.ask(&request, &self.control.stop, &mut |delta| text.write(&delta)).await;
         let (wrote, failed) = (text.wrote, text.failed.take());
         self.wrote_text |= wrote;
         if let Some(error) = failed {
@@ -292,13 +262,7 @@ impl Driver {
     }
 
     fn heard(&mut self, answer: ModelAnswer) {
-        let ModelAnswer {
-            text,
-            reasoning: _,
-            tool_calls,
-            finish_reason,
-            usage,
-        } = answer;
+        let ModelAnswer { text, reasoning: _, tool_calls, finish_reason, usage } = answer;
         if let Some(usage) = usage {
             self.log.add_usage(usage);
         }
@@ -311,11 +275,7 @@ impl Driver {
             // From here on the turn has effects: it is durable whatever road it came in by.
             self.log.make_durable();
         }
-        if let Some(message) = self.turn.answered(Answered {
-            text,
-            calls: tool_calls,
-            finish_reason,
-        }) {
+        if let Some(message) = self.turn.answered(Answered { text, calls: tool_calls, finish_reason }) {
             self.changes.push(Change::Message(message.clone()));
         }
     }
@@ -334,15 +294,11 @@ struct TextWriter<'a> {
 impl TextWriter<'_> {
     fn write(&mut self, delta: &Delta<'_>) {
         let event = match *delta {
-            Delta::Text(text) if self.break_first && !self.wrote => Event::MessageDelta {
-                delta: format!("\n\n{text}"),
-            },
-            Delta::Text(text) => Event::MessageDelta {
-                delta: text.to_owned(),
-            },
-            Delta::Reasoning(text) if self.reasoning => Event::ReasoningDelta {
-                delta: text.to_owned(),
-            },
+            Delta::Text(text) if self.break_first && !self.wrote => {
+                Event::MessageDelta { delta: format!("\n\n{text}") }
+            }
+            Delta::Text(text) => Event::MessageDelta { delta: text.to_owned() },
+            Delta::Reasoning(text) if self.reasoning => Event::ReasoningDelta { delta: text.to_owned() },
             Delta::Reasoning(_) => return,
         };
         self.wrote |= matches!(event, Event::MessageDelta { .. });

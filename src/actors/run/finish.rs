@@ -17,31 +17,20 @@ impl Driver {
     pub(super) async fn finish(mut self, end: End) {
         if matches!(end, End::Stopped(_)) {
             // Best effort: a log that refuses this one refuses the last event too, and says so below.
-            drop(
-                self.log
-                    .append(Event::RunStopping {}, std::mem::take(&mut self.changes)),
-            );
+            drop(self.log.append(Event::RunStopping {}, std::mem::take(&mut self.changes)));
         }
         let record = self.log.record();
         let (usage, text) = (record.usage, record.text);
         let event = match end {
-            End::Completed(finish_reason) => Event::RunCompleted {
-                output: text.clone(),
-                usage,
-                finish_reason,
-            },
+            End::Completed(finish_reason) => {
+                Event::RunCompleted { output: text.clone(), usage, finish_reason }
+            }
             End::Failed(failure) => failed(failure, text.clone(), usage),
-            End::Stopped(StopReason::Asked) => Event::RunCancelled {
-                partial_output: text.clone(),
-                usage,
-            },
+            End::Stopped(StopReason::Asked) => Event::RunCancelled { partial_output: text.clone(), usage },
             End::Stopped(StopReason::Shutdown) => {
                 let why = "The gateway was shut down during this turn.";
                 failed(
-                    Failure {
-                        retryable: true,
-                        ..Failure::new(Code::Interrupted, why)
-                    },
+                    Failure { retryable: true, ..Failure::new(Code::Interrupted, why) },
                     text.clone(),
                     usage,
                 )
@@ -63,9 +52,7 @@ impl Driver {
     /// What the session keeps. A turn that failed before it did or said anything leaves no trace there: the next one would
     /// only be confused by it.
     fn transcript(&mut self, completed: bool, text: String, usage: crate::domain::Usage) -> Option<Change> {
-        let mut messages = vec![Message::User {
-            content: self.spec.input.clone(),
-        }];
+        let mut messages = vec![Message::User { content: self.spec.input.clone() }];
         messages.extend(self.turn.messages().iter().cloned());
         if !completed {
             close_open_calls(&mut messages);
@@ -90,28 +77,13 @@ impl Driver {
 }
 
 fn failed(failure: Failure, partial_output: String, usage: crate::domain::Usage) -> Event {
-    let Failure {
-        code,
-        message,
-        retryable,
-        retry_after,
-    } = failure;
-    Event::RunFailed {
-        error: message,
-        error_code: code,
-        retryable,
-        retry_after,
-        partial_output,
-        usage,
-    }
+    let Failure { code, message, retryable, retry_after } = failure;
+    Event::RunFailed { error: message, error_code: code, retryable, retry_after, partial_output, usage }
 }
 
 /// A history in which a call has no result is refused by every upstream.
 fn close_open_calls(messages: &mut Vec<Message>) {
-    let Some(at) = messages
-        .iter()
-        .rposition(|message| matches!(message, Message::Assistant { .. }))
-    else {
+    let Some(at) = messages.iter().rposition(|message| matches!(message, Message::Assistant { .. })) else {
         return;
     };
     let Message::Assistant { tool_calls, .. } = &messages[at] else {
@@ -152,22 +124,12 @@ mod tests {
 
     #[test]
     fn a_cut_turn_leaves_a_history_that_an_upstream_accepts() {
-        let call = |id: &str| ToolCall {
-            id: id.to_owned(),
-            name: "t".to_owned(),
-            arguments: "{}".to_owned(),
-        };
+        let call =
+            |id: &str| ToolCall { id: id.to_owned(), name: "t".to_owned(), arguments: "{}".to_owned() };
         let mut messages = vec![
             Message::user("go"),
-            Message::Assistant {
-                content: "one".to_owned(),
-                tool_calls: vec![call("a"), call("b")],
-            },
-            Message::Tool {
-                tool_call_id: "a".to_owned(),
-                name: None,
-                content: "ok".to_owned(),
-            },
+            Message::Assistant { content: "one".to_owned(), tool_calls: vec![call("a"), call("b")] },
+            Message::Tool { tool_call_id: "a".to_owned(), name: None, content: "ok".to_owned() },
         ];
         close_open_calls(&mut messages);
         assert!(matches!(&messages[3], Message::Tool { tool_call_id, .. } if tool_call_id == "b"));

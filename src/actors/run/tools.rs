@@ -37,8 +37,7 @@ impl Driver {
         let mut at = 0;
         while at < calls.len() {
             let side_by_side = self.run_length(&calls[at..], &plans[at..]);
-            self.call_some(&calls[at..at + side_by_side], &plans[at..at + side_by_side])
-                .await?;
+            self.call_some(&calls[at..at + side_by_side], &plans[at..at + side_by_side]).await?;
             at += side_by_side;
         }
         Ok(())
@@ -69,11 +68,7 @@ impl Driver {
             }
             Verdict::Ask(ask) => ask,
         };
-        if self
-            .tenant
-            .permissions()
-            .allow(&self.spec.session.id, &ask.scopes)
-        {
+        if self.tenant.permissions().allow(&self.spec.session.id, &ask.scopes) {
             return Ok(Plan::Run(arguments));
         }
         if let Some(known) = self.known_approval(call).cloned() {
@@ -129,8 +124,7 @@ impl Driver {
                         stop: &this.control.stop,
                         cleared,
                     };
-                    this.bounded(this.kit.toolbox.call(context, &call.name, arguments))
-                        .await
+                    this.bounded(this.kit.toolbox.call(context, &call.name, arguments)).await
                 }
                 Err(output) => output,
             };
@@ -140,20 +134,13 @@ impl Driver {
         for (call, output, took) in done {
             self.finished(call, output, took)?;
         }
-        if self.control.stop.is_cancelled() {
-            Err(self.stopped())
-        } else {
-            Ok(())
-        }
+        if self.control.stop.is_cancelled() { Err(self.stopped()) } else { Ok(()) }
     }
 
     /// A call that was asked about: what came of the question.
     fn decided(&self, call: &ToolCall) -> Result<(), ToolOutput> {
         let known = self.known_approval(call);
-        if known
-            .and_then(|approval| approval.decision)
-            .is_some_and(Choice::allows)
-        {
+        if known.and_then(|approval| approval.decision).is_some_and(Choice::allows) {
             return Ok(());
         }
         let expired = known.is_some_and(|approval| approval.status == ApprovalStatus::Expired);
@@ -199,10 +186,7 @@ impl Driver {
 }
 
 fn refused(code: &str, why: &str) -> ToolOutput {
-    ToolOutput {
-        text: json!({ "error": why, "code": code }).to_string(),
-        failed: true,
-    }
+    ToolOutput { text: json!({ "error": why, "code": code }).to_string(), failed: true }
 }
 
 /// The result of a call that was not let through, in the terminal's own form.

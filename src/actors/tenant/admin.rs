@@ -12,8 +12,7 @@ use std::sync::{Arc, PoisonError};
 impl Tenant {
     /// Takes over a new configuration (of the same port): turns that begin from now on see it.
     pub fn reconfigure(&self, config: ProfileConfig) {
-        self.board
-            .configure(config.api.max_concurrent_runs, config.api.queue);
+        self.board.configure(config.api.max_concurrent_runs, config.api.queue);
         self.keys.set_env(config.api_key.as_ref());
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         if let Some(actor) = self.actor() {

@@ -26,19 +26,13 @@ impl Tenant {
     pub async fn drain(&self, limit: Duration) {
         self.begin_drain();
         self.parking.cancel();
-        if timeout_at(Instant::now() + limit, self.board.emptied())
-            .await
-            .is_ok()
-        {
+        if timeout_at(Instant::now() + limit, self.board.emptied()).await.is_ok() {
             return;
         }
         for (_, run) in self.board.all_live() {
             run.do_send(Stop(StopReason::Shutdown));
         }
-        if timeout_at(Instant::now() + INTERRUPT_GRACE, self.board.emptied())
-            .await
-            .is_err()
-        {
+        if timeout_at(Instant::now() + INTERRUPT_GRACE, self.board.emptied()).await.is_err() {
             tracing::warn!(profile = %self.name, runs = self.board.live_count(), "runs did not end in time");
         }
     }

@@ -93,14 +93,7 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Tenant {
     #[must_use]
     pub fn new(options: TenantOptions) -> Arc<Self> {
-        let TenantOptions {
-            config,
-            sandbox,
-            home_secret,
-            machine,
-            lock,
-            gone,
-        } = options;
+        let TenantOptions { config, sandbox, home_secret, machine, lock, gone } = options;
         let board = Board::new(machine);
         board.configure(config.api.max_concurrent_runs, config.api.queue);
         Arc::new(Self {
@@ -184,7 +177,7 @@ impl Tenant {
         let checked = match self.keys.check(token).await {
             Ok(checked) => checked,
             Err(keys::Unread) => {
-                self.open().await.map_err(AuthError::Unavailable)?;
+                self.ensure().await.map_err(AuthError::Unavailable)?;
                 self.keys.check(token).await.unwrap_or(None)
             }
         };
@@ -200,48 +193,48 @@ impl Tenant {
         if let Some(actor) = self.actor() {
             return Ok(actor);
         }
-        self.open().await?;
-        self.actor()
-            .ok_or_else(|| self.unavailable("has just been closed"))
+        self.ensure().await?;
+        self.actor().ok_or_else(|| self.unavailable("has just been closed"))
     }
 
     fn actor(&self) -> Option<Addr<ProfileActor>> {
-        hold(&self.slot)
-            .actor
-            .as_ref()
-            .filter(|actor| actor.connected())
-            .cloned()
+        hold(&self.slot).actor.as_ref().filter(|actor| actor.connected()).cloned()
     }
 
-    /// Opens the store, recovers once, and starts the actor. On the profile's worker.
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`]; the roster is told when it has to do something.
-    pub async fn open(self: &Arc<Self>) -> Result<(), Unavailable> {
-        let _one = self.opening.lock().await;
+    /// Opens what a request needs, if the roster lets this profile serve.
+    async fn ensure(self: &Arc<Self>) -> Result<(), Unavailable> {
         match self.state() {
             TenantState::Serving => {}
             TenantState::Restarting => return Err(self.unavailable("is being restarted")),
             TenantState::Failed(reason) => return Err(self.unavailable(&format!("has failed: {reason}"))),
             TenantState::Stopped => return Err(self.unavailable("is stopped")),
         }
+        self.open_now().await.map_err(|error| self.store_failed(error))
+    }
+
+    /// Opens the store, recovers once, and starts the actor, whatever the state says: for the roster, on the profile's
+    /// worker.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] with the store's reason.
+    pub async fn open(self: &Arc<Self>) -> Result<(), Unavailable> {
+        let opened = self.open_now().await;
+        opened.map_err(|error| self.unavailable(&format!("cannot open its store: {error}")))
+    }
+
+    async fn open_now(self: &Arc<Self>) -> Result<(), StoreError> {
+        let _one = self.opening.lock().await;
         if self.actor().is_some() {
             return Ok(());
         }
         let open = hold(&self.slot).store.clone();
         let (store, revived) = match open {
             Some(store) => (store, Vec::new()),
-            None => self
-                .open_store()
-                .await
-                .map_err(|error| self.store_failed(error))?,
+            None => self.open_store().await?,
         };
         let actor = ProfileActor::new(self.clone(), store.clone(), revived).start();
-        *hold(&self.slot) = Slot {
-            store: Some(store),
-            actor: Some(actor),
-        };
+        *hold(&self.slot) = Slot { store: Some(store), actor: Some(actor) };
         Ok(())
     }
 
@@ -251,11 +244,10 @@ impl Tenant {
             let store = Store::open(&dir, lock)?;
             let open = store.open_runs()?;
             let keys = store.keys()?;
-            Ok((store, open, keys))
+            Ok::<_, StoreError>((store, open, keys))
         });
-        let (store, open, keys) = opened
-            .await
-            .map_err(|error| StoreError::Damaged(format!("opening it failed: {error}")))??;
+        let (store, open, keys) =
+            opened.await.map_err(|error| StoreError::Damaged(format!("opening it failed: {error}")))??;
         self.keys.load(&keys);
         self.permissions.load(&store)?;
         let revived = recovery::recover(&store, open, &keys).await?;
@@ -266,18 +258,12 @@ impl Tenant {
         tracing::error!(profile = %self.name, %error, "the store could not be opened");
         let unavailable = self.unavailable(&format!("cannot open its store: {error}"));
         self.set_state(TenantState::Failed(error.to_string()));
-        self.gone.do_send(ProfileGone {
-            name: self.name.clone(),
-            reason: GoneReason::Store(error),
-        });
+        self.gone.do_send(ProfileGone { name: self.name.clone(), reason: GoneReason::Store(error) });
         unavailable
     }
 
     fn unavailable(&self, what: &str) -> Unavailable {
-        Unavailable {
-            message: format!("The profile `{}` {what}.", self.name),
-            retry_after: RETRY_AFTER,
-        }
+        Unavailable { message: format!("The profile `{}` {what}.", self.name), retry_after: RETRY_AFTER }
     }
 
     /// Called by the actor's guard when it ends in another way than by [`Tenant::close`].
@@ -285,10 +271,7 @@ impl Tenant {
         let ours = std::mem::take(&mut hold(&self.slot).actor).is_some();
         if ours && self.state() == TenantState::Serving {
             self.set_state(TenantState::Restarting);
-            self.gone.do_send(ProfileGone {
-                name: self.name.clone(),
-                reason: GoneReason::Panicked,
-            });
+            self.gone.do_send(ProfileGone { name: self.name.clone(), reason: GoneReason::Panicked });
         }
     }
 }

@@ -21,10 +21,7 @@ pub struct Simple {
 /// All simple commands of `text`, those in substitutions and in `sh -c` arguments included.
 #[must_use]
 pub fn commands(text: &str) -> Vec<Simple> {
-    let mut reader = Reader {
-        found: Vec::new(),
-        depth: 0,
-    };
+    let mut reader = Reader { found: Vec::new(), depth: 0 };
     reader.read(text);
     reader.found
 }
@@ -51,12 +48,8 @@ impl Reader {
             return;
         }
         self.depth += 1;
-        let chars: Vec<char> = text
-            .replace("\\\n", " ")
-            .replace("${IFS}", " ")
-            .replace("$IFS", " ")
-            .chars()
-            .collect();
+        let chars: Vec<char> =
+            text.replace("\\\n", " ").replace("${IFS}", " ").replace("$IFS", " ").chars().collect();
         let mut line = Line::default();
         let mut at = 0;
         while at < chars.len() {
@@ -87,10 +80,9 @@ impl Reader {
                 end + 1
             }
             '$' if chars.get(at + 1) == Some(&'(') => self.substitution(chars, at + 2, line),
-            '#' if line.word.is_empty() && !line.started => chars[at..]
-                .iter()
-                .position(|c| *c == '\n')
-                .map_or(chars.len(), |n| at + n),
+            '#' if line.word.is_empty() && !line.started => {
+                chars[at..].iter().position(|c| *c == '\n').map_or(chars.len(), |n| at + n)
+            }
             ' ' | '\t' => {
                 line.close();
                 at + 1
@@ -156,11 +148,7 @@ impl Reader {
             }
             at += 1;
         }
-        self.read(
-            &chars[start.min(chars.len())..at.min(chars.len())]
-                .iter()
-                .collect::<String>(),
-        );
+        self.read(&chars[start.min(chars.len())..at.min(chars.len())].iter().collect::<String>());
         // What it will print is not known; the mark keeps the word from looking empty.
         line.push(Some('$'));
         at + 1
@@ -170,10 +158,7 @@ impl Reader {
         line.close();
         let simple = std::mem::take(&mut line.simple);
         let piped = std::mem::replace(&mut line.simple.piped, pipes);
-        let simple = Simple {
-            piped: piped || simple.piped,
-            ..simple
-        };
+        let simple = Simple { piped: piped || simple.piped, ..simple };
         line.next = Next::Word;
         if simple.words.is_empty() && simple.writes.is_empty() {
             return;
@@ -212,11 +197,7 @@ pub fn is_shell(program: &str) -> bool {
 }
 
 fn find(chars: &[char], from: usize, what: char) -> usize {
-    chars
-        .iter()
-        .skip(from)
-        .position(|c| *c == what)
-        .map_or(chars.len(), |n| from + n)
+    chars.iter().skip(from).position(|c| *c == what).map_or(chars.len(), |n| from + n)
 }
 
 fn redirect(chars: &[char], at: usize, line: &mut Line) -> usize {
@@ -234,14 +215,8 @@ fn redirect(chars: &[char], at: usize, line: &mut Line) -> usize {
     line.simple.heredoc |= end - at >= 2 && chars[at] == '<';
     if chars.get(end) == Some(&'&') {
         // `2>&1` names a descriptor, `>& file` a file.
-        let descriptor = chars
-            .get(end + 1)
-            .is_some_and(|c| c.is_ascii_digit() || *c == '-');
-        line.next = if writes && !descriptor {
-            Next::Write
-        } else {
-            Next::Skip
-        };
+        let descriptor = chars.get(end + 1).is_some_and(|c| c.is_ascii_digit() || *c == '-');
+        line.next = if writes && !descriptor { Next::Write } else { Next::Skip };
         return end + 1;
     }
     line.next = if writes { Next::Write } else { Next::Skip };
@@ -259,12 +234,7 @@ struct Line {
 
 impl Default for Line {
     fn default() -> Self {
-        Self {
-            simple: Simple::default(),
-            word: String::new(),
-            started: false,
-            next: Next::Word,
-        }
+        Self { simple: Simple::default(), word: String::new(), started: false, next: Next::Word }
     }
 }
 
@@ -305,16 +275,10 @@ mod tests {
             ("a b; c && d || e", &[&["a", "b"], &["c"], &["d"], &["e"]]),
             ("echo 'a; b' \"c d\"", &[&["echo", "a; b", "c d"]]),
             ("echo $(rm x)", &[&["rm", "x"], &["echo", "$"]]),
-            (
-                "bash -lc 'rm -r y'",
-                &[&["bash", "-lc", "rm -r y"], &["rm", "-r", "y"]],
-            ),
+            ("bash -lc 'rm -r y'", &[&["bash", "-lc", "rm -r y"], &["rm", "-r", "y"]]),
             ("rm${IFS}-rf${IFS}/", &[&["rm", "-rf", "/"]]),
             ("r\\m x", &[&["rm", "x"]]),
-            (
-                "git commit -m \"block rm -rf /\"",
-                &[&["git", "commit", "-m", "block rm -rf /"]],
-            ),
+            ("git commit -m \"block rm -rf /\"", &[&["git", "commit", "-m", "block rm -rf /"]]),
             ("a # b; c", &[&["a"]]),
         ];
         for (text, want) in cases {
@@ -328,22 +292,14 @@ mod tests {
         assert_eq!(found[0].words, ["cat", "x"]);
         assert_eq!(
             (found[1].words.clone(), found[1].writes.clone(), found[1].piped),
-            (
-                vec!["tee".to_owned(), "y".to_owned()],
-                vec!["/etc/z".to_owned()],
-                true
-            )
+            (vec!["tee".to_owned(), "y".to_owned()], vec!["/etc/z".to_owned()], true)
         );
     }
 
     #[test]
     fn wrappers_are_looked_through() {
-        for text in [
-            "sudo -u bob rm x",
-            "timeout 5 rm x",
-            "A=1 nice -n 3 /bin/rm x",
-            "env B=2 command rm x",
-        ] {
+        for text in ["sudo -u bob rm x", "timeout 5 rm x", "A=1 nice -n 3 /bin/rm x", "env B=2 command rm x"]
+        {
             let found = commands(text);
             assert_eq!(core(&found[0].words), ["rm", "x"], "{text}");
         }

@@ -7,9 +7,7 @@ const WRAPPERS: [&str; 14] = [
 ];
 
 /// Words of the shell's grammar that a command may follow.
-const KEYWORDS: [&str; 9] = [
-    "if", "then", "elif", "else", "while", "until", "do", "!", "coproc",
-];
+const KEYWORDS: [&str; 9] = ["if", "then", "elif", "else", "while", "until", "do", "!", "coproc"];
 
 /// Options of wrappers that take the next word as their value.
 const WITH_VALUE: [&str; 8] = ["-u", "-g", "-n", "-c", "-k", "-s", "-C", "--user"];
@@ -19,10 +17,7 @@ const WITH_VALUE: [&str; 8] = ["-u", "-g", "-n", "-c", "-k", "-s", "-C", "--user
 pub fn core(words: &[String]) -> Vec<&str> {
     let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
     loop {
-        while words
-            .first()
-            .is_some_and(|word| is_assignment(word) || KEYWORDS.contains(word))
-        {
+        while words.first().is_some_and(|word| is_assignment(word) || KEYWORDS.contains(word)) {
             words.remove(0);
         }
         let Some(first) = words.first().copied() else {

@@ -12,10 +12,7 @@ use std::sync::Arc;
 #[tokio::test]
 async fn numbers_are_never_used_twice_after_a_crash() {
     let dir = tempfile::tempdir().unwrap();
-    let small = crate::store::Options {
-        reserve: 8,
-        ..options()
-    };
+    let small = crate::store::Options { reserve: 8, ..options() };
     let store = open_with(dir.path(), small.clone());
     let spec = Arc::new(spec(true));
     let (mut log, begun) = store.begin(Arc::clone(&spec), None);
@@ -35,10 +32,7 @@ async fn numbers_are_never_used_twice_after_a_crash() {
             let found = after.open_runs().unwrap().remove(0);
             let stored = found.record.last_seq;
             let mut log = after.resume(&found);
-            log.append(Event::RunStopping {}, Vec::new())
-                .unwrap()
-                .await
-                .unwrap();
+            log.append(Event::RunStopping {}, Vec::new()).unwrap().await.unwrap();
             let first = log.record().last_seq;
             assert!(first.0 > seen, "{first} after a reader saw {seen}");
             let tail = read_all_but_end(&after, spec.run_id, stored.0).await;
@@ -77,10 +71,7 @@ async fn a_parked_log_goes_on_without_a_hole_and_its_readers_with_it() {
     log.park().await.unwrap();
     assert!(store.0.live(spec.run_id).is_none());
     let parked = store.run(spec.run_id).unwrap().unwrap();
-    assert_eq!(
-        (parked.status, parked.text.as_str()),
-        (RunStatus::Running, "one ")
-    );
+    assert_eq!((parked.status, parked.text.as_str()), (RunStatus::Running, "one "));
 
     let late = tokio::spawn({
         let (store, run) = (store.clone(), spec.run_id);
@@ -90,16 +81,10 @@ async fn a_parked_log_goes_on_without_a_hole_and_its_readers_with_it() {
     let found = store.stored_run(spec.run_id).unwrap().unwrap();
     let mut log = store.resume(&found);
     log.delta(delta("two")).unwrap();
-    log.append(completed("one two"), Vec::new())
-        .unwrap()
-        .await
-        .unwrap();
+    log.append(completed("one two"), Vec::new()).unwrap().await.unwrap();
 
     let stayed = stayed.await.unwrap();
-    assert_eq!(
-        stayed.iter().map(|logged| logged.seq.0).collect::<Vec<_>>(),
-        [1, 2, 3, 4]
-    );
+    assert_eq!(stayed.iter().map(|logged| logged.seq.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
     assert!(stayed.iter().all(|logged| logged.lost_after.is_none()));
     assert_eq!(late.await.unwrap(), stayed[1..]);
     assert_eq!(store.run(spec.run_id).unwrap().unwrap().text, "one two");
@@ -125,10 +110,7 @@ async fn what_was_acknowledged_is_there_after_a_crash() {
     let open_runs = after.open_runs().unwrap();
     assert_eq!(open_runs.len(), 1);
     assert_eq!(open_runs[0].spec, *queued);
-    assert_eq!(
-        read_all(&after, ended.run_id, 0).await,
-        read_all(&store, ended.run_id, 0).await
-    );
+    assert_eq!(read_all(&after, ended.run_id, 0).await, read_all(&store, ended.run_id, 0).await);
     // A queued run has given out no number, so it goes on without a hole.
     let mut log = after.resume(&open_runs[0]);
     log.append(started(&queued), Vec::new()).unwrap().await.unwrap();
@@ -145,10 +127,7 @@ async fn a_store_that_lost_something_is_refused() {
         let (mut log, begun) = store.begin(Arc::clone(&spec), None);
         begun.await.unwrap();
         log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
-        log.append(completed(&"x".repeat(9000)), Vec::new())
-            .unwrap()
-            .await
-            .unwrap();
+        log.append(completed(&"x".repeat(9000)), Vec::new()).unwrap().await.unwrap();
     }
     settled(&store).await;
     store.close().unwrap();
@@ -158,15 +137,9 @@ async fn a_store_that_lost_something_is_refused() {
     let cases: [(&str, Harm); 6] = [
         ("cut to half", |state, size| cut(&state.join("db/db"), size / 2)),
         ("cut to nothing", |state, _| cut(&state.join("db/db"), 0)),
-        ("database gone", |state, _| {
-            std::fs::remove_dir_all(state.join("db")).unwrap()
-        }),
-        ("mark gone", |state, _| {
-            std::fs::remove_file(state.join("mark")).unwrap()
-        }),
-        ("mark overwritten", |state, _| {
-            std::fs::write(state.join("mark"), [7; 8192]).unwrap()
-        }),
+        ("database gone", |state, _| std::fs::remove_dir_all(state.join("db")).unwrap()),
+        ("mark gone", |state, _| std::fs::remove_file(state.join("mark")).unwrap()),
+        ("mark overwritten", |state, _| std::fs::write(state.join("mark"), [7; 8192]).unwrap()),
         ("another store's database", |state, _| {
             let other = tempfile::tempdir().unwrap();
             open(other.path()).close().unwrap();
@@ -178,19 +151,11 @@ async fn a_store_that_lost_something_is_refused() {
         harm(copy.path(), size);
         let lock = Arc::new(crate::store::ProfileLock::acquire(copy.path()).unwrap());
         let opened = crate::store::Store::open(copy.path(), lock).map(|_| ());
-        assert!(
-            matches!(opened, Err(StoreError::Damaged(_))),
-            "{case}: {opened:?}"
-        );
+        assert!(matches!(opened, Err(StoreError::Damaged(_))), "{case}: {opened:?}");
     }
     open(crash(dir.path()).path()).close().unwrap();
 }
 
 fn cut(path: &std::path::Path, size: u64) {
-    std::fs::OpenOptions::new()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_len(size)
-        .unwrap();
+    std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(size).unwrap();
 }

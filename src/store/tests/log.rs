@@ -10,10 +10,7 @@ use crate::{
 use std::sync::Arc;
 
 fn names(events: &[Logged]) -> Vec<(u64, &'static str)> {
-    events
-        .iter()
-        .map(|logged| (logged.seq.0, logged.event.name()))
-        .collect()
+    events.iter().map(|logged| (logged.seq.0, logged.event.name())).collect()
 }
 
 #[tokio::test]
@@ -32,15 +29,9 @@ async fn a_durable_log_reads_the_same_live_and_from_disk() {
     for word in ["a ", "b ", "c"] {
         log.delta(delta(word)).unwrap();
     }
-    log.append(Event::RunStopping {}, Vec::new())
-        .unwrap()
-        .await
-        .unwrap();
+    log.append(Event::RunStopping {}, Vec::new()).unwrap().await.unwrap();
     log.delta(delta("!")).unwrap();
-    log.append(completed("a b c!"), Vec::new())
-        .unwrap()
-        .await
-        .unwrap();
+    log.append(completed("a b c!"), Vec::new()).unwrap().await.unwrap();
 
     let live = live.await.unwrap();
     let stored = read_all(&store, spec.run_id, 0).await;
@@ -58,11 +49,7 @@ async fn a_durable_log_reads_the_same_live_and_from_disk() {
         ]
     );
     for after in 0..=8 {
-        let rest: Vec<Logged> = stored
-            .iter()
-            .filter(|logged| logged.seq.0 > after)
-            .cloned()
-            .collect();
+        let rest: Vec<Logged> = stored.iter().filter(|logged| logged.seq.0 > after).cloned().collect();
         assert_eq!(read_all(&store, spec.run_id, after).await, rest, "after {after}");
     }
     assert_eq!(store.run(spec.run_id).unwrap().unwrap().text, "a b c!");
@@ -87,10 +74,7 @@ async fn an_event_is_visible_only_when_the_disk_has_it_and_holds_what_follows() 
     drop(bench);
     committed.await.unwrap();
     let events = cursor.next().await.unwrap().unwrap();
-    assert_eq!(
-        events.iter().map(|logged| logged.seq.0).collect::<Vec<_>>(),
-        [1, 2]
-    );
+    assert_eq!(events.iter().map(|logged| logged.seq.0).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(cursor.record().unwrap(), log.record());
     // A delta with nothing in front of it waits for nobody.
     let _bench = store.0.bench();
@@ -113,36 +97,15 @@ async fn a_stateless_chat_waits_for_nothing_and_is_written_at_its_end() {
     let live = read_all(&store, spec.run_id, 0).await;
     assert_eq!(live.len(), 3);
     assert!(!store.0.is_stored(spec.run_id).unwrap());
-    assert_eq!(
-        store
-            .runs(&RunFilter {
-                limit: 9,
-                ..RunFilter::default()
-            })
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(store.runs(&RunFilter { limit: 9, ..RunFilter::default() }).unwrap().len(), 1);
     let before = bench.at.commit;
     drop(bench);
     settled(&store).await;
     assert_eq!(store.0.bench().at.commit, before + 1, "one commit");
     assert!(store.0.live(spec.run_id).is_none());
     assert_eq!(read_all(&store, spec.run_id, 0).await, live);
-    assert_eq!(
-        store
-            .runs(&RunFilter {
-                limit: 9,
-                ..RunFilter::default()
-            })
-            .unwrap()
-            .len(),
-        1
-    );
-    assert!(
-        !dir.path().join("events").exists(),
-        "a short chat needs no second database"
-    );
+    assert_eq!(store.runs(&RunFilter { limit: 9, ..RunFilter::default() }).unwrap().len(), 1);
+    assert!(!dir.path().join("events").exists(), "a short chat needs no second database");
     assert!(!crate::store::Wake::read(dir.path()).unwrap().open_runs);
 }
 
@@ -157,31 +120,19 @@ async fn a_chat_that_becomes_durable_brings_all_before_it() {
     let _ = log.append(started(&spec), Vec::new()).unwrap();
     log.delta(delta("thinking")).unwrap();
     log.make_durable();
-    log.append(Event::RunStopping {}, Vec::new())
-        .unwrap()
-        .await
-        .unwrap();
+    log.append(Event::RunStopping {}, Vec::new()).unwrap().await.unwrap();
 
     let copy = crash(dir.path());
     let after = open(copy.path());
     let found = after.open_runs().unwrap().remove(0);
     assert_eq!(found.spec.history, spec.history, "enough to go on");
-    assert_eq!(
-        (found.record.text.as_str(), found.record.last_seq),
-        ("thinking", Seq(3))
-    );
+    assert_eq!((found.record.text.as_str(), found.record.last_seq), ("thinking", Seq(3)));
     drop(log);
 }
 
 /// Ring of four, pages of three: readers live off the disk.
 fn tight() -> Options {
-    Options {
-        ring_events: 4,
-        ring_unread: 2,
-        page: 3,
-        reserve: 16,
-        ..options()
-    }
+    Options { ring_events: 4, ring_unread: 2, page: 3, reserve: 16, ..options() }
 }
 
 #[tokio::test]
@@ -217,11 +168,7 @@ async fn slow_late_and_quick_readers_see_the_same() {
         assert!(stored.iter().zip(1..).all(|(logged, seq)| logged.seq.0 == seq));
         for (reader, seen) in [("quick", quick), ("slow", late)] {
             let differs = seen.iter().zip(&stored).find(|(seen, stored)| seen != stored);
-            assert!(
-                seen == stored,
-                "{reader}, durable: {durable}, {} events: {differs:?}",
-                seen.len()
-            );
+            assert!(seen == stored, "{reader}, durable: {durable}, {} events: {differs:?}", seen.len());
         }
     }
 }
@@ -252,11 +199,7 @@ async fn a_log_that_is_dropped_fails_its_run() {
     let (mut log, begun) = store.begin(Arc::clone(&spec), None);
     begun.await.unwrap();
     log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
-    log.add_usage(Usage {
-        input_tokens: 1,
-        output_tokens: 2,
-        total_tokens: 3,
-    });
+    log.add_usage(Usage { input_tokens: 1, output_tokens: 2, total_tokens: 3 });
     drop(log);
     settled(&store).await;
     let record = store.run(spec.run_id).unwrap().unwrap();
@@ -274,10 +217,7 @@ async fn an_illegal_step_is_refused_and_changes_nothing() {
     let before = log.record();
     let refused = log.append(completed(""), Vec::new()).map(|_| ());
     assert!(matches!(refused, Err(StoreError::Illegal(_))), "{refused:?}");
-    assert!(matches!(
-        log.delta(Event::RunStopping {}),
-        Err(StoreError::Illegal(_))
-    ));
+    assert!(matches!(log.delta(Event::RunStopping {}), Err(StoreError::Illegal(_))));
     assert_eq!(log.record(), before);
     log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
     log.append(completed(""), Vec::new()).unwrap().await.unwrap();

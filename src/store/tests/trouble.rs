@@ -9,11 +9,7 @@ use std::{sync::Arc, time::Duration};
 #[tokio::test]
 async fn a_full_disk_ends_the_log_in_memory_and_the_store_heals() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Options {
-        ring_events: 3,
-        ring_unread: 3,
-        ..options()
-    };
+    let limits = Options { ring_events: 3, ring_unread: 3, ..options() };
     let store = open_with(dir.path(), limits.clone());
     let first = Arc::new(spec(true));
     let (mut log, begun) = store.begin(Arc::clone(&first), None);
@@ -27,10 +23,7 @@ async fn a_full_disk_ends_the_log_in_memory_and_the_store_heals() {
     for _ in 0..10 {
         assert_eq!(log.delta(delta("x")), Err(StoreError::Full));
     }
-    assert_eq!(
-        log.append(completed("x"), Vec::new()).err(),
-        Some(StoreError::Full)
-    );
+    assert_eq!(log.append(completed("x"), Vec::new()).err(), Some(StoreError::Full));
     drop(log);
     // Readers get their end all the same; one that was too slow is told what it missed.
     let (mut seen, mut gaps) = (Vec::new(), 0);
@@ -58,20 +51,13 @@ async fn a_full_disk_ends_the_log_in_memory_and_the_store_heals() {
     log.append(completed(""), Vec::new()).unwrap().await.unwrap();
     assert_eq!(read_all(&store, third.run_id, 0).await.len(), 2);
     let after = open(crash(dir.path()).path());
-    assert_eq!(
-        after.open_runs().unwrap()[0].record.last_seq,
-        Seq(1),
-        "what was acknowledged"
-    );
+    assert_eq!(after.open_runs().unwrap()[0].record.last_seq, Seq(1), "what was acknowledged");
 }
 
 #[tokio::test]
 async fn a_failed_store_is_left_alone_for_a_while() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Options {
-        heal_after: Duration::from_secs(3600),
-        ..options()
-    };
+    let limits = Options { heal_after: Duration::from_secs(3600), ..options() };
     let store = open_with(dir.path(), limits.clone());
     limits.fault.set(Some(StoreError::Io("broken".to_owned())));
     let refused = store.commit(vec![idempotency(1)]).await;
@@ -100,11 +86,7 @@ async fn closing_writes_what_waits_and_refuses_the_rest() {
     let open_run = Arc::new(spec(true));
     let (mut going, begun) = store.begin(Arc::clone(&open_run), None);
     begun.await.unwrap();
-    going
-        .append(started(&open_run), Vec::new())
-        .unwrap()
-        .await
-        .unwrap();
+    going.append(started(&open_run), Vec::new()).unwrap().await.unwrap();
     going.delta(delta("waits")).unwrap();
     let parked = Arc::new(spec(true));
     let (waiting, begun) = store.begin(Arc::clone(&parked), None);
@@ -125,26 +107,13 @@ async fn closing_writes_what_waits_and_refuses_the_rest() {
     .unwrap();
     assert_eq!(reader.await.unwrap(), Some(Err(StoreError::Closed)));
     assert_eq!(store.commit(vec![idempotency(1)]).await, Err(StoreError::Closed));
-    assert_eq!(
-        store
-            .runs(&RunFilter {
-                limit: 1,
-                ..RunFilter::default()
-            })
-            .err(),
-        Some(StoreError::Closed)
-    );
+    assert_eq!(store.runs(&RunFilter { limit: 1, ..RunFilter::default() }).err(), Some(StoreError::Closed));
     assert!(matches!(going.delta(delta("late")), Err(StoreError::Closed)));
     drop((going, log));
     drop(store);
     let store = open(dir.path());
     assert_eq!(read_all(&store, chat.run_id, 0).await.len(), 2);
-    let texts: Vec<String> = store
-        .open_runs()
-        .unwrap()
-        .into_iter()
-        .map(|run| run.record.text)
-        .collect();
+    let texts: Vec<String> = store.open_runs().unwrap().into_iter().map(|run| run.record.text).collect();
     assert_eq!(texts, ["waits", ""]);
 }
 
@@ -152,13 +121,7 @@ async fn closing_writes_what_waits_and_refuses_the_rest() {
 async fn a_store_says_when_the_disk_is_low() {
     for (floor, low) in [(0, false), (u64::MAX, true)] {
         let dir = tempfile::tempdir().unwrap();
-        let store = open_with(
-            dir.path(),
-            Options {
-                disk_floor: floor,
-                ..options()
-            },
-        );
+        let store = open_with(dir.path(), Options { disk_floor: floor, ..options() });
         assert_eq!(store.is_disk_low(), low);
     }
 }

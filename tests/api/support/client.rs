@@ -152,13 +152,21 @@ impl Client {
         }
     }
 
-    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<Vec<u8>>) -> Reply {
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Reply {
         let mut request = self.request(method, path);
         for (name, value) in headers {
             request = request.insert_header((*name, *value));
         }
         let mut response = match body {
-            Some(body) => request.insert_header(("Content-Type", "application/json")).send_body(body).await.unwrap(),
+            Some(body) => {
+                request.insert_header(("Content-Type", "application/json")).send_body(body).await.unwrap()
+            }
             None => request.send().await.unwrap(),
         };
         let bytes = response.body().limit(64 << 20).await.unwrap();
@@ -188,7 +196,13 @@ impl Client {
     }
 
     /// Opens an event stream.
-    pub async fn stream(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Frames {
+    pub async fn stream(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Frames {
         let mut request = self.request(method, path);
         for (name, value) in headers {
             request = request.insert_header((*name, *value));

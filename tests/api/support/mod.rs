@@ -2,9 +2,9 @@
 
 mod client;
 mod house;
-mod script;
-mod upstream;
+pub mod script;
+pub mod upstream;
 
-pub use client::{Client, Frame, Frames, Reply};
+pub use client::{Client, Frames, ask};
 pub use house::{House, Plan};
 pub use upstream::Upstream;

@@ -1,0 +1,145 @@
+//! `hermes key create | list | revoke`, for one profile.
+
+use super::{
+    args::KeyCommand,
+    context::{Context, Place, Way},
+    error::CliError,
+    output::{Cell, Output, Style},
+};
+use crate::{
+    config::Secret,
+    domain::{KeyId, Millis, ProfileName},
+    gateway::{ClientError, Command, KeyInfo, Reply, parse_scopes},
+};
+
+pub fn run(context: &Context, command: KeyCommand, output: &Output) -> Result<(), CliError> {
+    let place = Place::from(&context.meant_profile(name_of(&command))?);
+    match command {
+        KeyCommand::Create { name, scopes, json } => create(context, &place, name, scopes, json, output),
+        KeyCommand::List { json } => list(context, &place, json, output),
+        KeyCommand::Revoke { id } => revoke(context, &place, id, output),
+    }
+}
+
+const fn name_of(command: &KeyCommand) -> &'static str {
+    match command {
+        KeyCommand::Create { .. } => "key create",
+        KeyCommand::List { .. } => "key list",
+        KeyCommand::Revoke { .. } => "key revoke",
+    }
+}
+
+fn create(
+    context: &Context,
+    place: &Place,
+    name: String,
+    scopes: Vec<String>,
+    json: bool,
+    output: &Output,
+) -> Result<(), CliError> {
+    parse_scopes(&scopes).map_err(CliError::Usage)?;
+    let (token, key) = match context.way(place)? {
+        Way::Offline(offline) => offline.create_key(&name, &scopes)?,
+        Way::Gateway(client) => {
+            let profile = place.name.clone();
+            match client.ask(Command::CreateKey { profile, name, scopes })? {
+                Reply::KeyCreated { token, key } => (Secret::new(token), key),
+                _other => return Err(ClientError::Garbage.into()),
+            }
+        }
+    };
+    if json {
+        return output.json(&serde_json::json!({ "token": token.reveal(), "key": key }));
+    }
+    output.line(token.reveal());
+    output.note(format_args!(
+        "This key of `{}` is shown once. Revoke it with `hermes -p {} key revoke {}`.",
+        place.name, place.name, key.id
+    ));
+    Ok(())
+}
+
+fn list(context: &Context, place: &Place, json: bool, output: &Output) -> Result<(), CliError> {
+    let keys = match context.way(place)? {
+        Way::Offline(offline) => offline.keys()?,
+        Way::Gateway(client) => match client.ask(Command::ListKeys { profile: place.name.clone() })? {
+            Reply::Keys(keys) => keys,
+            _other => return Err(ClientError::Garbage.into()),
+        },
+    };
+    if json {
+        return output.json(&keys);
+    }
+    if keys.is_empty() {
+        output.line(nothing(&place.name));
+        return Ok(());
+    }
+    let rows: Vec<_> = keys.iter().map(row).collect();
+    output.table(&["ID", "NAME", "STATE", "MADE", "SCOPES"], &rows);
+    Ok(())
+}
+
+fn revoke(context: &Context, place: &Place, id: KeyId, output: &Output) -> Result<(), CliError> {
+    let key = match context.way(place)? {
+        Way::Offline(offline) => offline.revoke_key(&id)?,
+        Way::Gateway(client) => match client.ask(Command::RevokeKey { profile: place.name.clone(), id })? {
+            Reply::Key(key) => key,
+            _other => return Err(ClientError::Garbage.into()),
+        },
+    };
+    output.line(format_args!("revoked {} ({})", key.id, key.name));
+    Ok(())
+}
+
+fn nothing(name: &ProfileName) -> String {
+    format!("`{name}` has no stored key; `hermes -p {name} key create` makes one")
+}
+
+fn row(key: &KeyInfo) -> Vec<Cell> {
+    let state = match key.revoked_at {
+        Some(_) => Cell::new(Style::Bad, "revoked"),
+        None => Cell::new(Style::Good, "valid"),
+    };
+    let made = Cell::plain(date(key.created_at));
+    vec![Cell::plain(key.id.as_str()), Cell::plain(&key.name), state, made, Cell::plain(key.scopes.join(","))]
+}
+
+/// Day and minute, in UTC.
+pub fn date(at: Millis) -> String {
+    let (days, minutes) = (at.div_euclid(86_400_000), at.rem_euclid(86_400_000) / 60_000);
+    let (year, month, day) = civil(days);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// Year, month and day of a number of days since 1970-01-01, in the Gregorian calendar (years counted from March, so
+/// that the leap day is a year's last).
+const fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = year + era * 400 + if month <= 2 { 1 } else { 0 };
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let cases = [
+            (0, "1970-01-01 00:00"),
+            (951_782_400_000, "2000-02-29 00:00"),
+            (1_767_225_599_999, "2025-12-31 23:59"),
+            (4_107_542_400_000, "2100-03-01 00:00"),
+            (-1, "1969-12-31 23:59"),
+        ];
+        for (at, text) in cases {
+            assert_eq!(date(at), text);
+        }
+    }
+}

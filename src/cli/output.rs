@@ -1,0 +1,146 @@
+//! Where words go, and how tables look.
+
+use super::error::CliError;
+use crate::config::ProcessEnv;
+use serde::Serialize;
+use std::{
+    fmt,
+    io::{self, IsTerminal as _, Write as _},
+};
+
+/// Standard output and error. A reader that has gone (`hermes profile list | head -1`) is no reason to fail.
+pub struct Output {
+    colour: bool,
+    log_colour: bool,
+}
+
+/// How a word of a table looks on a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    Plain,
+    Bold,
+    Good,
+    Bad,
+    Faint,
+}
+
+impl Style {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "0",
+            Self::Bold => "1",
+            Self::Good => "32",
+            Self::Bad => "31",
+            Self::Faint => "2",
+        }
+    }
+}
+
+impl Output {
+    pub fn new(env: &ProcessEnv) -> Self {
+        let wanted = env.0.get("NO_COLOR").is_none_or(String::is_empty);
+        Self {
+            colour: wanted && io::stdout().is_terminal(),
+            log_colour: wanted && io::stderr().is_terminal(),
+        }
+    }
+
+    /// Whether the log may be coloured.
+    pub const fn colour_on_stderr(&self) -> bool {
+        self.log_colour
+    }
+
+    pub fn line(&self, text: impl fmt::Display) {
+        let _ = writeln!(io::stdout(), "{text}");
+    }
+
+    pub fn note(&self, text: impl fmt::Display) {
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    pub fn error(&self, error: &CliError) {
+        self.note(format_args!("hermes: {error}"));
+    }
+
+    pub fn json(&self, value: &impl Serialize) -> Result<(), CliError> {
+        let text =
+            serde_json::to_string_pretty(value).map_err(|error| CliError::failed(error.to_string()))?;
+        self.line(text);
+        Ok(())
+    }
+
+    pub fn paint(&self, style: Style, text: &str) -> String {
+        if self.colour && style != Style::Plain {
+            format!("\x1b[{}m{text}\x1b[0m", style.code())
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// Prints rows under their heads, columns as wide as they need to be.
+    pub fn table(&self, heads: &[&str], rows: &[Vec<Cell>]) {
+        let cells = |row: &[Cell], place: usize| row.get(place).map_or(0, |cell| width(&cell.text));
+        let widths: Vec<_> = heads
+            .iter()
+            .enumerate()
+            .map(|(place, head)| rows.iter().map(|row| cells(row, place)).max().unwrap_or(0).max(width(head)))
+            .collect();
+        let heads: Vec<_> = heads.iter().map(|head| Cell::new(Style::Faint, *head)).collect();
+        for row in std::iter::once(&heads).chain(rows) {
+            let mut line = String::new();
+            for (cell, wide) in row.iter().zip(&widths) {
+                line += &self.paint(cell.style, &cell.text);
+                line.extend(std::iter::repeat_n(' ', wide + 2 - width(&cell.text).min(*wide)));
+            }
+            self.line(line.trim_end());
+        }
+    }
+}
+
+/// One word of a table.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    pub style: Style,
+    pub text: String,
+}
+
+impl Cell {
+    pub fn new(style: Style, text: impl Into<String>) -> Self {
+        Self { style, text: printable(&text.into()) }
+    }
+
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self::new(Style::Plain, text)
+    }
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// At most `most` characters, the end of a longer text cut off.
+pub fn clip(text: &str, most: usize) -> String {
+    if width(text) <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Text that others chose (a command that a model wrote) must not steer the terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_and_hostile_texts_stay_in_their_cell() {
+        let cases = [("short", "short"), ("exactly ten", "exactly t…"), ("äöüäöüäöüä", "äöüäöüäöüä")];
+        for (text, clipped) in cases {
+            assert_eq!(clip(text, 10), clipped);
+        }
+        assert_eq!(printable("a\x1b[2Jb\nc"), "a\u{fffd}[2Jb\u{fffd}c");
+    }
+}

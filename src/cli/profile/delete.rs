@@ -1,0 +1,52 @@
+//! `hermes profile delete NAME --yes`.
+
+use crate::{
+    cli::{
+        context::{Context, Place, ask_profile},
+        error::CliError,
+        output::Output,
+    },
+    domain::{ProfileName, now},
+    gateway::{Command, Offline},
+};
+use std::fs;
+
+pub fn run(
+    context: &Context,
+    name: &ProfileName,
+    yes: bool,
+    stop: bool,
+    output: &Output,
+) -> Result<(), CliError> {
+    if *name == ProfileName::home() {
+        return Err(CliError::usage(
+            "`default` is the home itself; delete the folder if that is what you want",
+        ));
+    }
+    let found = context.find(name)?;
+    if !yes {
+        return Err(CliError::usage(format!(
+            "this deletes {} with sessions, keys and files; type `hermes profile delete {name} --yes` if you mean it",
+            found.root.display()
+        )));
+    }
+    let place = Place::from(&found);
+    if let Some(client) = context.holder(&place)? {
+        if !stop {
+            return Err(CliError::failed(format!(
+                "`{name}` is being served by process {}; add --stop, or type `hermes profile stop {name}` first",
+                client.status.pid
+            )));
+        }
+        ask_profile(&client, Command::StopProfile { profile: name.clone() })?;
+    }
+    // Held until all is gone: no gateway starts it meanwhile.
+    let _lock = Offline::lock(&context.home, &place.state_dir)?;
+    let at = |error: std::io::Error| CliError::failed(format!("{}: {error}", found.root.display()));
+    // Out of sight in one step; an interrupted deletion leaves no half profile.
+    let grave = found.root.with_file_name(format!(".{name}.deleted-{}", now()));
+    fs::rename(&found.root, &grave).map_err(at)?;
+    fs::remove_dir_all(&grave).map_err(at)?;
+    output.line(format_args!("deleted the profile `{name}`"));
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! `hermes profile list | show`: what the files say, and what the gateways make of it.
+
+use crate::{
+    cli::{
+        context::Context,
+        error::CliError,
+        output::{Cell, Output, Style, clip},
+    },
+    config::{FoundProfile, ProfileConfig},
+    domain::ProfileName,
+    gateway::{Client, ProfileStatus, State, upstream},
+};
+use serde_json::{Value, json};
+
+pub fn all(context: &Context, as_json: bool, output: &Output) -> Result<(), CliError> {
+    let home = context.read_home()?;
+    let running = running(context)?;
+    let mut rows = Vec::new();
+    for profile in home.profiles.iter().filter(|profile| is_there(profile)) {
+        rows.push(Row::new(profile, running.get(&profile.name)));
+    }
+    if as_json {
+        return output.json(&rows.iter().map(Row::json).collect::<Vec<_>>());
+    }
+    if rows.is_empty() {
+        output.line("no profiles yet; `hermes profile create NAME` makes one");
+        return Ok(());
+    }
+    output.table(
+        &["PROFILE", "STATE", "PORT", "MODEL", "UPSTREAM"],
+        &rows.iter().map(Row::cells).collect::<Vec<_>>(),
+    );
+    for row in &rows {
+        if let Some(reason) = &row.reason {
+            output.line(format_args!("\n{}: {reason}", row.name));
+        }
+    }
+    Ok(())
+}
+
+pub fn one(context: &Context, name: &ProfileName, as_json: bool, output: &Output) -> Result<(), CliError> {
+    let found = context.find(name)?;
+    let running = running(context)?;
+    let row = Row::new(&found, running.get(name));
+    let folder = found.root.display().to_string();
+    if as_json {
+        let mut value = row.json();
+        value["folder"] = json!(folder);
+        value["warnings"] = json!(found.warnings);
+        return output.json(&value);
+    }
+    let mut lines = vec![("profile", name.to_string()), ("state", row.state.to_owned()), ("folder", folder)];
+    if let Ok(config) = &found.config {
+        lines.extend(settings(config));
+    }
+    lines.extend(row.reason.clone().map(|reason| ("reason", reason)));
+    for (label, text) in lines {
+        output.line(format_args!(
+            "{:10}{text}",
+            output.paint(Style::Faint, &format!("{label:10}")).trim_end_matches(' ')
+        ));
+    }
+    for warning in &found.warnings {
+        output.note(format_args!("warning: {warning}"));
+    }
+    Ok(())
+}
+
+fn settings(config: &ProfileConfig) -> Vec<(&'static str, String)> {
+    vec![
+        ("address", format!("http://{}/v1", config.listen)),
+        ("model", config.model_name.clone()),
+        ("upstream", upstream(config)),
+        ("workspace", config.workspace.display().to_string()),
+        ("key", if config.api_key.is_some() { "API_SERVER_KEY" } else { "stored" }.to_owned()),
+    ]
+}
+
+/// `default` is listed when its files make something of it.
+fn is_there(profile: &FoundProfile) -> bool {
+    profile.enabled || profile.name != ProfileName::home()
+}
+
+/// What the running gateways say, by profile.
+fn running(
+    context: &Context,
+) -> Result<std::collections::BTreeMap<ProfileName, (u32, ProfileStatus)>, CliError> {
+    let mut found = std::collections::BTreeMap::new();
+    for client in Client::all(&context.home)? {
+        let pid = client.status.pid;
+        for status in client.status.profiles {
+            // The gateway that serves it counts, not one that has stopped it.
+            if status.state != State::Stopped {
+                found.insert(status.name.clone(), (pid, status));
+            }
+        }
+    }
+    Ok(found)
+}
+
+struct Row<'a> {
+    name: &'a ProfileName,
+    state: &'static str,
+    style: Style,
+    reason: Option<String>,
+    pid: Option<u32>,
+    port: Option<u16>,
+    config: Option<&'a ProfileConfig>,
+}
+
+impl<'a> Row<'a> {
+    fn new(found: &'a FoundProfile, running: Option<&(u32, ProfileStatus)>) -> Self {
+        let config = found.config.as_ref().ok();
+        let (mut state, mut style) = match (found.enabled, &found.config) {
+            (_, Err(_)) => ("broken", Style::Bad),
+            (true, Ok(_)) => ("stopped", Style::Plain),
+            (false, Ok(_)) => ("disabled", Style::Faint),
+        };
+        let mut reason = found.config.as_ref().err().map(ToString::to_string);
+        let mut port = found.port;
+        if let Some((_, status)) = running {
+            state = status.state.name();
+            style = style_of(status.state);
+            reason = status.reason.clone().or(reason);
+            port = status.address.map(|address| address.port()).or(port);
+        }
+        Self { name: &found.name, state, style, reason, pid: running.map(|(pid, _)| *pid), port, config }
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::new(Style::Bold, self.name.as_str()),
+            Cell::new(self.style, self.state),
+            Cell::plain(self.port.map_or_else(|| "-".to_owned(), |port| port.to_string())),
+            Cell::plain(self.config.map_or("-", |config| &config.model_name)),
+            Cell::plain(self.config.map_or_else(|| "-".to_owned(), |config| clip(&upstream(config), 48))),
+        ]
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "state": self.state,
+            "reason": self.reason,
+            "pid": self.pid,
+            "port": self.port,
+            "model": self.config.map(|config| &config.model_name),
+            "upstream": self.config.map(upstream),
+        })
+    }
+}
+
+pub fn style_of(state: State) -> Style {
+    match state {
+        State::Serving => Style::Good,
+        State::Failed => Style::Bad,
+        State::Starting | State::Restarting => Style::Bold,
+        State::Stopped => Style::Plain,
+    }
+}

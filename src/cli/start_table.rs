@@ -1,0 +1,133 @@
+//! What `hermes gateway` shows once it serves: a table, and a line to paste.
+
+use super::{
+    context::Context,
+    output::{Cell, Output, Style, clip},
+    profile::style_of,
+};
+use crate::{
+    config::Secret,
+    gateway::{Gateway, KeyState, ProfileStatus, State},
+};
+
+pub async fn print(gateway: &Gateway, context: &Context, output: &Output) {
+    for warning in gateway.warnings() {
+        output.note(format_args!("warning: {warning}"));
+    }
+    let profiles = gateway.profiles().await;
+    let mut made: Vec<(&ProfileStatus, Secret)> = Vec::new();
+    for status in &profiles {
+        if let Some(key) = gateway.key(&status.name).await {
+            made.push((status, key));
+        }
+    }
+    output.table(
+        &["PROFILE", "URL", "MODEL", "UPSTREAM", "SANDBOX", "KEY"],
+        &profiles.iter().map(row).collect::<Vec<_>>(),
+    );
+    for status in profiles.iter().filter(|status| status.state != State::Serving) {
+        let reason = status.reason.as_deref().unwrap_or("no reason is known");
+        output.line(format_args!(
+            "\n{} {}: {reason}",
+            status.name,
+            output.paint(Style::Bad, status.state.name())
+        ));
+    }
+    if !made.is_empty() {
+        output.line("\nNew keys, shown this once:");
+        let keys = made.iter().map(|(status, key)| {
+            vec![Cell::plain(format!("  {}", status.name)), Cell::new(Style::Bold, key.reveal())]
+        });
+        for row in keys {
+            let [name, key] = row.as_slice() else { continue };
+            output.line(format_args!("{:14}{}", name.text, output.paint(key.style, &key.text)));
+        }
+    }
+    let serving = || profiles.iter().filter(|status| status.state == State::Serving);
+    // A profile whose key is at hand makes a line that works as it is.
+    let example =
+        made.iter().map(|(status, key)| (*status, Some(key))).find(|(s, _)| s.state == State::Serving);
+    if let Some((status, key)) = example.or_else(|| serving().next().map(|status| (status, None))) {
+        try_it(status, key, context, output);
+    }
+}
+
+fn row(status: &ProfileStatus) -> Vec<Cell> {
+    let url = match status.url() {
+        Some(url) => Cell::plain(url),
+        None => Cell::new(style_of(status.state), status.state.name()),
+    };
+    let key = match status.keys {
+        KeyState::Env => "API_SERVER_KEY".to_owned(),
+        KeyState::Stored(1) => "1 stored".to_owned(),
+        KeyState::Stored(count) => format!("{count} stored"),
+        KeyState::JustMade => "just made".to_owned(),
+        KeyState::Unknown => "-".to_owned(),
+    };
+    vec![
+        Cell::new(Style::Bold, clip(status.name.as_str(), 16)),
+        url,
+        Cell::plain(clip(&status.model, 14)),
+        Cell::plain(clip(&status.upstream, 20)),
+        Cell::plain(status.sandbox.clone()),
+        Cell::plain(key),
+    ]
+}
+
+fn try_it(status: &ProfileStatus, key: Option<&Secret>, context: &Context, output: &Output) {
+    let Some(url) = status.url() else { return };
+    output.line("\nTry it:");
+    if key.is_none() {
+        let how = match status.keys {
+            KeyState::Env => format!("HERMES_KEY is the API_SERVER_KEY of `{}`", status.name),
+            KeyState::Stored(_) | KeyState::JustMade | KeyState::Unknown => {
+                let home = shell_word(&context.home.display().to_string());
+                format!("HERMES_KEY=$(hermes --home {home} -p {} key create) makes a key", status.name)
+            }
+        };
+        output.line(format_args!("  # {how}"));
+    }
+    output.line(format_args!("  {}", curl(&url, &status.model, key)));
+}
+
+/// One line for a shell. A new key is in it; an old one is known to nobody but its owner.
+fn curl(url: &str, model: &str, key: Option<&Secret>) -> String {
+    let key = key.map_or("$HERMES_KEY", Secret::reveal);
+    let model = serde_json::Value::from(model);
+    let body = format!(r#"{{"model": {model}, "messages": [{{"role": "user", "content": "Hello!"}}]}}"#);
+    let body = shell_word(&body);
+    format!(
+        "curl -s {url}/chat/completions -H \"Authorization: Bearer {key}\" -H 'Content-Type: application/json' \
+         -d {body}"
+    )
+}
+
+/// Text as one word of a POSIX shell.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_is_ready_to_paste() {
+        let url = "http://127.0.0.1:8643/v1";
+        let key = Secret::new("hk_1_2");
+        let line = curl(url, "al'ice", Some(&key));
+        assert!(line.contains("Bearer hk_1_2\"") && line.contains(r"al'\''ice"), "{line}");
+        assert!(curl(url, "alice", None).contains("Bearer $HERMES_KEY\""));
+    }
+
+    #[test]
+    fn words_survive_the_shell() {
+        for (text, word) in [("/srv/h", "/srv/h"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("", "''")] {
+            assert_eq!(shell_word(text), word);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The command line's side of the control socket. Blocking, without a runtime: a command is to answer at once.
+
+use super::{
+    control::{
+        protocol::{Command, GatewayStatus, MAX_ANSWER, Reply, Request},
+        socket,
+    },
+    run_dir::RunDir,
+    status::State,
+};
+use crate::{config::Secret, domain::ProfileName, store::ProfileLock};
+use std::{
+    fmt,
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    os::unix::net::UnixStream,
+    path::Path,
+    time::Duration,
+};
+
+/// For a gateway that is asked something small.
+const QUICK: Duration = Duration::from_secs(10);
+/// For one that has to wait for running turns first.
+const PATIENT: Duration = Duration::from_secs(300);
+
+#[derive(Debug)]
+pub enum ClientError {
+    Io(io::Error),
+    /// The gateway said no, and why.
+    Refused(String),
+    /// The answer makes no sense: another version, most likely.
+    Garbage,
+    /// A process holds the profile, but none of the home's gateways knows it.
+    NoAnswer {
+        profile: ProfileName,
+        pid: u32,
+    },
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                f.write_str("the gateway did not answer in time")
+            }
+            Self::Io(error) => write!(f, "the gateway cannot be reached: {error}"),
+            Self::Refused(message) => f.write_str(message),
+            Self::Garbage => {
+                f.write_str("the gateway's answer makes no sense; is it another version of hermes?")
+            }
+            Self::NoAnswer { profile, pid } => {
+                write!(
+                    f,
+                    "process {pid} holds the profile `{profile}`, but does not answer for it; try again"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+impl From<io::Error> for ClientError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// A running gateway of this home, by its process.
+#[derive(Debug, Clone)]
+pub struct Client {
+    run: RunDir,
+    token: Secret,
+    /// As it was when it was found.
+    pub status: GatewayStatus,
+}
+
+impl Client {
+    /// All running gateways of a home.
+    ///
+    /// # Errors
+    /// The home's `run` folder cannot be read.
+    pub fn all(home: &Path) -> Result<Vec<Self>, ClientError> {
+        Self::find(home, None)
+    }
+
+    /// The gateway that holds a profile. `None`: no process does, so the store may be opened.
+    ///
+    /// # Errors
+    /// A process holds it and does not answer.
+    pub fn holder(home: &Path, profile: &ProfileName, state_dir: &Path) -> Result<Option<Self>, ClientError> {
+        let Some(pid) = ProfileLock::holder(state_dir) else {
+            return Ok(None);
+        };
+        let knows = |client: &Self| {
+            let mut known = client.status.profiles.iter();
+            known.any(|status| status.name == *profile && status.state != State::Stopped)
+        };
+        let found = Self::find(home, Some(pid))?.into_iter().find(knows);
+        found.map(Some).ok_or_else(|| ClientError::NoAnswer { profile: profile.clone(), pid })
+    }
+
+    fn find(home: &Path, of: Option<u32>) -> Result<Vec<Self>, ClientError> {
+        let run = RunDir::at(home);
+        let streams = socket::connect_all(&run, of)?;
+        if streams.is_empty() {
+            return Ok(Vec::new());
+        }
+        let token = run.control_token()?;
+        let mut found = Vec::new();
+        for stream in streams {
+            match ask(stream, &token, Command::Status, QUICK)? {
+                (Reply::Gateway(status), _) => {
+                    found.push(Self { run: run.clone(), token: token.clone(), status })
+                }
+                (other, _) => return Err(unexpected(other)),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether this gateway would serve the profile when told to.
+    #[must_use]
+    pub fn serves(&self, profile: &ProfileName) -> bool {
+        self.status.only.as_ref().is_none_or(|only| only == profile)
+    }
+
+    /// Sends a command and waits for the answer.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with the gateway's own words, and all that can go wrong on the way.
+    pub fn ask(&self, command: Command) -> Result<Reply, ClientError> {
+        let patience = match &command {
+            Command::Status | Command::ListKeys { .. } | Command::ListApprovals { .. } => QUICK,
+            Command::StopGateway
+            | Command::StartProfile { .. }
+            | Command::StopProfile { .. }
+            | Command::RestartProfile { .. }
+            | Command::ReloadProfile { .. }
+            | Command::CreateKey { .. }
+            | Command::RevokeKey { .. }
+            | Command::DecideApproval { .. } => PATIENT,
+        };
+        let (reply, _) = ask(self.connect()?, &self.token, command, patience)?;
+        accepted(reply)
+    }
+
+    /// Ends the gateway and waits until it is gone.
+    ///
+    /// # Errors
+    /// As [`Client::ask`]; also when it takes longer than five minutes.
+    pub fn stop(&self) -> Result<(), ClientError> {
+        let (reply, mut rest) = ask(self.connect()?, &self.token, Command::StopGateway, PATIENT)?;
+        match accepted(reply)? {
+            Reply::Stopping => {
+                // The end of the connection, clean or not, is the end of the gateway; only a timeout is not.
+                match rest.read(&mut [0; 1]) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error.into()),
+                    Ok(_) | Err(_) => Ok(()),
+                }
+            }
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn connect(&self) -> Result<UnixStream, ClientError> {
+        let pid = self.status.pid;
+        let mut streams = socket::connect_all(&self.run, Some(pid))?;
+        // Several gateways of one process exist in tests only, and those have no need of this.
+        let gone = || ClientError::Refused(format!("the gateway (process {pid}) has ended"));
+        streams.drain(..).next().ok_or_else(gone)
+    }
+}
+
+fn ask(
+    stream: UnixStream,
+    token: &Secret,
+    command: Command,
+    patience: Duration,
+) -> Result<(Reply, BufReader<UnixStream>), ClientError> {
+    stream.set_write_timeout(Some(QUICK))?;
+    stream.set_read_timeout(Some(patience))?;
+    let request = Request { token: token.reveal().to_owned(), command };
+    let mut line = serde_json::to_vec(&request).map_err(io::Error::other)?;
+    line.push(b'\n');
+    (&stream).write_all(&line)?;
+    let mut reader = BufReader::new(stream);
+    let mut answer = Vec::new();
+    reader.by_ref().take(MAX_ANSWER as u64).read_until(b'\n', &mut answer)?;
+    if answer.is_empty() {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    let reply = serde_json::from_slice(&answer).map_err(|_garbage| ClientError::Garbage)?;
+    Ok((reply, reader))
+}
+
+fn accepted(reply: Reply) -> Result<Reply, ClientError> {
+    match reply {
+        Reply::Refused { message } => Err(ClientError::Refused(message)),
+        reply @ (Reply::Gateway(_)
+        | Reply::Stopping
+        | Reply::Profile(_)
+        | Reply::KeyCreated { .. }
+        | Reply::Keys(_)
+        | Reply::Key(_)
+        | Reply::Approvals(_)) => Ok(reply),
+    }
+}
+
+fn unexpected(reply: Reply) -> ClientError {
+    accepted(reply).err().unwrap_or(ClientError::Garbage)
+}

@@ -1,0 +1,123 @@
+//! What each command of the control socket does.
+
+use super::protocol::{Command, GatewayStatus, KeyInfo, Reply};
+use crate::{
+    actors::{ApprovalTarget, DecideApproval, ListApprovals, ProfileError, Tenant, Unavailable},
+    domain::{ApprovalStatus, KeyId, Millis, ProfileName},
+    gateway::{
+        roster::{Act, Action, GetSeat, ListProfiles, Roster, Seat},
+        scopes,
+    },
+};
+use actix::Addr;
+use std::{cell::Cell, rc::Rc, sync::Arc};
+use tokio_util::sync::CancellationToken;
+
+/// As whom the command line answers approvals.
+const CLI: &str = "cli";
+/// Approvals in one list.
+const APPROVALS: usize = 200;
+
+/// What the commands act upon.
+pub struct Answers {
+    pub roster: Addr<Roster>,
+    pub only: Option<ProfileName>,
+    pub started_at: Millis,
+    /// Set once the gateway has begun to end.
+    pub draining: Rc<Cell<bool>>,
+    /// Cancelled to ask whoever owns the gateway to stop it.
+    pub stop: CancellationToken,
+}
+
+impl Answers {
+    pub(super) async fn to(&self, command: Command) -> Result<Reply, String> {
+        match command {
+            Command::Status => self.status().await,
+            Command::StopGateway => {
+                self.stop.cancel();
+                Ok(Reply::Stopping)
+            }
+            Command::StartProfile { profile } => self.act(profile, Action::Start).await,
+            Command::StopProfile { profile } => self.act(profile, Action::Stop).await,
+            Command::RestartProfile { profile } => self.act(profile, Action::Restart).await,
+            Command::ReloadProfile { profile } => self.act(profile, Action::Reload).await,
+            Command::CreateKey { profile, name, scopes } => {
+                let scopes = scopes::parse(&scopes)?;
+                let key = self
+                    .with(profile, |tenant| async move { tenant.create_key(&name, &scopes).await })
+                    .await?;
+                Ok(Reply::KeyCreated { token: key.token.reveal().to_owned(), key: key.record.into() })
+            }
+            Command::ListKeys { profile } => {
+                let keys = self.with(profile, |tenant| async move { tenant.keys().await }).await?;
+                Ok(Reply::Keys(keys.into_iter().map(KeyInfo::from).collect()))
+            }
+            Command::RevokeKey { profile, id } => {
+                let key = self.with(profile, |tenant| async move { tenant.revoke_key(&id).await }).await?;
+                Ok(Reply::Key(key.into()))
+            }
+            Command::ListApprovals { profile, pending } => {
+                let status = pending.then_some(ApprovalStatus::Pending);
+                let list = ListApprovals { status, after: None, limit: APPROVALS };
+                let found = self.with(profile, |tenant| async move { ask(&tenant, list).await }).await?;
+                Ok(Reply::Approvals(found))
+            }
+            Command::DecideApproval { profile, id, choice, reason } => {
+                let key_id = KeyId::parse(CLI).map_err(|error| error.to_string())?;
+                let decide = DecideApproval { target: ApprovalTarget::One(id), choice, reason, key_id };
+                let decided = self.with(profile, |tenant| async move { ask(&tenant, decide).await }).await?;
+                Ok(Reply::Approvals(decided))
+            }
+        }
+    }
+
+    async fn status(&self) -> Result<Reply, String> {
+        let profiles = self.roster.send(ListProfiles).await.map_err(|error| error.to_string())?;
+        Ok(Reply::Gateway(GatewayStatus {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.started_at,
+            only: self.only.clone(),
+            draining: self.draining.get(),
+            profiles,
+        }))
+    }
+
+    async fn act(&self, name: ProfileName, action: Action) -> Result<Reply, String> {
+        let status = self.roster.send(Act { name, action }).await.map_err(|error| error.to_string())??;
+        Ok(Reply::Profile(status))
+    }
+
+    /// Asks a profile's tenant on its own thread.
+    async fn with<F, R>(
+        &self,
+        profile: ProfileName,
+        what: impl FnOnce(Arc<Tenant>) -> F + Send + 'static,
+    ) -> Result<R, String>
+    where
+        F: Future<Output = Result<R, ProfileError>> + 'static,
+        R: Send + 'static,
+    {
+        let seat = self.roster.send(GetSeat(profile)).await.map_err(|error| error.to_string())??;
+        let Seat { tenant, place } = seat;
+        let answer = place.run(move || what(tenant)).await.map_err(|gone| gone.to_string())?;
+        answer.map_err(|error| error.message)
+    }
+}
+
+/// Sends a message to the profile's actor, its store opened first if need be.
+async fn ask<M, R>(tenant: &Arc<Tenant>, message: M) -> Result<R, ProfileError>
+where
+    M: actix::Message<Result = Result<R, ProfileError>> + Send + 'static,
+    R: Send + 'static,
+    crate::actors::ProfileActor: actix::Handler<M>,
+{
+    let profile = tenant.profile().await?;
+    let gone = |_closed| {
+        ProfileError::from(Unavailable {
+            message: "the profile is being restarted".to_owned(),
+            retry_after: 1,
+        })
+    };
+    profile.send(message).await.map_err(gone)?
+}

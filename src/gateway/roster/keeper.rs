@@ -1,0 +1,319 @@
+//! The keeper of one profile: a task that alone starts, stops and revives it.
+//!
+//! ```text
+//!            start                       crash                  5 crashes in 60 s
+//! Stopped ──────────► Starting ─► Serving ─────► Restarting ─────────────────────► Failed
+//!    ▲                    │          │    ◄──────  (port open, 503)     (port open, 503)
+//!    └──── stop ──────────┴──────────┘     after 1, 2, 4 … 60 s
+//! ```
+//!
+//! What it is told to do it does one after the other, so two commands for one profile never meet. What others may know
+//! is in a [`View`] that never waits for it.
+
+use super::{
+    backoff::{Failures, Verdict},
+    files::{Files, Plan},
+    opening::{self, Ground, Kept, Up},
+};
+use crate::{
+    actors::{GoneReason, Tenant},
+    config::Secret,
+    domain::ProfileName,
+    gateway::{
+        plane::Place,
+        status::{KeyState, ProfileStatus, State, tenant_state},
+    },
+    store::StoreError,
+};
+use std::{rc::Rc, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until, timeout},
+};
+
+/// How long the reason of a failed opening may be behind the failure itself.
+const NOTICE_GRACE: Duration = Duration::from_millis(50);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Start,
+    Stop,
+    /// Down and up again, with the files as they are now.
+    Restart,
+    /// As restart, but a profile whose files are broken now goes on as it is.
+    Reload,
+}
+
+pub type Answer = Result<ProfileStatus, String>;
+
+pub enum Request {
+    /// The first start, with what the home's files said.
+    Begin {
+        plan: Plan,
+        answer: oneshot::Sender<Answer>,
+    },
+    Act {
+        action: Action,
+        answer: oneshot::Sender<Answer>,
+    },
+    /// Stop for good within this time; the keeper ends.
+    End {
+        limit: Duration,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// What others may know of a profile.
+#[derive(Clone)]
+pub struct View {
+    pub status: ProfileStatus,
+    pub first_key: Option<Secret>,
+    /// While the port is open.
+    pub seat: Option<Seat>,
+}
+
+/// A tenant and where its work is done.
+#[derive(Clone)]
+pub struct Seat {
+    pub tenant: Arc<Tenant>,
+    pub place: Place,
+}
+
+/// The ends that the roster keeps.
+pub struct Handle {
+    pub requests: mpsc::UnboundedSender<Request>,
+    pub gone: mpsc::UnboundedSender<GoneReason>,
+    pub view: watch::Receiver<View>,
+}
+
+pub struct Keeper {
+    name: ProfileName,
+    ground: Rc<Ground>,
+    files: Arc<Files>,
+    place: Place,
+    /// For a stop that nobody gave a limit to.
+    drain: Duration,
+    up: Option<Up>,
+    failures: Failures,
+    retry_at: Option<Instant>,
+    gone: mpsc::UnboundedReceiver<GoneReason>,
+    view: watch::Sender<View>,
+}
+
+impl Keeper {
+    /// Starts the task. `None`: the gateway has no workers any more.
+    pub fn start(
+        name: ProfileName,
+        ground: Rc<Ground>,
+        files: Arc<Files>,
+        drain: Duration,
+    ) -> Option<Handle> {
+        let place = ground.plane.place()?;
+        let (requests, received) = mpsc::unbounded_channel();
+        let (gone, notices) = mpsc::unbounded_channel();
+        let view = View { status: ProfileStatus::new(name.clone()), first_key: None, seat: None };
+        let (publish, view) = watch::channel(view);
+        let keeper = Self {
+            name,
+            ground,
+            files,
+            place,
+            drain,
+            up: None,
+            failures: Failures::default(),
+            retry_at: None,
+            gone: notices,
+            view: publish,
+        };
+        actix_rt::spawn(keeper.keep(received));
+        Some(Handle { requests, gone, view })
+    }
+
+    async fn keep(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
+        loop {
+            let retry_at = self.retry_at;
+            tokio::select! {
+                request = requests.recv() => match request {
+                    // Whoever asked may have gone away; the answers below are then for nobody.
+                    Some(Request::Begin { plan, answer }) => {
+                        let begun = self.bring_up(plan, Kept::default()).await;
+                        let _ = answer.send(begun);
+                    }
+                    Some(Request::Act { action, answer }) => {
+                        let done = self.act(action).await;
+                        let _ = answer.send(done);
+                    }
+                    Some(Request::End { limit, done }) => {
+                        self.stop(limit).await;
+                        let _ = done.send(());
+                        return;
+                    }
+                    None => return,
+                },
+                Some(reason) = self.gone.recv() => self.lost(&reason),
+                () = sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => {
+                    self.revive().await;
+                }
+            }
+        }
+    }
+
+    async fn act(&mut self, action: Action) -> Answer {
+        match action {
+            Action::Start if self.view.borrow().status.state == State::Serving => Ok(self.status()),
+            Action::Start | Action::Restart => {
+                let plan = self.files.plan(&self.name).await?;
+                self.failures = Failures::default();
+                self.replace(plan).await
+            }
+            Action::Reload => {
+                let plan = self.files.plan(&self.name).await?;
+                if let Err(error) = &plan.config {
+                    return Err(format!("{error}. The profile goes on with its earlier settings"));
+                }
+                self.replace(plan).await
+            }
+            Action::Stop => {
+                self.stop(self.drain).await;
+                Ok(self.status())
+            }
+        }
+    }
+
+    async fn replace(&mut self, plan: Plan) -> Answer {
+        let kept = match self.up.take() {
+            Some(up) => up.take_down(&self.place, self.drain).await,
+            None => Kept::default(),
+        };
+        self.bring_up(plan, kept).await
+    }
+
+    async fn bring_up(&mut self, plan: Plan, kept: Kept) -> Answer {
+        self.retry_at = None;
+        // Notices of an earlier life say nothing of the next one.
+        while self.gone.try_recv().is_ok() {}
+        self.view.send_modify(|view| {
+            view.status = ProfileStatus::new(self.name.clone());
+            view.status.set(State::Starting, None);
+            if let Ok(config) = &plan.config {
+                view.status.describe(config, &self.ground.sandbox);
+            }
+        });
+        let brought = opening::bring_up(&self.ground, &self.place, &self.name, plan, kept).await;
+        let up = match brought {
+            Ok(up) => up,
+            Err(reason) => {
+                // Whoever asked gets the reason, and shows it.
+                tracing::debug!(profile = %self.name, reason, "the profile cannot be started");
+                self.set(State::Failed, Some(reason.clone()));
+                self.view.send_modify(|view| view.seat = None);
+                return Err(reason);
+            }
+        };
+        self.view.send_modify(|view| {
+            view.status.address = Some(up.address);
+            view.status.keys = up.keys;
+            view.first_key.clone_from(&up.first_key);
+            view.seat = Some(Seat { tenant: up.tenant.clone(), place: self.place.clone() });
+        });
+        let trouble = up.trouble.clone();
+        self.up = Some(up);
+        match trouble {
+            None => {
+                self.set(State::Serving, None);
+                Ok(self.status())
+            }
+            Some(trouble) => {
+                self.opening_failed(trouble).await;
+                Err(self.status().reason.unwrap_or_default())
+            }
+        }
+    }
+
+    async fn stop(&mut self, limit: Duration) {
+        self.retry_at = None;
+        if let Some(up) = self.up.take() {
+            self.view.send_modify(|view| {
+                view.seat = None;
+                view.first_key = None;
+            });
+            up.take_down(&self.place, limit).await.release().await;
+        }
+        self.view.send_modify(|view| {
+            view.status.address = None;
+            if view.status.keys == KeyState::JustMade {
+                view.status.keys = KeyState::Unknown;
+            }
+        });
+        self.set(State::Stopped, None);
+    }
+
+    /// The profile's actor is gone, or its store failed.
+    fn lost(&mut self, reason: &GoneReason) {
+        if self.up.is_none() {
+            return;
+        }
+        let text = match reason {
+            GoneReason::Panicked => "its actor crashed".to_owned(),
+            GoneReason::Store(StoreError::Damaged(what)) => {
+                let offer = format!("restore it from a backup: `hermes restore {} FILE`", self.name);
+                return self.give_up(format!("its store is damaged ({what}); {offer}"));
+            }
+            GoneReason::Store(error) => format!("its store failed: {error}"),
+        };
+        // Several notices of one fall count as one.
+        if self.retry_at.is_none() && self.view.borrow().status.state == State::Serving {
+            self.fell(text);
+        }
+    }
+
+    fn fell(&mut self, reason: String) {
+        match self.failures.record(Instant::now()) {
+            Verdict::RetryAfter(wait) => {
+                tracing::error!(profile = %self.name, reason, ?wait, "the profile fell; it will be opened again");
+                self.retry_at = Some(Instant::now() + wait);
+                self.set(State::Restarting, Some(reason));
+            }
+            Verdict::GiveUp => {
+                let next = format!("`hermes profile restart {}` tries again", self.name);
+                self.give_up(format!("{reason}, five times within a minute; {next}"));
+            }
+        }
+    }
+
+    fn give_up(&mut self, reason: String) {
+        tracing::error!(profile = %self.name, reason, "the profile is given up");
+        self.retry_at = None;
+        self.set(State::Failed, Some(reason));
+    }
+
+    async fn revive(&mut self) {
+        self.retry_at = None;
+        let Some(up) = &self.up else { return };
+        match opening::open(&self.ground, &self.place, &up.tenant).await {
+            Ok(()) => self.set(State::Serving, None),
+            Err(reason) => self.opening_failed(reason).await,
+        }
+    }
+
+    /// The store could not be opened. Its notice, which may be under way, knows better why.
+    async fn opening_failed(&mut self, reason: String) {
+        if let Ok(Some(better)) = timeout(NOTICE_GRACE, self.gone.recv()).await
+            && matches!(better, GoneReason::Store(StoreError::Damaged(_)))
+        {
+            return self.lost(&better);
+        }
+        self.fell(reason);
+    }
+
+    fn set(&self, state: State, reason: Option<String>) {
+        if let Some(up) = &self.up {
+            up.tenant.set_state(tenant_state(state, reason.as_deref()));
+        }
+        self.view.send_modify(|view| view.status.set(state, reason));
+    }
+
+    fn status(&self) -> ProfileStatus {
+        self.view.borrow().status.clone()
+    }
+}

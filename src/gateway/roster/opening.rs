@@ -1,0 +1,278 @@
+//! From settings to a port that is served, and back.
+
+use super::files::Plan;
+use crate::{
+    actors::{MachineSlots, ProfileError, ProfileGone, Tenant, TenantOptions, TenantState, Unavailable},
+    config::{ProfileConfig, Secret},
+    domain::ProfileName,
+    gateway::{
+        plane::{Listener, Place, Plane, Port, WorkerGone},
+        scopes,
+        status::KeyState,
+    },
+    sandbox::Sandbox,
+    store::{ProfileLock, StoreError, Wake},
+};
+use actix::Recipient;
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    rc::Rc,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::{sync::Semaphore, time::timeout};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1_024;
+/// Stores that are opened at the same time: recovery reads a lot.
+const OPENINGS: usize = 4;
+/// What a tenant may take beyond the time it was given to drain in.
+const SLACK: Duration = Duration::from_secs(10);
+
+/// What all profiles of a gateway stand on.
+pub struct Ground {
+    pub plane: Rc<Plane>,
+    pub sandbox: Sandbox,
+    pub home_secret: Arc<[u8; 32]>,
+    pub machine: Arc<MachineSlots>,
+    pub gone: Recipient<ProfileGone>,
+    openings: Semaphore,
+}
+
+impl Ground {
+    pub fn new(
+        plane: Rc<Plane>,
+        sandbox: Sandbox,
+        home_secret: Arc<[u8; 32]>,
+        machine: Arc<MachineSlots>,
+        gone: Recipient<ProfileGone>,
+    ) -> Self {
+        Self { plane, sandbox, home_secret, machine, gone, openings: Semaphore::new(OPENINGS) }
+    }
+}
+
+/// A profile whose port is served.
+pub struct Up {
+    pub tenant: Arc<Tenant>,
+    pub address: SocketAddr,
+    pub keys: KeyState,
+    /// The key that was made because there was none.
+    pub first_key: Option<Secret>,
+    /// Why its store could not be opened: the port is served, and answers 503.
+    pub trouble: Option<String>,
+    listener: Listener,
+    lock: Arc<ProfileLock>,
+}
+
+/// What is kept while a profile is taken down and brought up again, so that nobody else takes it meanwhile.
+#[derive(Default)]
+pub struct Kept {
+    pub socket: Option<TcpListener>,
+    pub lock: Option<Arc<ProfileLock>>,
+}
+
+/// Brings a profile up: lock, port, store where it must be open now, key where there is none.
+///
+/// # Errors
+/// A sentence that says what to do.
+pub async fn bring_up(
+    ground: &Ground,
+    place: &Place,
+    name: &ProfileName,
+    plan: Plan,
+    kept: Kept,
+) -> Result<Up, String> {
+    let Plan { config, rival } = plan;
+    let config = config?;
+    let (lock, wake) = lock(name, &config, kept.lock).await?;
+    let socket = match kept.socket.filter(|socket| is_at(socket, config.listen)) {
+        Some(socket) => socket,
+        None => {
+            bind(config.listen).map_err(|error| explain_bind(&error, config.listen, name, rival.as_ref()))?
+        }
+    };
+    let address = socket.local_addr().map_err(|error| error.to_string())?;
+    let (has_env_key, wake) = (config.api_key.is_some(), wake.unwrap_or_default());
+    let tenant = Tenant::new(TenantOptions {
+        config,
+        sandbox: ground.sandbox.clone(),
+        home_secret: ground.home_secret.clone(),
+        machine: ground.machine.clone(),
+        lock: lock.clone(),
+        gone: ground.gone.clone(),
+    });
+    tenant.set_state(TenantState::Restarting);
+
+    // Recovery comes before the first request. A store that nobody waits for is opened by that first request.
+    let keyless = !has_env_key && wake.keys == 0;
+    let (mut first_key, mut stored) = (None, wake.keys);
+    let mut trouble = None;
+    if wake.open_runs || wake.next_due_ms.is_some() || keyless {
+        trouble = open(ground, place, &tenant).await.err();
+    }
+    if keyless && trouble.is_none() {
+        match ensure_key(place, &tenant).await {
+            Ok(found) => (first_key, stored) = found,
+            Err(error) => trouble = Some(error),
+        }
+    }
+    let keys = match (&first_key, has_env_key) {
+        (Some(_), _) => KeyState::JustMade,
+        (None, true) => KeyState::Env,
+        (None, false) if stored == 0 => KeyState::Unknown,
+        (None, false) => KeyState::Stored(stored),
+    };
+    let of = tenant.clone();
+    let port = Port { socket, mark: Arc::new(move |connection| drop(connection.insert(of.clone()))) };
+    let listener = place.serve(port).await.map_err(|error| format!("its port cannot be served: {error}"))?;
+    Ok(Up { tenant, address, keys, first_key, trouble, listener, lock })
+}
+
+/// Opens (again) the store and the actor of a tenant.
+///
+/// # Errors
+/// Why it cannot be.
+pub async fn open(ground: &Ground, place: &Place, tenant: &Arc<Tenant>) -> Result<(), String> {
+    // Never closed; and were it, opening without a turn would do no harm.
+    let _turn = ground.openings.acquire().await.ok();
+    match on(place, tenant, |tenant| async move { tenant.open().await }).await {
+        Ok(opened) => opened.map_err(|Unavailable { message, retry_after: _ }| message),
+        Err(gone) => Err(gone.to_string()),
+    }
+}
+
+impl Up {
+    /// Takes the profile down in order: no new turns, the running ones within `limit`, the connections, the store.
+    pub async fn take_down(self, place: &Place, limit: Duration) -> Kept {
+        let Self { tenant, listener, lock, address: _, keys: _, first_key: _, trouble: _ } = self;
+        tenant.begin_drain();
+        let drained = on(place, &tenant, move |tenant| async move { tenant.drain(limit).await });
+        if timeout(limit + SLACK, drained).await.is_err() {
+            tracing::error!("a profile did not drain in time");
+        }
+        let socket = listener.close().await;
+        let closed = on(place, &tenant, |tenant| async move { tenant.close().await });
+        if timeout(SLACK, closed).await.is_err() {
+            tracing::error!("a profile's store did not close in time");
+        }
+        tenant.set_state(TenantState::Stopped);
+        Kept { socket, lock: Some(lock) }
+    }
+}
+
+impl Kept {
+    /// Gives port and lock back, and waits (a second at most) until nothing holds the lock any more: whoever asked for
+    /// the stop may open the store next.
+    pub async fn release(self) {
+        let Self { socket, lock } = self;
+        drop(socket);
+        let Some(lock) = lock.map(|lock| Arc::downgrade(&lock)) else {
+            return;
+        };
+        let until_free = async {
+            while Weak::strong_count(&lock) > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if timeout(Duration::from_secs(1), until_free).await.is_err() {
+            tracing::warn!("the lock of a stopped profile is still held");
+        }
+    }
+}
+
+async fn on<F, R>(
+    place: &Place,
+    tenant: &Arc<Tenant>,
+    what: impl FnOnce(Arc<Tenant>) -> F + Send + 'static,
+) -> Result<R, WorkerGone>
+where
+    F: Future<Output = R> + 'static,
+    R: Send + 'static,
+{
+    let tenant = tenant.clone();
+    place.run(move || what(tenant)).await
+}
+
+async fn lock(
+    name: &ProfileName,
+    config: &ProfileConfig,
+    kept: Option<Arc<ProfileLock>>,
+) -> Result<(Arc<ProfileLock>, Option<Wake>), String> {
+    let state: PathBuf = config.state_dir.clone();
+    let locked = actix_rt::task::spawn_blocking(move || {
+        let lock = kept.map_or_else(|| ProfileLock::acquire(&state).map(Arc::new), Ok);
+        lock.map(|lock| (lock, Wake::read(&state)))
+    });
+    match locked.await {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(StoreError::Locked { pid })) => {
+            let by = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+            Err(format!(
+                "{by} already has it; `hermes gateway status` shows which, `hermes profile stop {name}` ends it there"
+            ))
+        }
+        Ok(Err(error)) => Err(format!("its folder {} cannot be used: {error}", config.state_dir.display())),
+        Err(_panic) => Err("taking its lock panicked; please report this".to_owned()),
+    }
+}
+
+/// How many valid keys the store has; when it has none, one is made first.
+async fn ensure_key(place: &Place, tenant: &Arc<Tenant>) -> Result<(Option<Secret>, usize), String> {
+    let found = on(place, tenant, |tenant| async move {
+        let keys = tenant.keys().await?;
+        let valid = keys.iter().filter(|key| key.revoked_at.is_none()).count();
+        if valid > 0 {
+            return Ok((None, valid));
+        }
+        tenant.create_key("first", &scopes::usual()).await.map(|key| (Some(key.token), 1))
+    });
+    match found.await {
+        Ok(found) => found.map_err(|error: ProfileError| error.message),
+        Err(gone) => Err(gone.to_string()),
+    }
+}
+
+fn is_at(socket: &TcpListener, wanted: SocketAddr) -> bool {
+    // Port 0 means "any": the one that it has is as good as another.
+    socket.local_addr().is_ok_and(|has| has == wanted || (wanted.port() == 0 && has.ip() == wanted.ip()))
+}
+
+/// As `TcpListener::bind`, with room for more connections that wait.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt};
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::TCP))?;
+    // Else the port stays closed for a minute after a restart.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    bind(&socket, &address)?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn explain_bind(
+    error: &io::Error,
+    at: SocketAddr,
+    name: &ProfileName,
+    rival: Option<&ProfileName>,
+) -> String {
+    let port = at.port();
+    match (error.kind(), rival) {
+        (io::ErrorKind::AddrInUse, Some(rival)) => format!(
+            "port {port} is that of the profile `{rival}`; give `{name}` another one: API_SERVER_PORT in its .env"
+        ),
+        (io::ErrorKind::AddrInUse, None) => format!(
+            "port {port} is taken by another program; end that one, or set API_SERVER_PORT in the .env of `{name}`"
+        ),
+        (io::ErrorKind::PermissionDenied, _) => {
+            format!(
+                "port {port} needs rights that this process has not; set API_SERVER_PORT to one above 1023"
+            )
+        }
+        (io::ErrorKind::AddrNotAvailable, _) => {
+            format!("{} is no address of this machine; set API_SERVER_HOST in the .env of `{name}`", at.ip())
+        }
+        _ => format!("{at} cannot be listened on: {error}"),
+    }
+}

@@ -1,0 +1,134 @@
+//! What a gateway says of its profiles: in the start table, over the control socket, to tests.
+
+use crate::{
+    actors::TenantState,
+    config::{ProfileConfig, Provider, SandboxLevel},
+    domain::ProfileName,
+    sandbox::Sandbox,
+};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Starting,
+    Serving,
+    /// Crashed; will be opened again.
+    Restarting,
+    Failed,
+    Stopped,
+}
+
+impl State {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Serving => "serving",
+            Self::Restarting => "restarting",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// Where the keys of a profile come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyState {
+    /// `API_SERVER_KEY` of its `.env`.
+    Env,
+    /// Keys of its store.
+    Stored(usize),
+    /// Made at this start, to be shown once.
+    JustMade,
+    Unknown,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProfileStatus {
+    pub name: ProfileName,
+    pub state: State,
+    /// Why it failed or restarts, and what to do.
+    pub reason: Option<String>,
+    /// Where it listens; `None` while it does not.
+    pub address: Option<SocketAddr>,
+    /// What `/v1/models` calls the agent.
+    pub model: String,
+    /// The model behind it, and who serves it.
+    pub upstream: String,
+    pub sandbox: String,
+    pub keys: KeyState,
+}
+
+impl ProfileStatus {
+    #[must_use]
+    pub fn new(name: ProfileName) -> Self {
+        Self {
+            name,
+            state: State::Stopped,
+            reason: None,
+            address: None,
+            model: String::new(),
+            upstream: String::new(),
+            sandbox: String::new(),
+            keys: KeyState::Unknown,
+        }
+    }
+
+    /// What the profile's files say.
+    pub(super) fn describe(&mut self, config: &ProfileConfig, sandbox: &Sandbox) {
+        config.model_name.clone_into(&mut self.model);
+        self.upstream = upstream(config);
+        level(sandbox.level).clone_into(&mut self.sandbox);
+    }
+
+    pub(super) fn set(&mut self, state: State, reason: Option<String>) {
+        self.state = state;
+        self.reason = reason;
+    }
+
+    /// The base of the profile's routes, with an address that a client on this machine can use.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        let mut address = self.address?;
+        if address.ip().is_unspecified() {
+            address.set_ip(if address.is_ipv4() {
+                [127, 0, 0, 1].into()
+            } else {
+                std::net::Ipv6Addr::LOCALHOST.into()
+            });
+        }
+        Some(format!("http://{address}/v1"))
+    }
+}
+
+/// The model behind a profile as a person would name it.
+#[must_use]
+pub fn upstream(config: &ProfileConfig) -> String {
+    let model = &config.model;
+    match &model.provider {
+        Provider::Demo => "demo (built in)".to_owned(),
+        Provider::OpenAi { base_url } if model.default.is_empty() => base_url.clone(),
+        Provider::OpenAi { base_url } => format!("{} at {base_url}", model.default),
+    }
+}
+
+const fn level(level: SandboxLevel) -> &'static str {
+    match level {
+        SandboxLevel::None => "none",
+        SandboxLevel::Landlock => "landlock",
+        SandboxLevel::Strict => "strict",
+    }
+}
+
+/// What the front is to see of a state.
+pub(super) fn tenant_state(state: State, reason: Option<&str>) -> TenantState {
+    match state {
+        State::Serving => TenantState::Serving,
+        State::Starting | State::Restarting => TenantState::Restarting,
+        State::Failed => TenantState::Failed(reason.unwrap_or("failed").to_owned()),
+        State::Stopped => TenantState::Stopped,
+    }
+}
