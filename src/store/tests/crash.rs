@@ -159,13 +159,13 @@ async fn a_store_that_lost_something_is_refused() {
         ("cut to half", |state, size| cut(&state.join("db/db"), size / 2)),
         ("cut to nothing", |state, _| cut(&state.join("db/db"), 0)),
         ("database gone", |state, _| {
-            std::fs::remove_dir_all(state.join("db")).unwrap()
+            std::fs::remove_dir_all(state.join("db")).unwrap();
         }),
         ("mark gone", |state, _| {
-            std::fs::remove_file(state.join("mark")).unwrap()
+            std::fs::remove_file(state.join("mark")).unwrap();
         }),
         ("mark overwritten", |state, _| {
-            std::fs::write(state.join("mark"), [7; 8192]).unwrap()
+            std::fs::write(state.join("mark"), [7; 8192]).unwrap();
         }),
         ("another store's database", |state, _| {
             let other = tempfile::tempdir().unwrap();

@@ -32,6 +32,17 @@ async fn run(store: &Store, texts: &[&str], output: &str) -> RunId {
     spec.run_id
 }
 
+fn append(session: &SessionRef, run_id: RunId) -> SessionAppend {
+    SessionAppend {
+        session: session.clone(),
+        run_id,
+        source: "chat",
+        model: "m".to_owned(),
+        messages: vec![crate::domain::Message::user("hi")],
+        usage: crate::domain::Usage::default(),
+    }
+}
+
 fn days(count: i64) -> i64 {
     now() + count * 24 * 3_600_000
 }
@@ -60,14 +71,7 @@ async fn what_is_old_is_deleted_and_what_is_named_or_open_stays() {
         named: false,
     };
     for session in [&named, &label] {
-        let append = SessionAppend {
-            session: session.clone(),
-            run_id: ended,
-            source: "chat",
-            model: "m".to_owned(),
-            messages: vec![crate::domain::Message::user("hi")],
-            usage: crate::domain::Usage::default(),
-        };
+        let append = append(session, ended);
         let entry = IdempotencyEntry {
             scope: [1; 32],
             fingerprint: [2; 32],
