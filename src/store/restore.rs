@@ -6,9 +6,9 @@ use super::{
     codec,
     database::Database,
     files,
-    inner::{Meta, new_generation},
     keyspace::{Key, Table},
     mark::{Mark, MarkFile},
+    opening::{Meta, new_generation},
     payload::Payloads,
 };
 use crate::domain::now;
