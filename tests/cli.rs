@@ -31,27 +31,14 @@ impl Home {
 
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(HERMES);
-        command
-            .env_clear()
-            .arg("--home")
-            .arg(self.path())
-            .args(words)
-            .current_dir(self.path());
+        command.env_clear().arg("--home").arg(self.path()).args(words).current_dir(self.path());
         command
     }
 
     fn run(&self, words: &[&str]) -> Done {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = self.command(words).stdin(Stdio::null()).output().unwrap();
+        let Output { status, stdout, stderr } = self.command(words).stdin(Stdio::null()).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Done {
-            code: status.code(),
-            out: text(stdout),
-            err: text(stderr),
-        }
+        Done { code: status.code(), out: text(stdout), err: text(stderr) }
     }
 
     /// Runs a command that must succeed.
@@ -91,11 +78,7 @@ impl Home {
         let mut table = String::new();
         // The curl line is the last of it.
         while !table.contains("curl ") && reader.read_line(&mut table).unwrap() > 0 {}
-        Gateway {
-            child,
-            table,
-            _out: reader,
-        }
+        Gateway { child, table, _out: reader }
     }
 }
 
@@ -109,29 +92,14 @@ struct Gateway {
 impl Gateway {
     fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", name, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
     fn wait(mut self) -> Done {
         let mut err = String::new();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut err)
-            .unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
         let code = self.child.wait().unwrap().code();
-        Done {
-            code,
-            out: std::mem::take(&mut self.table),
-            err,
-        }
+        Done { code, out: std::mem::take(&mut self.table), err }
     }
 }
 
@@ -146,14 +114,8 @@ impl Drop for Gateway {
 /// Where a running gateway serves a profile.
 fn address(home: &Home, profile: &str) -> Option<SocketAddr> {
     let gateways = home.json(&["gateway", "status", "--json"]);
-    let all = gateways
-        .as_array()
-        .unwrap()
-        .iter()
-        .flat_map(|gateway| gateway["profiles"].as_array().unwrap());
-    let found = all
-        .filter(|status| status["name"] == profile)
-        .find_map(|status| status["address"].as_str());
+    let all = gateways.as_array().unwrap().iter().flat_map(|gateway| gateway["profiles"].as_array().unwrap());
+    let found = all.filter(|status| status["name"] == profile).find_map(|status| status["address"].as_str());
     found.map(|address| address.parse().unwrap())
 }
 
@@ -184,21 +146,13 @@ fn wrong_use_ends_with_2_and_says_what_to_type() {
         ("no name", "profile create", "<NAME>"),
         ("bad name", "profile create Alice", "a-z"),
         ("reserved name", "profile create root", "profile create root-1"),
-        (
-            "the home's own name",
-            "profile create default",
-            "profile create default-1",
-        ),
+        ("the home's own name", "profile create default", "profile create default-1"),
         ("no profile", "profile show", "profile show NAME"),
         ("two profiles", "-p bob profile show alice", "profile show alice"),
         ("delete without yes", "profile delete alice", "--yes"),
         ("delete the home", "profile delete default --yes", "default"),
         ("whose key", "key create", "-p NAME key create"),
-        (
-            "unknown scope",
-            "-p alice key create --scope everything",
-            "chat, runs",
-        ),
+        ("unknown scope", "-p alice key create --scope everything", "chat, runs"),
         ("no approval", "approvals approve 7", "apr_"),
         (
             "both",
@@ -210,11 +164,7 @@ fn wrong_use_ends_with_2_and_says_what_to_type() {
     ];
     for (case, line, told) in cases {
         let done = home.run(&words(line));
-        assert_eq!(
-            (done.code, done.err.contains(told)),
-            (Some(2), true),
-            "{case}: {done:?}"
-        );
+        assert_eq!((done.code, done.err.contains(told)), (Some(2), true), "{case}: {done:?}");
     }
 }
 
@@ -223,62 +173,30 @@ fn a_failure_ends_with_1_and_says_why() {
     let home = Home::new();
     home.profile("alice");
     let cases = [
-        (
-            "made twice",
-            "profile create alice",
-            "there is a profile `alice` already",
-        ),
-        (
-            "unknown profile",
-            "profile show carol",
-            "`hermes profile create carol`",
-        ),
+        ("made twice", "profile create alice", "there is a profile `alice` already"),
+        ("unknown profile", "profile show carol", "`hermes profile create carol`"),
         ("unknown profile's gateway", "-p carol gateway", "carol"),
-        (
-            "nothing to start in",
-            "profile start alice",
-            "hermes -p alice gateway",
-        ),
+        ("nothing to start in", "profile start alice", "hermes -p alice gateway"),
         ("nothing to stop", "profile stop alice", "no gateway"),
         ("no gateway", "gateway status", "no gateway runs"),
         ("no gateway to stop", "gateway stop", "no gateway runs"),
         ("no such key", "-p alice key revoke 00000000", "no key"),
-        (
-            "no such question",
-            "approvals deny apr_00000000000000000000000000000000",
-            "no profile knows",
-        ),
+        ("no such question", "approvals deny apr_00000000000000000000000000000000", "no profile knows"),
         ("no such file", "restore alice nowhere.jsonl", "nowhere.jsonl"),
     ];
     for (case, line, told) in cases {
         let done = home.run(&words(line));
-        assert_eq!(
-            (done.code, done.err.contains(told)),
-            (Some(1), true),
-            "{case}: {done:?}"
-        );
+        assert_eq!((done.code, done.err.contains(told)), (Some(1), true), "{case}: {done:?}");
     }
 }
 
 #[test]
 fn help_and_version_are_no_failures() {
     let home = Home::new();
-    assert_eq!(
-        home.ok(&["--version"]),
-        format!("hermes {}\n", env!("CARGO_PKG_VERSION"))
-    );
-    for line in [
-        "--help",
-        "gateway --help",
-        "profile --help",
-        "key --help",
-        "approvals --help",
-    ] {
+    assert_eq!(home.ok(&["--version"]), format!("hermes {}\n", env!("CARGO_PKG_VERSION")));
+    for line in ["--help", "gateway --help", "profile --help", "key --help", "approvals --help"] {
         let help = home.ok(&words(line));
-        assert!(
-            help.contains("Usage:") && !help.contains("sandbox-exec"),
-            "{line}: {help}"
-        );
+        assert!(help.contains("Usage:") && !help.contains("sandbox-exec"), "{line}: {help}");
     }
     assert!(
         std::fs::read_dir(home.path()).unwrap().next().is_none(),
@@ -293,39 +211,19 @@ fn profiles_are_made_with_a_port_of_their_own_and_deleted_whole() {
     home.ok(&["profile", "create", "alice"]);
     home.ok(&["profile", "create", "bob"]);
     let listed = home.json(&["profile", "list", "--json"]);
-    let ports: Vec<_> = listed
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| row["port"].as_u64().unwrap())
-        .collect();
-    assert!(
-        ports.len() == 2 && ports[0] >= 8643 && ports[0] < ports[1],
-        "{ports:?}"
-    );
+    let ports: Vec<_> = listed.as_array().unwrap().iter().map(|row| row["port"].as_u64().unwrap()).collect();
+    assert!(ports.len() == 2 && ports[0] >= 8643 && ports[0] < ports[1], "{ports:?}");
 
     let alice = home.path().join("profiles/alice");
     for name in ["config.yaml", "SOUL.md", "skills", "workspace"] {
         assert!(alice.join(name).exists(), "{name}");
     }
-    assert_eq!(
-        std::fs::metadata(alice.join(".env"))
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o777,
-        0o600
-    );
-    assert_eq!(
-        home.json(&["profile", "show", "alice", "--json"])["warnings"],
-        serde_json::json!([])
-    );
+    assert_eq!(std::fs::metadata(alice.join(".env")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(home.json(&["profile", "show", "alice", "--json"])["warnings"], serde_json::json!([]));
 
     home.ok(&["profile", "delete", "alice", "--yes"]);
-    let left: Vec<PathBuf> = std::fs::read_dir(home.path().join("profiles"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let left: Vec<PathBuf> =
+        std::fs::read_dir(home.path().join("profiles")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(left, [home.path().join("profiles/bob")]);
 }
 
@@ -339,12 +237,8 @@ fn many_that_create_at_once_get_different_ports() {
         }
     });
     let listed = home.json(&["profile", "list", "--json"]);
-    let ports: std::collections::BTreeSet<_> = listed
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| row["port"].as_u64().unwrap())
-        .collect();
+    let ports: std::collections::BTreeSet<_> =
+        listed.as_array().unwrap().iter().map(|row| row["port"].as_u64().unwrap()).collect();
     assert_eq!(ports.len(), names.len());
 }
 
@@ -352,33 +246,16 @@ fn many_that_create_at_once_get_different_ports() {
 fn keys_are_made_listed_and_revoked_without_a_gateway() {
     let home = Home::new();
     home.profile("alice");
-    assert_eq!(
-        home.json(&["-p", "alice", "key", "list", "--json"]),
-        serde_json::json!([])
-    );
-    assert!(
-        !home.path().join("profiles/alice/state/db").exists(),
-        "asking makes no store"
-    );
+    assert_eq!(home.json(&["-p", "alice", "key", "list", "--json"]), serde_json::json!([]));
+    assert!(!home.path().join("profiles/alice/state/db").exists(), "asking makes no store");
 
-    let made = home.json(&[
-        "-p", "alice", "key", "create", "--name", "laptop", "--scope", "chat", "--json",
-    ]);
-    let (token, id) = (
-        made["token"].as_str().unwrap(),
-        made["key"]["id"].as_str().unwrap(),
-    );
+    let made = home.json(&["-p", "alice", "key", "create", "--name", "laptop", "--scope", "chat", "--json"]);
+    let (token, id) = (made["token"].as_str().unwrap(), made["key"]["id"].as_str().unwrap());
     assert!(token.starts_with(&format!("hk_{id}_")), "{made}");
     let listed = home.run(&["-p", "alice", "key", "list", "--json"]);
-    assert!(
-        !listed.out.contains(token) && !listed.out.contains("phc"),
-        "no secret is listed: {listed:?}"
-    );
+    assert!(!listed.out.contains(token) && !listed.out.contains("phc"), "no secret is listed: {listed:?}");
     let keys: serde_json::Value = serde_json::from_str(&listed.out).unwrap();
-    assert_eq!(
-        (&keys[0]["name"], &keys[0]["scopes"]),
-        (&"laptop".into(), &serde_json::json!(["chat"]))
-    );
+    assert_eq!((&keys[0]["name"], &keys[0]["scopes"]), (&"laptop".into(), &serde_json::json!(["chat"])));
 
     home.ok(&["-p", "alice", "key", "revoke", id]);
     assert!(home.json(&["-p", "alice", "key", "list", "--json"])[0]["revoked_at"].is_number());
@@ -390,40 +267,18 @@ fn a_gateway_serves_shows_new_keys_once_and_ends_in_order() {
     home.profile("alice");
     home.profile("bob");
     let gateway = home.gateway(&[]);
-    for part in [
-        "PROFILE",
-        "alice",
-        "bob",
-        "demo (built in)",
-        "just made",
-        "http://127.0.0.1:",
-        "Bearer hk_",
-    ] {
+    for part in ["PROFILE", "alice", "bob", "demo (built in)", "just made", "http://127.0.0.1:", "Bearer hk_"]
+    {
         assert!(gateway.table.contains(part), "{part}: {}", gateway.table);
     }
     assert!(!gateway.table.contains('\x1b'), "no colours where no terminal is");
-    let wide = gateway
-        .table
-        .lines()
-        .filter(|line| !line.contains("curl"))
-        .map(|line| line.chars().count())
-        .max();
+    let wide =
+        gateway.table.lines().filter(|line| !line.contains("curl")).map(|line| line.chars().count()).max();
     assert!(wide <= Some(100), "{}", gateway.table);
 
-    let key = gateway
-        .table
-        .split("Bearer ")
-        .nth(1)
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap()
-        .to_owned();
+    let key = gateway.table.split("Bearer ").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let (alice, bob) = (address(&home, "alice").unwrap(), address(&home, "bob").unwrap());
-    assert_eq!(
-        [get(alice, "/v1/models", &key), get(bob, "/v1/models", &key)],
-        [200, 401]
-    );
+    assert_eq!([get(alice, "/v1/models", &key), get(bob, "/v1/models", &key)], [200, 401]);
 
     gateway.signal("TERM");
     let done = gateway.wait();
@@ -431,16 +286,8 @@ fn a_gateway_serves_shows_new_keys_once_and_ends_in_order() {
     assert!(TcpStream::connect(alice).is_err());
 
     let again = home.gateway(&[]);
-    assert!(
-        again.table.contains("$HERMES_KEY") && !again.table.contains("Bearer hk_"),
-        "{}",
-        again.table
-    );
-    assert!(
-        again.table.contains("key create"),
-        "the way to a new one: {}",
-        again.table
-    );
+    assert!(again.table.contains("$HERMES_KEY") && !again.table.contains("Bearer hk_"), "{}", again.table);
+    assert!(again.table.contains("key create"), "the way to a new one: {}", again.table);
     assert_eq!(
         get(address(&home, "alice").unwrap(), "/v1/models", &key),
         200,
@@ -461,11 +308,7 @@ fn profiles_start_and_stop_while_their_neighbours_serve() {
     home.ok(&["profile", "start", "bob"]);
     let bob = address(&home, "bob").unwrap();
     assert_eq!(get(bob, "/health", ""), 200);
-    assert_eq!(
-        home.run(&["profile", "delete", "bob", "--yes"]).code,
-        Some(1),
-        "not while it runs"
-    );
+    assert_eq!(home.run(&["profile", "delete", "bob", "--yes"]).code, Some(1), "not while it runs");
 
     home.ok(&["profile", "stop", "bob"]);
     assert!(TcpStream::connect(bob).is_err());
@@ -473,23 +316,12 @@ fn profiles_start_and_stop_while_their_neighbours_serve() {
 
     std::fs::write(home.path().join("profiles/alice/config.yaml"), "agent: [").unwrap();
     let refused = home.run(&["profile", "reload", "alice"]);
-    assert!(
-        refused.code == Some(1) && refused.err.contains("config.yaml"),
-        "{refused:?}"
-    );
-    assert_eq!(
-        get(alice, "/health", ""),
-        200,
-        "a broken file is no reason to stop"
-    );
+    assert!(refused.code == Some(1) && refused.err.contains("config.yaml"), "{refused:?}");
+    assert_eq!(get(alice, "/health", ""), 200, "a broken file is no reason to stop");
     std::fs::write(home.path().join("profiles/alice/config.yaml"), "").unwrap();
     home.ok(&["profile", "reload", "alice"]);
     home.ok(&["profile", "restart", "alice"]);
-    assert_eq!(
-        address(&home, "alice"),
-        Some(alice),
-        "the port stays open over a restart"
-    );
+    assert_eq!(address(&home, "alice"), Some(alice), "the port stays open over a restart");
 
     home.ok(&["profile", "delete", "bob", "--yes"]);
     home.ok(&["gateway", "stop"]);
@@ -505,21 +337,9 @@ fn keys_are_managed_while_the_gateway_holds_the_store() {
     let made = home.json(&["-p", "alice", "key", "create", "--json"]);
     let token = made["token"].as_str().unwrap();
     assert_eq!(get(alice, "/v1/models", token), 200);
-    home.ok(&[
-        "-p",
-        "alice",
-        "key",
-        "revoke",
-        made["key"]["id"].as_str().unwrap(),
-    ]);
+    home.ok(&["-p", "alice", "key", "revoke", made["key"]["id"].as_str().unwrap()]);
     assert_eq!(get(alice, "/v1/models", token), 401);
-    assert_eq!(
-        home.json(&["-p", "alice", "key", "list", "--json"])
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
+    assert_eq!(home.json(&["-p", "alice", "key", "list", "--json"]).as_array().unwrap().len(), 2);
     assert_eq!(home.json(&["approvals", "list", "--json"]), serde_json::json!([]));
     drop(gateway);
 }
@@ -530,21 +350,11 @@ fn one_profile_each_side_by_side_in_one_home() {
     home.profile("alice");
     home.profile("bob");
     let (alice, bob) = (home.gateway(&["-p", "alice"]), home.gateway(&["-p", "bob"]));
-    assert_eq!(
-        home.json(&["gateway", "status", "--json"])
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
+    assert_eq!(home.json(&["gateway", "status", "--json"]).as_array().unwrap().len(), 2);
     assert!(!alice.table.contains("bob"), "{}", alice.table);
 
     let second = home.run(&["-p", "alice", "gateway"]);
-    assert_eq!(
-        (second.code, second.out.contains("already has it")),
-        (Some(1), true),
-        "{second:?}"
-    );
+    assert_eq!((second.code, second.out.contains("already has it")), (Some(1), true), "{second:?}");
 
     home.ok(&["-p", "alice", "gateway", "stop"]);
     assert_eq!(alice.wait().code, Some(0));
@@ -583,22 +393,11 @@ fn a_killed_gateway_leaves_nothing_that_stands_in_the_way() {
     let gateway = home.gateway(&[]);
     gateway.signal("KILL");
     drop(gateway.wait());
-    assert_eq!(
-        home.run(&["gateway", "status"]).code,
-        Some(1),
-        "its socket deceives nobody"
-    );
+    assert_eq!(home.run(&["gateway", "status"]).code, Some(1), "its socket deceives nobody");
     let again = home.gateway(&[]);
     let sockets = std::fs::read_dir(home.path().join("run"))
         .unwrap()
-        .filter(|entry| {
-            entry
-                .as_ref()
-                .unwrap()
-                .path()
-                .extension()
-                .is_some_and(|kind| kind == "sock")
-        });
+        .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|kind| kind == "sock"));
     assert_eq!(sockets.count(), 1, "the dead one's was cleared away");
     drop(again);
 }
@@ -611,11 +410,7 @@ fn a_store_goes_into_a_file_and_comes_back() {
     home.ok(&["-p", "alice", "key", "create", "--name", "kept"]);
     let before = key(&home);
     home.ok(&["backup", "alice", "alice.jsonl"]);
-    assert_eq!(
-        home.run(&["backup", "alice", "alice.jsonl"]).code,
-        Some(1),
-        "a backup is never overwritten"
-    );
+    assert_eq!(home.run(&["backup", "alice", "alice.jsonl"]).code, Some(1), "a backup is never overwritten");
 
     home.ok(&["-p", "alice", "key", "create", "--name", "later"]);
     home.ok(&["restore", "alice", "alice.jsonl"]);
@@ -624,24 +419,13 @@ fn a_store_goes_into_a_file_and_comes_back() {
     let file = home.path().join("alice.jsonl");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, &text[..text.len() / 2]).unwrap();
-    assert_eq!(
-        home.run(&["restore", "alice", "alice.jsonl"]).code,
-        Some(1),
-        "half a backup is none"
-    );
+    assert_eq!(home.run(&["restore", "alice", "alice.jsonl"]).code, Some(1), "half a backup is none");
     assert_eq!(key(&home), before);
 
     let gateway = home.gateway(&[]);
     let refused = home.run(&["backup", "alice", "second.jsonl"]);
-    assert!(
-        refused.code == Some(1) && refused.err.contains("--stop"),
-        "{refused:?}"
-    );
+    assert!(refused.code == Some(1) && refused.err.contains("--stop"), "{refused:?}");
     home.ok(&["backup", "alice", "second.jsonl", "--stop"]);
-    assert_eq!(
-        get(address(&home, "alice").unwrap(), "/health", ""),
-        200,
-        "it serves again"
-    );
+    assert_eq!(get(address(&home, "alice").unwrap(), "/health", ""), 200, "it serves again");
     drop(gateway);
 }

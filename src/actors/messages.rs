@@ -23,11 +23,7 @@ pub struct ProfileError {
 impl ProfileError {
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            retry_after: None,
-        }
+        Self { code, message: message.into(), retry_after: None }
     }
 }
 
@@ -47,11 +43,7 @@ impl From<StoreError> for ProfileError {
 
 impl From<Failure> for ProfileError {
     fn from(failure: Failure) -> Self {
-        Self {
-            code: failure.code,
-            message: failure.message,
-            retry_after: failure.retry_after,
-        }
+        Self { code: failure.code, message: failure.message, retry_after: failure.retry_after }
     }
 }
 

@@ -1,13 +1,30 @@
 //! The actors: one per profile, one per run, and what the front may say to them.
 //!
-//! `Tenant` is what a connection carries; everything else a handler needs it gets by a message to the profile.
+//! [`Tenant`] is what a connection carries; everything else a handler needs it gets by a message to [`ProfileActor`].
+//!
+//! | state | sole writer |
+//! |---|---|
+//! | slots, session turns, live runs | [`Board`], whose guards give back what ended |
+//! | one run's phase and log | its [`run::RunActor`] |
+//! | keys in memory | [`keys::KeyRing`] |
+//! | standing permissions | [`permissions::Permissions`] |
 
+mod board;
+mod caller;
 pub mod keys;
+mod machine;
 mod messages;
+mod permissions;
+mod profile;
+mod recovery;
+pub mod run;
 mod tenant;
 
+pub use board::Board;
+pub use caller::{AuthError, Caller, Scope, Unavailable};
+pub use keys::NewKey;
+pub use machine::MachineSlots;
 pub use messages::*;
-pub use tenant::{
-    AuthError, Caller, GoneReason, MachineSlots, ProfileActor, ProfileGone, Scope, Tenant, TenantOptions,
-    TenantState, Unavailable,
-};
+pub use permissions::Permissions;
+pub use profile::ProfileActor;
+pub use tenant::{GoneReason, ProfileGone, Tenant, TenantOptions, TenantState};

@@ -1,1 +1,11 @@
-//! Stub.
+//! Decisions of the agent, without I/O: what comes next in a turn, what a command may do, what the model is told.
+
+mod policy;
+mod prompt;
+mod rules;
+mod shell;
+mod turn;
+
+pub use policy::{Ask, Policy, Verdict, digest};
+pub use prompt::{Prompt, day};
+pub use turn::{Answered, Step, Turn};

@@ -61,26 +61,16 @@ fn list(context: &Context, pending: bool, json: bool, output: &Output) -> Result
         return output.json(&rows.collect::<Vec<_>>());
     }
     if found.is_empty() {
-        output.line(if pending {
-            "nothing waits for an answer"
-        } else {
-            "nothing was ever asked"
-        });
+        output.line(if pending { "nothing waits for an answer" } else { "nothing was ever asked" });
         return Ok(());
     }
-    let rows: Vec<_> = found
-        .iter()
-        .map(|(profile, approval)| row(profile, approval))
-        .collect();
+    let rows: Vec<_> = found.iter().map(|(profile, approval)| row(profile, approval)).collect();
     output.table(&["PROFILE", "ID", "STATE", "ASKED", "COMMAND"], &rows);
     Ok(())
 }
 
 fn of_gateway(client: &Client, profile: &ProfileName, pending: bool) -> Result<Vec<Approval>, CliError> {
-    match client.ask(Command::ListApprovals {
-        profile: profile.clone(),
-        pending,
-    })? {
+    match client.ask(Command::ListApprovals { profile: profile.clone(), pending })? {
         Reply::Approvals(approvals) => Ok(approvals),
         _other => Err(ClientError::Garbage.into()),
     }
@@ -126,10 +116,7 @@ fn decide(
     }
     for place in asleep.into_iter().filter(|place| place.state_dir.exists()) {
         if let Way::Offline(offline) = context.way(&place)?
-            && offline
-                .approvals(true, LIMIT)?
-                .iter()
-                .any(|approval| approval.id == id)
+            && offline.approvals(true, LIMIT)?.iter().any(|approval| approval.id == id)
         {
             return Err(CliError::failed(format!(
                 "{id} waits in `{0}`, which no gateway serves; start one (`hermes -p {0} gateway`), then answer",
@@ -137,9 +124,7 @@ fn decide(
             )));
         }
     }
-    Err(CliError::failed(format!(
-        "no profile knows {id}; `hermes approvals list` shows what waits"
-    )))
+    Err(CliError::failed(format!("no profile knows {id}; `hermes approvals list` shows what waits")))
 }
 
 fn answer(
@@ -150,12 +135,7 @@ fn answer(
     reason: Option<String>,
     output: &Output,
 ) -> Result<(), CliError> {
-    let command = Command::DecideApproval {
-        profile: profile.clone(),
-        id,
-        choice,
-        reason,
-    };
+    let command = Command::DecideApproval { profile: profile.clone(), id, choice, reason };
     match client.ask(command)? {
         Reply::Approvals(decided) => {
             for approval in decided {

@@ -6,12 +6,7 @@ use std::path::PathBuf;
 
 /// Many isolated agents behind the OpenAI and Hermes APIs, from one process.
 #[derive(Debug, Parser)]
-#[command(
-    name = "hermes",
-    version,
-    arg_required_else_help = true,
-    disable_help_subcommand = true
-)]
+#[command(name = "hermes", version, arg_required_else_help = true, disable_help_subcommand = true)]
 pub struct Args {
     /// The folder that holds all [default: $HERMES_HOME, else ~/.hermes]
     #[arg(long, global = true, value_name = "DIR")]

@@ -27,20 +27,14 @@ pub fn backup(
     output: &Output,
 ) -> Result<(), CliError> {
     let place = Place::from(&context.find(name)?);
-    let path = file.map_or_else(
-        || PathBuf::from(format!("{name}-{}.jsonl", now())),
-        Path::to_owned,
-    );
+    let path = file.map_or_else(|| PathBuf::from(format!("{name}-{}.jsonl", now())), Path::to_owned);
     let lines = alone(context, &place, stop, false, "backup", |offline| {
         if path.as_os_str() == "-" {
             return Ok(offline.backup(&mut io::stdout().lock())?);
         }
         write_whole(&path, |to| Ok(offline.backup(to)?))
     })?;
-    output.note(format_args!(
-        "{lines} records of `{name}` written to {}",
-        path.display()
-    ));
+    output.note(format_args!("{lines} records of `{name}` written to {}", path.display()));
     Ok(())
 }
 
@@ -58,9 +52,8 @@ pub fn restore(
         Ok(offline.restore(&mut BufReader::new(from))?)
     })?;
     let kept = place.state_dir.display();
-    output.note(format_args!(
-        "{lines} records of `{name}` restored; what was there before is kept in {kept}"
-    ));
+    output
+        .note(format_args!("{lines} records of `{name}` restored; what was there before is kept in {kept}"));
     Ok(())
 }
 
@@ -82,25 +75,14 @@ fn alone<R>(
                 place.name, client.status.pid
             )));
         }
-        ask_profile(
-            client,
-            Command::StopProfile {
-                profile: place.name.clone(),
-            },
-        )?;
+        ask_profile(client, Command::StopProfile { profile: place.name.clone() })?;
     }
     let done = Offline::lock(&context.home, &place.state_dir)
         .map_err(CliError::from)
         .and_then(|offline| what(&offline));
     // Also when it went wrong: a profile that served before is to serve again.
     let started = holder.map_or(Ok(()), |client| {
-        ask_profile(
-            &client,
-            Command::StartProfile {
-                profile: place.name.clone(),
-            },
-        )
-        .map(drop)
+        ask_profile(&client, Command::StartProfile { profile: place.name.clone() }).map(drop)
     });
     let done = done?;
     started?;
@@ -108,12 +90,7 @@ fn alone<R>(
 }
 
 fn state(client: &Client, name: &ProfileName) -> Option<State> {
-    client
-        .status
-        .profiles
-        .iter()
-        .find(|status| status.name == *name)
-        .map(|status| status.state)
+    client.status.profiles.iter().find(|status| status.name == *name).map(|status| status.state)
 }
 
 /// Writes a new file for the owner only; it has its name once it is whole and on disk.
@@ -123,10 +100,7 @@ fn write_whole(
 ) -> Result<u64, CliError> {
     let in_file = |error: io::Error| CliError::failed(format!("{}: {error}", path.display()));
     if path.exists() {
-        return Err(CliError::failed(format!(
-            "{} exists already; give another name",
-            path.display()
-        )));
+        return Err(CliError::failed(format!("{} exists already; give another name", path.display())));
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");

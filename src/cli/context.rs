@@ -54,9 +54,7 @@ impl Context {
         if found.enabled {
             return Ok(found);
         }
-        Err(CliError::usage(format!(
-            "which profile? Type `hermes -p NAME {command}`"
-        )))
+        Err(CliError::usage(format!("which profile? Type `hermes -p NAME {command}`")))
     }
 
     /// The profile that a command was given, in either form.
@@ -70,9 +68,7 @@ impl Context {
             ))),
             (Some(given), _) => Ok(given),
             (None, Some(by_option)) => Ok(by_option.clone()),
-            (None, None) => Err(CliError::usage(format!(
-                "which profile? Type `hermes {command} NAME`"
-            ))),
+            (None, None) => Err(CliError::usage(format!("which profile? Type `hermes {command} NAME`"))),
         }
     }
 
@@ -82,23 +78,16 @@ impl Context {
     /// There is none of that name: with those that there are.
     pub fn find(&self, name: &ProfileName) -> Result<FoundProfile, CliError> {
         let home = self.read_home()?;
-        let names: Vec<_> = home
-            .profiles
-            .iter()
-            .map(|profile| profile.name.to_string())
-            .collect();
-        home.profiles
-            .into_iter()
-            .find(|profile| profile.name == *name)
-            .ok_or_else(|| {
-                let known = match names.is_empty() {
-                    true => "the home has none yet".to_owned(),
-                    false => format!("there are {}", names.join(", ")),
-                };
-                CliError::failed(format!(
-                    "there is no profile `{name}`; {known}. `hermes profile create {name}` makes it"
-                ))
-            })
+        let names: Vec<_> = home.profiles.iter().map(|profile| profile.name.to_string()).collect();
+        home.profiles.into_iter().find(|profile| profile.name == *name).ok_or_else(|| {
+            let known = match names.is_empty() {
+                true => "the home has none yet".to_owned(),
+                false => format!("there are {}", names.join(", ")),
+            };
+            CliError::failed(format!(
+                "there is no profile `{name}`; {known}. `hermes profile create {name}` makes it"
+            ))
+        })
     }
 
     /// The way to a profile's store.
@@ -154,10 +143,7 @@ impl From<&FoundProfile> for Place {
             Ok(config) => config.state_dir.clone(),
             Err(_broken) => found.root.join("state"),
         };
-        Self {
-            name: found.name.clone(),
-            state_dir,
-        }
+        Self { name: found.name.clone(), state_dir }
     }
 }
 

@@ -75,10 +75,7 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Self, CliError> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     async fn next(&mut self) {
@@ -99,18 +96,12 @@ fn status(context: &Context, json: bool, output: &Output) -> Result<(), CliError
         return output.json(&running.iter().map(|client| &client.status).collect::<Vec<_>>());
     }
     if running.is_empty() {
-        return Err(CliError::failed(format!(
-            "no gateway runs for {}",
-            context.home.display()
-        )));
+        return Err(CliError::failed(format!("no gateway runs for {}", context.home.display())));
     }
     for client in &running {
         let status = &client.status;
         let doing = if status.draining { ", ending" } else { "" };
-        output.line(format_args!(
-            "gateway {} (hermes {}{doing})",
-            status.pid, status.version
-        ));
+        output.line(format_args!("gateway {} (hermes {}{doing})", status.pid, status.version));
         let rows: Vec<_> = status
             .profiles
             .iter()
@@ -125,11 +116,7 @@ fn status(context: &Context, json: bool, output: &Output) -> Result<(), CliError
             })
             .collect();
         output.table(&["PROFILE", "STATE", "URL", "MODEL", "SANDBOX"], &rows);
-        for profile in status
-            .profiles
-            .iter()
-            .filter(|profile| profile.state != State::Serving)
-        {
+        for profile in status.profiles.iter().filter(|profile| profile.state != State::Serving) {
             if let Some(reason) = &profile.reason {
                 output.line(format_args!("{}: {reason}", profile.name));
             }
@@ -143,11 +130,7 @@ fn stop(context: &Context, output: &Output) -> Result<(), CliError> {
     let mut running = Client::all(&context.home)?;
     if let Some(name) = &context.profile {
         running.retain(|client| {
-            let mut served = client
-                .status
-                .profiles
-                .iter()
-                .filter(|status| status.state != State::Stopped);
+            let mut served = client.status.profiles.iter().filter(|status| status.state != State::Stopped);
             served.any(|status| status.name == *name) && client.serves(name)
         });
         if let [client] = running.as_slice()
@@ -160,10 +143,7 @@ fn stop(context: &Context, output: &Output) -> Result<(), CliError> {
         }
     }
     if running.is_empty() {
-        return Err(CliError::failed(format!(
-            "no gateway runs for {}",
-            context.home.display()
-        )));
+        return Err(CliError::failed(format!("no gateway runs for {}", context.home.display())));
     }
     let mut failed: Option<ClientError> = None;
     for client in running {

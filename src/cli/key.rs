@@ -42,11 +42,7 @@ fn create(
         Way::Offline(offline) => offline.create_key(&name, &scopes)?,
         Way::Gateway(client) => {
             let profile = place.name.clone();
-            match client.ask(Command::CreateKey {
-                profile,
-                name,
-                scopes,
-            })? {
+            match client.ask(Command::CreateKey { profile, name, scopes })? {
                 Reply::KeyCreated { token, key } => (Secret::new(token), key),
                 _other => return Err(ClientError::Garbage.into()),
             }
@@ -66,9 +62,7 @@ fn create(
 fn list(context: &Context, place: &Place, json: bool, output: &Output) -> Result<(), CliError> {
     let keys = match context.way(place)? {
         Way::Offline(offline) => offline.keys()?,
-        Way::Gateway(client) => match client.ask(Command::ListKeys {
-            profile: place.name.clone(),
-        })? {
+        Way::Gateway(client) => match client.ask(Command::ListKeys { profile: place.name.clone() })? {
             Reply::Keys(keys) => keys,
             _other => return Err(ClientError::Garbage.into()),
         },
@@ -88,15 +82,10 @@ fn list(context: &Context, place: &Place, json: bool, output: &Output) -> Result
 fn revoke(context: &Context, place: &Place, id: KeyId, output: &Output) -> Result<(), CliError> {
     let key = match context.way(place)? {
         Way::Offline(offline) => offline.revoke_key(&id)?,
-        Way::Gateway(client) => {
-            match client.ask(Command::RevokeKey {
-                profile: place.name.clone(),
-                id,
-            })? {
-                Reply::Key(key) => key,
-                _other => return Err(ClientError::Garbage.into()),
-            }
-        }
+        Way::Gateway(client) => match client.ask(Command::RevokeKey { profile: place.name.clone(), id })? {
+            Reply::Key(key) => key,
+            _other => return Err(ClientError::Garbage.into()),
+        },
     };
     output.line(format_args!("revoked {} ({})", key.id, key.name));
     Ok(())
@@ -112,24 +101,14 @@ fn row(key: &KeyInfo) -> Vec<Cell> {
         None => Cell::new(Style::Good, "valid"),
     };
     let made = Cell::plain(date(key.created_at));
-    vec![
-        Cell::plain(key.id.as_str()),
-        Cell::plain(&key.name),
-        state,
-        made,
-        Cell::plain(key.scopes.join(",")),
-    ]
+    vec![Cell::plain(key.id.as_str()), Cell::plain(&key.name), state, made, Cell::plain(key.scopes.join(","))]
 }
 
 /// Day and minute, in UTC.
 pub fn date(at: Millis) -> String {
     let (days, minutes) = (at.div_euclid(86_400_000), at.rem_euclid(86_400_000) / 60_000);
     let (year, month, day) = civil(days);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}",
-        minutes / 60,
-        minutes % 60
-    )
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 /// Year, month and day of a number of days since 1970-01-01, in the Gregorian calendar (years counted from March, so
@@ -141,11 +120,7 @@ const fn civil(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
     let year = year + era * 400 + if month <= 2 { 1 } else { 0 };
     (year, month, day)
 }

@@ -54,11 +54,7 @@ fn run(words: impl Iterator<Item = OsString>, env: ProcessEnv) -> ExitCode {
 }
 
 fn dispatch(args: Args, env: ProcessEnv, output: &Output) -> Result<(), CliError> {
-    let Args {
-        home,
-        profile,
-        command,
-    } = args;
+    let Args { home, profile, command } = args;
     let context = Context::new(home, profile, env)?;
     match command {
         Command::Gateway(command) => gateway::run(&context, command, output),

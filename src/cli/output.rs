@@ -83,13 +83,7 @@ impl Output {
         let widths: Vec<_> = heads
             .iter()
             .enumerate()
-            .map(|(place, head)| {
-                rows.iter()
-                    .map(|row| cells(row, place))
-                    .max()
-                    .unwrap_or(0)
-                    .max(width(head))
-            })
+            .map(|(place, head)| rows.iter().map(|row| cells(row, place)).max().unwrap_or(0).max(width(head)))
             .collect();
         let heads: Vec<_> = heads.iter().map(|head| Cell::new(Style::Faint, *head)).collect();
         for row in std::iter::once(&heads).chain(rows) {
@@ -112,10 +106,7 @@ pub struct Cell {
 
 impl Cell {
     pub fn new(style: Style, text: impl Into<String>) -> Self {
-        Self {
-            style,
-            text: printable(&text.into()),
-        }
+        Self { style, text: printable(&text.into()) }
     }
 
     pub fn plain(text: impl Into<String>) -> Self {
@@ -137,9 +128,7 @@ pub fn clip(text: &str, most: usize) -> String {
 
 /// Text that others chose (a command that a model wrote) must not steer the terminal.
 pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -148,11 +137,7 @@ mod tests {
 
     #[test]
     fn long_and_hostile_texts_stay_in_their_cell() {
-        let cases = [
-            ("short", "short"),
-            ("exactly ten", "exactly t…"),
-            ("äöüäöüäöüä", "äöüäöüäöüä"),
-        ];
+        let cases = [("short", "short"), ("exactly ten", "exactly t…"), ("äöüäöüäöüä", "äöüäöüäöüä")];
         for (text, clipped) in cases {
             assert_eq!(clip(text, 10), clipped);
         }

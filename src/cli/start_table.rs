@@ -36,26 +36,17 @@ pub async fn print(gateway: &Gateway, context: &Context, output: &Output) {
     if !made.is_empty() {
         output.line("\nNew keys, shown this once:");
         let keys = made.iter().map(|(status, key)| {
-            vec![
-                Cell::plain(format!("  {}", status.name)),
-                Cell::new(Style::Bold, key.reveal()),
-            ]
+            vec![Cell::plain(format!("  {}", status.name)), Cell::new(Style::Bold, key.reveal())]
         });
         for row in keys {
             let [name, key] = row.as_slice() else { continue };
-            output.line(format_args!(
-                "{:14}{}",
-                name.text,
-                output.paint(key.style, &key.text)
-            ));
+            output.line(format_args!("{:14}{}", name.text, output.paint(key.style, &key.text)));
         }
     }
     let serving = || profiles.iter().filter(|status| status.state == State::Serving);
     // A profile whose key is at hand makes a line that works as it is.
-    let example = made
-        .iter()
-        .map(|(status, key)| (*status, Some(key)))
-        .find(|(s, _)| s.state == State::Serving);
+    let example =
+        made.iter().map(|(status, key)| (*status, Some(key))).find(|(s, _)| s.state == State::Serving);
     if let Some((status, key)) = example.or_else(|| serving().next().map(|status| (status, None))) {
         try_it(status, key, context, output);
     }
@@ -91,10 +82,7 @@ fn try_it(status: &ProfileStatus, key: Option<&Secret>, context: &Context, outpu
             KeyState::Env => format!("HERMES_KEY is the API_SERVER_KEY of `{}`", status.name),
             KeyState::Stored(_) | KeyState::JustMade | KeyState::Unknown => {
                 let home = shell_word(&context.home.display().to_string());
-                format!(
-                    "HERMES_KEY=$(hermes --home {home} -p {} key create) makes a key",
-                    status.name
-                )
+                format!("HERMES_KEY=$(hermes --home {home} -p {} key create) makes a key", status.name)
             }
         };
         output.line(format_args!("  # {how}"));
@@ -132,21 +120,13 @@ mod tests {
         let url = "http://127.0.0.1:8643/v1";
         let key = Secret::new("hk_1_2");
         let line = curl(url, "al'ice", Some(&key));
-        assert!(
-            line.contains("Bearer hk_1_2\"") && line.contains(r"al'\''ice"),
-            "{line}"
-        );
+        assert!(line.contains("Bearer hk_1_2\"") && line.contains(r"al'\''ice"), "{line}");
         assert!(curl(url, "alice", None).contains("Bearer $HERMES_KEY\""));
     }
 
     #[test]
     fn words_survive_the_shell() {
-        for (text, word) in [
-            ("/srv/h", "/srv/h"),
-            ("a b", "'a b'"),
-            ("it's", r"'it'\''s'"),
-            ("", "''"),
-        ] {
+        for (text, word) in [("/srv/h", "/srv/h"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("", "''")] {
             assert_eq!(shell_word(text), word);
         }
     }

@@ -40,20 +40,8 @@ impl EnvFile {
     pub fn read(path: PathBuf) -> Result<Self, ConfigError> {
         let text = text_file::read(&path)?;
         let mut entries = BTreeMap::new();
-        for Assignment {
-            name,
-            value,
-            first_line,
-            ..
-        } in parse(&path, &text)?
-        {
-            entries.insert(
-                name,
-                Entry {
-                    value,
-                    line: first_line,
-                },
-            );
+        for Assignment { name, value, first_line, .. } in parse(&path, &text)? {
+            entries.insert(name, Entry { value, line: first_line });
         }
         Ok(Self { path, entries })
     }
@@ -66,10 +54,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Assignment>, ConfigEr
     let text = shield_dollars(text);
     let taken = Rc::new(Cell::new(0));
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let reader = OneLineAtATime {
-        rest: text.as_bytes(),
-        taken: Rc::clone(&taken),
-    };
+    let reader = OneLineAtATime { rest: text.as_bytes(), taken: Rc::clone(&taken) };
     let mut found = Vec::new();
     let mut iter = dotenvy::Iter::new(reader);
     loop {
@@ -119,11 +104,7 @@ struct OneLineAtATime<'a> {
 
 impl Read for OneLineAtATime<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let end = self
-            .rest
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(self.rest.len(), |at| at + 1);
+        let end = self.rest.iter().position(|byte| *byte == b'\n').map_or(self.rest.len(), |at| at + 1);
         let (line, rest) = self.rest.split_at(end.min(buffer.len()));
         buffer[..line.len()].copy_from_slice(line);
         self.rest = rest;
@@ -140,22 +121,14 @@ mod tests {
 
     fn read(text: &str) -> Result<Vec<(String, String, usize)>, String> {
         let found = parse(Path::new(".env"), text).map_err(|error| error.to_string())?;
-        Ok(found
-            .into_iter()
-            .map(|a| (a.name, a.value.reveal().to_owned(), a.first_line))
-            .collect())
+        Ok(found.into_iter().map(|a| (a.name, a.value.reveal().to_owned(), a.first_line)).collect())
     }
 
     #[test]
     fn assignments_are_read_with_their_lines() {
         let text = "# head\n\nA=1\nexport B='two words' # note\n\n# don't\nC=\"x\ny\"\nD=\nE=last";
-        let expected = [
-            ("A", "1", 3),
-            ("B", "two words", 4),
-            ("C", "x\ny", 7),
-            ("D", "", 9),
-            ("E", "last", 10),
-        ];
+        let expected =
+            [("A", "1", 3), ("B", "two words", 4), ("C", "x\ny", 7), ("D", "", 9), ("E", "last", 10)];
         let expected = expected.map(|(name, value, line)| (name.to_owned(), value.to_owned(), line));
         assert_eq!(read(text), Ok(expected.to_vec()));
         assert_eq!(read("A=1\r\nB=2\r\n").unwrap().len(), 2);
@@ -190,14 +163,8 @@ mod tests {
         ];
         for (case, text, line) in cases {
             let message = read(text).unwrap_err();
-            assert!(
-                message.starts_with(&format!(".env:{line}: is no `NAME=value`")),
-                "{case}: {message}"
-            );
-            assert!(
-                !message.contains("hunter") && !message.contains("secret"),
-                "{case}: {message}"
-            );
+            assert!(message.starts_with(&format!(".env:{line}: is no `NAME=value`")), "{case}: {message}");
+            assert!(!message.contains("hunter") && !message.contains("secret"), "{case}: {message}");
         }
     }
 

@@ -18,18 +18,14 @@ pub fn write_env_value(file: &Path, name: &str, value: &str) -> Result<(), Confi
     // A link stays a link: what it points to is replaced.
     let found = fs::canonicalize(file).or_else(|_| std::path::absolute(file));
     let file = &found.map_err(|cause| ConfigError::unreadable(file, &cause))?;
-    let refuse = |message: &str| ConfigError {
-        key: Some(name.to_owned()),
-        ..ConfigError::about(file, message)
-    };
+    let refuse =
+        |message: &str| ConfigError { key: Some(name.to_owned()), ..ConfigError::about(file, message) };
     if !is_env_name(name) {
         return Err(refuse("is no name of a setting: letters, digits and `_`"));
     }
     let old = text_file::read(file)?;
     let new = with_entry(file, &old, name, value)?;
-    let written = env_file::parse(file, &new)?
-        .into_iter()
-        .rfind(|entry| entry.name == name);
+    let written = env_file::parse(file, &new)?.into_iter().rfind(|entry| entry.name == name);
     if written.is_none_or(|entry| entry.value.reveal() != value) {
         return Err(refuse("cannot hold this value"));
     }
@@ -38,18 +34,13 @@ pub fn write_env_value(file: &Path, name: &str, value: &str) -> Result<(), Confi
 
 /// The text with the entry in place of its last assignment and the others of that name gone, or at the end.
 fn with_entry(file: &Path, old: &str, name: &str, value: &str) -> Result<String, ConfigError> {
-    let assigned: Vec<_> = env_file::parse(file, old)?
-        .into_iter()
-        .filter(|assignment| assignment.name == name)
-        .collect();
+    let assigned: Vec<_> =
+        env_file::parse(file, old)?.into_iter().filter(|assignment| assignment.name == name).collect();
     let entry = format!("{name}={}\n", quoted(value));
     let mut new = String::new();
     for (index, line) in old.split_inclusive('\n').enumerate() {
         let number = index + 1;
-        match assigned
-            .iter()
-            .position(|a| (a.first_line..=a.last_line).contains(&number))
-        {
+        match assigned.iter().position(|a| (a.first_line..=a.last_line).contains(&number)) {
             None => new.push_str(line),
             Some(at) if at + 1 == assigned.len() && assigned[at].first_line == number => new.push_str(&entry),
             Some(_) => {}
@@ -122,11 +113,7 @@ mod tests {
             ("appended", Some("# mine\nB=2"), "# mine\nB=2\nA=1\n"),
             ("replaced", Some("A=0\n# mine\nB=2\n"), "A=1\n# mine\nB=2\n"),
             ("doubles", Some("A=0\nB=2\nexport A='00'\n"), "B=2\nA=1\n"),
-            (
-                "inside another value",
-                Some("B='x\nA=7\n'\n"),
-                "B='x\nA=7\n'\nA=1\n",
-            ),
+            ("inside another value", Some("B='x\nA=7\n'\n"), "B='x\nA=7\n'\nA=1\n"),
             ("over lines", Some("A=\"x\ny\"\nB=2\n"), "A=1\nB=2\n"),
         ];
         for (case, before, after) in cases {
@@ -136,16 +123,8 @@ mod tests {
             }
             write_env_value(&file, "A", "1").unwrap();
             assert_eq!(fs::read_to_string(&file).unwrap(), after, "{case}");
-            assert_eq!(
-                fs::metadata(&file).unwrap().permissions().mode() & 0o777,
-                0o600,
-                "{case}"
-            );
-            assert_eq!(
-                fs::read_dir(dir.path()).unwrap().count(),
-                1,
-                "{case}: a draft was left"
-            );
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{case}");
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{case}: a draft was left");
         }
     }
 
@@ -153,18 +132,8 @@ mod tests {
     fn any_value_reads_back_as_it_was() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join(".env");
-        for value in [
-            "",
-            "a b",
-            "it's",
-            "$HOME",
-            "a\"b\\c$d",
-            "line\nline",
-            "# no comment",
-            "'",
-            "\\",
-            "é ☃",
-        ] {
+        for value in ["", "a b", "it's", "$HOME", "a\"b\\c$d", "line\nline", "# no comment", "'", "\\", "é ☃"]
+        {
             write_env_value(&file, "A", value).unwrap();
             let text = fs::read_to_string(&file).unwrap();
             let found = env_file::parse(&file, &text).unwrap();
@@ -177,10 +146,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join(".env");
         fs::write(&file, "B=hunter two\n").unwrap();
-        assert!(
-            write_env_value(&file, "A", "1").is_err(),
-            "a broken file is not made worse"
-        );
+        assert!(write_env_value(&file, "A", "1").is_err(), "a broken file is not made worse");
         fs::write(&file, "B=2\n").unwrap();
         for (name, value) in [("A B", "1"), ("", "1"), ("A\nC", "1"), ("A", "x\ry\u{fdd0}")] {
             assert!(write_env_value(&file, name, value).is_err(), "{name:?}");

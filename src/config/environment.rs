@@ -54,12 +54,7 @@ impl std::fmt::Debug for ProcessEnv {
 ///
 /// None of the three says anything, or the working directory is gone and the path is relative.
 pub fn find_home(flag: Option<&Path>, env: &ProcessEnv) -> Result<PathBuf, ConfigError> {
-    let named = |name: &str| {
-        env.0
-            .get(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let named = |name: &str| env.0.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = flag
         .map(Path::to_owned)
         .or_else(|| named("HERMES_HOME"))
@@ -76,12 +71,7 @@ mod tests {
     use super::*;
 
     fn env(entries: &[(&str, &str)]) -> ProcessEnv {
-        ProcessEnv(
-            entries
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-        )
+        ProcessEnv(entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
     #[test]

@@ -19,20 +19,12 @@ pub struct ConfigError {
 impl ConfigError {
     /// A mistake that concerns the file (or folder) as a whole.
     pub(super) fn about(file: &Path, message: impl Into<String>) -> Self {
-        Self {
-            file: file.to_owned(),
-            line: None,
-            key: None,
-            message: message.into(),
-        }
+        Self { file: file.to_owned(), line: None, key: None, message: message.into() }
     }
 
     /// A mistake at a line that no key can be named for.
     pub(super) fn at_line(file: &Path, line: usize, message: impl Into<String>) -> Self {
-        Self {
-            line: Some(line),
-            ..Self::about(file, message)
-        }
+        Self { line: Some(line), ..Self::about(file, message) }
     }
 
     pub(super) fn unreadable(file: &Path, cause: &std::io::Error) -> Self {

@@ -73,12 +73,7 @@ impl Home {
         refuse_shared_ports(&mut profiles);
         warn_of_shared_workspaces(&mut profiles);
         let server = server::read(&files.settings(None))?;
-        Ok(Self {
-            root: files.root,
-            server,
-            profiles,
-            warnings,
-        })
+        Ok(Self { root: files.root, server, profiles, warnings })
     }
 
     /// The lowest port from `first` on that no profile of this home has, enabled or not; 0 when all are taken.
@@ -90,9 +85,7 @@ impl Home {
 
     /// The profiles that name a port, with it.
     pub fn ports(&self) -> impl Iterator<Item = (&ProfileName, u16)> {
-        self.profiles
-            .iter()
-            .filter_map(|profile| Some((&profile.name, profile.port?)))
+        self.profiles.iter().filter_map(|profile| Some((&profile.name, profile.port?)))
     }
 }
 
@@ -115,9 +108,7 @@ fn profile_names(root: &Path) -> Result<(Vec<ProfileName>, Vec<String>), ConfigE
         let at = path.display();
         match ProfileName::parse(&text) {
             Ok(name) if name == ProfileName::home() => {
-                warnings.push(format!(
-                    "{at}: is not read: the profile `default` is the home itself"
-                ));
+                warnings.push(format!("{at}: is not read: the profile `default` is the home itself"));
             }
             Ok(name) => names.push(name),
             Err(error) => warnings.push(format!("{at}: is not read: {error}")),

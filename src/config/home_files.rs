@@ -37,16 +37,8 @@ impl HomeFiles {
         }
         let yaml = YamlFile::read(root.join("config.yaml"))?;
         let env = EnvFile::read(root.join(".env"))?;
-        let mut files = Self {
-            root,
-            yaml,
-            env,
-            shared: Vec::new(),
-        };
-        let shared = files
-            .settings(None)
-            .yaml_list("profiles.inherit_secrets")?
-            .unwrap_or_default();
+        let mut files = Self { root, yaml, env, shared: Vec::new() };
+        let shared = files.settings(None).yaml_list("profiles.inherit_secrets")?.unwrap_or_default();
         for found in &shared {
             if found.text.starts_with("API_SERVER_") {
                 return Err(found
@@ -59,12 +51,7 @@ impl HomeFiles {
     }
 
     pub fn settings<'a>(&'a self, process: Option<&'a ProcessEnv>) -> Settings<'a> {
-        Settings {
-            yaml: &self.yaml,
-            env: &self.env,
-            home: None,
-            process,
-        }
+        Settings { yaml: &self.yaml, env: &self.env, home: None, process }
     }
 
     /// The home as a profile. It is served when its own files speak of an API server, or when there is no other.
@@ -87,19 +74,10 @@ impl HomeFiles {
         let root = self.root.join("profiles").join(name.as_str());
         let yaml = YamlFile::read(root.join("config.yaml"));
         let env = EnvFile::read(root.join(".env"));
-        let home = Some(HomeLayer {
-            yaml: &self.yaml,
-            env: &self.env,
-            shared: &self.shared,
-        });
+        let home = Some(HomeLayer { yaml: &self.yaml, env: &self.env, shared: &self.shared });
         match (yaml, env) {
             (Ok(yaml), Ok(env)) => {
-                let settings = Settings {
-                    yaml: &yaml,
-                    env: &env,
-                    home,
-                    process,
-                };
+                let settings = Settings { yaml: &yaml, env: &env, home, process };
                 match known::check(&yaml, Owner::Profile) {
                     Ok(warnings) => {
                         let mut found = self.resolve(name, &root, &settings);
@@ -112,12 +90,7 @@ impl HomeFiles {
             // What the other file says still decides whether the profile is wanted at all.
             (Err(error), Ok(env)) => {
                 let yaml = YamlFile::empty(root.join("config.yaml"));
-                let settings = Settings {
-                    yaml: &yaml,
-                    env: &env,
-                    home,
-                    process,
-                };
+                let settings = Settings { yaml: &yaml, env: &env, home, process };
                 broken(name, root, listen::enabled(&settings), error)
             }
             (_, Err(error)) => broken(name, root, Ok(None), error),
@@ -147,12 +120,5 @@ fn broken(
     error: ConfigError,
 ) -> FoundProfile {
     let enabled = enabled.ok().flatten() != Some(false);
-    FoundProfile {
-        name: name.clone(),
-        root,
-        enabled,
-        port: None,
-        config: Err(error),
-        warnings: Vec::new(),
-    }
+    FoundProfile { name: name.clone(), root, enabled, port: None, config: Err(error), warnings: Vec::new() }
 }

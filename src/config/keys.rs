@@ -150,9 +150,9 @@ pub(super) fn role(path: &str) -> Role {
     let mut found = Role::Unknown;
     for known in KNOWN {
         let matches = match (known.strip_suffix(".**"), known.strip_suffix('*')) {
-            (Some(section), _) => path
-                .strip_prefix(section)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.')),
+            (Some(section), _) => {
+                path.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            }
             (None, Some(start)) => path.starts_with(start),
             (None, None) => path == *known,
         };

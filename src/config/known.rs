@@ -34,16 +34,8 @@ fn walk(
     warnings: &mut Vec<String>,
 ) -> Result<(), ConfigError> {
     for Member { key, line, value } in node.members() {
-        let path = if above.is_empty() {
-            key.clone()
-        } else {
-            format!("{above}.{key}")
-        };
-        let place = Place {
-            file: file.path.clone(),
-            line: Some(*line),
-            key: path.clone(),
-        };
+        let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
+        let place = Place { file: file.path.clone(), line: Some(*line), key: path.clone() };
         match role(&path) {
             Role::Setting if owner == Owner::Profile && HOME_ONLY.contains(&path.as_str()) => {
                 warnings.push(
@@ -72,25 +64,15 @@ fn walk(
 /// The known key that was most likely meant: a like one in the same section, else the same name in another section.
 fn nearest(above: &str, key: &str) -> Option<String> {
     let siblings = KNOWN.iter().filter_map(|known| {
-        let rest = if above.is_empty() {
-            known
-        } else {
-            known.strip_prefix(above)?.strip_prefix('.')?
-        };
+        let rest = if above.is_empty() { known } else { known.strip_prefix(above)?.strip_prefix('.')? };
         let name = rest.split('.').next()?;
         (!name.ends_with('*')).then_some(name)
     });
     if let Some(name) = nearest_of(key, siblings) {
-        return Some(if above.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{above}.{name}")
-        });
+        return Some(if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") });
     }
     let namesakes = KNOWN.iter().filter(|known| known.rsplit('.').next() == Some(key));
-    namesakes
-        .min_by_key(|known| known.len())
-        .map(|known| (*known).to_owned())
+    namesakes.min_by_key(|known| known.len()).map(|known| (*known).to_owned())
 }
 
 /// The candidate within a few slips of the pen; longer words may have more of them.
@@ -112,37 +94,15 @@ mod tests {
     fn check_text(text: &str, owner: Owner) -> Result<Vec<String>, String> {
         let path = Path::new("c.yaml");
         let root = yaml::parse(path, text).map_err(|error| error.to_string())?;
-        check(
-            &YamlFile {
-                path: path.to_owned(),
-                root,
-            },
-            owner,
-        )
-        .map_err(|error| error.to_string())
+        check(&YamlFile { path: path.to_owned(), root }, owner).map_err(|error| error.to_string())
     }
 
     #[test]
     fn unknown_keys_are_told_with_the_nearest_known_one() {
         let cases = [
-            (
-                "a slip",
-                "agent:\n  max_turn: 3\n",
-                "c.yaml:2: `agent.max_turn`",
-                Some("agent.max_turns"),
-            ),
-            (
-                "swapped letters",
-                "modle:\n  default: x\n",
-                "c.yaml:1: `modle`",
-                Some("model"),
-            ),
-            (
-                "wrong section",
-                "max_turns: 3\n",
-                "c.yaml:1: `max_turns`",
-                Some("agent.max_turns"),
-            ),
+            ("a slip", "agent:\n  max_turn: 3\n", "c.yaml:2: `agent.max_turn`", Some("agent.max_turns")),
+            ("swapped letters", "modle:\n  default: x\n", "c.yaml:1: `modle`", Some("model")),
+            ("wrong section", "max_turns: 3\n", "c.yaml:1: `max_turns`", Some("agent.max_turns")),
             (
                 "deep",
                 "gateway:\n  api_server:\n    prot: 1\n",
@@ -153,14 +113,9 @@ mod tests {
         ];
         for (case, text, start, near) in cases {
             let warnings = check_text(text, Owner::Profile).unwrap();
-            let end = near.map_or("has no effect".to_owned(), |near| {
-                format!("did you mean `{near}`?")
-            });
+            let end = near.map_or("has no effect".to_owned(), |near| format!("did you mean `{near}`?"));
             assert_eq!(warnings.len(), 1, "{case}: {warnings:?}");
-            assert!(
-                warnings[0].starts_with(start) && warnings[0].ends_with(&end),
-                "{case}: {warnings:?}"
-            );
+            assert!(warnings[0].starts_with(start) && warnings[0].ends_with(&end), "{case}: {warnings:?}");
         }
     }
 
@@ -176,15 +131,9 @@ mod tests {
     fn a_section_that_is_no_map_is_an_error() {
         for (text, start) in [
             ("agent: 5\n", "c.yaml:1: `agent`: is a single value"),
-            (
-                "gateway:\n  api_server: [a]\n",
-                "c.yaml:2: `gateway.api_server`: is a list",
-            ),
+            ("gateway:\n  api_server: [a]\n", "c.yaml:2: `gateway.api_server`: is a list"),
         ] {
-            assert!(
-                check_text(text, Owner::Home).unwrap_err().starts_with(start),
-                "{text}"
-            );
+            assert!(check_text(text, Owner::Home).unwrap_err().starts_with(start), "{text}");
         }
     }
 

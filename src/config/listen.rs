@@ -11,11 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 pub const DEFAULT_PORT: u16 = 8642;
 
 /// Where `config.yaml` may name a setting of the listener; the reference has all three places.
-const PLACES: [&str; 3] = [
-    "gateway.api_server",
-    "platforms.api_server.extra",
-    "platforms.api_server",
-];
+const PLACES: [&str; 3] = ["gateway.api_server", "platforms.api_server.extra", "platforms.api_server"];
 
 const MIN_KEY: usize = 16;
 
@@ -72,9 +68,7 @@ pub(super) fn enabled(settings: &Settings<'_>) -> Result<Option<bool>, ConfigErr
     if settings.env("API_SERVER_KEY").is_some() {
         return Ok(Some(true));
     }
-    setting(settings, "enabled")?
-        .map(|found| found.bool())
-        .transpose()
+    setting(settings, "enabled")?.map(|found| found.bool()).transpose()
 }
 
 /// Whether a home's own files speak of an API server at all.
@@ -117,10 +111,7 @@ fn host(settings: &Settings<'_>) -> Result<IpAddr, ConfigError> {
     if text.eq_ignore_ascii_case("localhost") {
         return Ok(Ipv4Addr::LOCALHOST.into());
     }
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'))
-        .unwrap_or(text);
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     bare.parse().map_err(|_| {
         found.place.error(
             "must be an IP address: `127.0.0.1` (this machine only), `0.0.0.0` (every network), `::1` …",
@@ -190,9 +181,7 @@ fn model_name(settings: &Settings<'_>, name: &ProfileName) -> Result<String, Con
     };
     let text = found.text.trim();
     if text.is_empty() || text.chars().count() > 256 || text.chars().any(char::is_control) {
-        return Err(found
-            .place
-            .error("must be 1 to 256 characters without line breaks"));
+        return Err(found.place.error("must be 1 to 256 characters without line breaks"));
     }
     Ok(text.to_owned())
 }

@@ -102,9 +102,7 @@ fn known_provider(settings: &Settings<'_>, found: &Found, name: &str) -> Result<
     }
     let names: Vec<_> = provider::names().collect();
     let near = nearest_of(name, names.iter().copied());
-    let hint = near
-        .map(|near| format!("did you mean `{near}`? "))
-        .unwrap_or_default();
+    let hint = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
     Err(found.place.error(format!(
         "is not a known provider; {hint}known are {}; any other needs `model.base_url`",
         names.join(", ")
@@ -131,11 +129,7 @@ fn base_url(settings: &Settings<'_>, name: &str) -> Result<String, ConfigError> 
 }
 
 fn check_url(found: &Found) -> Result<(), ConfigError> {
-    let refuse = |why: &str| {
-        Err(found
-            .place
-            .error(format!("{why}, such as `http://127.0.0.1:8000/v1`")))
-    };
+    let refuse = |why: &str| Err(found.place.error(format!("{why}, such as `http://127.0.0.1:8000/v1`")));
     let Ok(url) = url::Url::parse(found.text.trim()) else {
         return refuse("must be a web address");
     };
@@ -158,10 +152,7 @@ fn api_key(
     warnings: &mut Vec<String>,
 ) -> Result<Option<Secret>, ConfigError> {
     for path in ["model.api_key".to_owned(), own_key(name, "api_key")] {
-        if let Some(found) = settings
-            .yaml(&path)?
-            .filter(|found| !found.text.trim().is_empty())
-        {
+        if let Some(found) = settings.yaml(&path)?.filter(|found| !found.text.trim().is_empty()) {
             return sendable(&found).map(Some);
         }
     }
@@ -191,9 +182,7 @@ fn sendable(found: &Found) -> Result<Secret, ConfigError> {
     if key.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(Secret::new(key))
     } else {
-        Err(found
-            .place
-            .error("cannot be sent as a key: only visible ASCII characters without blanks can"))
+        Err(found.place.error("cannot be sent as a key: only visible ASCII characters without blanks can"))
     }
 }
 
@@ -205,22 +194,11 @@ fn own_key(provider: &str, key: &str) -> String {
 fn default_entry(provider: &str) -> String {
     let name: String = provider
         .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_uppercase()
-            } else {
-                '_'
-            }
-        })
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
         .collect();
     format!("{name}_API_KEY")
 }
 
 fn missing_in_yaml(settings: &Settings<'_>, key: &str, message: String) -> ConfigError {
-    ConfigError {
-        file: settings.yaml.path.clone(),
-        line: None,
-        key: Some(key.to_owned()),
-        message,
-    }
+    ConfigError { file: settings.yaml.path.clone(), line: None, key: Some(key.to_owned()), message }
 }

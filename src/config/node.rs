@@ -28,10 +28,7 @@ pub(super) struct Member {
 
 impl Node {
     pub fn empty_map() -> Self {
-        Self {
-            line: 1,
-            kind: Kind::Map(Vec::new()),
-        }
+        Self { line: 1, kind: Kind::Map(Vec::new()) }
     }
 
     /// `key:` with nothing behind it, `~` or `null`: the same as a key that is not there.
@@ -52,10 +49,7 @@ impl Node {
     }
 
     pub fn member(&self, key: &str) -> Option<&Self> {
-        self.members()
-            .iter()
-            .find(|member| member.key == key)
-            .map(|member| &member.value)
+        self.members().iter().find(|member| member.key == key).map(|member| &member.value)
     }
 
     /// The value at a dotted path, unless it is null.

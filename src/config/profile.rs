@@ -79,14 +79,10 @@ fn api(settings: &Settings<'_>) -> Result<ApiConfig, ConfigError> {
 
 fn approvals(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<ApprovalsConfig, ConfigError> {
     let found = settings.yaml("approvals.mode")?;
-    let smart = found
-        .as_ref()
-        .filter(|found| found.text.trim().eq_ignore_ascii_case("smart"));
+    let smart = found.as_ref().filter(|found| found.text.trim().eq_ignore_ascii_case("smart"));
     if let Some(smart) = smart {
         warnings.push(
-            smart
-                .place
-                .warning("`smart` does not exist yet and is read as `manual`: every finding is asked"),
+            smart.place.warning("`smart` does not exist yet and is read as `manual`: every finding is asked"),
         );
     }
     // YAML's older rules read a bare `off` as `false`, and people who know that write `false`.
@@ -111,9 +107,8 @@ fn approvals(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<Appr
     }
     if settings.env("HERMES_YOLO_MODE").is_some() {
         let file = settings.env.path.display();
-        warnings.push(format!(
-            "{file}: `HERMES_YOLO_MODE`: has no effect: write `mode: off` below `approvals:`"
-        ));
+        warnings
+            .push(format!("{file}: `HERMES_YOLO_MODE`: has no effect: write `mode: off` below `approvals:`"));
     }
     Ok(ApprovalsConfig {
         mode: found.map_or(Ok(ApprovalMode::Manual), |found| found.choice(&modes))?,
@@ -138,19 +133,10 @@ fn terminal(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<Termi
     if let Some(found) = longest.filter(|_| max_timeout < timeout) {
         return Err(found.place.error("is shorter than `terminal.timeout`"));
     }
-    if let Some(backend) = settings
-        .yaml("terminal.backend")?
-        .filter(|found| found.text.trim() != "local")
-    {
-        warnings.push(
-            backend
-                .place
-                .warning("only `local` exists: commands run in the built-in sandbox"),
-        );
+    if let Some(backend) = settings.yaml("terminal.backend")?.filter(|found| found.text.trim() != "local") {
+        warnings.push(backend.place.warning("only `local` exists: commands run in the built-in sandbox"));
     }
-    let passthrough = settings
-        .yaml_list("terminal.env_passthrough")?
-        .unwrap_or_default();
+    let passthrough = settings.yaml_list("terminal.env_passthrough")?.unwrap_or_default();
     for name in &passthrough {
         if name.text == "API_SERVER_KEY" {
             return Err(name
@@ -158,9 +144,7 @@ fn terminal(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<Termi
                 .error("must not name `API_SERVER_KEY`: a command could answer its own approval"));
         }
         if !is_env_name(&name.text) {
-            return Err(name
-                .place
-                .error("must be names of `.env` entries: letters, digits and `_`"));
+            return Err(name.place.error("must be names of `.env` entries: letters, digits and `_`"));
         }
     }
     Ok(TerminalConfig {

@@ -69,11 +69,7 @@ pub(super) fn by_name(name: &str) -> Option<&'static Known> {
 
 /// Every name that a person may write for `model.provider` without more.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    KNOWN
-        .iter()
-        .flat_map(|known| known.names)
-        .copied()
-        .chain(["demo"])
+    KNOWN.iter().flat_map(|known| known.names).copied().chain(["demo"])
 }
 
 pub(super) fn key_names() -> impl Iterator<Item = &'static str> {

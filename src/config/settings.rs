@@ -14,25 +14,12 @@ use super::{
 use std::collections::BTreeMap;
 
 /// Sections of the home's `config.yaml` that a profile inherits. Nothing about its listener is among them.
-const INHERITED: [&str; 7] = [
-    "model",
-    "providers",
-    "agent",
-    "approvals",
-    "terminal",
-    "memory",
-    "tools",
-];
+const INHERITED: [&str; 7] = ["model", "providers", "agent", "approvals", "terminal", "memory", "tools"];
 
 /// What of `model` belongs together: an endpoint of the profile's own is not completed with parts of the home's, or
 /// its key could be sent to the home's server.
-const ENDPOINT: [&str; 5] = [
-    "model.provider",
-    "model.base_url",
-    "model.api_key",
-    "model.default",
-    "model.context_length",
-];
+const ENDPOINT: [&str; 5] =
+    ["model.provider", "model.base_url", "model.api_key", "model.default", "model.context_length"];
 
 /// The layers of one profile.
 pub(super) struct Settings<'a> {
@@ -89,17 +76,9 @@ impl Settings<'_> {
 
     /// A list of words, also written as one text with commas.
     pub fn yaml_list(&self, path: &str) -> Result<Option<Vec<Found>>, ConfigError> {
-        let listed = self
-            .source(path)
-            .is_some_and(|source| matches!(source.node.kind, Kind::List(_)));
+        let listed = self.source(path).is_some_and(|source| matches!(source.node.kind, Kind::List(_)));
         let found = self.yaml_list_whole(path)?;
-        Ok(found.map(|found| {
-            if listed {
-                found
-            } else {
-                found.iter().flat_map(split).collect()
-            }
-        }))
+        Ok(found.map(|found| if listed { found } else { found.iter().flat_map(split).collect() }))
     }
 
     /// A list whose members may hold commas; a single value is a list of one.
@@ -108,10 +87,9 @@ impl Settings<'_> {
             return Ok(None);
         };
         match &source.node.kind {
-            Kind::List(items) => items
-                .iter()
-                .map(|item| self.scalar(path, source, item))
-                .collect::<Result<_, _>>(),
+            Kind::List(items) => {
+                items.iter().map(|item| self.scalar(path, source, item)).collect::<Result<_, _>>()
+            }
             Kind::Scalar { .. } => self.scalar(path, source, source.node).map(|one| vec![one]),
             Kind::Map(_) => {
                 Err(place(source, path).error("is a map of settings, but a list is wanted: `[a, b]`"))
@@ -126,31 +104,15 @@ impl Settings<'_> {
             return Some(found);
         }
         let text = self.process?.setting(name)?.to_owned();
-        Some(Found {
-            text,
-            place: Place {
-                file: "(environment)".into(),
-                line: None,
-                key: name.to_owned(),
-            },
-        })
+        Some(Found { text, place: Place { file: "(environment)".into(), line: None, key: name.to_owned() } })
     }
 
     fn env_entry(&self, name: &str) -> Option<Found> {
-        let shared = self
-            .home
-            .filter(|home| home.shared.iter().any(|shared| shared == name));
+        let shared = self.home.filter(|home| home.shared.iter().any(|shared| shared == name));
         let entry_of = |file: &EnvFile| {
             let entry = file.entries.get(name)?;
-            let place = Place {
-                file: file.path.clone(),
-                line: Some(entry.line),
-                key: name.to_owned(),
-            };
-            Some(Found {
-                text: entry.value.reveal().to_owned(),
-                place,
-            })
+            let place = Place { file: file.path.clone(), line: Some(entry.line), key: name.to_owned() };
+            Some(Found { text: entry.value.reveal().to_owned(), place })
         };
         entry_of(self.env).or_else(|| entry_of(shared?.env))
     }
@@ -158,20 +120,11 @@ impl Settings<'_> {
     /// Every entry of the profile's `.env`, with the secrets that the home shares and the process environment adds to
     /// it: what commands may be given and what must never show.
     pub fn env_values(&self) -> BTreeMap<String, Secret> {
-        let own = self
-            .env
-            .entries
-            .iter()
-            .map(|(name, entry)| (name.clone(), entry.value.clone()));
+        let own = self.env.entries.iter().map(|(name, entry)| (name.clone(), entry.value.clone()));
         let mut values: BTreeMap<_, _> = own.collect();
         let mut names: Vec<&str> = provider::key_names().collect();
         names.push("API_SERVER_KEY");
-        names.extend(
-            self.home
-                .into_iter()
-                .flat_map(|home| home.shared)
-                .map(String::as_str),
-        );
+        names.extend(self.home.into_iter().flat_map(|home| home.shared).map(String::as_str));
         for name in names {
             if let Some(found) = self.env(name) {
                 values.insert(name.to_owned(), Secret::new(found.text));
@@ -191,37 +144,21 @@ impl Settings<'_> {
             |name: &&String| name.starts_with("API_SERVER_") && !SETTING_NAMES.contains(&name.as_str());
         let warning = |name: &String| {
             let near = nearest_of(name, SETTING_NAMES.into_iter());
-            let hint = near
-                .map(|near| format!(": did you mean `{near}`?"))
-                .unwrap_or_default();
+            let hint = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
             let place = self.env_entry(name).map(|found| found.place)?;
             Some(place.warning(format!("is not known and has no effect{hint}")))
         };
-        self.env
-            .entries
-            .keys()
-            .filter(misspelt)
-            .filter_map(warning)
-            .collect()
+        self.env.entries.keys().filter(misspelt).filter_map(warning).collect()
     }
 
     /// Where a setting of `.env` would be written, for errors about what is missing.
     pub fn missing(&self, key: &str, message: impl Into<String>) -> ConfigError {
-        Place {
-            file: self.env.path.clone(),
-            line: None,
-            key: key.to_owned(),
-        }
-        .error(message)
+        Place { file: self.env.path.clone(), line: None, key: key.to_owned() }.error(message)
     }
 
     fn source(&self, path: &str) -> Option<Source<'_>> {
         if let Some(node) = at(&self.yaml.root, path) {
-            return Some(Source {
-                file: self.yaml,
-                node,
-                owner: Expand::Profile,
-            });
+            return Some(Source { file: self.yaml, node, owner: Expand::Profile });
         }
         let home = self.home?;
         let section = path.split('.').next().unwrap_or(path);
@@ -234,18 +171,11 @@ impl Settings<'_> {
         }
         let node = at(&home.yaml.root, path)?;
         let owner = if shared { Expand::Home } else { Expand::Profile };
-        Some(Source {
-            file: home.yaml,
-            node,
-            owner,
-        })
+        Some(Source { file: home.yaml, node, owner })
     }
 
     fn scalar(&self, path: &str, source: Source<'_>, node: &Node) -> Result<Found, ConfigError> {
-        let place = Place {
-            line: Some(node.line),
-            ..place(source, path)
-        };
+        let place = Place { line: Some(node.line), ..place(source, path) };
         let Kind::Scalar { text, .. } = &node.kind else {
             return Err(place.error(format!("is {}, but a single value is wanted", node.kind_name())));
         };
@@ -258,53 +188,32 @@ impl Settings<'_> {
             Expand::Profile => self.env_entry(name).map(|found| found.text),
         };
         let text = expand(text, value_of).map_err(|name| {
-            place.error(format!(
-                "`${{{name}}}` is not set: add a line `{name}=…` to {}",
-                env.path.display()
-            ))
+            place.error(format!("`${{{name}}}` is not set: add a line `{name}=…` to {}", env.path.display()))
         })?;
         Ok(Found { text, place })
     }
 }
 
 fn place(source: Source<'_>, path: &str) -> Place {
-    Place {
-        file: source.file.path.clone(),
-        line: Some(source.node.line),
-        key: path.to_owned(),
-    }
+    Place { file: source.file.path.clone(), line: Some(source.node.line), key: path.to_owned() }
 }
 
 /// The value at a path; `model: NAME` reads as `model.default`.
 fn at<'a>(root: &'a Node, path: &str) -> Option<&'a Node> {
-    let short = || {
-        root.at("model")
-            .filter(|model| matches!(model.kind, Kind::Scalar { .. }))
-    };
-    root.at(path)
-        .or_else(|| if path == "model.default" { short() } else { None })
+    let short = || root.at("model").filter(|model| matches!(model.kind, Kind::Scalar { .. }));
+    root.at(path).or_else(|| if path == "model.default" { short() } else { None })
 }
 
 /// The pieces of a comma list, without blanks around them.
 pub(super) fn split(whole: &Found) -> Vec<Found> {
-    let pieces = whole
-        .text
-        .split(',')
-        .map(str::trim)
-        .filter(|piece| !piece.is_empty());
-    pieces
-        .map(|piece| Found {
-            text: piece.to_owned(),
-            place: whole.place.clone(),
-        })
-        .collect()
+    let pieces = whole.text.split(',').map(str::trim).filter(|piece| !piece.is_empty());
+    pieces.map(|piece| Found { text: piece.to_owned(), place: whole.place.clone() }).collect()
 }
 
 /// Whether the last word of a dotted path says that its value is a credential.
 fn is_secret(path: &str) -> bool {
     let name = path.rsplit('.').next().unwrap_or(path);
-    ["key", "token", "secret", "password"].iter().any(|word| {
-        name.strip_suffix(word)
-            .is_some_and(|before| before.is_empty() || before.ends_with('_'))
-    })
+    ["key", "token", "secret", "password"]
+        .iter()
+        .any(|word| name.strip_suffix(word).is_some_and(|before| before.is_empty() || before.ends_with('_')))
 }

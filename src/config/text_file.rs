@@ -21,14 +21,9 @@ pub(super) fn read(path: &Path) -> Result<String, ConfigError> {
         Err(cause) => return Err(unreadable(cause)),
     }
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(unreadable)?;
+    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(ConfigError::about(
-            path,
-            format!("is longer than {MAX_BYTES} bytes"),
-        ));
+        return Err(ConfigError::about(path, format!("is longer than {MAX_BYTES} bytes")));
     }
     let text = String::from_utf8(bytes).map_err(|_| ConfigError::about(path, "is not UTF-8 text"))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
@@ -48,11 +43,7 @@ mod tests {
         };
         assert_eq!(read_bytes(b"\xef\xbb\xbfA=1"), Ok("A=1".to_owned()));
         assert_eq!(read_bytes(b"\xff\xfe"), Err("is not UTF-8 text".to_owned()));
-        assert!(
-            read_bytes(&[b'x'; 300_000])
-                .unwrap_err()
-                .starts_with("is longer than")
-        );
+        assert!(read_bytes(&[b'x'; 300_000]).unwrap_err().starts_with("is longer than"));
         assert_eq!(read(&dir.path().join("none")).unwrap(), "");
         for endless in [dir.path(), Path::new("/dev/zero")] {
             assert_eq!(read(endless).unwrap_err().message, "is no plain file");

@@ -15,9 +15,7 @@ impl Found {
         match self.text.trim().to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => Ok(true),
             "false" | "0" | "no" | "off" => Ok(false),
-            _ => Err(self
-                .place
-                .error(format!("must be `true` or `false`, not `{}`", self.shown()))),
+            _ => Err(self.place.error(format!("must be `true` or `false`, not `{}`", self.shown()))),
         }
     }
 
@@ -30,42 +28,29 @@ impl Found {
         let number = digits.parse().ok().filter(|number| range.contains(number));
         number.ok_or_else(|| {
             let (least, most) = (range.start(), range.end());
-            self.place.error(format!(
-                "must be a whole number from {least} to {most}, not `{}`",
-                self.shown()
-            ))
+            self.place.error(format!("must be a whole number from {least} to {most}, not `{}`", self.shown()))
         })
     }
 
     /// Seconds, or a number with its unit: `30`, `500ms`, `30s`, `5m`, `24h`, `7d`.
     pub fn duration(&self, seconds: RangeInclusive<u64>) -> Result<Duration, ConfigError> {
         let range = Duration::from_secs(*seconds.start())..=Duration::from_secs(*seconds.end());
-        parse_duration(self.text.trim())
-            .filter(|duration| range.contains(duration))
-            .ok_or_else(|| {
-                let (least, most) = (seconds.start(), seconds.end());
-                self.place.error(format!(
-                    "must be seconds from {least} to {most} (or `30s`, `5m`, `24h`, `7d`), not `{}`",
-                    self.shown()
-                ))
-            })
+        parse_duration(self.text.trim()).filter(|duration| range.contains(duration)).ok_or_else(|| {
+            let (least, most) = (seconds.start(), seconds.end());
+            self.place.error(format!(
+                "must be seconds from {least} to {most} (or `30s`, `5m`, `24h`, `7d`), not `{}`",
+                self.shown()
+            ))
+        })
     }
 
     /// One of a few words.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, ConfigError> {
         let word = self.text.trim().to_ascii_lowercase();
-        choices
-            .iter()
-            .find(|(name, _)| *name == word)
-            .map(|(_, value)| *value)
-            .ok_or_else(|| {
-                let names: Vec<_> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
-                self.place.error(format!(
-                    "must be one of {}, not `{}`",
-                    names.join(", "),
-                    self.shown()
-                ))
-            })
+        choices.iter().find(|(name, _)| *name == word).map(|(_, value)| *value).ok_or_else(|| {
+            let names: Vec<_> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
+            self.place.error(format!("must be one of {}, not `{}`", names.join(", "), self.shown()))
+        })
     }
 
     /// The value for an error message: short ones only, since a longer one may be a secret that
@@ -100,21 +85,16 @@ impl Settings<'_> {
         range: RangeInclusive<u64>,
         default: u64,
     ) -> Result<Duration, ConfigError> {
-        self.yaml(path)?
-            .map_or(Ok(Duration::from_secs(default)), |found| found.duration(range))
+        self.yaml(path)?.map_or(Ok(Duration::from_secs(default)), |found| found.duration(range))
     }
 
     pub fn choice<T: Copy>(&self, path: &str, choices: &[(&str, T)], default: T) -> Result<T, ConfigError> {
-        self.yaml(path)?
-            .map_or(Ok(default), |found| found.choice(choices))
+        self.yaml(path)?.map_or(Ok(default), |found| found.choice(choices))
     }
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {
-    let digits = text
-        .bytes()
-        .take_while(|byte| byte.is_ascii_digit() || *byte == b'_')
-        .count();
+    let digits = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'_').count();
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.replace('_', "").parse().ok()?;
     let seconds = match unit.trim() {
@@ -134,15 +114,8 @@ mod tests {
     use crate::config::error::Place;
 
     fn found(text: &str) -> Found {
-        let place = Place {
-            file: "c.yaml".into(),
-            line: Some(3),
-            key: "a.b".to_owned(),
-        };
-        Found {
-            text: text.to_owned(),
-            place,
-        }
+        let place = Place { file: "c.yaml".into(), line: Some(3), key: "a.b".to_owned() };
+        Found { text: text.to_owned(), place }
     }
 
     #[test]
@@ -183,16 +156,10 @@ mod tests {
     #[test]
     fn errors_say_the_place_and_the_form() {
         let error = found("many").number(1..=90_u32).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "c.yaml:3: `a.b`: must be a whole number from 1 to 90, not `many`"
-        );
+        assert_eq!(error, "c.yaml:3: `a.b`: must be a whole number from 1 to 90, not `many`");
         let error = found("91").number(1..=90_u32).unwrap_err().to_string();
         assert!(error.ends_with("not `91`"), "{error}");
-        let error = found("x")
-            .choice(&[("on", 1), ("off", 2)])
-            .unwrap_err()
-            .to_string();
+        let error = found("x").choice(&[("on", 1), ("off", 2)]).unwrap_err().to_string();
         assert_eq!(error, "c.yaml:3: `a.b`: must be one of `on`, `off`, not `x`");
     }
 

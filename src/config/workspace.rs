@@ -27,9 +27,9 @@ pub(super) fn resolve(settings: &Settings<'_>, home: &Path, root: &Path) -> Resu
     }
     let workspace = plain(&root.join(text));
     match conflict(&real(&workspace), &real(home), &real(root)) {
-        Some(why) => Err(found
-            .place
-            .error(format!("{why}: choose a folder of its own, such as `workspace`"))),
+        Some(why) => {
+            Err(found.place.error(format!("{why}: choose a folder of its own, such as `workspace`")))
+        }
         None => Ok(workspace),
     }
 }
@@ -38,11 +38,7 @@ fn conflict(workspace: &Path, home: &Path, root: &Path) -> Option<&'static str> 
     if home.starts_with(workspace) || root.starts_with(workspace) {
         return Some("holds the home or the profile itself, with its keys and its store");
     }
-    let private = |folder: &Path| {
-        PRIVATE
-            .iter()
-            .any(|name| workspace.starts_with(folder.join(name)))
-    };
+    let private = |folder: &Path| PRIVATE.iter().any(|name| workspace.starts_with(folder.join(name)));
     let inside = workspace.strip_prefix(root).is_ok();
     if private(root) || (private(home) && !(inside && root != home)) {
         return Some("lies in a folder that the gateway keeps for itself or for other profiles");

@@ -25,10 +25,7 @@ pub(super) struct YamlFile {
 
 impl YamlFile {
     pub fn empty(path: PathBuf) -> Self {
-        Self {
-            path,
-            root: Node::empty_map(),
-        }
+        Self { path, root: Node::empty_map() }
     }
 
     pub fn read(path: PathBuf) -> Result<Self, ConfigError> {
@@ -57,21 +54,11 @@ struct Builder<'a> {
 ///
 /// Broken YAML, a key that stands twice, a second document, merge keys, or one of the bounds above.
 pub(super) fn parse(file: &Path, text: &str) -> Result<Node, ConfigError> {
-    let mut builder = Builder {
-        file,
-        open: Vec::new(),
-        anchors: HashMap::new(),
-        nodes: 0,
-        root: None,
-    };
+    let mut builder = Builder { file, open: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None };
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|cause| {
-            ConfigError::at_line(
-                file,
-                cause.marker().line(),
-                format!("is not valid YAML: {}", cause.info()),
-            )
+            ConfigError::at_line(file, cause.marker().line(), format!("is not valid YAML: {}", cause.info()))
         })?;
         builder.take(event, span.start.line())?;
     }
@@ -93,10 +80,9 @@ impl Builder<'_> {
     fn take(&mut self, event: Event<'_>, line: usize) -> Result<(), ConfigError> {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
-            Event::DocumentStart(_) if self.root.is_some() => Err(self.error(
-                line,
-                "holds a second document: `---` may stand only once, at the top",
-            )),
+            Event::DocumentStart(_) if self.root.is_some() => {
+                Err(self.error(line, "holds a second document: `---` may stand only once, at the top"))
+            }
             Event::DocumentStart(_) => Ok(()),
             Event::Alias(anchor) => {
                 let found = self.anchors.get(&anchor).cloned();
@@ -106,13 +92,7 @@ impl Builder<'_> {
             }
             Event::Scalar(text, style, anchor, _tag) => {
                 let plain = matches!(style, ScalarStyle::Plain);
-                let node = Node {
-                    line,
-                    kind: Kind::Scalar {
-                        text: text.into_owned(),
-                        plain,
-                    },
-                };
+                let node = Node { line, kind: Kind::Scalar { text: text.into_owned(), plain } };
                 self.count(1, line)?;
                 self.finish(node, anchor)
             }
@@ -142,11 +122,7 @@ impl Builder<'_> {
         if self.open.len() == MAX_DEPTH {
             return Err(self.error(line, &format!("is nested deeper than {MAX_DEPTH} levels")));
         }
-        self.open.push(Open {
-            node: Node { line, kind },
-            key: None,
-            anchor,
-        });
+        self.open.push(Open { node: Node { line, kind }, key: None, anchor });
         Ok(())
     }
 
@@ -166,11 +142,7 @@ impl Builder<'_> {
         };
         match (&mut open.node.kind, open.key.take()) {
             (Kind::List(items), _) => items.push(node),
-            (Kind::Map(members), Some((key, line))) => members.push(Member {
-                key,
-                line,
-                value: node,
-            }),
+            (Kind::Map(members), Some((key, line))) => members.push(Member { key, line, value: node }),
             (Kind::Map(members), None) => open.key = Some(checked_key(file, members, node)?),
             // Only lists and maps are ever opened.
             (Kind::Scalar { .. }, _) => {}
@@ -182,19 +154,10 @@ impl Builder<'_> {
 fn checked_key(file: &Path, members: &[Member], node: Node) -> Result<(String, usize), ConfigError> {
     let line = node.line;
     let Kind::Scalar { text: key, .. } = node.kind else {
-        return Err(ConfigError::at_line(
-            file,
-            line,
-            "a list or a map cannot be the name of a setting",
-        ));
+        return Err(ConfigError::at_line(file, line, "a list or a map cannot be the name of a setting"));
     };
     let refuse = |message: String| {
-        Err(ConfigError {
-            file: file.to_owned(),
-            line: Some(line),
-            key: Some(key.clone()),
-            message,
-        })
+        Err(ConfigError { file: file.to_owned(), line: Some(line), key: Some(key.clone()), message })
     };
     if let Some(first) = members.iter().find(|member| member.key == key) {
         return refuse(format!("stands twice, first in line {}: keep one", first.line));
@@ -227,15 +190,10 @@ mod tests {
             .unwrap();
         let cases = [("model.default", 3, "1.10"), ("approvals.mode", 4, "off")];
         for (path, line, text) in cases {
-            let kind = Kind::Scalar {
-                text: text.to_owned(),
-                plain: true,
-            };
+            let kind = Kind::Scalar { text: text.to_owned(), plain: true };
             assert_eq!(root.at(path), Some(&Node { line, kind }), "{path}");
         }
-        let Kind::List(deny) = &root.at("approvals.deny").unwrap().kind else {
-            panic!("no list")
-        };
+        let Kind::List(deny) = &root.at("approvals.deny").unwrap().kind else { panic!("no list") };
         assert_eq!((deny[0].line, deny[1].line, deny[1].is_null()), (5, 5, false));
     }
 
@@ -253,23 +211,11 @@ mod tests {
         let cases = [
             ("tab", "a:\n\tb: 1\n", "c.yaml:2: is not valid YAML"),
             ("open quote", "a: 1\nb: \"x\n", "c.yaml:"),
-            (
-                "twice",
-                "a: 1\nb: 2\na: 3\n",
-                "c.yaml:3: `a`: stands twice, first in line 1",
-            ),
-            (
-                "merge",
-                "a: &x {b: 1}\nc:\n  <<: *x\n",
-                "c.yaml:3: `<<`: merge keys",
-            ),
+            ("twice", "a: 1\nb: 2\na: 3\n", "c.yaml:3: `a`: stands twice, first in line 1"),
+            ("merge", "a: &x {b: 1}\nc:\n  <<: *x\n", "c.yaml:3: `<<`: merge keys"),
             ("list", "- a\n", "c.yaml:1: must be a map"),
             ("text", "hello\n", "c.yaml:1: must be a map"),
-            (
-                "second document",
-                "a: 1\n---\nb: 1\n",
-                "c.yaml:2: holds a second document",
-            ),
+            ("second document", "a: 1\n---\nb: 1\n", "c.yaml:2: holds a second document"),
             ("depth", &deep, "c.yaml:1: is nested deeper"),
             ("unknown alias", "a: *nope\n", "c.yaml:1: is not valid YAML"),
             ("map as key", "? {a: 1}\n: 2\n", "c.yaml:1: a list or a map"),
@@ -285,10 +231,7 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..9 {
             let alias = format!("*a{}", level - 1);
-            text.push_str(&format!(
-                "a{level}: &a{level} [{}]\n",
-                [alias.as_str(); 10].join(", ")
-            ));
+            text.push_str(&format!("a{level}: &a{level} [{}]\n", [alias.as_str(); 10].join(", ")));
         }
         assert!(read(&text).unwrap_err().contains("holds more than"));
     }
@@ -296,9 +239,7 @@ mod tests {
     /// Text that costs the scanner more than its length would block the start of every other profile.
     #[test]
     fn long_odd_files_are_answered_in_time() {
-        for piece in [
-            "[", "{", "- ", "? ", "a: ", "\"", "&a ", "[a, ", "a\n", "!x ", "|\n", "- a\n",
-        ] {
+        for piece in ["[", "{", "- ", "? ", "a: ", "\"", "&a ", "[a, ", "a\n", "!x ", "|\n", "- a\n"] {
             let text = piece.repeat(250_000 / piece.len());
             let start = std::time::Instant::now();
             let _ = read(&text);

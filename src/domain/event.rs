@@ -52,11 +52,7 @@ pub enum Event {
     #[serde(rename = "run.stopping")]
     RunStopping {},
     #[serde(rename = "run.completed")]
-    RunCompleted {
-        output: String,
-        usage: Usage,
-        finish_reason: super::Finish,
-    },
+    RunCompleted { output: String, usage: Usage, finish_reason: super::Finish },
     #[serde(rename = "run.failed")]
     RunFailed {
         error: String,
@@ -120,10 +116,7 @@ impl Event {
     /// Nothing follows it.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
-        matches!(
-            self,
-            Self::RunCompleted { .. } | Self::RunFailed { .. } | Self::RunCancelled { .. }
-        )
+        matches!(self, Self::RunCompleted { .. } | Self::RunFailed { .. } | Self::RunCancelled { .. })
     }
 
     /// Deltas may reach readers before the disk; every other fact is on disk first, once the run is durable.

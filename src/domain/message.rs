@@ -29,17 +29,12 @@ pub enum Message {
 impl Message {
     #[must_use]
     pub fn user(text: impl Into<String>) -> Self {
-        Self::User {
-            content: Content::Text(text.into()),
-        }
+        Self::User { content: Content::Text(text.into()) }
     }
 
     #[must_use]
     pub fn assistant(text: impl Into<String>) -> Self {
-        Self::Assistant {
-            content: text.into(),
-            tool_calls: Vec::new(),
-        }
+        Self::Assistant { content: text.into(), tool_calls: Vec::new() }
     }
 }
 
@@ -127,26 +122,15 @@ fn function() -> std::borrow::Cow<'static, str> {
 
 impl Serialize for ToolCall {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let function = WireFunction {
-            name: self.name.as_str().into(),
-            arguments: self.arguments.as_str().into(),
-        };
-        WireCall {
-            id: self.id.as_str().into(),
-            kind: self::function(),
-            function,
-        }
-        .serialize(s)
+        let function =
+            WireFunction { name: self.name.as_str().into(), arguments: self.arguments.as_str().into() };
+        WireCall { id: self.id.as_str().into(), kind: self::function(), function }.serialize(s)
     }
 }
 
 impl<'de> Deserialize<'de> for ToolCall {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let WireCall {
-            id,
-            kind: _,
-            function,
-        } = WireCall::deserialize(d)?;
+        let WireCall { id, kind: _, function } = WireCall::deserialize(d)?;
         Ok(Self {
             id: id.into_owned(),
             name: function.name.into_owned(),

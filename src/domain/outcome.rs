@@ -28,12 +28,7 @@ pub struct Failure {
 impl Failure {
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            retryable: false,
-            retry_after: None,
-        }
+        Self { code, message: message.into(), retryable: false, retry_after: None }
     }
 }
 

@@ -39,17 +39,17 @@ pub struct Sampling(pub Map<String, Value>);
 
 impl Sampling {
     /// Members that go upstream with every call of the turn.
-    pub const EVERY_CALL: [&'static str; 7] = [
-        "temperature",
-        "top_p",
-        "seed",
-        "presence_penalty",
-        "frequency_penalty",
-        "reasoning_effort",
-        "user",
-    ];
+    pub const EVERY_CALL: [&'static str; 7] =
+        ["temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "reasoning_effort", "user"];
     /// Members that bound the final answer.
     pub const ANSWER: [&'static str; 4] = ["max_tokens", "max_completion_tokens", "stop", "response_format"];
+
+    /// The same without what bounds the final answer.
+    #[must_use]
+    pub fn without_limits(&self) -> Self {
+        let kept = self.0.iter().filter(|(name, _)| !Self::ANSWER.contains(&name.as_str()));
+        Self(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
 
     #[must_use]
     pub fn limits_answer(&self) -> bool {
@@ -135,10 +135,7 @@ impl RunStatus {
         use RunStatus::{Cancelled, Completed, Failed, Queued, Running, Stopping, WaitingForApproval};
         match self {
             Queued => matches!(next, Running | Stopping | Failed | Cancelled),
-            Running => matches!(
-                next,
-                WaitingForApproval | Stopping | Completed | Failed | Cancelled
-            ),
+            Running => matches!(next, WaitingForApproval | Stopping | Completed | Failed | Cancelled),
             WaitingForApproval => {
                 matches!(next, Running | WaitingForApproval | Stopping | Failed | Cancelled)
             }
@@ -157,12 +154,7 @@ pub struct IllegalTransition {
 
 impl fmt::Display for IllegalTransition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "a run cannot go from `{}` to `{}`",
-            self.from.wire(),
-            self.to.wire()
-        )
+        write!(f, "a run cannot go from `{}` to `{}`", self.from.wire(), self.to.wire())
     }
 }
 
@@ -242,10 +234,7 @@ impl RunRecord {
     pub fn apply(&mut self, logged: &Logged) -> Result<(), IllegalTransition> {
         let next = self.status_after(&logged.event);
         if next != self.status && !self.status.may_become(next) || self.status.is_terminal() {
-            return Err(IllegalTransition {
-                from: self.status,
-                to: next,
-            });
+            return Err(IllegalTransition { from: self.status, to: next });
         }
         self.status = next;
         self.last_seq = logged.seq;
@@ -283,24 +272,14 @@ impl RunRecord {
         match &logged.event {
             Event::RunStarted { .. } => self.started_at = Some(logged.at),
             Event::MessageDelta { delta } => self.text.push_str(delta),
-            Event::ToolStarted {
-                tool,
-                preview,
-                call_id,
-                ..
-            } => self.tools.push(ToolSummary {
+            Event::ToolStarted { tool, preview, call_id, .. } => self.tools.push(ToolSummary {
                 call_id: call_id.clone(),
                 tool: tool.clone(),
                 preview: preview.clone(),
                 status: "running".to_owned(),
                 duration: None,
             }),
-            Event::ToolCompleted {
-                call_id,
-                duration,
-                error,
-                ..
-            } => {
+            Event::ToolCompleted { call_id, duration, error, .. } => {
                 if let Some(tool) = self.tools.iter_mut().rfind(|tool| tool.call_id == *call_id) {
                     tool.status = if *error { "failed" } else { "completed" }.to_owned();
                     tool.duration = Some(*duration);
@@ -308,25 +287,10 @@ impl RunRecord {
             }
             Event::ApprovalRequest(request) => self.waiting.push(request.approval_id),
             Event::ApprovalResponded { approval_id, .. } => self.waiting.retain(|id| id != approval_id),
-            Event::RunCompleted {
-                usage, finish_reason, ..
-            } => {
-                self.end(
-                    logged.at,
-                    *usage,
-                    Outcome::Completed {
-                        finish: *finish_reason,
-                    },
-                );
+            Event::RunCompleted { usage, finish_reason, .. } => {
+                self.end(logged.at, *usage, Outcome::Completed { finish: *finish_reason });
             }
-            Event::RunFailed {
-                error,
-                error_code,
-                retryable,
-                retry_after,
-                usage,
-                ..
-            } => {
+            Event::RunFailed { error, error_code, retryable, retry_after, usage, .. } => {
                 let failure = super::Failure {
                     code: *error_code,
                     message: error.clone(),
@@ -357,9 +321,7 @@ impl RunRecord {
     pub const fn finish_reason(&self) -> Option<&'static str> {
         match &self.outcome {
             Some(Outcome::Completed { finish: Finish::Stop }) => Some("stop"),
-            Some(Outcome::Completed {
-                finish: Finish::Length,
-            }) => Some("length"),
+            Some(Outcome::Completed { finish: Finish::Length }) => Some("length"),
             Some(Outcome::Failed(_) | Outcome::Cancelled) => Some("error"),
             None => None,
         }

@@ -51,12 +51,7 @@ impl Answer {
         let approval = id.as_deref().map(approval_id).transpose()?;
         let all = [body.flag("all")?, body.flag("resolve_all")?].contains(&Some(true));
         let reason = body.string("reason")?;
-        Ok(Self {
-            choice,
-            approval,
-            all,
-            reason,
-        })
+        Ok(Self { choice, approval, all, reason })
     }
 
     /// Which questions of the run are meant.
@@ -203,11 +198,7 @@ pub async fn remove_rule(auth: Authorised, id: web::Path<String>) -> Result<Http
     auth.require(Scope::Approve)?;
     let id = id.into_inner();
     ask(&auth.tenant, RemoveRule(id.clone())).await?;
-    Ok(HttpResponse::Ok().json(Removed {
-        id,
-        object: "hermes.approval_rule",
-        deleted: true,
-    }))
+    Ok(HttpResponse::Ok().json(Removed { id, object: "hermes.approval_rule", deleted: true }))
 }
 
 /// A malformed id is as unknown as any other.
@@ -223,49 +214,26 @@ mod tests {
     #[test]
     fn answers_are_read_as_the_reference_reads_them() {
         let id = ApprovalId::from_bytes([1; 16]);
-        let plain = |choice| Answer {
-            choice,
-            approval: None,
-            all: false,
-            reason: None,
-        };
+        let plain = |choice| Answer { choice, approval: None, all: false, reason: None };
         let cases = [
             (json!({"choice": "once"}), plain(Choice::Once)),
             (json!({"choice": " Approve "}), plain(Choice::Once)),
-            (
-                json!({"choice": "deny", "all": "yes"}),
-                Answer {
-                    all: true,
-                    ..plain(Choice::Deny)
-                },
-            ),
+            (json!({"choice": "deny", "all": "yes"}), Answer { all: true, ..plain(Choice::Deny) }),
             (
                 json!({"choice": "deny", "all": false, "resolve_all": 1}),
-                Answer {
-                    all: true,
-                    ..plain(Choice::Deny)
-                },
+                Answer { all: true, ..plain(Choice::Deny) },
             ),
             (
                 json!({"choice": "always", "approval_id": id}),
-                Answer {
-                    approval: Some(id),
-                    ..plain(Choice::Always)
-                },
+                Answer { approval: Some(id), ..plain(Choice::Always) },
             ),
             (
                 json!({"choice": "once", "request_id": id}),
-                Answer {
-                    approval: Some(id),
-                    ..plain(Choice::Once)
-                },
+                Answer { approval: Some(id), ..plain(Choice::Once) },
             ),
             (
                 json!({"choice": "deny", "reason": "no"}),
-                Answer {
-                    reason: Some("no".to_owned()),
-                    ..plain(Choice::Deny)
-                },
+                Answer { reason: Some("no".to_owned()), ..plain(Choice::Deny) },
             ),
         ];
         for (body, expected) in cases {
@@ -279,19 +247,12 @@ mod tests {
             (json!({}), "invalid_approval_choice"),
             (json!({"choice": "maybe"}), "invalid_approval_choice"),
             (json!({"choice": 1}), "invalid_approval_choice"),
-            (
-                json!({"choice": "once", "approval_id": "x"}),
-                "approval_not_found",
-            ),
+            (json!({"choice": "once", "approval_id": "x"}), "approval_not_found"),
             (json!({"choice": "once", "all": "perhaps"}), "invalid_request"),
             (json!([]), "invalid_request"),
         ];
         for (body, code) in cases {
-            assert_eq!(
-                Answer::parse(body.clone()).unwrap_err().code.wire(),
-                code,
-                "{body}"
-            );
+            assert_eq!(Answer::parse(body.clone()).unwrap_err().code.wire(), code, "{body}");
         }
     }
 }

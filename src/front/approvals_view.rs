@@ -44,16 +44,8 @@ impl<'a> ApprovalView<'a> {
             tool: &approval.tool,
             command: &approval.command,
             arguments_digest: &approval.arguments_digest,
-            rule_ids: approval
-                .findings
-                .iter()
-                .map(|finding| finding.rule.as_str())
-                .collect(),
-            pattern_keys: approval
-                .findings
-                .iter()
-                .map(|finding| finding.description.as_str())
-                .collect(),
+            rule_ids: approval.findings.iter().map(|finding| finding.rule.as_str()).collect(),
+            pattern_keys: approval.findings.iter().map(|finding| finding.description.as_str()).collect(),
             description: &approval.description,
             allow_permanent: approval.choices.contains(&Choice::Always),
             choices: &approval.choices,
@@ -106,19 +98,11 @@ impl<T> Page<T> {
     pub fn cut(mut rows: Vec<T>, limit: usize) -> Self {
         let has_more = rows.len() > limit;
         rows.truncate(limit);
-        Self {
-            object: "list",
-            data: rows,
-            has_more,
-        }
+        Self { object: "list", data: rows, has_more }
     }
 
     pub const fn whole(rows: Vec<T>) -> Self {
-        Self {
-            object: "list",
-            data: rows,
-            has_more: false,
-        }
+        Self { object: "list", data: rows, has_more: false }
     }
 }
 
@@ -130,13 +114,7 @@ mod tests {
     #[test]
     fn a_page_knows_whether_there_is_more() {
         let page = |rows: Vec<u8>| serde_json::to_value(Page::cut(rows, 2)).unwrap();
-        assert_eq!(
-            page(vec![1, 2]),
-            json!({"object": "list", "data": [1, 2], "has_more": false})
-        );
-        assert_eq!(
-            page(vec![1, 2, 3]),
-            json!({"object": "list", "data": [1, 2], "has_more": true})
-        );
+        assert_eq!(page(vec![1, 2]), json!({"object": "list", "data": [1, 2], "has_more": false}));
+        assert_eq!(page(vec![1, 2, 3]), json!({"object": "list", "data": [1, 2], "has_more": true}));
     }
 }

@@ -46,9 +46,7 @@ pub async fn json(request: &HttpRequest, payload: web::Payload, tenant: &Tenant)
         Some(slots) => slots.0.acquire().await.ok(),
         None => None,
     };
-    web::block(move || parse(&bytes))
-        .await
-        .map_err(ApiError::internal)?
+    web::block(move || parse(&bytes)).await.map_err(ApiError::internal)?
 }
 
 /// Reads at most `limit` bytes, counting what really arrives.
@@ -93,10 +91,7 @@ async fn read(request: &HttpRequest, mut payload: web::Payload, limit: usize) ->
 }
 
 fn too_large(limit: usize) -> ApiError {
-    ApiError::new(
-        Code::BodyTooLarge,
-        format!("Request body too large. The limit is {limit} bytes."),
-    )
+    ApiError::new(Code::BodyTooLarge, format!("Request body too large. The limit is {limit} bytes."))
 }
 
 fn too_slow() -> ApiError {

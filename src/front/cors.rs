@@ -44,9 +44,7 @@ pub fn judge(origins: &[String], headers: &HeaderMap) -> Verdict {
         return Verdict::Refused;
     };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let own = text
-        .split_once("://")
-        .is_some_and(|(_, authority)| Some(authority) == host);
+    let own = text.split_once("://").is_some_and(|(_, authority)| Some(authority) == host);
     let listed = |wanted: &str| origins.iter().any(|one| one.trim_end_matches('/') == wanted);
     if own || listed(text) {
         Verdict::Allowed(origin.clone())
@@ -68,11 +66,7 @@ pub fn preflight(request: &HeaderMap) -> HttpResponse {
     let asked = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
     let asked = asked.and_then(|names| names.to_str().ok());
     let names = asked.unwrap_or("Authorization, Content-Type, Idempotency-Key");
-    let granted: Vec<&str> = names
-        .split(',')
-        .map(str::trim)
-        .filter(|name| may_send(name))
-        .collect();
+    let granted: Vec<&str> = names.split(',').map(str::trim).filter(|name| may_send(name)).collect();
     let mut response = HttpResponse::Ok();
     response
         .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, METHODS))
@@ -86,13 +80,11 @@ pub fn preflight(request: &HeaderMap) -> HttpResponse {
 
 fn may_send(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ALLOWED.iter().any(|allowed| {
-        if allowed.ends_with('-') {
-            name.starts_with(allowed)
-        } else {
-            name == *allowed
-        }
-    })
+    ALLOWED.iter().any(
+        |allowed| {
+            if allowed.ends_with('-') { name.starts_with(allowed) } else { name == *allowed }
+        },
+    )
 }
 
 /// Lets the page read an answer of any kind, errors and streams included.
@@ -101,10 +93,7 @@ pub fn allow(origin: HeaderValue, headers: &mut HeaderMap) {
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
     }
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static(EXPOSED),
-    );
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
 }
 
 #[cfg(test)]
@@ -120,26 +109,11 @@ mod tests {
         let cases: [(&str, &[String], Option<&str>, Expected); 7] = [
             ("no page", &[], None, Ok(None)),
             ("nothing configured", &[], Some("https://app.example"), Err(())),
-            (
-                "listed",
-                &one,
-                Some("https://app.example"),
-                Ok(Some("https://app.example")),
-            ),
+            ("listed", &one, Some("https://app.example"), Ok(Some("https://app.example"))),
             ("not listed", &one, Some("https://evil.example"), Err(())),
-            (
-                "longer than listed",
-                &one,
-                Some("https://app.example.evil"),
-                Err(()),
-            ),
+            ("longer than listed", &one, Some("https://app.example.evil"), Err(())),
             ("all", &any, Some("https://x.example"), Ok(Some("*"))),
-            (
-                "own",
-                &[],
-                Some("http://127.0.0.1:8643"),
-                Ok(Some("http://127.0.0.1:8643")),
-            ),
+            ("own", &[], Some("http://127.0.0.1:8643"), Ok(Some("http://127.0.0.1:8643"))),
         ];
         for (case, origins, origin, expected) in cases {
             let mut request = TestRequest::get().insert_header((header::HOST, "127.0.0.1:8643"));
@@ -163,10 +137,7 @@ mod tests {
             .insert_header((header::ACCESS_CONTROL_REQUEST_HEADERS, asked))
             .to_http_request();
         let response = preflight(request.headers());
-        let granted = response
-            .headers()
-            .get(header::ACCESS_CONTROL_ALLOW_HEADERS)
-            .unwrap();
+        let granted = response.headers().get(header::ACCESS_CONTROL_ALLOW_HEADERS).unwrap();
         assert_eq!(granted, "authorization, X-Hermes-Session-Id, x-stainless-os");
     }
 }

@@ -128,7 +128,7 @@ pub const fn level(level: SandboxLevel) -> &'static str {
 }
 
 pub async fn toolsets(auth: Authorised) -> Result<HttpResponse, ApiError> {
-    let data = grouped(auth.tenant.toolbox().specs());
+    let data = grouped(auth.tenant.tool_specs());
     Ok(HttpResponse::Ok().json(json!({"object": "list", "platform": "api_server", "data": data})))
 }
 
@@ -178,22 +178,12 @@ mod tests {
             toolset,
             emoji: "",
         };
-        let specs = [
-            spec("write_file", "file"),
-            spec("terminal", "terminal"),
-            spec("patch", "file"),
-        ];
+        let specs = [spec("write_file", "file"), spec("terminal", "terminal"), spec("patch", "file")];
         let sets = grouped(&specs);
-        let shown: Vec<_> = sets
-            .iter()
-            .map(|set| (set["name"].clone(), set["tools"].clone()))
-            .collect();
+        let shown: Vec<_> = sets.iter().map(|set| (set["name"].clone(), set["tools"].clone())).collect();
         assert_eq!(
             shown,
-            [
-                (json!("file"), json!(["patch", "write_file"])),
-                (json!("terminal"), json!(["terminal"])),
-            ]
+            [(json!("file"), json!(["patch", "write_file"])), (json!("terminal"), json!(["terminal"])),]
         );
     }
 }

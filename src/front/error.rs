@@ -30,14 +30,7 @@ pub struct ApiError {
 
 impl ApiError {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            param: None,
-            retry_after: None,
-            allow: None,
-            cause: None,
-        }
+        Self { code, message: message.into(), param: None, retry_after: None, allow: None, cause: None }
     }
 
     /// A request that is wrong at `param`.
@@ -73,10 +66,7 @@ impl ApiError {
 
     pub fn method_not_allowed(method: impl fmt::Display, allow: String) -> Self {
         let message = format!("Method {method} is not allowed here; allowed: {allow}.");
-        Self {
-            allow: Some(allow),
-            ..Self::new(Code::MethodNotAllowed, message)
-        }
+        Self { allow: Some(allow), ..Self::new(Code::MethodNotAllowed, message) }
     }
 
     #[must_use]
@@ -135,9 +125,7 @@ impl ResponseError for ApiError {
         if let Some(cause) = &self.cause {
             tracing::error!(code = self.code.wire(), cause, "request failed");
         }
-        let mut response = HttpResponse::build(self.status_code()).json(Body {
-            error: self.members(),
-        });
+        let mut response = HttpResponse::build(self.status_code()).json(Body { error: self.members() });
         let headers = response.headers_mut();
         if matches!(self.code, Code::InvalidApiKey | Code::KeyRevoked) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -145,11 +133,7 @@ impl ResponseError for ApiError {
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(allow) = self
-            .allow
-            .as_deref()
-            .and_then(|text| HeaderValue::from_str(text).ok())
-        {
+        if let Some(allow) = self.allow.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
             headers.insert(header::ALLOW, allow);
         }
         response
@@ -163,20 +147,13 @@ pub fn status(code: Code) -> StatusCode {
 
 impl From<ProfileError> for ApiError {
     fn from(error: ProfileError) -> Self {
-        let ProfileError {
-            code,
-            message,
-            retry_after,
-        } = error;
+        let ProfileError { code, message, retry_after } = error;
         // The texts of these two name files and inner states.
         let mut api = if code == Code::Internal {
             Self::internal(message)
         } else if code == Code::StorageFailed {
             let told = "The profile's store cannot be used now; the gateway's log says why.";
-            Self {
-                cause: Some(message),
-                ..Self::new(code, told)
-            }
+            Self { cause: Some(message), ..Self::new(code, told) }
         } else {
             Self::new(code, message)
         };
@@ -195,10 +172,7 @@ impl From<actix::MailboxError> for ApiError {
     fn from(error: actix::MailboxError) -> Self {
         Self {
             cause: Some(error.to_string()),
-            ..Self::new(
-                Code::ProfileUnavailable,
-                "The profile is being restarted; retry shortly.",
-            )
+            ..Self::new(Code::ProfileUnavailable, "The profile is being restarted; retry shortly.")
         }
     }
 }
@@ -212,20 +186,8 @@ mod tests {
     #[actix_web::test]
     async fn errors_always_have_all_four_members_and_the_headers_of_their_status() {
         let cases = [
-            (
-                "plain",
-                ApiError::invalid("messages[2].role", "no"),
-                400,
-                None,
-                None,
-            ),
-            (
-                "key",
-                ApiError::unauthorised(),
-                401,
-                Some(("www-authenticate", "Bearer")),
-                None,
-            ),
+            ("plain", ApiError::invalid("messages[2].role", "no"), 400, None, None),
+            ("key", ApiError::unauthorised(), 401, Some(("www-authenticate", "Bearer")), None),
             (
                 "method",
                 ApiError::method_not_allowed("PUT", "GET, HEAD".into()),
@@ -233,20 +195,8 @@ mod tests {
                 Some(("allow", "GET, HEAD")),
                 None,
             ),
-            (
-                "rate",
-                ApiError::new(Code::RateLimitExceeded, "full"),
-                429,
-                Some(("retry-after", "1")),
-                None,
-            ),
-            (
-                "ours",
-                ApiError::internal("secret path"),
-                500,
-                None,
-                Some("secret path"),
-            ),
+            ("rate", ApiError::new(Code::RateLimitExceeded, "full"), 429, Some(("retry-after", "1")), None),
+            ("ours", ApiError::internal("secret path"), 500, None, Some("secret path")),
         ];
         for (case, error, status, expected, hidden) in cases {
             let response = error.error_response();

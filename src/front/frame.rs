@@ -3,7 +3,7 @@
 use super::{auth, cors, cors::Verdict, error::ApiError, path};
 use actix_web::{
     Error, ResponseError,
-    body::{EitherBody, MessageBody},
+    body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
@@ -19,18 +19,9 @@ use std::{borrow::Cow, panic::AssertUnwindSafe};
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const SECURITY: [(HeaderName, &str); 7] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; frame-ancestors 'none'",
-    ),
-    (
-        header::PERMISSIONS_POLICY,
-        "camera=(), microphone=(), geolocation=()",
-    ),
-    (
-        header::STRICT_TRANSPORT_SECURITY,
-        "max-age=31536000; includeSubDomains",
-    ),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::PERMISSIONS_POLICY, "camera=(), microphone=(), geolocation=()"),
+    (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::X_XSS_PROTECTION, "0"),
@@ -45,7 +36,7 @@ const SECURITY: [(HeaderName, &str); 7] = [
 pub async fn frame<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = request_id(request.headers());
     request.headers_mut().insert(REQUEST_ID, id.clone());
     normalise(&mut request);
@@ -68,12 +59,12 @@ pub async fn frame<B: MessageBody + 'static>(
     };
     if let Some(mut response) = early {
         finish(response.headers_mut());
-        return Ok(request.into_response(response).map_into_right_body());
+        return Ok(request.into_response(response));
     }
     let failure = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(mut response)) => {
             finish(response.headers_mut());
-            return Ok(response.map_into_left_body());
+            return Ok(response.map_into_boxed_body());
         }
         Ok(Err(error)) => error,
         Err(panic) => ApiError::internal(format!("a handler panicked: {}", said(&*panic))).into(),
@@ -85,8 +76,7 @@ pub async fn frame<B: MessageBody + 'static>(
 
 fn said(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 /// The client's id when it is short and plain, else a new one.
@@ -119,9 +109,7 @@ fn normalise(request: &mut ServiceRequest) {
         return;
     };
     let uri = request.uri();
-    let target = uri
-        .query()
-        .map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+    let target = uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = PathAndQuery::try_from(target).ok();
     // A path that was valid stays so with a prefix more or less; were it not, it is routed as it came.
@@ -139,16 +127,10 @@ mod tests {
     #[test]
     fn a_request_id_is_taken_over_only_when_it_is_sane() {
         let long = "x".repeat(129);
-        for (given, taken) in [
-            ("abc-1.2:3_4", true),
-            ("", false),
-            ("a b", false),
-            ("<x>", false),
-            (&long, false),
-        ] {
-            let request = TestRequest::get()
-                .insert_header(("x-request-id", given))
-                .to_http_request();
+        for (given, taken) in
+            [("abc-1.2:3_4", true), ("", false), ("a b", false), ("<x>", false), (&long, false)]
+        {
+            let request = TestRequest::get().insert_header(("x-request-id", given)).to_http_request();
             let id = request_id(request.headers());
             assert_eq!(id == *given, taken, "{given}");
             assert!(taken || id.to_str().unwrap().starts_with("req_"));

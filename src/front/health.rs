@@ -7,6 +7,7 @@ use crate::{
 };
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::{path::Path, time::Duration};
 
 pub const PLATFORM: &str = "hermes-agent";
@@ -28,17 +29,16 @@ pub async fn ready(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     match tenant.state() {
         TenantState::Serving => Ok(HttpResponse::Ok().json(json!({"status": "ready"}))),
         // The reason names files; whoever has the key finds it at `/health/detailed`.
-        TenantState::Restarting | TenantState::Failed(_) | TenantState::Stopped => Err(ApiError::new(
-            Code::ProfileUnavailable,
-            "The profile is not serving.",
-        )),
+        TenantState::Restarting | TenantState::Failed(_) | TenantState::Stopped => {
+            Err(ApiError::new(Code::ProfileUnavailable, "The profile is not serving."))
+        }
     }
 }
 
 /// # Errors
 ///
 /// `gateway_draining` once the gateway is going down.
-pub fn refuse_while_draining(tenant: &Tenant) -> Result<(), ApiError> {
+pub fn refuse_while_draining(tenant: &Arc<Tenant>) -> Result<(), ApiError> {
     if tenant.is_draining() {
         let message = "Gateway is draining existing work; retry shortly.";
         return Err(ApiError::new(Code::GatewayDraining, message));
@@ -68,9 +68,7 @@ pub async fn detailed(auth: Authorised) -> Result<HttpResponse, ApiError> {
                               "process_completions": 0, "active_delegations": 0},
     });
     let sandbox = tenant.sandbox();
-    let well = checks
-        .as_object()
-        .is_some_and(|all| all.values().all(|check| check["status"] == "ok"));
+    let well = checks.as_object().is_some_and(|all| all.values().all(|check| check["status"] == "ok"));
     let status = if well { "ok" } else { "degraded" };
     Ok(HttpResponse::Ok().json(json!({
         "status": status,
@@ -91,20 +89,15 @@ pub async fn detailed(auth: Authorised) -> Result<HttpResponse, ApiError> {
 }
 
 /// Reaching the actor means that its store is open.
-async fn load(tenant: &Tenant) -> Result<ProfileLoad, String> {
+async fn load(tenant: &Arc<Tenant>) -> Result<ProfileLoad, String> {
     let asked = async {
-        let profile = tenant
-            .profile()
-            .await
-            .map_err(|unavailable| unavailable.message)?;
+        let profile = tenant.profile().await.map_err(|unavailable| unavailable.message)?;
         profile.send(GetLoad).await.map_err(|error| error.to_string())
     };
-    tokio::time::timeout(PATIENCE, asked)
-        .await
-        .unwrap_or_else(|_| Err("no answer in time".to_owned()))
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err("no answer in time".to_owned()))
 }
 
-fn state(tenant: &Tenant) -> (&'static str, bool) {
+fn state(tenant: &Arc<Tenant>) -> (&'static str, bool) {
     match tenant.state() {
         TenantState::Serving if tenant.is_draining() => ("draining", true),
         TenantState::Serving => ("running", true),
@@ -125,10 +118,7 @@ fn disk(root: &Path) -> Value {
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let used_blocks = stat.f_blocks.saturating_sub(stat.f_bfree);
     // Tenths of a percent, in whole numbers.
-    let tenths = used_blocks
-        .saturating_mul(1000)
-        .checked_div(stat.f_blocks)
-        .unwrap_or_default();
+    let tenths = used_blocks.saturating_mul(1000).checked_div(stat.f_blocks).unwrap_or_default();
     let percent = f64::from(u32::try_from(tenths).unwrap_or(1000)) / 10.0;
     let status = if percent < DISK_FULL { "ok" } else { "degraded" };
     json!({"status": status, "used_percent": percent, "free_bytes": free})

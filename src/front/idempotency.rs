@@ -44,10 +44,7 @@ pub fn of(
     };
     let profile = auth.tenant.config().name.clone();
     let owner = [profile.as_str(), auth.caller.key_id.as_str(), route];
-    Ok(Some(Idempotency {
-        scope: scope(owner, key),
-        fingerprint: fingerprint(body, headers),
-    }))
+    Ok(Some(Idempotency { scope: scope(owner, key), fingerprint: fingerprint(body, headers) }))
 }
 
 fn scope(owner: [&str; 3], key: &[u8]) -> [u8; 32] {
@@ -62,9 +59,7 @@ fn fingerprint(body: &Value, headers: &HeaderMap) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hash(&mut hasher, body, &DELIVERY);
     for name in SESSION {
-        let value = headers
-            .get(name)
-            .map_or(&b""[..], |value| value.as_bytes().trim_ascii());
+        let value = headers.get(name).map_or(&b""[..], |value| value.as_bytes().trim_ascii());
         frame(&mut hasher, value);
     }
     *hasher.finalize().as_bytes()

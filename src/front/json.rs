@@ -73,11 +73,7 @@ impl<P: Display> Object<P> {
     /// The full name of a member, for errors.
     pub fn place_of(&self, name: &str) -> String {
         let parent = self.place.to_string();
-        if parent.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{parent}.{name}")
-        }
+        if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
     }
 
     /// Takes a member out; `null` counts as absent, as OpenAI's clients mean it.
@@ -144,17 +140,12 @@ mod tests {
 
     #[test]
     fn wrong_types_name_their_place() {
-        let mut object = Object::at(json!({"a": 1, "b": {"c": []}, "n": null}), "messages[2]")
-            .ok()
-            .unwrap();
+        let mut object = Object::at(json!({"a": 1, "b": {"c": []}, "n": null}), "messages[2]").ok().unwrap();
         let error = object.string("a").unwrap_err();
         assert_eq!(error.param.as_deref(), Some("messages[2].a"));
         assert_eq!(error.message, "`messages[2].a` must be a string, not a number");
         assert_eq!(object.string("n").unwrap(), None);
-        assert_eq!(
-            object.array("b").unwrap_err().param.as_deref(),
-            Some("messages[2].b")
-        );
+        assert_eq!(object.array("b").unwrap_err().param.as_deref(), Some("messages[2].b"));
         assert!(Object::body(json!([])).is_err());
     }
 

@@ -4,7 +4,7 @@
 //! typed message to the profile's actor, and render. What happened in a run is always read from its event log by a
 //! [`sse::Presenter`]; nothing here keeps state between requests.
 //!
-//! [`build`] gives the whole App. It belongs to one worker thread and serves every profile of that thread: which
+//! [`app`] gives the whole App. It belongs to one worker thread and serves every profile of that thread: which
 //! profile a request means is a property of its connection (`conn_data::<Arc<Tenant>>()`), never of a header.
 
 mod approvals;
@@ -32,4 +32,4 @@ mod runs_view;
 mod sse;
 mod trace;
 
-pub use routes::{build, routes};
+pub use routes::{app, routes};

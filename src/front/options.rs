@@ -37,8 +37,7 @@ impl Options {
 fn session(headers: &HeaderMap) -> Result<Option<SessionId>, ApiError> {
     let refuse = |message: &str| ApiError::new(Code::InvalidSessionId, message).at("X-Hermes-Session-Id");
     let text = text(headers, &SESSION_ID).map_err(|()| refuse("Invalid session ID"))?;
-    text.map(|text| SessionId::parse(text).map_err(|error| refuse(error.0)))
-        .transpose()
+    text.map(|text| SessionId::parse(text).map_err(|error| refuse(error.0))).transpose()
 }
 
 fn session_key(headers: &HeaderMap) -> Result<Option<HeaderValue>, ApiError> {
@@ -81,30 +80,15 @@ mod tests {
         let cases = [
             ("x-hermes-session-id", "s-1", Ok(())),
             ("x-hermes-session-id", "  ", Ok(())),
-            (
-                "x-hermes-session-id",
-                "../etc",
-                Err(("invalid_session_id", "Invalid session ID")),
-            ),
-            (
-                "x-hermes-session-id",
-                &long,
-                Err(("invalid_session_id", "Session ID too long")),
-            ),
+            ("x-hermes-session-id", "../etc", Err(("invalid_session_id", "Invalid session ID"))),
+            ("x-hermes-session-id", &long, Err(("invalid_session_id", "Session ID too long"))),
             ("x-hermes-session-key", "user/12", Ok(())),
-            (
-                "x-hermes-session-key",
-                &long,
-                Err(("invalid_session_key", "Session key too long")),
-            ),
+            ("x-hermes-session-key", &long, Err(("invalid_session_key", "Session key too long"))),
             ("x-hermes-on-disconnect", "Cancel", Ok(())),
             (
                 "x-hermes-on-disconnect",
                 "maybe",
-                Err((
-                    "invalid_request",
-                    "X-Hermes-On-Disconnect must be `cancel` or `continue`",
-                )),
+                Err(("invalid_request", "X-Hermes-On-Disconnect must be `cancel` or `continue`")),
             ),
         ];
         for (name, value, expected) in cases {

@@ -6,16 +6,8 @@
 use std::borrow::Cow;
 
 /// First segments of the routes below `/v1`.
-const VERSIONED: [&str; 8] = [
-    "chat",
-    "responses",
-    "runs",
-    "approvals",
-    "models",
-    "capabilities",
-    "toolsets",
-    "skills",
-];
+const VERSIONED: [&str; 8] =
+    ["chat", "responses", "runs", "approvals", "models", "capabilities", "toolsets", "skills"];
 /// First segments of the routes without a version, which answer below `/v1` too.
 const UNVERSIONED: [&str; 2] = ["health", "ready"];
 const PREFIX: &str = "/v1";

@@ -20,8 +20,7 @@ impl Params {
     /// The last value of that name; an empty one counts as absent.
     pub fn get(&self, name: &str) -> Option<&str> {
         let pair = self.0.iter().rev().find(|(key, _)| key == name);
-        pair.map(|(_, value)| value.trim())
-            .filter(|value| !value.is_empty())
+        pair.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
     }
 
     /// A value that `read` understands.
@@ -49,9 +48,7 @@ impl Params {
     /// Anything else than such a number.
     pub fn limit(&self, default: usize) -> Result<usize, ApiError> {
         let in_range = |text: &str| text.parse().ok().filter(|limit| (1..=200).contains(limit));
-        Ok(self
-            .read("limit", "a number from 1 to 200", in_range)?
-            .unwrap_or(default))
+        Ok(self.read("limit", "a number from 1 to 200", in_range)?.unwrap_or(default))
     }
 }
 

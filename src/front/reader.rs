@@ -1,16 +1,13 @@
 //! A client's reader of a run. When it goes away before the run's end, the profile is told.
 
-use super::error::ApiError;
+use super::{ask, error::ApiError};
 use crate::{
     actors::{NewRun, ProfileActor, ReaderGone, StartRun, StartedRun, TailRun, Tenant},
     domain::{Code, Logged, Millis, RunId, Seq, SessionId},
     store::{EventCursor, StoreError},
 };
 use actix::Addr;
-use std::{sync::Arc, time::Duration};
-
-/// Longest wait for a place in the queue to be certain.
-const PATIENCE: Duration = Duration::from_secs(60);
+use std::sync::Arc;
 
 /// Where a run's events come from.
 pub trait Source {
@@ -75,25 +72,15 @@ pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
     let task = actix_rt::spawn(async move {
         let profile = tenant.profile().await?;
         let model = run.model.clone();
-        let StartedRun {
-            run_id,
-            session_id,
-            created_at,
-            replayed,
-            events,
-        } = profile.send(StartRun(run)).timeout(PATIENCE).await??;
+        let StartedRun { run_id, session_id, created_at, replayed, events } =
+            profile.send(StartRun(run)).timeout(ask::patience_for_a_turn(&tenant)).await??;
         Ok(Turn {
             run_id,
             session_id,
             created_at,
             model,
             replayed,
-            reader: Reader {
-                cursor: events,
-                run_id,
-                profile,
-                open: true,
-            },
+            reader: Reader { cursor: events, run_id, profile, open: true },
         })
     });
     task.await.map_err(ApiError::internal)?
@@ -104,10 +91,10 @@ pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
 /// # Errors
 ///
 /// `run_not_found`, or what the profile or its store answered.
-pub async fn rejoin(tenant: &Tenant, run_id: RunId, after: Seq) -> Result<Turn, ApiError> {
+pub async fn rejoin(tenant: &Arc<Tenant>, run_id: RunId, after: Seq) -> Result<Turn, ApiError> {
     let profile = tenant.profile().await?;
     let tail = TailRun { run_id, after };
-    let cursor = profile.send(tail).timeout(PATIENCE).await??;
+    let cursor = profile.send(tail).timeout(ask::PATIENCE).await??;
     let record = cursor.record().map_err(crate::actors::ProfileError::from)?;
     Ok(Turn {
         run_id,
@@ -115,22 +102,14 @@ pub async fn rejoin(tenant: &Tenant, run_id: RunId, after: Seq) -> Result<Turn, 
         created_at: record.created_at,
         model: record.model,
         replayed: false,
-        reader: Reader {
-            cursor,
-            run_id,
-            profile,
-            open: !record.status.is_terminal(),
-        },
+        reader: Reader { cursor, run_id, profile, open: !record.status.is_terminal() },
     })
 }
 
 /// Why a stream cannot go on, as a client may see it; the log gets the cause.
 pub fn broken(error: &StoreError) -> (Code, &'static str) {
     tracing::error!(%error, "a run's log cannot be read");
-    (
-        error.code(),
-        "The run's events cannot be read now; ask for the run again later.",
-    )
+    (error.code(), "The run's events cannot be read now; ask for the run again later.")
 }
 
 /// The text for a reader whose key was revoked.

@@ -6,7 +6,7 @@ use super::{
 use crate::domain::Code;
 use actix_web::{
     App, Error, FromRequest, Handler, HttpRequest, Resource, Responder,
-    body::MessageBody,
+    body::BoxBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
     guard,
     http::Method,
@@ -18,23 +18,21 @@ use tracing_actix_web::TracingLogger;
 /// The whole HTTP front, one per worker thread; it serves every profile of that thread.
 ///
 /// The listener plane must put `Arc<actors::Tenant>` into the data of each connection (`on_connect_ext`).
-pub fn build() -> App<
+#[must_use]
+pub fn app() -> App<
     impl ServiceFactory<
         ServiceRequest,
         Config = (),
-        Response = ServiceResponse<impl MessageBody>,
+        Response = ServiceResponse<BoxBody>,
         Error = Error,
         InitError = (),
     >,
 > {
     // The last one wraps the others: a panic anywhere still becomes a whole answer.
-    App::new()
-        .configure(routes)
-        .wrap(TracingLogger::<RequestSpan>::new())
-        .wrap(from_fn(frame::frame))
+    App::new().configure(routes).wrap(TracingLogger::<RequestSpan>::new()).wrap(from_fn(frame::frame))
 }
 
-/// Registers every route. [`build`] adds what must surround them.
+/// Registers every route. [`app`] adds what must surround them.
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.app_data(web::Data::new(ParseSlots::default()));
     let mut add = |path: Path| path.register(cfg);
@@ -60,9 +58,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
     add(at("/v1/approvals").get(approvals::list));
     add(at("/v1/approvals/rules").get(approvals::rules));
     add(at("/v1/approvals/rules/{rule_id}").delete(approvals::remove_rule));
-    add(at("/v1/approvals/{approval_id}")
-        .get(approvals::show)
-        .post(approvals::answer));
+    add(at("/v1/approvals/{approval_id}").get(approvals::show).post(approvals::answer));
 
     cfg.default_service(web::to(not_found));
 }
@@ -74,10 +70,7 @@ struct Path {
 }
 
 fn at(path: &str) -> Path {
-    Path {
-        resource: web::resource(path),
-        methods: Vec::new(),
-    }
+    Path { resource: web::resource(path), methods: Vec::new() }
 }
 
 impl Path {
@@ -149,17 +142,13 @@ mod tests {
 
     /// What comes back for a request on a connection without a profile: enough for all that needs none.
     async fn answer(request: TestRequest) -> (u16, actix_web::http::header::HeaderMap, Value) {
-        let service = test::init_service(build()).await;
+        let service = test::init_service(app()).await;
         let response = test::call_service(&service, request.to_request()).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let Ok(bytes) = to_bytes(response.into_body()).await else {
             panic!("no body");
         };
-        (
-            status,
-            headers,
-            serde_json::from_slice(&bytes).unwrap_or_default(),
-        )
+        (status, headers, serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
     #[actix_web::test]
@@ -184,9 +173,7 @@ mod tests {
         for (method, uri, status, code) in cases {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             let case = format!("{method} {uri}");
-            let request = TestRequest::with_uri(uri)
-                .method(method)
-                .insert_header(("x-request-id", "mine-1"));
+            let request = TestRequest::with_uri(uri).method(method).insert_header(("x-request-id", "mine-1"));
             let (got, headers, body) = answer(request).await;
             assert_eq!((got, body["error"]["code"].as_str()), (status, code), "{case}");
             for (name, value) in [
@@ -210,11 +197,7 @@ mod tests {
         ];
         for (uri, allow) in cases {
             let (status, headers, _) = answer(TestRequest::patch().uri(uri)).await;
-            assert_eq!(
-                (status, headers.get("allow").unwrap().to_str().unwrap()),
-                (405, allow),
-                "{uri}"
-            );
+            assert_eq!((status, headers.get("allow").unwrap().to_str().unwrap()), (405, allow), "{uri}");
         }
     }
 
@@ -228,24 +211,13 @@ mod tests {
         };
         let own = "http://localhost:8643";
         let (status, headers, body) = answer(page(Method::GET, "https://evil.example")).await;
-        assert_eq!(
-            (status, body["error"]["code"].as_str()),
-            (403, Some("origin_not_allowed"))
-        );
+        assert_eq!((status, body["error"]["code"].as_str()), (403, Some("origin_not_allowed")));
         assert!(headers.contains_key("x-request-id") && !headers.contains_key("access-control-allow-origin"));
         for (method, methods) in [(Method::GET, false), (Method::OPTIONS, true)] {
             let (status, headers, _) = answer(page(method.clone(), own)).await;
             assert_eq!(status, 200, "{method}");
-            assert_eq!(
-                headers.get("access-control-allow-origin").unwrap(),
-                own,
-                "{method}"
-            );
-            assert_eq!(
-                headers.contains_key("access-control-allow-methods"),
-                methods,
-                "{method}"
-            );
+            assert_eq!(headers.get("access-control-allow-origin").unwrap(), own, "{method}");
+            assert_eq!(headers.contains_key("access-control-allow-methods"), methods, "{method}");
         }
     }
 
@@ -254,9 +226,7 @@ mod tests {
         async fn panics() -> String {
             panic!("at the disco")
         }
-        let app = App::new()
-            .route("/health", web::get().to(panics))
-            .wrap(from_fn(frame::frame));
+        let app = App::new().route("/health", web::get().to(panics)).wrap(from_fn(frame::frame));
         let service = test::init_service(app).await;
         let error = test::try_call_service(&service, TestRequest::with_uri("/health").to_request()).await;
         let response = error.err().unwrap().error_response();

@@ -2,7 +2,7 @@
 
 use super::{
     approvals_view::Page,
-    ask::ask,
+    ask::{ask, patience_for_a_turn},
     auth::Authorised,
     body,
     error::ApiError,
@@ -47,12 +47,9 @@ pub async fn start(
     let body = body::json(&request, payload, &auth.tenant).await?;
     let idempotency = idempotency::of(&auth, request.headers(), ROUTE, &body)?;
     let run = new_run(&auth, &options, idempotency, RunRequest::parse(body)?);
-    let StartedRun {
-        run_id,
-        session_id,
-        replayed,
-        ..
-    } = ask(&auth.tenant, StartRun(run)).await?;
+    let profile = auth.tenant.profile().await?;
+    let started = profile.send(StartRun(run)).timeout(patience_for_a_turn(&auth.tenant)).await??;
+    let StartedRun { run_id, session_id, replayed, .. } = started;
     let mut response = HttpResponse::Accepted();
     response.insert_header((options::RUN_ID, run_id.to_string()));
     if let Some(key) = options.session_key {
@@ -61,12 +58,7 @@ pub async fn start(
     if replayed {
         response.insert_header((options::REPLAYED, "true"));
     }
-    Ok(response.json(Accepted {
-        run_id,
-        status: "started",
-        session_id: &session_id,
-        replayed,
-    }))
+    Ok(response.json(Accepted { run_id, status: "started", session_id: &session_id, replayed }))
 }
 
 fn new_run(
@@ -75,14 +67,7 @@ fn new_run(
     idempotency: Option<Idempotency>,
     request: RunRequest,
 ) -> NewRun {
-    let RunRequest {
-        model,
-        system,
-        history,
-        input,
-        sampling,
-        session,
-    } = request;
+    let RunRequest { model, system, history, input, sampling, session } = request;
     NewRun {
         surface: Surface::Runs,
         key_id: auth.caller.key_id.clone(),
@@ -137,9 +122,7 @@ pub async fn events(
         Some(seen) => seen,
         None => {
             let read = |text: &str| text.parse().ok().map(Seq);
-            Params::of(&request)?
-                .read("after", "the number of an event", read)?
-                .unwrap_or_default()
+            Params::of(&request)?.read("after", "the number of an event", read)?.unwrap_or_default()
         }
     };
     let turn = reader::rejoin(&auth.tenant, run_id, after).await?;
@@ -147,12 +130,7 @@ pub async fn events(
     if request.method() == Method::HEAD {
         return Ok(sse::headers(&mut head).finish());
     }
-    Ok(sse::response(
-        head,
-        turn.reader,
-        RunStream(run_id),
-        auth.caller.revoked.clone(),
-    ))
+    Ok(sse::response(head, turn.reader, RunStream(run_id), auth.caller.revoked.clone()))
 }
 
 #[derive(Serialize)]

@@ -39,11 +39,7 @@ impl RunRequest {
             return Err(ApiError::new(Code::PreviousResponseNotFound, message).at("previous_response_id"));
         }
         // A history given by name wins over the one that stands before the input.
-        let mut conversation = if earlier.messages.is_empty() {
-            before
-        } else {
-            earlier
-        };
+        let mut conversation = if earlier.messages.is_empty() { before } else { earlier };
         conversation.system.splice(0..0, instructions);
         Ok(Self {
             model,
@@ -127,10 +123,7 @@ mod tests {
         let history = json!([{"role": "user", "content": "h"}]);
         let input = json!([{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]);
         let got = RunRequest::parse(json!({"input": input, "conversation_history": history})).unwrap();
-        assert_eq!(
-            (got.history, got.input),
-            (vec![Message::user("h")], Content::Text("b".to_owned()))
-        );
+        assert_eq!((got.history, got.input), (vec![Message::user("h")], Content::Text("b".to_owned())));
         let got = RunRequest::parse(json!({"input": input, "conversation_history": []})).unwrap();
         assert_eq!(got.history, [Message::user("a")]);
     }
@@ -146,12 +139,7 @@ mod tests {
             ("empty list", json!({"input": []}), "input", missing),
             ("number", json!({"input": 5}), "input", nobody),
             ("blank", json!({"input": " "}), "input", nobody),
-            (
-                "strings",
-                json!({"input": ["a"]}),
-                "input[0]",
-                "`input[0]` must be an object, not a string",
-            ),
+            ("strings", json!({"input": ["a"]}), "input[0]", "`input[0]` must be an object, not a string"),
             (
                 "history",
                 json!({"input": "x", "conversation_history": "h"}),
@@ -170,12 +158,7 @@ mod tests {
                 "instructions",
                 "`instructions` must be a string, not a number",
             ),
-            (
-                "session",
-                json!({"input": "x", "session_id": "../x"}),
-                "session_id",
-                "Invalid session ID",
-            ),
+            ("session", json!({"input": "x", "session_id": "../x"}), "session_id", "Invalid session ID"),
             (
                 "response",
                 json!({"input": "x", "previous_response_id": "resp_1"}),
@@ -185,11 +168,7 @@ mod tests {
         ];
         for (case, body, param, message) in cases {
             let error = RunRequest::parse(body).unwrap_err();
-            assert_eq!(
-                (error.param.as_deref(), error.message.as_str()),
-                (Some(param), message),
-                "{case}"
-            );
+            assert_eq!((error.param.as_deref(), error.message.as_str()), (Some(param), message), "{case}");
         }
     }
 }

@@ -57,12 +57,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn frame(event: Event, lost_after: Option<Seq>) -> (String, Value) {
-        let logged = Logged {
-            seq: Seq(7),
-            at: 1_795_299_980_369,
-            lost_after,
-            event,
-        };
+        let logged = Logged { seq: Seq(7), at: 1_795_299_980_369, lost_after, event };
         let mut out = BytesMut::new();
         let _ = RunStream(RunId::from_bytes([7; 16])).event(&logged, &mut out);
         let text = String::from_utf8(out.to_vec()).unwrap();
@@ -77,9 +72,7 @@ mod tests {
         let run_id = format!("run_{}", "07".repeat(16));
         let cases = [
             (
-                Event::MessageDelta {
-                    delta: "a\nb".to_owned(),
-                },
+                Event::MessageDelta { delta: "a\nb".to_owned() },
                 None,
                 json!({"event": "message.delta", "delta": "a\nb"}),
             ),

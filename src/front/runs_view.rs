@@ -52,11 +52,7 @@ impl<'a> RunView<'a> {
     pub fn new(record: &'a RunRecord, approvals: &'a [Approval]) -> Self {
         let time = |at: Option<Millis>| at.map(seconds);
         let completed = record.status == RunStatus::Completed;
-        let pending = || {
-            approvals
-                .iter()
-                .filter(|approval| approval.status == ApprovalStatus::Pending)
-        };
+        let pending = || approvals.iter().filter(|approval| approval.status == ApprovalStatus::Pending);
         let failure = match &record.outcome {
             Some(Outcome::Failed(failure)) => Some(failure),
             Some(Outcome::Completed { .. } | Outcome::Cancelled) | None => None,

@@ -48,15 +48,8 @@ pub fn response<S: Source + 'static, P: Presenter + 'static>(
     presenter: P,
     revoked: CancellationToken,
 ) -> HttpResponse {
-    let feed = Feed {
-        source,
-        presenter,
-        revoked,
-        out: BytesMut::new(),
-        ping: PING,
-        opened: false,
-        over: false,
-    };
+    let feed =
+        Feed { source, presenter, revoked, out: BytesMut::new(), ping: PING, opened: false, over: false };
     headers(&mut head).streaming(stream::unfold(feed, pull))
 }
 
@@ -152,8 +145,7 @@ pub fn last_event_id(request: &HttpRequest) -> Result<Option<Seq>, ApiError> {
     let name = header::HeaderName::from_static("last-event-id");
     let refuse = || ApiError::invalid("Last-Event-ID", "Last-Event-ID must be the number of an event");
     let text = super::options::text(request.headers(), &name).map_err(|()| refuse())?;
-    text.map(|text| text.parse().map(Seq).map_err(|_| refuse()))
-        .transpose()
+    text.map(|text| text.parse().map(Seq).map_err(|_| refuse())).transpose()
 }
 
 #[cfg(test)]
@@ -189,28 +181,17 @@ mod tests {
     }
 
     fn cancelled(seq: u64) -> Arc<Logged> {
-        let event = Event::RunCancelled {
-            partial_output: String::new(),
-            usage: Usage::default(),
-        };
+        let event = Event::RunCancelled { partial_output: String::new(), usage: Usage::default() };
         logged(seq, event)
     }
 
     fn logged(seq: u64, event: Event) -> Arc<Logged> {
-        Arc::new(Logged {
-            seq: Seq(seq),
-            at: 0,
-            lost_after: None,
-            event,
-        })
+        Arc::new(Logged { seq: Seq(seq), at: 0, lost_after: None, event })
     }
 
     fn feed(batches: Vec<Result<Vec<Arc<Logged>>, StoreError>>, ends: bool) -> Feed<Script, RunStream> {
         Feed {
-            source: Script {
-                batches: batches.into(),
-                ends,
-            },
+            source: Script { batches: batches.into(), ends },
             presenter: RunStream(RunId::from_bytes([7; 16])),
             revoked: CancellationToken::new(),
             out: BytesMut::new(),
@@ -228,9 +209,7 @@ mod tests {
                 break;
             };
             let text = String::from_utf8(bytes.to_vec()).unwrap();
-            let kept = text
-                .lines()
-                .filter(|line| line.starts_with("id:") || line.starts_with(':'));
+            let kept = text.lines().filter(|line| line.starts_with("id:") || line.starts_with(':'));
             pieces.push(kept.collect::<Vec<_>>().join("|"));
             feed = rest;
         }
@@ -243,20 +222,14 @@ mod tests {
         let expected = [": stream opened", "id: 1|id: 2", "id: 3|id: 4|: stream closed"];
         assert_eq!(pieces(feed(batches, false), 9).await, expected);
         // After the end there is only the end.
-        assert_eq!(
-            pieces(feed(vec![], true), 9).await,
-            [": stream opened", ": stream closed"]
-        );
+        assert_eq!(pieces(feed(vec![], true), 9).await, [": stream opened", ": stream closed"]);
     }
 
     #[actix_web::test]
     async fn silence_is_filled_with_pings() {
         let mut feed = feed(vec![Ok(vec![delta(1)])], false);
         feed.ping = Duration::from_millis(1);
-        assert_eq!(
-            pieces(feed, 4).await,
-            [": stream opened", "id: 1", ": ping", ": ping"]
-        );
+        assert_eq!(pieces(feed, 4).await, [": stream opened", "id: 1", ": ping", ": ping"]);
     }
 
     #[actix_web::test]
@@ -283,9 +256,7 @@ mod tests {
             ("x", Err(())),
         ];
         for (value, expected) in cases {
-            let request = TestRequest::get()
-                .insert_header(("last-event-id", value))
-                .to_http_request();
+            let request = TestRequest::get().insert_header(("last-event-id", value)).to_http_request();
             assert_eq!(last_event_id(&request).map_err(|_| ()), expected, "{value}");
         }
     }

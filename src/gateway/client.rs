@@ -96,10 +96,7 @@ impl Client {
             known.any(|status| status.name == *profile && status.state != State::Stopped)
         };
         let found = Self::find(home, Some(pid))?.into_iter().find(knows);
-        found.map(Some).ok_or_else(|| ClientError::NoAnswer {
-            profile: profile.clone(),
-            pid,
-        })
+        found.map(Some).ok_or_else(|| ClientError::NoAnswer { profile: profile.clone(), pid })
     }
 
     fn find(home: &Path, of: Option<u32>) -> Result<Vec<Self>, ClientError> {
@@ -112,11 +109,9 @@ impl Client {
         let mut found = Vec::new();
         for stream in streams {
             match ask(stream, &token, Command::Status, QUICK)? {
-                (Reply::Gateway(status), _) => found.push(Self {
-                    run: run.clone(),
-                    token: token.clone(),
-                    status,
-                }),
+                (Reply::Gateway(status), _) => {
+                    found.push(Self { run: run.clone(), token: token.clone(), status })
+                }
                 (other, _) => return Err(unexpected(other)),
             }
         }
@@ -184,19 +179,13 @@ fn ask(
 ) -> Result<(Reply, BufReader<UnixStream>), ClientError> {
     stream.set_write_timeout(Some(QUICK))?;
     stream.set_read_timeout(Some(patience))?;
-    let request = Request {
-        token: token.reveal().to_owned(),
-        command,
-    };
+    let request = Request { token: token.reveal().to_owned(), command };
     let mut line = serde_json::to_vec(&request).map_err(io::Error::other)?;
     line.push(b'\n');
     (&stream).write_all(&line)?;
     let mut reader = BufReader::new(stream);
     let mut answer = Vec::new();
-    reader
-        .by_ref()
-        .take(MAX_ANSWER as u64)
-        .read_until(b'\n', &mut answer)?;
+    reader.by_ref().take(MAX_ANSWER as u64).read_until(b'\n', &mut answer)?;
     if answer.is_empty() {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
     }

@@ -58,11 +58,7 @@ impl<'a> Offline<'a> {
     /// [`StoreError::Locked`]: somebody was quicker.
     pub fn lock(home: &'a Path, state_dir: &'a Path) -> Result<Self, OfflineError> {
         let lock = Arc::new(ProfileLock::acquire(state_dir)?);
-        Ok(Self {
-            home,
-            state_dir,
-            lock,
-        })
+        Ok(Self { home, state_dir, lock })
     }
 
     /// # Errors
@@ -70,7 +66,8 @@ impl<'a> Offline<'a> {
     pub fn create_key(&self, name: &str, names: &[String]) -> Result<(Secret, KeyInfo), OfflineError> {
         let scopes = scopes::parse(names).map_err(OfflineError::Refused)?;
         let secret = RunDir::open(self.home)?.home_secret()?;
-        let NewKey { token, record } = keys::mint(name, &scopes, &secret);
+        let NewKey { token, record } =
+            keys::mint(name, &scopes, &secret).map_err(|error| OfflineError::Refused(error.to_string()))?;
         self.with_store(|store| commit(store, record.clone()))?;
         Ok((token, record.into()))
     }
@@ -142,8 +139,6 @@ impl<'a> Offline<'a> {
 
 /// Commits on a small runtime of its own: the command line has none.
 fn commit(store: &Store, key: KeyRecord) -> Result<(), OfflineError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(async { store.commit(vec![Change::Key(key)]).await })?)
 }

@@ -72,11 +72,7 @@ impl RunDir {
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;
         // Written aside and linked: two processes that start at once agree on one content, and a crash leaves no half.
         let aside = self.0.join(format!(".{name}.{}", uuid::Uuid::now_v7().simple()));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&aside)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
         let linked = rustix::fs::linkat(CWD, &aside, CWD, &path, AtFlags::empty());
@@ -100,11 +96,7 @@ fn read_exactly(path: &Path) -> io::Result<Option<[u8; SECRET_LENGTH]>> {
     let mut bytes = Vec::new();
     file.take(SECRET_LENGTH as u64 + 1).read_to_end(&mut bytes)?;
     let wrong = |bytes: Vec<u8>| {
-        io::Error::other(format!(
-            "{} should hold {SECRET_LENGTH} bytes, not {}",
-            path.display(),
-            bytes.len()
-        ))
+        io::Error::other(format!("{} should hold {SECRET_LENGTH} bytes, not {}", path.display(), bytes.len()))
     };
     bytes.try_into().map(Some).map_err(wrong)
 }
@@ -142,21 +134,11 @@ mod tests {
         let first = run.home_secret().unwrap();
         assert_eq!(RunDir::open(home.path()).unwrap().home_secret().unwrap(), first);
         assert_ne!(run.control_token().unwrap().reveal().as_bytes(), &first[..]);
-        let mode = |name: &str| {
-            std::fs::metadata(home.path().join(name))
-                .unwrap()
-                .permissions()
-                .mode()
-                & 0o777
-        };
-        assert_eq!(
-            [mode("run"), mode("run/secret"), mode("run/control.token")],
-            [0o700, 0o600, 0o600]
-        );
-        let names: Vec<_> = std::fs::read_dir(run.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
+        let mode =
+            |name: &str| std::fs::metadata(home.path().join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!([mode("run"), mode("run/secret"), mode("run/control.token")], [0o700, 0o600, 0o600]);
+        let names: Vec<_> =
+            std::fs::read_dir(run.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names.len(), 2, "nothing is left aside: {names:?}");
     }
 
@@ -165,9 +147,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let run = RunDir::open(home.path()).unwrap();
         let secrets: Vec<_> = std::thread::scope(|scope| {
-            let all: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| run.home_secret().unwrap()))
-                .collect();
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(|| run.home_secret().unwrap())).collect();
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });
         assert!(secrets.iter().all(|secret| *secret == secrets[0]));

@@ -87,25 +87,14 @@ impl Gateway {
     /// The home cannot be read or written, or has nothing to serve. A profile that fails is no error: see
     /// [`Gateway::profiles`].
     pub async fn start(options: GatewayOptions) -> Result<Self, StartError> {
-        let GatewayOptions {
-            home: root,
-            selection,
-            env,
-            sandbox_helper,
-            workers,
-        } = options;
+        let GatewayOptions { home: root, selection, env, sandbox_helper, workers } = options;
         let only = match &selection {
             Selection::All => None,
             Selection::One(name) => Some(name.clone()),
         };
         let files = Arc::new(Files { root, selection, env });
         let home = files.read().await.map_err(StartError::Config)?;
-        let Home {
-            root,
-            server,
-            profiles,
-            mut warnings,
-        } = home;
+        let Home { root, server, profiles, mut warnings } = home;
         let mut chosen = profiles;
         chosen.retain(|profile| profile.enabled || only.as_ref() == Some(&profile.name));
         if chosen.is_empty() {
@@ -113,18 +102,9 @@ impl Gateway {
         }
         warnings.extend(chosen.iter().flat_map(|profile| profile.warnings.iter().cloned()));
 
-        let Prepared {
-            home_secret,
-            token,
-            socket,
-            sandbox,
-        } = prepare(root, sandbox_helper).await?;
+        let Prepared { home_secret, token, socket, sandbox } = prepare(root, sandbox_helper).await?;
         let limits = Limits::for_descriptors(raise_descriptor_limit());
-        let plane = Rc::new(Plane::start(
-            workers.unwrap_or(server.workers),
-            &limits,
-            front::build,
-        ));
+        let plane = Rc::new(Plane::start(workers.unwrap_or(server.workers), &limits, front::app));
         let ground_plane = plane.clone();
         let machine = MachineSlots::new(server.max_concurrent_runs);
         let roster = Roster::start(files, server.drain_timeout, move |gone| {
@@ -142,19 +122,8 @@ impl Gateway {
         let control =
             control::serve(socket, token, answers).map_err(|error| StartError::Home { path, error })?;
         let gone = |_closed| StartError::Internal("the roster did not start");
-        roster
-            .send(BeginAll(plans(chosen).collect()))
-            .await
-            .map_err(gone)?;
-        Ok(Self {
-            roster,
-            plane,
-            control,
-            stop,
-            draining,
-            warnings,
-            drain_timeout: server.drain_timeout,
-        })
+        roster.send(BeginAll(plans(chosen).collect())).await.map_err(gone)?;
+        Ok(Self { roster, plane, control, stop, draining, warnings, drain_timeout: server.drain_timeout })
     }
 
     /// All profiles as they stand.
@@ -164,20 +133,12 @@ impl Gateway {
 
     /// Where a profile listens; `None` while it does not. With port 0 in its settings: the one it got.
     pub async fn addr(&self, profile: &ProfileName) -> Option<SocketAddr> {
-        self.profiles()
-            .await
-            .into_iter()
-            .find(|status| status.name == *profile)?
-            .address
+        self.profiles().await.into_iter().find(|status| status.name == *profile)?.address
     }
 
     /// The key that was made at the profile's start because it had none.
     pub async fn key(&self, profile: &ProfileName) -> Option<Secret> {
-        self.roster
-            .send(GetFirstKey(profile.clone()))
-            .await
-            .ok()
-            .flatten()
+        self.roster.send(GetFirstKey(profile.clone())).await.ok().flatten()
     }
 
     /// The tenant behind a port, for tests that have to reach into it.
@@ -188,10 +149,7 @@ impl Gateway {
 
     /// Whether no profile at all listens.
     pub async fn is_idle(&self) -> bool {
-        self.profiles()
-            .await
-            .iter()
-            .all(|status| status.address.is_none() && status.state != State::Starting)
+        self.profiles().await.iter().all(|status| status.address.is_none() && status.state != State::Starting)
     }
 
     /// What the settings have that is odd, a sentence each.
@@ -211,14 +169,8 @@ impl Gateway {
     /// # Errors
     /// A sentence that says why it was not done.
     pub async fn act(&self, name: &ProfileName, action: super::Action) -> super::Answer {
-        let act = super::roster::Act {
-            name: name.clone(),
-            action,
-        };
-        self.roster
-            .send(act)
-            .await
-            .unwrap_or_else(|error| Err(error.to_string()))
+        let act = super::roster::Act { name: name.clone(), action };
+        self.roster.send(act).await.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     /// Resolves when somebody asks over the control socket that the gateway end.
@@ -229,15 +181,7 @@ impl Gateway {
     /// Ends in order: no new turns, up to `grace` for the running ones, then they are interrupted; streams get their
     /// terminal event, stores are flushed and closed.
     pub async fn stop(self, grace: Duration) {
-        let Self {
-            roster,
-            plane,
-            control,
-            stop: _,
-            draining,
-            warnings: _,
-            drain_timeout: _,
-        } = self;
+        let Self { roster, plane, control, stop: _, draining, warnings: _, drain_timeout: _ } = self;
         draining.set(true);
         // An error is a roster that is gone, and then so are its profiles.
         let _ = roster.send(EndAll { limit: grace }).await;
@@ -257,10 +201,7 @@ struct Prepared {
 /// What blocks: files of the home, and the probe, which runs a process.
 async fn prepare(root: PathBuf, helper: PathBuf) -> Result<Prepared, StartError> {
     let prepared = actix_rt::task::spawn_blocking(move || {
-        let in_run = |error| StartError::Home {
-            path: root.join("run"),
-            error,
-        };
+        let in_run = |error| StartError::Home { path: root.join("run"), error };
         let run = RunDir::open(&root).map_err(in_run)?;
         Ok(Prepared {
             home_secret: run.home_secret().map_err(in_run)?,
@@ -269,7 +210,5 @@ async fn prepare(root: PathBuf, helper: PathBuf) -> Result<Prepared, StartError>
             sandbox: Sandbox::probe(helper),
         })
     });
-    prepared
-        .await
-        .unwrap_or(Err(StartError::Internal("the start panicked")))
+    prepared.await.unwrap_or(Err(StartError::Internal("the start panicked")))
 }

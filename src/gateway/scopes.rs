@@ -17,11 +17,7 @@ const NAMES: [(&str, Scope); 8] = [
 /// What a key may do unless said otherwise: all that a client does, and nothing of the administration.
 #[must_use]
 pub fn usual() -> Vec<Scope> {
-    NAMES
-        .into_iter()
-        .map(|(_, scope)| scope)
-        .filter(|scope| *scope != Scope::Admin)
-        .collect()
+    NAMES.into_iter().map(|(_, scope)| scope).filter(|scope| *scope != Scope::Admin).collect()
 }
 
 /// Reads scopes by name; none at all means the usual ones.
@@ -50,10 +46,7 @@ mod tests {
     fn scopes_are_read_by_name() {
         let names = |names: &[&str]| parse(&names.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert_eq!(names(&["chat", "admin"]), Ok(vec![Scope::Chat, Scope::Admin]));
-        assert_eq!(
-            names(&[]).map(|all| (all.len(), all.contains(&Scope::Admin))),
-            Ok((7, false))
-        );
+        assert_eq!(names(&[]).map(|all| (all.len(), all.contains(&Scope::Admin))), Ok((7, false)));
         assert!(names(&["chat", "Chat"]).unwrap_err().contains("`Chat`"));
     }
 }

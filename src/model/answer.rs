@@ -102,11 +102,7 @@ impl<'a> Assembler<'a> {
             if let Some(piece) = choice.piece() {
                 self.add_piece(piece)?;
             }
-            if let Some(reason) = choice
-                .finish_reason
-                .as_ref()
-                .filter(|reason| !reason.0.is_empty())
-            {
+            if let Some(reason) = choice.finish_reason.as_ref().filter(|reason| !reason.0.is_empty()) {
                 self.answer.finish_reason = Some(reason.0.clone().into_owned());
             }
         }
@@ -181,10 +177,7 @@ impl<'a> Assembler<'a> {
     /// An error about what came in; text that came before it is handed out first.
     pub(super) fn garbage(&mut self, what: &str) -> ModelError {
         self.flush();
-        ModelError::Garbage {
-            message: what.to_owned(),
-            partial: self.is_partial(),
-        }
+        ModelError::Garbage { message: what.to_owned(), partial: self.is_partial() }
     }
 }
 
@@ -231,13 +224,8 @@ mod tests {
 
     #[test]
     fn a_read_is_one_delta_and_kinds_keep_their_order() {
-        let (r1, r2, t1, t2, empty) = (
-            reasoning("r1"),
-            reasoning("r2"),
-            content("t1"),
-            content("t2"),
-            content(""),
-        );
+        let (r1, r2, t1, t2, empty) =
+            (reasoning("r1"), reasoning("r2"), content("t1"), content("t2"), content(""));
         let (seen, answer) = assemble(&[&[&r1, &r2, &t1], &[&empty], &[&t2, &r1, &empty, &r2]]);
         let expected = [
             Seen::Reasoning("r1r2".to_owned()),
@@ -247,10 +235,7 @@ mod tests {
         ];
         assert_eq!(seen, expected);
         let answer = answer.unwrap();
-        assert_eq!(
-            (answer.text.as_str(), answer.reasoning.as_str()),
-            ("t1t2", "r1r2r1r2")
-        );
+        assert_eq!((answer.text.as_str(), answer.reasoning.as_str()), ("t1t2", "r1r2r1r2"));
     }
 
     #[test]
@@ -264,11 +249,7 @@ mod tests {
             ("no delta", r#"{"choices":[{"index":0}]}"#, ""),
             ("no choices", r#"{"id":"x"}"#, ""),
             ("choices null", r#"{"choices":null}"#, ""),
-            (
-                "escapes",
-                r#"{"choices":[{"delta":{"content":"a\n\ud83d\ude00\u00e4"}}]}"#,
-                "a\n😀ä",
-            ),
+            ("escapes", r#"{"choices":[{"delta":{"content":"a\n\ud83d\ude00\u00e4"}}]}"#, "a\n😀ä"),
             (
                 "a second choice",
                 r#"{"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{"content":"b"}}]}"#,
@@ -324,10 +305,7 @@ mod tests {
             "{\"choices\":[{\"delta\":{\"content\":\"\u{1}\"}}]}",
         ] {
             let (_, answer) = assemble(&[&[event]]);
-            assert!(
-                matches!(answer, Err(ModelError::Garbage { partial: false, .. })),
-                "{event}: {answer:?}"
-            );
+            assert!(matches!(answer, Err(ModelError::Garbage { partial: false, .. })), "{event}: {answer:?}");
         }
     }
 

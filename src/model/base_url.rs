@@ -10,9 +10,8 @@ pub(super) fn chat_completions(base_url: &str) -> Result<Uri, String> {
     let base_url = base_url.trim();
     let wrong =
         |why: &str| format!("`model.base_url` is `{base_url}`: {why}, e.g. `https://api.example.com/v1`");
-    let (base, query) = base_url
-        .split_once('?')
-        .map_or((base_url, None), |(base, query)| (base, Some(query)));
+    let (base, query) =
+        base_url.split_once('?').map_or((base_url, None), |(base, query)| (base, Some(query)));
     let base = base.trim_end_matches('/');
     let uri: Uri = base.parse().map_err(|_| wrong("not a URL; write one"))?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
@@ -23,10 +22,7 @@ pub(super) fn chat_completions(base_url: &str) -> Result<Uri, String> {
         path if path.ends_with("/chat/completions") => "",
         _ => "/chat/completions",
     };
-    let address = query.map_or_else(
-        || format!("{base}{path}"),
-        |query| format!("{base}{path}?{query}"),
-    );
+    let address = query.map_or_else(|| format!("{base}{path}"), |query| format!("{base}{path}?{query}"));
     address.parse().map_err(|_| wrong("not a URL; write one"))
 }
 
@@ -42,22 +38,12 @@ mod tests {
             (" https://h/v1/ ", "https://h/v1/chat/completions"),
             ("https://h/api/v2", "https://h/api/v2/chat/completions"),
             ("https://h/v1/chat/completions", "https://h/v1/chat/completions"),
-            (
-                "https://h?api-version=3",
-                "https://h/v1/chat/completions?api-version=3",
-            ),
-            (
-                "https://h/d?api-version=3",
-                "https://h/d/chat/completions?api-version=3",
-            ),
+            ("https://h?api-version=3", "https://h/v1/chat/completions?api-version=3"),
+            ("https://h/d?api-version=3", "https://h/d/chat/completions?api-version=3"),
             ("http://[::1]:1", "http://[::1]:1/v1/chat/completions"),
         ];
         for (base, expected) in cases {
-            assert_eq!(
-                chat_completions(base).map(|uri| uri.to_string()),
-                Ok(expected.to_owned()),
-                "{base}"
-            );
+            assert_eq!(chat_completions(base).map(|uri| uri.to_string()), Ok(expected.to_owned()), "{base}");
         }
     }
 

@@ -67,11 +67,7 @@ impl Calls {
             Some(at) => at,
             None if self.0.len() == MAX_CALLS => return Err("too many tool calls"),
             None => {
-                let call = ToolCall {
-                    id: String::new(),
-                    name: String::new(),
-                    arguments: String::new(),
-                };
+                let call = ToolCall { id: String::new(), name: String::new(), arguments: String::new() };
                 self.0.push(Slot { index, call });
                 self.0.len() - 1
             }
@@ -110,22 +106,15 @@ impl Calls {
 
 /// Calls that the model made earlier in the conversation.
 pub(super) fn earlier<'a>(conversation: &'a [&'a [Message]]) -> impl Iterator<Item = &'a ToolCall> {
-    conversation
-        .iter()
-        .copied()
-        .flatten()
-        .flat_map(|message| match message {
-            Message::Assistant { tool_calls, .. } => tool_calls.as_slice(),
-            Message::System { .. } | Message::User { .. } | Message::Tool { .. } => &[],
-        })
+    conversation.iter().copied().flatten().flat_map(|message| match message {
+        Message::Assistant { tool_calls, .. } => tool_calls.as_slice(),
+        Message::System { .. } | Message::User { .. } | Message::Tool { .. } => &[],
+    })
 }
 
 /// `call_<n>_<name>`, with the first free n from `number` on.
 pub(super) fn fresh_id(number: usize, name: &str, used: &HashSet<String>) -> String {
-    (number..)
-        .map(|n| format!("call_{n}_{name}"))
-        .find(|id| !used.contains(id))
-        .unwrap_or_default()
+    (number..).map(|n| format!("call_{n}_{name}")).find(|id| !used.contains(id)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -139,9 +128,7 @@ mod tests {
             calls.add(&serde_json::from_str(piece).unwrap())?;
         }
         let calls = calls.finish(&[])?;
-        let shown = calls
-            .iter()
-            .map(|call| format!("{} {} {}", call.id, call.name, call.arguments));
+        let shown = calls.iter().map(|call| format!("{} {} {}", call.id, call.name, call.arguments));
         Ok(shown.collect::<Vec<_>>().join(", "))
     }
 
@@ -215,11 +202,7 @@ mod tests {
             &[r#"{"id":"a","function":{"name":"x","arguments":{"k":1}}}"#],
             r#"a x {"k":1}"#,
         ),
-        (
-            "no arguments",
-            &[r#"{"id":"a","function":{"name":"x"}}"#],
-            "a x {}",
-        ),
+        ("no arguments", &[r#"{"id":"a","function":{"name":"x"}}"#], "a x {}"),
         (
             "one id twice",
             &[
@@ -239,15 +222,11 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        assert_eq!(
-            assemble(&[r#"{"index":0,"id":"a"}"#]),
-            Err("a tool call without a name")
-        );
+        assert_eq!(assemble(&[r#"{"index":0,"id":"a"}"#]), Err("a tool call without a name"));
         let mut calls = Calls::default();
         let many = (0..1000).map(|index| format!(r#"{{"index":{index},"function":{{"name":"x"}}}}"#));
-        let refused = many
-            .into_iter()
-            .find_map(|piece| calls.add(&serde_json::from_str(&piece).unwrap()).err());
+        let refused =
+            many.into_iter().find_map(|piece| calls.add(&serde_json::from_str(&piece).unwrap()).err());
         assert_eq!(refused, Some("too many tool calls"));
     }
 

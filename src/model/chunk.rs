@@ -131,23 +131,11 @@ mod tests {
     #[test]
     fn usage_is_read_leniently() {
         let usage = |input, output, total| {
-            Some(Usage {
-                input_tokens: input,
-                output_tokens: output,
-                total_tokens: total,
-            })
+            Some(Usage { input_tokens: input, output_tokens: output, total_tokens: total })
         };
         let cases = [
-            (
-                "by the book",
-                r#"{"prompt_tokens":2,"completion_tokens":3,"total_tokens":6}"#,
-                usage(2, 3, 6),
-            ),
-            (
-                "no total",
-                r#"{"prompt_tokens":2,"completion_tokens":3}"#,
-                usage(2, 3, 5),
-            ),
+            ("by the book", r#"{"prompt_tokens":2,"completion_tokens":3,"total_tokens":6}"#, usage(2, 3, 6)),
+            ("no total", r#"{"prompt_tokens":2,"completion_tokens":3}"#, usage(2, 3, 5)),
             ("null", "null", None),
             ("another shape", r#"{"prompt_tokens":"many"}"#, None),
         ];

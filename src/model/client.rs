@@ -43,10 +43,7 @@ impl ModelClient {
                 attempts: config.attempts,
             })),
         };
-        Self {
-            way,
-            backoff: Backoff::default(),
-        }
+        Self { way, backoff: Backoff::default() }
     }
 
     /// Another pace of attempts; tests do not want to wait.

@@ -65,10 +65,7 @@ impl Endpoint {
         match answer {
             Err(_elapsed) => {
                 let limit = self.first_byte_timeout;
-                Err(slow(
-                    format!("The upstream did not begin to answer within {limit:?}."),
-                    Repeat::No,
-                ))
+                Err(slow(format!("The upstream did not begin to answer within {limit:?}."), Repeat::No))
             }
             Ok(Err(error)) => Err(self.unsent(&error, maybe_kept)),
             Ok(Ok(response)) if response.status().is_success() => Ok(response),
@@ -77,10 +74,7 @@ impl Endpoint {
     }
 
     fn request(&self, body: Vec<u8>) -> Result<SendClientRequest, Failed> {
-        let address = self
-            .address
-            .as_ref()
-            .map_err(|wrong| broken(wrong.clone(), Repeat::No))?;
+        let address = self.address.as_ref().map_err(|wrong| broken(wrong.clone(), Repeat::No))?;
         let client = self.client.get_or_init(|| client(self.connect_timeout));
         let mut request = client
             .post(address)
@@ -88,10 +82,7 @@ impl Endpoint {
             .insert_header((header::ACCEPT, "text/event-stream, application/json"))
             // A proxy that compresses holds events back until its block is full.
             .insert_header((header::ACCEPT_ENCODING, "identity"))
-            .insert_header((
-                header::USER_AGENT,
-                concat!("hermes-gateway/", env!("CARGO_PKG_VERSION")),
-            ));
+            .insert_header((header::USER_AGENT, concat!("hermes-gateway/", env!("CARGO_PKG_VERSION"))));
         if let Some(key) = &self.api_key {
             let mut value =
                 HeaderValue::from_str(&format!("Bearer {}", key.reveal().trim())).map_err(|_invalid| {
@@ -117,10 +108,7 @@ impl Endpoint {
                 ConnectError::Disconnected => cut(),
                 ConnectError::Timeout => {
                     let limit = self.connect_timeout;
-                    slow(
-                        format!("There was no connection to the upstream within {limit:?}."),
-                        Repeat::Later,
-                    )
+                    slow(format!("There was no connection to the upstream within {limit:?}."), Repeat::Later)
                 }
                 ConnectError::Io(error) => no_connection(error),
                 ConnectError::Resolver(_) | ConnectError::NoRecords | ConnectError::Unresolved => {
@@ -180,11 +168,7 @@ fn client(connect_timeout: Duration) -> Client {
         .timeout(connect_timeout)
         .handshake_timeout(connect_timeout);
     // Redirects would carry the key to another host; limits on time are our own.
-    Client::builder()
-        .disable_redirects()
-        .disable_timeout()
-        .connector(connector)
-        .finish()
+    Client::builder().disable_redirects().disable_timeout().connector(connector).finish()
 }
 
 /// The error of an answer that is no success; reads what the upstream says about it.
@@ -201,18 +185,11 @@ async fn refused(mut response: ClientResponse) -> ModelError {
     if timeout(ERROR_BODY_TIMEOUT, read).await.is_err() {
         tracing::debug!("an error answer of the upstream did not end");
     }
-    refusal::of_status(
-        response.status().as_u16(),
-        response.headers(),
-        &body,
-        SystemTime::now(),
-    )
+    refusal::of_status(response.status().as_u16(), response.headers(), &body, SystemTime::now())
 }
 
 fn no_connection(error: &io::Error) -> Failed {
-    let tls = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     if let Some(tls) = tls {
         let untrusted = matches!(tls, rustls::Error::InvalidCertificate(_));
         let what = if untrusted {
@@ -222,11 +199,7 @@ fn no_connection(error: &io::Error) -> Failed {
         };
         return broken(format!("{what}: {tls}; check `model.base_url`."), Repeat::No);
     }
-    let why = if error.kind() == io::ErrorKind::ConnectionRefused {
-        "refused"
-    } else {
-        "lost"
-    };
+    let why = if error.kind() == io::ErrorKind::ConnectionRefused { "refused" } else { "lost" };
     let message =
         format!("The connection to the upstream was {why}; does the server of `model.base_url` run?");
     broken(message, Repeat::Later)
@@ -238,17 +211,11 @@ fn other(error: &dyn std::error::Error) -> Failed {
 }
 
 fn broken(message: String, repeat: Repeat) -> Failed {
-    let error = ModelError::Connection {
-        message,
-        partial: false,
-    };
+    let error = ModelError::Connection { message, partial: false };
     Failed { error, repeat }
 }
 
 fn slow(message: String, repeat: Repeat) -> Failed {
-    let error = ModelError::Timeout {
-        message,
-        partial: false,
-    };
+    let error = ModelError::Timeout { message, partial: false };
     Failed { error, repeat }
 }

@@ -13,11 +13,7 @@ const MAX_SHOWN: usize = 2000;
 /// Answers word by word.
 pub(super) async fn answer(request: &ModelRequest<'_>, on_delta: &mut dyn FnMut(Delta<'_>)) -> ModelAnswer {
     let turn = Turn::of(request);
-    let call = if turn.results.is_empty() {
-        command(&turn.text, request)
-    } else {
-        None
-    };
+    let call = if turn.results.is_empty() { command(&turn.text, request) } else { None };
     if let Some(call) = call {
         return ModelAnswer {
             usage: Some(usage(request, &call.arguments)),
@@ -26,11 +22,7 @@ pub(super) async fn answer(request: &ModelRequest<'_>, on_delta: &mut dyn FnMut(
             ..ModelAnswer::default()
         };
     }
-    let text = if turn.results.is_empty() {
-        greeting(&turn.text)
-    } else {
-        report(&turn.results)
-    };
+    let text = if turn.results.is_empty() { greeting(&turn.text) } else { report(&turn.results) };
     for word in text.split_inclusive(' ') {
         on_delta(Delta::Text(word));
         tokio::task::yield_now().await;
@@ -52,10 +44,7 @@ struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     fn of(request: &ModelRequest<'a>) -> Self {
-        let mut turn = Self {
-            text: String::new(),
-            results: Vec::new(),
-        };
+        let mut turn = Self { text: String::new(), results: Vec::new() };
         for message in request.messages.iter().copied().flatten() {
             match message {
                 Message::User { content } => {
@@ -81,10 +70,7 @@ fn command(text: &str, request: &ModelRequest<'_>) -> Option<ToolCall> {
         "read" => ("read_file", json!({ "path": rest })),
         "write" => {
             let (path, content) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-            (
-                "write_file",
-                json!({ "path": path, "content": content.trim_start() }),
-            )
+            ("write_file", json!({ "path": path, "content": content.trim_start() }))
         }
         _ => return None,
     };
@@ -92,9 +78,7 @@ fn command(text: &str, request: &ModelRequest<'_>) -> Option<ToolCall> {
     if rest.is_empty() || !offered {
         return None;
     }
-    let used: HashSet<String> = calls::earlier(request.messages)
-        .map(|call| call.id.clone())
-        .collect();
+    let used: HashSet<String> = calls::earlier(request.messages).map(|call| call.id.clone()).collect();
     Some(ToolCall {
         id: calls::fresh_id(used.len(), name, &used),
         name: name.to_owned(),
@@ -113,10 +97,7 @@ struct ToolResult {
 }
 
 fn report(results: &[(&str, &str)]) -> String {
-    let parts: Vec<String> = results
-        .iter()
-        .map(|(name, result)| report_one(name, result))
-        .collect();
+    let parts: Vec<String> = results.iter().map(|(name, result)| report_one(name, result)).collect();
     parts.join("\n\n")
 }
 
@@ -124,10 +105,7 @@ fn report_one(name: &str, result: &str) -> String {
     let Ok(parsed) = serde_json::from_str::<ToolResult>(result) else {
         return format!("`{name}` answered:\n\n{}", block(result));
     };
-    let shown = parsed
-        .output
-        .or(parsed.content)
-        .filter(|text| !text.trim().is_empty());
+    let shown = parsed.output.or(parsed.content).filter(|text| !text.trim().is_empty());
     let error = parsed.error.filter(|error| !error.is_empty());
     let code = parsed.exit_code.filter(|&code| code != 0);
     let head = match (&error, code) {
@@ -174,11 +152,7 @@ fn usage(request: &ModelRequest<'_>, answer: &str) -> Usage {
     let tokens = |bytes: usize| u64::try_from(bytes.div_ceil(4)).unwrap_or(u64::MAX);
     let input = tokens(request.body().map_or(0, |body| body.len()));
     let output = tokens(answer.len());
-    Usage {
-        input_tokens: input,
-        output_tokens: output,
-        total_tokens: input.saturating_add(output),
-    }
+    Usage { input_tokens: input, output_tokens: output, total_tokens: input.saturating_add(output) }
 }
 
 #[cfg(test)]
@@ -214,22 +188,12 @@ mod tests {
             ("run: ls -la", "call_0_terminal", json!({ "command": "ls -la" })),
             (" Run:ls\nwc ", "call_0_terminal", json!({ "command": "ls\nwc" })),
             ("read: a b.txt", "call_0_read_file", json!({ "path": "a b.txt" })),
-            (
-                "write: a.txt hi there",
-                "call_0_write_file",
-                json!({ "path": "a.txt", "content": "hi there" }),
-            ),
-            (
-                "write: a.txt",
-                "call_0_write_file",
-                json!({ "path": "a.txt", "content": "" }),
-            ),
+            ("write: a.txt hi there", "call_0_write_file", json!({ "path": "a.txt", "content": "hi there" })),
+            ("write: a.txt", "call_0_write_file", json!({ "path": "a.txt", "content": "" })),
         ];
         for (text, id, arguments) in cases {
             let (streamed, answer) = ask(&[Message::user(text)], Some(TOOLS)).await;
-            let [call] = answer.tool_calls.as_slice() else {
-                panic!("{text}: {answer:?}")
-            };
+            let [call] = answer.tool_calls.as_slice() else { panic!("{text}: {answer:?}") };
             let written: serde_json::Value = serde_json::from_str(&call.arguments).unwrap();
             assert_eq!((call.id.as_str(), written), (id, arguments), "{text}");
             assert_eq!(
@@ -258,26 +222,16 @@ mod tests {
                 answer.text
             );
             assert_eq!((streamed, answer.tool_calls), (answer.text, vec![]), "{text}");
-            assert!(
-                answer
-                    .usage
-                    .is_some_and(|usage| usage.input_tokens > 0 && usage.output_tokens > 0)
-            );
+            assert!(answer.usage.is_some_and(|usage| usage.input_tokens > 0 && usage.output_tokens > 0));
         }
     }
 
     #[tokio::test]
     async fn results_are_reported_and_ids_stay_unique() {
         let cases = [
-            (
-                r#"{"output":"a\n","exit_code":0,"error":null}"#,
-                "`terminal` is done.\n\n```\na\n```",
-            ),
+            (r#"{"output":"a\n","exit_code":0,"error":null}"#, "`terminal` is done.\n\n```\na\n```"),
             (r#"{"output":"","exit_code":0}"#, "`terminal` is done."),
-            (
-                r#"{"output":"no","exit_code":2}"#,
-                "`terminal` ended with exit code 2.\n\n```\nno\n```",
-            ),
+            (r#"{"output":"no","exit_code":2}"#, "`terminal` ended with exit code 2.\n\n```\nno\n```"),
             (r#"{"error":"denied"}"#, "`terminal` failed: denied"),
             ("a ``` b", "`terminal` answered:\n\n````\na ``` b\n````"),
         ];
@@ -285,10 +239,7 @@ mod tests {
             let (_, first) = ask(&[Message::user("run: ls")], Some(TOOLS)).await;
             let mut messages = vec![
                 Message::user("run: ls"),
-                Message::Assistant {
-                    content: String::new(),
-                    tool_calls: first.tool_calls,
-                },
+                Message::Assistant { content: String::new(), tool_calls: first.tool_calls },
                 Message::Tool {
                     tool_call_id: "call_0_terminal".to_owned(),
                     name: Some("terminal".to_owned()),

@@ -93,12 +93,7 @@ impl ModelError {
             Meaning::BadKey | Meaning::Refused | Meaning::Nonsense => (Code::UpstreamError, false),
             Meaning::Cancelled => (Code::Interrupted, false),
         };
-        Failure {
-            code,
-            message: self.to_string(),
-            retryable,
-            retry_after: self.retry_after(),
-        }
+        Failure { code, message: self.to_string(), retryable, retry_after: self.retry_after() }
     }
 
     /// Seconds that the upstream asked to wait.
@@ -124,12 +119,7 @@ impl ModelError {
             Self::Timeout { .. } => Meaning::Slow,
             Self::Garbage { .. } => Meaning::Nonsense,
             Self::Cancelled => Meaning::Cancelled,
-            Self::Status {
-                status,
-                message,
-                code,
-                ..
-            } => of_status(*status, message, code.as_deref()),
+            Self::Status { status, message, code, .. } => of_status(*status, message, code.as_deref()),
             Self::Upstream { message, code, .. } => in_stream(message, code.as_deref()),
         }
     }
@@ -181,14 +171,7 @@ impl fmt::Display for ModelError {
             }
             Self::Upstream { message, code, .. } => {
                 f.write_str("The upstream broke off with an error")?;
-                tail(
-                    f,
-                    if message.is_empty() {
-                        code.as_deref().unwrap_or_default()
-                    } else {
-                        message
-                    },
-                )?;
+                tail(f, if message.is_empty() { code.as_deref().unwrap_or_default() } else { message })?;
             }
             Self::Garbage { message, .. } => write!(f, "The upstream sent {message}")?,
             Self::Cancelled => f.write_str("The call was cancelled.")?,
@@ -208,11 +191,7 @@ impl fmt::Display for ModelError {
 }
 
 fn tail(f: &mut fmt::Formatter<'_>, message: &str) -> fmt::Result {
-    if message.is_empty() {
-        Ok(())
-    } else {
-        write!(f, ": {message}")
-    }
+    if message.is_empty() { Ok(()) } else { write!(f, ": {message}") }
 }
 
 impl std::error::Error for ModelError {}
@@ -231,11 +210,7 @@ mod tests {
     }
 
     fn in_stream(message: &str, code: Option<&str>) -> ModelError {
-        ModelError::Upstream {
-            message: message.to_owned(),
-            code: code.map(str::to_owned),
-            partial: true,
-        }
+        ModelError::Upstream { message: message.to_owned(), code: code.map(str::to_owned), partial: true }
     }
 
     #[test]
@@ -251,16 +226,8 @@ mod tests {
             (status(408, "", None), Error, true),
             (status(413, "", None), TooLong, false),
             (status(400, "", Some("context_length_exceeded")), TooLong, false),
-            (
-                status(400, "This model's maximum context length is 8192 tokens", None),
-                TooLong,
-                false,
-            ),
-            (
-                status(422, "Prompt is too long: 9000 tokens", None),
-                TooLong,
-                false,
-            ),
+            (status(400, "This model's maximum context length is 8192 tokens", None), TooLong, false),
+            (status(422, "Prompt is too long: 9000 tokens", None), TooLong, false),
             (status(500, "context length", None), Error, true),
             (status(429, "slow down", None), Rate, true),
             (status(429, "pay", Some("insufficient_quota")), Rate, false),
@@ -272,11 +239,7 @@ mod tests {
             (in_stream("", Some("429")), Rate, true),
             (in_stream("", Some("rate_limit_exceeded")), Rate, true),
             (in_stream("", Some("invalid_request_error")), Error, false),
-            (
-                in_stream("exceeds the context window", Some("invalid_request_error")),
-                TooLong,
-                false,
-            ),
+            (in_stream("exceeds the context window", Some("invalid_request_error")), TooLong, false),
             (in_stream("", Some("400")), Error, false),
         ];
         for (error, code, retryable) in cases {
@@ -287,32 +250,17 @@ mod tests {
 
     #[test]
     fn messages_are_sentences_for_the_client() {
-        let garbage = ModelError::Garbage {
-            message: "a page".to_owned(),
-            partial: false,
-        };
+        let garbage = ModelError::Garbage { message: "a page".to_owned(), partial: false };
         let cases = [
-            (
-                status(400, "scripted failure 400", None),
-                "The upstream answered 400: scripted failure 400",
-            ),
+            (status(400, "scripted failure 400", None), "The upstream answered 400: scripted failure 400"),
             (status(503, "", None), "The upstream answered 503"),
             (
                 status(401, "wrong key", None),
                 "The upstream answered 401: wrong key (check the provider's key, `model.api_key`)",
             ),
-            (
-                in_stream("oops", None),
-                "The upstream broke off with an error: oops",
-            ),
-            (
-                in_stream("", Some("boom")),
-                "The upstream broke off with an error: boom",
-            ),
-            (
-                garbage,
-                "The upstream sent a page; does `model.base_url` point to a chat completions server?",
-            ),
+            (in_stream("oops", None), "The upstream broke off with an error: oops"),
+            (in_stream("", Some("boom")), "The upstream broke off with an error: boom"),
+            (garbage, "The upstream sent a page; does `model.base_url` point to a chat completions server?"),
         ];
         for (error, expected) in cases {
             assert_eq!(error.to_string(), expected);

@@ -45,13 +45,7 @@ impl AnswerBody {
     pub(super) fn new(response: ClientResponse, idle: Duration) -> Self {
         let content_type = response.headers().get(header::CONTENT_TYPE);
         let is_json = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-        Self {
-            response,
-            idle,
-            parser: EventParser::default(),
-            whole: is_json.then(Vec::new),
-            ended: false,
-        }
+        Self { response, idle, parser: EventParser::default(), whole: is_json.then(Vec::new), ended: false }
     }
 
     /// Reads up to the end of the answer.
@@ -67,11 +61,7 @@ impl AnswerBody {
 
     /// Waits for bytes and parses them, and all that have come since.
     async fn read_once(&mut self, assembler: &mut Assembler<'_>) -> Result<State, Failed> {
-        let limit = if assembler.is_finished() {
-            self.idle.min(AFTER_FINISH)
-        } else {
-            self.idle
-        };
+        let limit = if assembler.is_finished() { self.idle.min(AFTER_FINISH) } else { self.idle };
         let mut next = match timeout(limit, self.response.next()).await {
             Ok(next) => next,
             Err(_elapsed) if assembler.is_finished() => return Ok(State::Done),
@@ -155,10 +145,7 @@ impl AnswerBody {
             message: format!("The upstream fell silent within its answer for {:?}.", self.idle),
             partial: assembler.is_partial(),
         };
-        Failed {
-            error,
-            repeat: Repeat::No,
-        }
+        Failed { error, repeat: Repeat::No }
     }
 
     /// Reads the few bytes behind the answer, so that the connection can be kept. Mostly they are there already;
@@ -188,8 +175,5 @@ fn cut(assembler: &mut Assembler<'_>) -> Failed {
         message: "The upstream closed the connection before its answer was whole.".to_owned(),
         partial,
     };
-    Failed {
-        error,
-        repeat: if partial { Repeat::No } else { Repeat::Later },
-    }
+    Failed { error, repeat: if partial { Repeat::No } else { Repeat::Later } }
 }

@@ -40,11 +40,7 @@ struct Said {
 /// An `error` member within the stream.
 pub(super) fn in_stream(error: &str, partial: bool) -> ModelError {
     let Said { message, code } = read_error(error);
-    ModelError::Upstream {
-        message,
-        code,
-        partial,
-    }
+    ModelError::Upstream { message, code, partial }
 }
 
 /// An HTTP error of the upstream.
@@ -60,21 +56,12 @@ pub(super) fn of_status(status: u16, headers: &HeaderMap, body: &[u8], now: Syst
 
 fn read_body(body: &[u8]) -> Said {
     let Ok(parsed) = serde_json::from_slice::<ErrorBody<'_>>(body) else {
-        return Said {
-            message: plain_text(body),
-            code: None,
-        };
+        return Said { message: plain_text(body), code: None };
     };
     match (parsed.error, parsed.message.or(parsed.detail)) {
         (Some(error), _) if error.get() != "null" => read_error(error.get()),
-        (_, Some(text)) => Said {
-            message: scalar(text).unwrap_or_default(),
-            code: None,
-        },
-        (_, None) => Said {
-            message: String::new(),
-            code: None,
-        },
+        (_, Some(text)) => Said { message: scalar(text).unwrap_or_default(), code: None },
+        (_, None) => Said { message: String::new(), code: None },
     }
 }
 
@@ -82,15 +69,10 @@ fn read_error(error: &str) -> Said {
     if let Ok(object) = serde_json::from_str::<ErrorObject<'_>>(error) {
         return Said {
             message: object.message.and_then(scalar).unwrap_or_default(),
-            code: object
-                .code
-                .and_then(scalar)
-                .or_else(|| object.kind.and_then(scalar)),
+            code: object.code.and_then(scalar).or_else(|| object.kind.and_then(scalar)),
         };
     }
-    let message = serde_json::from_str::<String>(error)
-        .map(|text| shorten(&text))
-        .unwrap_or_default();
+    let message = serde_json::from_str::<String>(error).map(|text| shorten(&text)).unwrap_or_default();
     Said { message, code: None }
 }
 
@@ -98,9 +80,7 @@ fn read_error(error: &str) -> Said {
 fn scalar(raw: &RawValue) -> Option<String> {
     let text = raw.get();
     match text.as_bytes().first() {
-        Some(b'"') => serde_json::from_str::<String>(text)
-            .ok()
-            .map(|text| shorten(&text)),
+        Some(b'"') => serde_json::from_str::<String>(text).ok().map(|text| shorten(&text)),
         Some(b'-' | b'0'..=b'9') => Some(text.to_owned()),
         Some(_) | None => None,
     }
@@ -155,32 +135,12 @@ mod tests {
         let long = format!(r#"{{"error":"{}"}}"#, "x".repeat(2 * MAX_TEXT));
         let shown = format!("{} …", "x".repeat(MAX_TEXT));
         let cases: [(&str, &str, &str, Option<&str>); 13] = [
-            (
-                "OpenAI",
-                r#"{"error":{"message":"no","type":"t","param":null,"code":"c"}}"#,
-                "no",
-                Some("c"),
-            ),
-            (
-                "type stands in",
-                r#"{"error":{"message":"no","type":"t","code":null}}"#,
-                "no",
-                Some("t"),
-            ),
-            (
-                "numeric code",
-                r#"{"error":{"message":"no","code":429}}"#,
-                "no",
-                Some("429"),
-            ),
+            ("OpenAI", r#"{"error":{"message":"no","type":"t","param":null,"code":"c"}}"#, "no", Some("c")),
+            ("type stands in", r#"{"error":{"message":"no","type":"t","code":null}}"#, "no", Some("t")),
+            ("numeric code", r#"{"error":{"message":"no","code":429}}"#, "no", Some("429")),
             ("error is text", r#"{"error":"no"}"#, "no", None),
             ("error is empty", r#"{"error":{}}"#, "", None),
-            (
-                "message at the top",
-                r#"{"object":"error","message":"no"}"#,
-                "no",
-                None,
-            ),
+            ("message at the top", r#"{"object":"error","message":"no"}"#, "no", None),
             ("detail", r#"{"detail":"no"}"#, "no", None),
             ("detail is a list", r#"{"detail":[{"msg":"no"}]}"#, "", None),
             ("plain text", " try later \n", "try later", None),
@@ -191,11 +151,7 @@ mod tests {
         ];
         for (case, body, message, code) in cases {
             let said = read_body(body.as_bytes());
-            assert_eq!(
-                (said.message.as_str(), said.code.as_deref()),
-                (message, code),
-                "{case}"
-            );
+            assert_eq!((said.message.as_str(), said.code.as_deref()), (message, code), "{case}");
         }
     }
 
@@ -210,12 +166,7 @@ mod tests {
             ("milliseconds first", Some("7"), Some("1500"), Some(2)),
             ("milliseconds alone", None, Some("20"), Some(1)),
             ("date", Some("Sun, 09 Sep 2001 01:46:50 GMT"), None, Some(10)),
-            (
-                "a date that is over",
-                Some("Sun, 09 Sep 2001 01:46:30 GMT"),
-                None,
-                Some(0),
-            ),
+            ("a date that is over", Some("Sun, 09 Sep 2001 01:46:30 GMT"), None, Some(0)),
             ("negative", Some("-1"), None, None),
             ("too large", Some("1e300"), None, None),
             ("nonsense", Some("soon"), None, None),

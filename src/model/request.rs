@@ -25,9 +25,7 @@ const OURS: [&str; 5] = ["model", "messages", "tools", "stream", "stream_options
 impl ModelRequest<'_> {
     /// The tools, unless there are none: some servers refuse an empty list.
     pub(super) fn tools(&self) -> Option<&str> {
-        self.tools
-            .map(str::trim)
-            .filter(|tools| !tools.is_empty() && *tools != "[]")
+        self.tools.map(str::trim).filter(|tools| !tools.is_empty() && *tools != "[]")
     }
 
     /// The body of the HTTP request.
@@ -77,10 +75,7 @@ impl Serialize for Messages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
         for content in self.0.system.iter().filter(|content| !content.is_empty()) {
-            list.serialize_element(&SystemMessage {
-                role: "system",
-                content,
-            })?;
+            list.serialize_element(&SystemMessage { role: "system", content })?;
         }
         for message in self.0.messages.iter().copied().flatten() {
             list.serialize_element(message)?;
@@ -151,10 +146,7 @@ mod tests {
             "stop": ["x"],
             "tools": [{ "type": "function", "function": { "name": "terminal" } }],
         });
-        assert_eq!(
-            sent(Some(tools), json!({ "temperature": 0.5, "stop": ["x"] })),
-            expected
-        );
+        assert_eq!(sent(Some(tools), json!({ "temperature": 0.5, "stop": ["x"] })), expected);
     }
 
     #[test]
@@ -167,9 +159,6 @@ mod tests {
     #[test]
     fn sampling_cannot_write_over_our_members() {
         let body = sent(None, json!({ "stream": false, "model": "other", "seed": 1 }));
-        assert_eq!(
-            (&body["stream"], &body["model"], &body["seed"]),
-            (&json!(true), &json!("m"), &json!(1))
-        );
+        assert_eq!((&body["stream"], &body["model"], &body["seed"]), (&json!(true), &json!("m"), &json!(1)));
     }
 }

@@ -13,10 +13,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self {
-            base: Duration::from_secs(2),
-            cap: Duration::from_secs(60),
-        }
+        Self { base: Duration::from_secs(2), cap: Duration::from_secs(60) }
     }
 }
 
@@ -41,11 +38,7 @@ pub(super) enum Repeat {
 impl From<ModelError> for Failed {
     /// For what the upstream itself answered: the rule is in the error. Never after the first token.
     fn from(error: ModelError) -> Self {
-        let repeat = if error.is_passing() && !error.is_partial() {
-            Repeat::Later
-        } else {
-            Repeat::No
-        };
+        let repeat = if error.is_passing() && !error.is_partial() { Repeat::Later } else { Repeat::No };
         Self { error, repeat }
     }
 }
@@ -71,8 +64,7 @@ impl Backoff {
         let half = u64::try_from((wait / 2).as_micros()).unwrap_or(u64::MAX);
         // A fixed-point product: the jitter's share of 2³² of half the wait.
         let extra = (u128::from(half) * u128::from(jitter)) >> 32;
-        wait.saturating_add(Duration::from_micros(u64::try_from(extra).unwrap_or(0)))
-            .min(self.cap)
+        wait.saturating_add(Duration::from_micros(u64::try_from(extra).unwrap_or(0))).min(self.cap)
     }
 }
 
@@ -81,12 +73,7 @@ mod tests {
     use super::*;
 
     fn status(status: u16, retry_after: Option<u64>) -> Failed {
-        let error = ModelError::Status {
-            status,
-            message: String::new(),
-            code: None,
-            retry_after,
-        };
+        let error = ModelError::Status { status, message: String::new(), code: None, retry_after };
         error.into()
     }
 
@@ -114,11 +101,8 @@ mod tests {
     #[test]
     fn nothing_is_repeated_after_the_first_token() {
         for (partial, repeat) in [(false, Repeat::Later), (true, Repeat::No)] {
-            let error = ModelError::Upstream {
-                message: String::new(),
-                code: Some("503".to_owned()),
-                partial,
-            };
+            let error =
+                ModelError::Upstream { message: String::new(), code: Some("503".to_owned()), partial };
             assert_eq!(Failed::from(error).repeat, repeat, "{partial}");
         }
     }
@@ -139,11 +123,7 @@ mod tests {
             ("never", status(400, Some(1)), 1, half, None),
         ];
         for (case, failed, attempt, jitter, expected) in cases {
-            assert_eq!(
-                Backoff::default().wait(&failed, attempt, 9, jitter),
-                expected,
-                "{case}"
-            );
+            assert_eq!(Backoff::default().wait(&failed, attempt, 9, jitter), expected, "{case}");
         }
     }
 

@@ -158,11 +158,7 @@ mod tests {
                 found.push(String::from_utf8(data.to_vec()).unwrap());
             }
         }
-        found.extend(
-            parser
-                .finish()?
-                .map(|data| String::from_utf8(data.to_vec()).unwrap()),
-        );
+        found.extend(parser.finish()?.map(|data| String::from_utf8(data.to_vec()).unwrap()));
         Ok(found)
     }
 
@@ -175,11 +171,7 @@ mod tests {
             ("CRLF", "data: a\r\n\r\ndata: b\r\n\r\n", &["a", "b"]),
             ("CR alone", "data: a\r\rdata: b\r\r", &["a", "b"]),
             ("several data lines", "data: a\ndata\ndata: b\n\n", &["a\n\nb"]),
-            (
-                "comments and other fields",
-                ": ping\n\nevent: x\nid: 1\ndata: a\nretry: 5\n\n",
-                &["a"],
-            ),
+            ("comments and other fields", ": ping\n\nevent: x\nid: 1\ndata: a\nretry: 5\n\n", &["a"]),
             ("blank lines alone are no event", "\n\n\r\n\n", &[]),
             ("no data, no event", "event: x\n\ndatabase: y\n\n", &[]),
             ("unterminated event", "data: a\n\ndata: b\n", &["a", "b"]),
@@ -194,9 +186,7 @@ mod tests {
     fn a_line_without_end_is_refused_early_and_kept_within_bounds() {
         let mut parser = EventParser::default();
         let chunk = vec![b'x'; 64 * 1024];
-        let refused_after = (1..)
-            .find(|_| parser.next(&mut chunk.as_slice()).is_err())
-            .unwrap();
+        let refused_after = (1..).find(|_| parser.next(&mut chunk.as_slice()).is_err()).unwrap();
         assert_eq!(refused_after, MAX_EVENT / chunk.len() + 1);
         assert!(parser.line.capacity() <= 2 * MAX_EVENT);
     }

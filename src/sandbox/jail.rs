@@ -101,11 +101,7 @@ impl Jail {
             other => other?,
         };
         Ok(Self {
-            workspace: Root {
-                dir,
-                names: [workspace.to_owned(), real(workspace)],
-                prefix: None,
-            },
+            workspace: Root { dir, names: [workspace.to_owned(), real(workspace)], prefix: None },
             tmp: Root {
                 dir: tmp::ensure(session_tmp)?,
                 names: [session_tmp.to_owned(), real(session_tmp)],
@@ -133,22 +129,14 @@ impl Jail {
         } else {
             let below = |root: &Root| root.names.iter().find_map(|name| asked.strip_prefix(name).ok());
             // The workspace may itself lie below `/tmp`.
-            match (
-                below(&self.workspace),
-                below(&self.tmp),
-                asked.strip_prefix("/tmp"),
-            ) {
+            match (below(&self.workspace), below(&self.tmp), asked.strip_prefix("/tmp")) {
                 (Some(rest), _, _) => (&self.workspace, rest),
                 (None, Some(rest), _) | (None, None, Ok(rest)) => (&self.tmp, rest),
                 (None, None, Err(_)) => return Err(outside()),
             }
         };
         let relative = lexical(rest).ok_or_else(outside)?;
-        Ok(Place {
-            root,
-            relative,
-            shown: path.to_owned(),
-        })
+        Ok(Place { root, relative, shown: path.to_owned() })
     }
 }
 
@@ -174,11 +162,7 @@ impl Place<'_> {
     #[must_use]
     pub fn path(&self) -> PathBuf {
         let [_, real] = &self.root.names;
-        if self.relative.as_os_str().is_empty() {
-            real.clone()
-        } else {
-            real.join(&self.relative)
-        }
+        if self.relative.as_os_str().is_empty() { real.clone() } else { real.join(&self.relative) }
     }
 
     /// The path as the model should write it next time: relative to the workspace, or below `/tmp`.
@@ -193,22 +177,14 @@ impl Place<'_> {
     /// Relative to its folder; `.` for the folder itself.
     #[must_use]
     pub fn relative(&self) -> &Path {
-        if self.relative.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            &self.relative
-        }
+        if self.relative.as_os_str().is_empty() { Path::new(".") } else { &self.relative }
     }
 
     /// The same folder's member `relative`, as a walk found it.
     #[must_use]
     pub fn sibling(&self, relative: &Path) -> Option<Self> {
         let relative = lexical(relative)?;
-        Some(Self {
-            root: self.root,
-            shown: relative.display().to_string(),
-            relative,
-        })
+        Some(Self { root: self.root, shown: relative.display().to_string(), relative })
     }
 
     /// Opens a regular file for reading. Never waits, whatever lies there.
@@ -218,10 +194,7 @@ impl Place<'_> {
     /// See [`JailError`].
     pub fn open(&self) -> Result<(File, Stat), JailError> {
         // Without `NONBLOCK` a named pipe would hold us for ever.
-        let fd = self.resolve(
-            OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
-            self.relative(),
-        )?;
+        let fd = self.resolve(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, self.relative())?;
         let stat = fstat(&fd).map_err(|error| self.failed(error))?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok((File::from(fd), stat)),
@@ -264,13 +237,8 @@ impl Place<'_> {
         let Ok(entries) = rustix::fs::Dir::new(fd) else {
             return Vec::new();
         };
-        let names = entries
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned());
-        names
-            .filter(|name| name != "." && name != "..")
-            .take(most)
-            .collect()
+        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name != "." && name != "..").take(most).collect()
     }
 
     /// Replaces the file as a whole, or leaves it as it was: the new text is written aside, then moved into place.
@@ -300,10 +268,7 @@ impl Place<'_> {
         };
         replace(&parent, name, before.as_ref(), content)
             .map_err(|error| JailError::Io(self.shown.clone(), error))?;
-        Ok(Written {
-            created: before.is_none(),
-            dirs_created,
-        })
+        Ok(Written { created: before.is_none(), dirs_created })
     }
 
     /// Removes a file (or a link, not what it means).
@@ -318,11 +283,7 @@ impl Place<'_> {
 
     /// The place that a link means; itself for everything else.
     fn without_link(&self) -> Result<Self, JailError> {
-        let same = || Self {
-            root: self.root,
-            relative: self.relative.clone(),
-            shown: self.shown.clone(),
-        };
+        let same = || Self { root: self.root, relative: self.relative.clone(), shown: self.shown.clone() };
         let Ok(parent) = self.resolve(OFlags::PATH | OFlags::DIRECTORY, self.parent()) else {
             return Ok(same());
         };
@@ -334,14 +295,8 @@ impl Place<'_> {
         let meant = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
             .map_err(|error| JailError::Io(self.shown.clone(), error))?;
         let [_, real] = &self.root.names;
-        let relative = meant
-            .strip_prefix(real)
-            .map_err(|_| JailError::Link(self.shown.clone()))?;
-        Ok(Self {
-            root: self.root,
-            relative: relative.to_owned(),
-            shown: self.shown.clone(),
-        })
+        let relative = meant.strip_prefix(real).map_err(|_| JailError::Link(self.shown.clone()))?;
+        Ok(Self { root: self.root, relative: relative.to_owned(), shown: self.shown.clone() })
     }
 
     fn parent(&self) -> &Path {
@@ -352,10 +307,7 @@ impl Place<'_> {
     }
 
     fn name(&self) -> Result<&Path, JailError> {
-        self.relative
-            .file_name()
-            .map(Path::new)
-            .ok_or_else(|| JailError::Folder(self.shown.clone()))
+        self.relative.file_name().map(Path::new).ok_or_else(|| JailError::Folder(self.shown.clone()))
     }
 
     /// The folder of the file, and whether some of it had to be made.
@@ -385,13 +337,7 @@ impl Place<'_> {
     fn resolve(&self, flags: OFlags, relative: &Path) -> Result<OwnedFd, JailError> {
         let walk = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         loop {
-            match openat2(
-                &self.root.dir,
-                relative,
-                flags | OFlags::CLOEXEC,
-                Mode::empty(),
-                walk,
-            ) {
+            match openat2(&self.root.dir, relative, flags | OFlags::CLOEXEC, Mode::empty(), walk) {
                 // A rename somewhere on the machine disturbed the walk.
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 other => return other.map_err(|error| self.failed(error)),

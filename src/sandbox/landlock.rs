@@ -12,14 +12,7 @@ use std::{io, path::Path};
 const ABI_KNOWN: ABI = ABI::V7;
 
 /// Devices that every program expects. Read and write, no `ioctl`.
-const DEVICES: &[&str] = &[
-    "/dev/full",
-    "/dev/null",
-    "/dev/random",
-    "/dev/tty",
-    "/dev/urandom",
-    "/dev/zero",
-];
+const DEVICES: &[&str] = &["/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"];
 
 /// Builds the rules. Done before the fork, so that the child only has to enter them.
 pub fn rules(policy: &Policy) -> Result<RulesetCreated, RulesetError> {
@@ -56,11 +49,7 @@ fn allow(
         return Ok(ruleset);
     };
     let folder = fstat(&fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
-    let rights = if folder {
-        rights
-    } else {
-        rights & AccessFs::from_file(ABI_KNOWN)
-    };
+    let rights = if folder { rights } else { rights & AccessFs::from_file(ABI_KNOWN) };
     ruleset.add_rule(PathBeneath::new(fd, rights))
 }
 
@@ -78,12 +67,7 @@ pub fn abi() -> u32 {
     const VERSION: u32 = 1;
     // SAFETY: with this flag the kernel only answers a number; it reads neither pointer nor size.
     let answer = unsafe {
-        libc::syscall(
-            libc::SYS_landlock_create_ruleset,
-            std::ptr::null::<libc::c_void>(),
-            0_usize,
-            VERSION,
-        )
+        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0_usize, VERSION)
     };
     u32::try_from(answer).unwrap_or(0)
 }

@@ -42,10 +42,7 @@ pub(super) fn command(helper: &Path) -> io::Result<(Command, Ends)> {
     let (output, writer) = pipe_with(PipeFlags::CLOEXEC)?;
     let mut command = Command::new(helper);
     command.arg("sandbox-exec").env_clear().current_dir("/");
-    command
-        .stdin(OwnedFd::from(theirs))
-        .stdout(writer.try_clone()?)
-        .stderr(writer);
+    command.stdin(OwnedFd::from(theirs)).stdout(writer.try_clone()?).stderr(writer);
     // A Ctrl-C at the gateway's terminal is for the gateway.
     command.process_group(0);
     Ok((command, Ends { control, output }))
@@ -73,11 +70,7 @@ impl Sandbox {
         control.set_nonblocking(true)?;
         let control = UnixStream::from_std(control)?;
         let output = pipe::Receiver::from_owned_fd(output)?;
-        Ok(Helper {
-            child,
-            control,
-            output,
-        })
+        Ok(Helper { child, control, output })
     }
 }
 
@@ -92,9 +85,9 @@ impl Helper {
         let stdin = std::fs::File::open("/dev/null")?;
         loop {
             self.control.writable().await?;
-            let first = self.control.try_io(Interest::WRITABLE, || {
-                link::send_first(&self.control, &message, stdin.as_fd())
-            });
+            let first = self
+                .control
+                .try_io(Interest::WRITABLE, || link::send_first(&self.control, &message, stdin.as_fd()));
             match first {
                 Ok(sent) => return self.control.write_all(&message[sent..]).await,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -111,10 +104,7 @@ impl Helper {
     /// The helper ended without a report: it was killed.
     pub async fn report(&mut self) -> io::Result<Report> {
         let mut text = Vec::new();
-        (&mut self.control)
-            .take(MAX_REPORT)
-            .read_to_end(&mut text)
-            .await?;
+        (&mut self.control).take(MAX_REPORT).read_to_end(&mut text).await?;
         let report = serde_json::from_slice(&text).map_err(|_| io::Error::other("the helper gave no report"));
         self.child.wait().await?;
         report
@@ -122,11 +112,7 @@ impl Helper {
 
     /// Kills the command's whole tree and waits until it is gone. What the pipe still holds can be read afterwards.
     pub async fn kill(self) -> pipe::Receiver {
-        let Self {
-            mut child,
-            control,
-            output,
-        } = self;
+        let Self { mut child, control, output } = self;
         drop(control);
         if timeout(GRACE, child.wait()).await.is_err() {
             // Stuck in the kernel, together with the command. Nothing gentler is left.
@@ -139,13 +125,7 @@ impl Helper {
 /// For use without a runtime: the output goes nowhere, since nobody could read it while waiting.
 pub(super) fn run_blocking(helper: &Path, policy: &Policy, limit: Duration) -> io::Result<Report> {
     use std::io::{Read, Write};
-    let (
-        mut command,
-        Ends {
-            mut control,
-            output: _unread,
-        },
-    ) = command(helper)?;
+    let (mut command, Ends { mut control, output: _unread }) = command(helper)?;
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     // The command holds our end of the helper's socket; it must not outlive this line.
     drop(command);

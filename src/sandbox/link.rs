@@ -38,10 +38,7 @@ pub enum Report {
 pub fn encode(policy: &Policy) -> io::Result<Vec<u8>> {
     let body = serde_json::to_vec(policy)?;
     if body.len() > MAX_POLICY {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the policy is too long",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the policy is too long"));
     }
     let length = u32::try_from(body.len()).map_err(io::Error::other)?;
     let mut message = length.to_le_bytes().to_vec();
@@ -57,12 +54,7 @@ pub fn send_first(socket: impl AsFd, message: &[u8], stdin: BorrowedFd<'_>) -> i
     if !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
         return Err(io::Error::other("no room for a descriptor"));
     }
-    Ok(sendmsg(
-        socket,
-        &[IoSlice::new(message)],
-        &mut ancillary,
-        SendFlags::NOSIGNAL,
-    )?)
+    Ok(sendmsg(socket, &[IoSlice::new(message)], &mut ancillary, SendFlags::NOSIGNAL)?)
 }
 
 /// The helper's side: blocks until the policy is here. `None`: the gateway changed its mind.
@@ -70,12 +62,7 @@ pub fn receive(socket: &mut UnixStream) -> io::Result<Option<(Policy, OwnedFd)>>
     let mut first = [0; 4];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let got = recvmsg(
-        &*socket,
-        &mut [IoSliceMut::new(&mut first)],
-        &mut ancillary,
-        RecvFlags::CMSG_CLOEXEC,
-    )?;
+    let got = recvmsg(&*socket, &mut [IoSliceMut::new(&mut first)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
     if got.bytes == 0 {
         return Ok(None);
     }
@@ -125,11 +112,7 @@ mod tests {
         let (got, stdin) = receive(&mut theirs).unwrap().unwrap();
         sender.join().unwrap();
         assert_eq!(got, policy());
-        assert_eq!(
-            std::fs::File::from(stdin).read(&mut [0; 8]).unwrap(),
-            0,
-            "it is /dev/null"
-        );
+        assert_eq!(std::fs::File::from(stdin).read(&mut [0; 8]).unwrap(), 0, "it is /dev/null");
     }
 
     #[test]

@@ -39,11 +39,6 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         const GIB: u64 = 1 << 30;
-        Self {
-            processes: 1_024,
-            file_bytes: 8 * GIB,
-            memory_bytes: 4 * GIB,
-            open_files: 4_096,
-        }
+        Self { processes: 1_024, file_bytes: 8 * GIB, memory_bytes: 4 * GIB, open_files: 4_096 }
     }
 }

@@ -34,22 +34,14 @@ impl Sandbox {
     pub fn probe(helper: PathBuf) -> Self {
         let abi = landlock::abi();
         let (level, reason) = if abi == 0 {
-            (
-                SandboxLevel::None,
-                Some("this kernel has no Landlock, or it is not enabled".to_owned()),
-            )
+            (SandboxLevel::None, Some("this kernel has no Landlock, or it is not enabled".to_owned()))
         } else {
             match trial(&helper) {
                 Ok(()) => (SandboxLevel::Landlock, lacking(abi)),
                 Err(reason) => (SandboxLevel::None, Some(reason)),
             }
         };
-        Self {
-            level,
-            abi,
-            reason,
-            helper: Arc::new(helper),
-        }
+        Self { level, abi, reason, helper: Arc::new(helper) }
     }
 }
 
@@ -72,10 +64,7 @@ fn trial(helper: &std::path::Path) -> Result<(), String> {
         Ok(Report::Exited(0)) => Ok(()),
         Ok(Report::NotStarted(reason)) => Err(reason),
         Ok(other) => Err(format!("a trial command ended wrongly: {other:?}")),
-        Err(error) => Err(format!(
-            "`{} sandbox-exec` does not work: {error}",
-            helper.display()
-        )),
+        Err(error) => Err(format!("`{} sandbox-exec` does not work: {error}", helper.display())),
     }
 }
 

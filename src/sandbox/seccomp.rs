@@ -69,12 +69,8 @@ const REFUSED: &[libc::c_long] = &[
 
 /// Refused with `ENOSYS`: callers then take the older way. The flags of `clone3` lie in memory where a filter cannot
 /// look; those of `clone` can be checked.
-const UNKNOWN: &[libc::c_long] = &[
-    libc::SYS_clone3,
-    libc::SYS_io_uring_setup,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-];
+const UNKNOWN: &[libc::c_long] =
+    &[libc::SYS_clone3, libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
 
 const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWNS
@@ -100,17 +96,12 @@ impl Filters {
             }
         }
         refused.insert(libc::SYS_clone, namespaces);
-        Ok(Self([
-            compile(calls(UNKNOWN), libc::ENOSYS)?,
-            compile(refused, libc::EPERM)?,
-        ]))
+        Ok(Self([compile(calls(UNKNOWN), libc::ENOSYS)?, compile(refused, libc::EPERM)?]))
     }
 
     /// For good, and for all children. Needs no privilege after `no_new_privs`.
     pub fn enter(&self) -> io::Result<()> {
-        self.0
-            .iter()
-            .try_for_each(|program| seccompiler::apply_filter(program).map_err(io::Error::other))
+        self.0.iter().try_for_each(|program| seccompiler::apply_filter(program).map_err(io::Error::other))
     }
 }
 

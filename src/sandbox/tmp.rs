@@ -54,17 +54,8 @@ pub(super) fn ensure(dir: &Path) -> io::Result<OwnedFd> {
     private(base)?;
     make(dir)?;
     let fd = private(dir)?;
-    let now = Timespec {
-        tv_sec: 0,
-        tv_nsec: UTIME_NOW,
-    };
-    futimens(
-        &fd,
-        &Timestamps {
-            last_access: now,
-            last_modification: now,
-        },
-    )?;
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    futimens(&fd, &Timestamps { last_access: now, last_modification: now })?;
     Ok(fd)
 }
 
@@ -96,10 +87,7 @@ fn private(dir: &Path) -> io::Result<OwnedFd> {
     if ours && FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
         return Ok(fd);
     }
-    let text = format!(
-        "`{}` belongs to somebody else or is open to others",
-        dir.display()
-    );
+    let text = format!("`{}` belongs to somebody else or is open to others", dir.display());
     Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
 }
 
@@ -133,15 +121,9 @@ mod tests {
         assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
         fs::write(dir.join("file"), "x").unwrap();
         let now = SystemTime::now();
-        assert_eq!(
-            clean_tmp("alice", root.path(), now + Duration::from_hours(23)).unwrap(),
-            0
-        );
+        assert_eq!(clean_tmp("alice", root.path(), now + Duration::from_hours(23)).unwrap(), 0);
         assert!(dir.join("file").exists());
-        assert_eq!(
-            clean_tmp("alice", root.path(), now + Duration::from_hours(25)).unwrap(),
-            1
-        );
+        assert_eq!(clean_tmp("alice", root.path(), now + Duration::from_hours(25)).unwrap(), 1);
         assert!(!dir.exists());
         fs::remove_dir(dir.parent().unwrap()).unwrap();
     }

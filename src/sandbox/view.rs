@@ -161,32 +161,17 @@ mod tests {
         let usr = Path::new("/usr");
         let secret = usr.join("share");
         let view = View::without(&[secret.clone()]);
-        assert!(
-            view.paths()
-                .iter()
-                .all(|path| !secret.starts_with(path) && !path.starts_with(&secret))
-        );
+        assert!(view.paths().iter().all(|path| !secret.starts_with(path) && !path.starts_with(&secret)));
         assert!(view.paths().contains(&real(Path::new("/usr/bin"))));
     }
 
     #[test]
     fn nothing_listed_contains_secrets_of_the_machine() {
         let view = View::without(&[]);
-        for secret in [
-            "/etc/shadow",
-            "/etc/ssl/private/x",
-            "/root/x",
-            "/home/x",
-            "/var/run/x",
-            "/proc/1/environ",
-        ] {
-            assert!(
-                !view
-                    .paths()
-                    .iter()
-                    .any(|path| Path::new(secret).starts_with(path)),
-                "{secret}"
-            );
+        for secret in
+            ["/etc/shadow", "/etc/ssl/private/x", "/root/x", "/home/x", "/var/run/x", "/proc/1/environ"]
+        {
+            assert!(!view.paths().iter().any(|path| Path::new(secret).starts_with(path)), "{secret}");
         }
         assert!(view.paths().contains(&"/usr".into()));
     }

@@ -54,14 +54,8 @@ pub fn backup(store: &Store, to: &mut dyn Write) -> Result<u64, StoreError> {
     let inner = &store.0;
     inner.drain(false);
     let _writer = inner.bench();
-    let mut out = Out {
-        to,
-        hasher: blake3::Hasher::new(),
-        count: 0,
-    };
-    out.line(&Head {
-        hermes_backup: VERSION,
-    })?;
+    let mut out = Out { to, hasher: blake3::Hasher::new(), count: 0 };
+    out.line(&Head { hermes_backup: VERSION })?;
     for table in Table::BACKED_UP {
         inner.read(|db| out.table(db, table))?;
         if table == Table::Deltas {
@@ -70,10 +64,7 @@ pub fn backup(store: &Store, to: &mut dyn Write) -> Result<u64, StoreError> {
             }
         }
     }
-    let foot = Foot {
-        count: out.count,
-        blake3: out.hasher.finalize().to_hex().to_string(),
-    };
+    let foot = Foot { count: out.count, blake3: out.hasher.finalize().to_hex().to_string() };
     out.line(&foot)?;
     out.to.flush().map_err(|cause| StoreError::io("backup", &cause))?;
     Ok(foot.count)
@@ -91,11 +82,7 @@ impl Out<'_> {
             let value: &RawValue = serde_json::from_slice(&json)
                 .map_err(|error| StoreError::Damaged(format!("a record is not JSON: {error}")))?;
             self.count += 1;
-            self.line(&Line {
-                table: table.name().into(),
-                key: to_hex(key.body()).into(),
-                value,
-            })?;
+            self.line(&Line { table: table.name().into(), key: to_hex(key.body()).into(), value })?;
             Ok(true)
         })
     }
@@ -104,21 +91,17 @@ impl Out<'_> {
         let mut json = codec::to_json(line)?;
         json.push(b'\n');
         self.hasher.update(&json);
-        self.to
-            .write_all(&json)
-            .map_err(|cause| StoreError::io("backup", &cause))
+        self.to.write_all(&json).map_err(|cause| StoreError::io("backup", &cause))
     }
 }
 
 fn to_hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
@@ -126,13 +109,6 @@ pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
     if !digits.len().is_multiple_of(2) {
         return None;
     }
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
-    digits
-        .chunks_exact(2)
-        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
-        .collect()
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    digits.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }

@@ -37,15 +37,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new(file: MarkFile, at: Mark, wake: WakeFile, open: HashSet<RunId>) -> Self {
-        Self {
-            file,
-            at,
-            wake,
-            open,
-            generation_of: HashMap::new(),
-            broken: None,
-            settling: false,
-        }
+        Self { file, at, wake, open, generation_of: HashMap::new(), broken: None, settling: false }
     }
 
     /// Writes what waits as one commit, and tells all who wait for it.
@@ -53,10 +45,7 @@ impl Bench {
         let mut commands = Vec::with_capacity(work.commands.len() + work.dirty.len());
         for command in work.commands {
             // Behind a commit that failed nothing of the same log is written: it would have a hole.
-            let failed = command
-                .log
-                .as_ref()
-                .and_then(|log| log.live.state().failed.clone());
+            let failed = command.log.as_ref().and_then(|log| log.live.state().failed.clone());
             match failed {
                 Some(error) => inner.finish(command, &Err(error)),
                 None => commands.push(command),
@@ -70,17 +59,8 @@ impl Bench {
             match writes {
                 Ok(writes) if writes.is_empty() => {}
                 Ok(writes) => {
-                    let log = LogAck {
-                        live,
-                        upto,
-                        reserved: None,
-                        stage: Stage::Going,
-                    };
-                    commands.push(Command {
-                        writes,
-                        log: Some(log),
-                        answer: None,
-                    });
+                    let log = LogAck { live, upto, reserved: None, stage: Stage::Going };
+                    commands.push(Command { writes, log: Some(log), answer: None });
                 }
                 Err(error) => live.fail(&error),
             }
@@ -101,10 +81,7 @@ impl Bench {
 
     fn write(&mut self, inner: &Arc<Inner>, commands: &mut [Command]) -> Result<(), StoreError> {
         self.heal(inner)?;
-        let writes: Vec<Write> = commands
-            .iter_mut()
-            .flat_map(|command| command.writes.drain(..))
-            .collect();
+        let writes: Vec<Write> = commands.iter_mut().flat_map(|command| command.writes.drain(..)).collect();
         let mut batch = sled::Batch::default();
         let mut opened = HashSet::new();
         let mut closed = HashSet::new();
@@ -161,10 +138,7 @@ impl Bench {
     pub(super) fn write_main(&mut self, inner: &Inner, mut batch: sled::Batch) -> Result<(), StoreError> {
         #[cfg(test)]
         inner.options.fault.check()?;
-        let next = Mark {
-            commit: self.at.commit + 1,
-            ..self.at
-        };
+        let next = Mark { commit: self.at.commit + 1, ..self.at };
         let meta = codec::to_json(&Meta::from(next))?;
         codec::put(&mut batch, &inner.payloads, Key::table(Table::Meta), &meta)?;
         inner.read(|db| db.commit(batch))?;
@@ -186,16 +160,8 @@ impl Bench {
         let database = inner.generation(generation)?;
         let number = generation_mark(&database)? + 1;
         let mut second = sled::Batch::default();
-        let meta = Meta {
-            generation,
-            commit: number,
-        };
-        codec::put(
-            &mut second,
-            &inner.payloads,
-            Key::table(Table::Meta),
-            &codec::to_json(&meta)?,
-        )?;
+        let meta = Meta { generation, commit: number };
+        codec::put(&mut second, &inner.payloads, Key::table(Table::Meta), &codec::to_json(&meta)?)?;
         let mut indexed = 0;
         for (key, json) in chunks {
             codec::put(&mut second, &inner.payloads, *key, json)?;
@@ -265,7 +231,5 @@ impl Bench {
 
 /// How many commits a database of deltas knows of.
 pub(super) fn generation_mark(database: &Database) -> Result<u64, StoreError> {
-    Ok(database
-        .read::<Meta>(Key::table(Table::Meta))?
-        .map_or(0, |meta| meta.commit))
+    Ok(database.read::<Meta>(Key::table(Table::Meta))?.map_or(0, |meta| meta.commit))
 }

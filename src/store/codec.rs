@@ -117,14 +117,8 @@ mod tests {
             ("cut content", good[..8].to_vec()),
         ];
         for (case, bytes) in cases {
-            assert!(
-                matches!(open(key.as_slice(), &bytes), Err(StoreError::Damaged(_))),
-                "{case}"
-            );
+            assert!(matches!(open(key.as_slice(), &bytes), Err(StoreError::Damaged(_))), "{case}");
         }
-        assert!(
-            open(Key::table(Table::Meta).part(1).as_slice(), &good).is_err(),
-            "another key"
-        );
+        assert!(open(Key::table(Table::Meta).part(1).as_slice(), &good).is_err(), "another key");
     }
 }

@@ -63,10 +63,7 @@ pub(super) fn encode(
             }
             Change::Approval(approval) => encode_approval(&mut writes, &approval)?,
             Change::Rule(rule) => {
-                writes.push(Write::Put(
-                    Key::text(Table::Rule, &rule.id),
-                    codec::to_json(&rule)?,
-                ));
+                writes.push(Write::Put(Key::text(Table::Rule, &rule.id), codec::to_json(&rule)?));
             }
             Change::RuleRemoved(id) => writes.push(Write::Remove(Key::text(Table::Rule, &id))),
             Change::SessionAppend(append) => writes.push(Write::Session(Box::new(append))),
@@ -75,10 +72,7 @@ pub(super) fn encode(
                 writes.push(Write::Put(key, codec::to_json(&entry)?));
             }
             Change::Key(key) => {
-                writes.push(Write::Put(
-                    Key::text(Table::Key, key.id.as_str()),
-                    codec::to_json(&key)?,
-                ));
+                writes.push(Write::Put(Key::text(Table::Key, key.id.as_str()), codec::to_json(&key)?));
             }
         }
     }
@@ -88,10 +82,7 @@ pub(super) fn encode(
 fn encode_approval(writes: &mut Vec<Write>, approval: &Approval) -> Result<(), StoreError> {
     let pending = Key::approval(Table::Pending, approval.id);
     let of_run = Key::run(Table::RunApproval, approval.run_id).with(approval.id.as_bytes());
-    writes.push(Write::Put(
-        Key::approval(Table::Approval, approval.id),
-        codec::to_json(approval)?,
-    ));
+    writes.push(Write::Put(Key::approval(Table::Approval, approval.id), codec::to_json(approval)?));
     writes.push(Write::Put(of_run, b"null".to_vec()));
     writes.push(match approval.status {
         ApprovalStatus::Pending => Write::Put(pending, b"null".to_vec()),

@@ -60,11 +60,7 @@ impl Inner {
 
     /// Two renames; one that a crash left undone is finished, or taken back, when the store opens.
     fn swap_in(&self, bench: &Bench) -> Result<(), StoreError> {
-        let (db, old, aside) = (
-            self.dir.join("db"),
-            self.dir.join("db.old"),
-            self.dir.join("db.compact"),
-        );
+        let (db, old, aside) = (self.dir.join("db"), self.dir.join("db.old"), self.dir.join("db.compact"));
         files::remove_dir(&old)?;
         let mut main = self.main_mut();
         // sled holds a lock on its file, so the old one is closed before its successor opens.
@@ -113,7 +109,5 @@ fn belongs(current: &mut Option<(Vec<u8>, u16)>, key: &[u8], value: &[u8]) -> Re
         *current = Some((stem.to_vec(), found.parts));
         return Ok(true);
     }
-    Ok(current
-        .as_ref()
-        .is_some_and(|(of, parts)| of == stem && part < *parts))
+    Ok(current.as_ref().is_some_and(|(of, parts)| of == stem && part < *parts))
 }

@@ -47,23 +47,11 @@ enum Look {
 impl EventCursor {
     pub(super) fn live(store: Arc<Inner>, live: Arc<Live>, after: Seq) -> Self {
         let run = live.run;
-        Self {
-            store,
-            run,
-            after: after.0,
-            live: Some(Attached::new(live)),
-            done: false,
-        }
+        Self { store, run, after: after.0, live: Some(Attached::new(live)), done: false }
     }
 
     pub(super) const fn stored(store: Arc<Inner>, run: RunId, after: Seq) -> Self {
-        Self {
-            store,
-            run,
-            after: after.0,
-            live: None,
-            done: false,
-        }
+        Self { store, run, after: after.0, live: None, done: false }
     }
 
     /// All events that are visible and not yet read, waiting for at least one. `None` once the terminal event has
@@ -75,10 +63,7 @@ impl EventCursor {
             let store = Arc::clone(&self.store);
             let live = self.live.as_ref().map(|attached| Arc::clone(&attached.0));
             // Listening begins before the look, so that nothing can come between.
-            let bell = live
-                .as_ref()
-                .map_or(&store.arrivals, |live| &live.bell)
-                .notified();
+            let bell = live.as_ref().map_or(&store.arrivals, |live| &live.bell).notified();
             let mut bell = std::pin::pin!(bell);
             bell.as_mut().enable();
             let look = match &live {
@@ -124,7 +109,7 @@ impl EventCursor {
             let events = state.read(self.after, limit);
             return Ok(if !events.is_empty() {
                 Look::Events(events)
-            } else if state.shown().status.is_terminal() {
+            } else if state.is_over() {
                 Look::End
             } else if state.parked {
                 Look::LetGo
@@ -140,9 +125,7 @@ impl EventCursor {
             let snapshot = snapshot(live.state().shown());
             return Ok(Look::Events(vec![self.gap(floor + 1, snapshot)]));
         }
-        Ok(Look::Events(
-            self.checked(page, || snapshot(live.state().shown())),
-        ))
+        Ok(Look::Events(self.checked(page, || snapshot(live.state().shown()))))
     }
 
     fn look_stored(&mut self) -> Result<Look, StoreError> {
@@ -150,18 +133,9 @@ impl EventCursor {
             self.live = Some(Attached::new(live));
             return Ok(Look::Again);
         }
-        let page = self
-            .store
-            .page(self.run, self.after, u64::MAX - 1, self.store.options.page)?;
+        let page = self.store.page(self.run, self.after, u64::MAX - 1, self.store.options.page)?;
         if !page.is_empty() {
-            let snapshot = || {
-                self.store
-                    .run(self.run)
-                    .ok()
-                    .flatten()
-                    .as_ref()
-                    .map_or(Value::Null, snapshot)
-            };
+            let snapshot = || self.store.run(self.run).ok().flatten().as_ref().map_or(Value::Null, snapshot);
             return Ok(Look::Events(self.checked(page, snapshot)));
         }
         let Some(record) = self.store.run(self.run)? else {
@@ -177,9 +151,7 @@ impl EventCursor {
             return Ok(Look::End);
         }
         self.done = true;
-        Ok(Look::Events(vec![
-            self.gap(record.last_seq.0 + 1, snapshot(&record)),
-        ]))
+        Ok(Look::Events(vec![self.gap(record.last_seq.0 + 1, snapshot(&record))]))
     }
 
     /// Puts a gap in front of a page that does not begin where the reader stands.
@@ -197,12 +169,7 @@ impl EventCursor {
     fn gap(&self, next: u64, snapshot: Value) -> Arc<Logged> {
         let from = Seq(self.after + 1);
         let seq = Seq(next.saturating_sub(1).max(from.0));
-        Arc::new(Logged {
-            seq,
-            at: now(),
-            lost_after: None,
-            event: Event::Gap { from, snapshot },
-        })
+        Arc::new(Logged { seq, at: now(), lost_after: None, event: Event::Gap { from, snapshot } })
     }
 }
 

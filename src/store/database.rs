@@ -12,10 +12,14 @@ use serde::de::DeserializeOwned;
 use std::{
     fs::File,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// Small segments: sled reads all of them when it opens.
 const SEGMENT: usize = 512 * 1024;
+/// How long a database that was just dropped may take to let go of its file.
+const UNLOCKS: Duration = Duration::from_secs(2);
 
 /// A database in its folder.
 pub(super) struct Database {
@@ -40,7 +44,7 @@ impl Database {
             // `None`: no thread of sled's own; our writer flushes.
             .flush_every_ms(None);
         let db = guarded(|| {
-            let db = config.open()?;
+            let db = open_unlocked(&config)?;
             if fresh {
                 db.flush()?;
             }
@@ -53,12 +57,7 @@ impl Database {
             files::sync_dir(path)?;
             files::sync_parent(path)?;
         }
-        Ok(Self {
-            db,
-            file,
-            path: path.to_owned(),
-            payloads: payloads.clone(),
-        })
+        Ok(Self { db, file, path: path.to_owned(), payloads: payloads.clone() })
     }
 
     /// Writes a batch, whole or not at all, and returns when the disk has it.
@@ -123,8 +122,7 @@ impl Database {
                 let json = if part.kind == Kind::Json && part.parts == 1 {
                     part.content.to_vec()
                 } else {
-                    self.get(key)?
-                        .ok_or_else(|| StoreError::Damaged("a record is missing".to_owned()))?
+                    self.get(key)?.ok_or_else(|| StoreError::Damaged("a record is missing".to_owned()))?
                 };
                 if !visit(key, json)? {
                     break;
@@ -170,12 +168,23 @@ impl Database {
     }
 }
 
+/// Threads of sled's may hold the file, and its lock, for a moment after a database was dropped. Nobody else can have
+/// it: the profile's lock is ours.
+fn open_unlocked(config: &sled::Config) -> Result<sled::Db, StoreError> {
+    let patience = Instant::now() + UNLOCKS;
+    loop {
+        match config.open().map_err(StoreError::from) {
+            Err(StoreError::Locked { .. }) if Instant::now() < patience => {
+                thread::park_timeout(Duration::from_millis(1))
+            }
+            opened => return opened,
+        }
+    }
+}
+
 fn record_key(table: Table, bytes: &[u8]) -> Result<Key, StoreError> {
     Key::of_record(table, bytes).ok_or_else(|| {
-        StoreError::Damaged(format!(
-            "a key of the table `{}` has the wrong width",
-            table.name()
-        ))
+        StoreError::Damaged(format!("a key of the table `{}` has the wrong width", table.name()))
     })
 }
 
@@ -192,17 +201,8 @@ mod tests {
     fn records_of_any_size_read_back_and_sled_makes_no_blobs() {
         let dir = tempfile::tempdir().unwrap();
         let db = open(dir.path());
-        let sizes = [
-            0,
-            1,
-            codec::PART - 2,
-            codec::PART,
-            codec::PART + 1,
-            300_000,
-            1 << 20,
-            (1 << 20) + 1,
-            3 << 20,
-        ];
+        let sizes =
+            [0, 1, codec::PART - 2, codec::PART, codec::PART + 1, 300_000, 1 << 20, (1 << 20) + 1, 3 << 20];
         let values: Vec<String> = sizes.iter().map(|&size| "x".repeat(size)).collect();
         for (number, value) in (0..).zip(&values) {
             let mut batch = sled::Batch::default();

@@ -23,13 +23,7 @@ pub(super) fn encode<'a>(deltas: impl Iterator<Item = &'a Logged>) -> Result<Vec
     let chunk: Vec<Delta<'_>> = deltas
         .filter_map(|logged| {
             let (kind, text) = text_of(&logged.event)?;
-            Some(Delta(
-                logged.seq.0,
-                logged.at,
-                kind,
-                logged.lost_after,
-                text.into(),
-            ))
+            Some(Delta(logged.seq.0, logged.at, kind, logged.lost_after, text.into()))
         })
         .collect();
     codec::to_json(&chunk)
@@ -39,17 +33,8 @@ pub(super) fn decode(json: &[u8]) -> Result<impl Iterator<Item = Logged>, StoreE
     let chunk: Vec<Delta<'static>> = codec::from_json(json)?;
     Ok(chunk.into_iter().map(|Delta(seq, at, kind, lost_after, text)| {
         let delta = text.into_owned();
-        let event = if kind == 0 {
-            Event::MessageDelta { delta }
-        } else {
-            Event::ReasoningDelta { delta }
-        };
-        Logged {
-            seq: Seq(seq),
-            at,
-            lost_after,
-            event,
-        }
+        let event = if kind == 0 { Event::MessageDelta { delta } } else { Event::ReasoningDelta { delta } };
+        Logged { seq: Seq(seq), at, lost_after, event }
     }))
 }
 
@@ -79,13 +64,7 @@ const MAX_OPEN: usize = 4;
 
 impl Generations {
     pub(super) fn new(folder: PathBuf, payloads: Payloads, cache: u64, limit: u64) -> Self {
-        Self {
-            folder,
-            payloads,
-            cache,
-            limit,
-            open: Mutex::default(),
-        }
+        Self { folder, payloads, cache, limit, open: Mutex::default() }
     }
 
     /// The generations on disk, oldest first.
@@ -115,9 +94,7 @@ impl Generations {
 
     /// Where the next chunk goes.
     pub(super) fn newest(&self) -> Result<u64, StoreError> {
-        let newest = lock_of(&self.open)
-            .last_key_value()
-            .map(|(&generation, db)| (generation, db.size()));
+        let newest = lock_of(&self.open).last_key_value().map(|(&generation, db)| (generation, db.size()));
         let (generation, size) = match newest {
             Some(found) => found,
             None => match self.list().last() {
@@ -125,11 +102,7 @@ impl Generations {
                 None => (1, 0),
             },
         };
-        Ok(if size > self.limit {
-            generation + 1
-        } else {
-            generation
-        })
+        Ok(if size > self.limit { generation + 1 } else { generation })
     }
 
     /// Lets go of an open database, for instance after it failed: the next use opens it anew.
@@ -153,9 +126,7 @@ fn path(folder: &Path, generation: u64) -> PathBuf {
 
 fn list(folder: &Path) -> Vec<u64> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut found: Vec<u64> = entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
+    let mut found: Vec<u64> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     found.sort_unstable();
     found
 }

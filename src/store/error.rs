@@ -73,12 +73,8 @@ impl From<sled::Error> for StoreError {
 /// Runs a piece of work of the engine. sled answers some damage with a panic; to us that is damage like any other.
 pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     // Nothing that the closure touches is used again as if it were whole: the caller reopens the database.
-    panic::catch_unwind(panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        Err(StoreError::Damaged(format!(
-            "the engine gave up: {}",
-            reason(&*panic)
-        )))
-    })
+    panic::catch_unwind(panic::AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(StoreError::Damaged(format!("the engine gave up: {}", reason(&*panic)))))
 }
 
 fn reason(panic: &(dyn Any + Send)) -> &str {

@@ -14,13 +14,7 @@ pub(super) fn create_dir(path: &Path) -> Result<(), StoreError> {
 }
 
 pub(super) fn open_rw(path: &Path) -> Result<File, StoreError> {
-    let open = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path);
+    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     named(path, open)
 }
 
@@ -28,12 +22,7 @@ pub(super) fn open_rw(path: &Path) -> Result<File, StoreError> {
 pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), StoreError> {
     let aside = path.with_extension("new");
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&aside)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&aside, path)

@@ -44,14 +44,7 @@ impl Store {
             Err(error) => return ready(Err(error)),
         };
         let (answer, committed) = oneshot::channel();
-        self.0.submit(
-            Command {
-                writes,
-                log: None,
-                answer: Some(answer),
-            },
-            Urgency::Now,
-        );
+        self.0.submit(Command { writes, log: None, answer: Some(answer) }, Urgency::Now);
         Box::pin(async move { committed.await.unwrap_or(Err(StoreError::Closed)) })
     }
 

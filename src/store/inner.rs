@@ -63,8 +63,8 @@ pub(super) struct Inner {
     /// Rung when somebody goes on with a run, and when the store closes.
     pub(super) arrivals: Notify,
     disk: Mutex<Option<(Instant, bool)>>,
-    /// Given back when the last handle goes.
-    _lock: Arc<ProfileLock>,
+    /// Given back when the store is closed, whoever still holds a handle or a cursor.
+    lock: Mutex<Option<Arc<ProfileLock>>>,
 }
 
 impl Inner {
@@ -79,10 +79,7 @@ impl Inner {
             Some(mark) => mark,
             None if path.exists() => return Err(StoreError::Damaged("`state/mark` is missing".to_owned())),
             None => {
-                let mark = Mark {
-                    generation: new_generation(),
-                    commit: 0,
-                };
+                let mark = Mark { generation: new_generation(), commit: 0 };
                 file.reset(mark)?;
                 files::sync_dir(dir)?;
                 mark
@@ -99,18 +96,10 @@ impl Inner {
             Ok(true)
         })?;
         let next_due_ms = Wake::read(dir).and_then(|wake| wake.next_due_ms);
-        let found = Wake {
-            open_runs: !open.is_empty(),
-            next_due_ms,
-            keys: count_keys(&database)?,
-        };
+        let found = Wake { open_runs: !open.is_empty(), next_due_ms, keys: count_keys(&database)? };
         let wake = WakeFile::open(dir, found)?;
-        let deltas = Generations::new(
-            dir.join("events"),
-            payloads.clone(),
-            options.cache,
-            options.generation_bytes,
-        );
+        let deltas =
+            Generations::new(dir.join("events"), payloads.clone(), options.cache, options.generation_bytes);
         Ok(Self {
             dir: dir.to_owned(),
             payloads,
@@ -123,7 +112,7 @@ impl Inner {
             unsaved: Mutex::default(),
             arrivals: Notify::new(),
             disk: Mutex::default(),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
             options,
         })
     }
@@ -165,20 +154,8 @@ impl Inner {
     }
 
     pub(super) fn admit(&self, state: LiveState) -> Arc<Live> {
-        let Options {
-            ring_events: events,
-            ring_bytes: bytes,
-            ring_unread: unread,
-            ..
-        } = self.options;
-        let live = Arc::new(Live::new(
-            state,
-            Limits {
-                events,
-                bytes,
-                unread,
-            },
-        ));
+        let Options { ring_events: events, ring_bytes: bytes, ring_unread: unread, .. } = self.options;
+        let live = Arc::new(Live::new(state, Limits { events, bytes, unread }));
         lock_of(&self.live).insert(live.run, Arc::clone(&live));
         live
     }
@@ -228,9 +205,7 @@ impl Inner {
         match *disk {
             Some((at, low)) if at.elapsed() < Duration::from_secs(1) => low,
             Some(_) | None => {
-                let low = self
-                    .free_space()
-                    .is_some_and(|free| free < self.options.disk_floor);
+                let low = self.free_space().is_some_and(|free| free < self.options.disk_floor);
                 *disk = Some((Instant::now(), low));
                 low
             }
@@ -264,6 +239,7 @@ impl Inner {
         drop(bench);
         drop(self.main_mut().take());
         self.deltas.close();
+        drop(lock_of(&self.lock).take());
         for live in self.all_live() {
             live.fail(&StoreError::Closed);
             live.bell.notify_waiters();
@@ -282,19 +258,13 @@ pub(super) fn verify(database: &Database, mark: Mark) -> Result<Mark, StoreError
     let meta: Option<Meta> = database.read(Key::table(Table::Meta))?;
     match meta {
         None if mark.commit == 0 => Ok(mark),
-        None => Err(StoreError::Damaged(format!(
-            "it is empty, but {} commits were written",
-            mark.commit
-        ))),
-        Some(meta) if meta.generation != mark.generation => Err(StoreError::Damaged(
-            "`state/db` and `state/mark` are not of the same store".to_owned(),
-        )),
+        None => Err(StoreError::Damaged(format!("it is empty, but {} commits were written", mark.commit))),
+        Some(meta) if meta.generation != mark.generation => {
+            Err(StoreError::Damaged("`state/db` and `state/mark` are not of the same store".to_owned()))
+        }
         Some(meta) if meta.commit < mark.commit => {
             let Meta { commit, .. } = meta;
-            Err(StoreError::Damaged(format!(
-                "it knows {commit} of {} commits",
-                mark.commit
-            )))
+            Err(StoreError::Damaged(format!("it knows {commit} of {} commits", mark.commit)))
         }
         Some(Meta { generation, commit }) => Ok(Mark { generation, commit }),
     }
@@ -303,9 +273,7 @@ pub(super) fn verify(database: &Database, mark: Mark) -> Result<Mark, StoreError
 /// A name that no other database had.
 pub(super) fn new_generation() -> u64 {
     let bytes = *RunId::new().as_bytes();
-    bytes
-        .last_chunk::<8>()
-        .map_or(1, |tail| u64::from_be_bytes(*tail))
+    bytes.last_chunk::<8>().map_or(1, |tail| u64::from_be_bytes(*tail))
 }
 
 pub(super) fn count_keys(database: &Database) -> Result<usize, StoreError> {

@@ -185,9 +185,7 @@ impl Key {
 
     /// The number in the last eight bytes of the body.
     pub(super) fn number(&self) -> u64 {
-        self.body()
-            .last_chunk::<8>()
-            .map_or(0, |bytes| u64::from_be_bytes(*bytes))
+        self.body().last_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
     }
 
     /// The id in the first sixteen bytes of the body.
@@ -212,10 +210,7 @@ mod tests {
             Key::run(Table::Event, RunId::new()).part(0),
             Key::table(Table::Event).end(),
         ];
-        assert!(
-            keys.windows(2)
-                .all(|pair| pair[0].as_slice() < pair[1].as_slice())
-        );
+        assert!(keys.windows(2).all(|pair| pair[0].as_slice() < pair[1].as_slice()));
     }
 
     #[test]

@@ -85,11 +85,7 @@ impl Live {
     /// Ends a change of the state: what may be seen is shown, what need not be kept is dropped.
     pub(super) fn publish(&self, mut state: MutexGuard<'_, LiveState>) {
         let more = state.settle();
-        let events = if self.readers() == 0 {
-            self.limits.unread
-        } else {
-            self.limits.events
-        };
+        let events = if self.readers() == 0 { self.limits.unread } else { self.limits.events };
         state.trim(events, self.limits.bytes);
         drop(state);
         if more {
@@ -107,7 +103,10 @@ impl Live {
     pub(super) fn committed(&self, upto: u64, reserved: Option<u64>) -> bool {
         let mut state = self.state();
         state.durable = state.durable.max(upto);
-        state.granted = state.granted.max(reserved);
+        if reserved.is_some() {
+            state.in_flight = state.in_flight.saturating_sub(1);
+            state.granted = state.granted.max(reserved);
+        }
         while state.pending.front().is_some_and(|&seq| seq <= upto) {
             state.pending.pop_front();
         }
@@ -157,6 +156,8 @@ pub(super) struct LiveState {
     handed: u64,
     /// … and is on disk.
     durable: u64,
+    /// Commands of the log's writer that are on their way to the disk.
+    in_flight: usize,
     /// Whether the store's writer has been told that deltas wait.
     dirty: bool,
     pub(super) parked: bool,
@@ -179,6 +180,7 @@ impl LiveState {
             stored: false,
             handed: record.last_seq.0,
             durable: record.last_seq.0,
+            in_flight: 0,
             dirty: false,
             parked: false,
             failed: None,
@@ -191,6 +193,8 @@ impl LiveState {
         let (last, reserved) = (record.last_seq, record.reserved);
         let mut state = Self::begin(record, true);
         state.stored = true;
+        // Deltas may have come to the disk behind the block that it knows of; nobody saw their numbers.
+        state.record.reserved = reserved.max(last);
         if reserved > last {
             state.next = reserved.0 + 1;
             state.lost_after = Some(last);
@@ -207,6 +211,11 @@ impl LiveState {
         self.held.as_deref().unwrap_or(&self.record)
     }
 
+    /// Ended, and all of it is visible.
+    pub(super) fn is_over(&self) -> bool {
+        self.record.status.is_terminal() && self.visible >= self.last()
+    }
+
     /// Appends an event; whether the run's state allows it, the record decides.
     pub(super) fn push(&mut self, event: Event, now: Millis) -> Result<(), StoreError> {
         let waits = self.gated && !event.is_delta() && self.failed.is_none();
@@ -218,9 +227,7 @@ impl LiveState {
             lost_after: self.lost_after,
             event,
         };
-        self.record
-            .apply(&logged)
-            .map_err(|step| StoreError::Illegal(step.to_string()))?;
+        self.record.apply(&logged).map_err(|step| StoreError::Illegal(step.to_string()))?;
         self.held = self.held.take().or(before);
         self.lost_after = None;
         if waits {
@@ -258,20 +265,23 @@ impl LiveState {
             }
             let key = Key::numbered(Table::Deltas, self.record.run_id, logged.seq.0);
             let json = deltas::encode(chunk.into_iter())?;
-            writes.push(if whole {
-                Write::Put(key, json)
-            } else {
-                Write::Deltas(key, json)
-            });
+            writes.push(if whole { Write::Put(key, json) } else { Write::Deltas(key, json) });
         }
         self.handed = self.last();
         Ok(writes)
     }
 
-    /// For the store's writer: deltas that wait, unless an event in front of them is still on its way to the disk.
+    /// A command with all up to the last event goes its way.
+    pub(super) const fn sent(&mut self) {
+        self.stored = true;
+        self.in_flight += 1;
+    }
+
+    /// For the store's writer: deltas that wait. None while a command is on its way: it may have been handed over after
+    /// this commit's work was taken, and what comes after it must not overtake it.
     pub(super) fn collect(&mut self) -> Result<Vec<Write>, StoreError> {
         self.dirty = false;
-        if self.failed.is_some() || !self.pending.is_empty() {
+        if self.failed.is_some() || self.in_flight > 0 {
             return Ok(Vec::new());
         }
         self.hand_over(false)
@@ -321,11 +331,7 @@ impl LiveState {
             self.held = None;
         } else if let Some(held) = &mut self.held {
             let seen = held.last_seq;
-            for logged in self
-                .ring
-                .iter()
-                .filter(|logged| logged.seq > seen && logged.seq.0 <= limit)
-            {
+            for logged in self.ring.iter().filter(|logged| logged.seq > seen && logged.seq.0 <= limit) {
                 // The writer's record took the same events in the same order.
                 let _ = held.apply(logged);
             }
@@ -353,10 +359,7 @@ impl LiveState {
     /// Visible events behind `after`, which must not be below the floor.
     pub(super) fn read(&self, after: u64, limit: usize) -> Vec<Arc<Logged>> {
         let from = self.ring.partition_point(|logged| logged.seq.0 <= after);
-        let visible = self
-            .ring
-            .range(from..)
-            .take_while(|logged| logged.seq.0 <= self.visible);
+        let visible = self.ring.range(from..).take_while(|logged| logged.seq.0 <= self.visible);
         visible.take(limit).cloned().collect()
     }
 }

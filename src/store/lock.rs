@@ -22,9 +22,7 @@ impl ProfileLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Locked {
-                    pid: pid_in(&mut file),
-                });
+                return Err(StoreError::Locked { pid: pid_in(&mut file) });
             }
             Err(TryLockError::Error(cause)) => return Err(StoreError::io("state/lock", &cause)),
         }
@@ -77,10 +75,7 @@ mod tests {
 
         let held = ProfileLock::acquire(&state).unwrap();
         let me = std::process::id();
-        assert_eq!(
-            ProfileLock::acquire(&state).unwrap_err(),
-            StoreError::Locked { pid: Some(me) }
-        );
+        assert_eq!(ProfileLock::acquire(&state).unwrap_err(), StoreError::Locked { pid: Some(me) });
         assert_eq!(ProfileLock::holder(&state), Some(me));
 
         drop(held);

@@ -133,9 +133,7 @@ impl LogWriter {
         let block = self.store.options.reserve;
         let command = if state.stored {
             let short = state.last() + block / 4 > state.record.reserved.0;
-            short
-                .then(|| self.command(&mut state, Stage::Going, Vec::new()))
-                .transpose()?
+            short.then(|| self.command(&mut state, Stage::Going, Vec::new())).transpose()?
         } else if live.overflows(&state) {
             Some(self.command(&mut state, Stage::Going, Vec::new())?)
         } else {
@@ -243,26 +241,18 @@ impl LogWriter {
         }
         writes.extend(state.hand_over(whole)?);
         writes.push(state.head()?);
-        state.stored = true;
+        state.sent();
         let log = LogAck {
             live: Arc::clone(&self.live),
             upto: state.last(),
             reserved: Some(state.record.reserved.0),
             stage,
         };
-        Ok(Command {
-            writes,
-            log: Some(log),
-            answer: None,
-        })
+        Ok(Command { writes, log: Some(log), answer: None })
     }
 
     fn store_spec(&mut self, writes: &mut Vec<Write>) -> Result<(), StoreError> {
-        let wanted = if self.durable {
-            SpecStored::Full
-        } else {
-            SpecStored::Bare
-        };
+        let wanted = if self.durable { SpecStored::Full } else { SpecStored::Bare };
         let Some(spec) = self.spec.as_ref().filter(|_| self.spec_stored != wanted) else {
             return Ok(());
         };
@@ -270,10 +260,7 @@ impl LogWriter {
         if wanted == SpecStored::Bare && !spec.history.is_empty() {
             stored = Cow::Owned(without_history(spec));
         }
-        writes.push(Write::Put(
-            Key::run(Table::Spec, spec.run_id),
-            codec::to_json(&*stored)?,
-        ));
+        writes.push(Write::Put(Key::run(Table::Spec, spec.run_id), codec::to_json(&*stored)?));
         self.spec_stored = wanted;
         if wanted == SpecStored::Full {
             self.spec = None;

@@ -31,14 +31,9 @@ impl MarkFile {
     /// The newest whole copy; `None` in a new file.
     pub(super) fn read(&self) -> Result<Option<Mark>, StoreError> {
         let written = self.0.metadata().is_ok_and(|meta| meta.len() > 0);
-        let newest = SLOTS
-            .iter()
-            .filter_map(|&slot| self.slot(slot))
-            .max_by_key(|mark| mark.commit);
+        let newest = SLOTS.iter().filter_map(|&slot| self.slot(slot)).max_by_key(|mark| mark.commit);
         match newest {
-            None if written => Err(StoreError::Damaged(
-                "the file `state/mark` cannot be read".to_owned(),
-            )),
+            None if written => Err(StoreError::Damaged("the file `state/mark` cannot be read".to_owned())),
             found => Ok(found),
         }
     }
@@ -57,11 +52,7 @@ impl MarkFile {
     }
 
     pub(super) fn write(&self, mark: Mark) -> Result<(), StoreError> {
-        let slot = if mark.commit.is_multiple_of(2) {
-            SLOTS[0]
-        } else {
-            SLOTS[1]
-        };
+        let slot = if mark.commit.is_multiple_of(2) { SLOTS[0] } else { SLOTS[1] };
         self.write_slot(mark, slot)
     }
 
@@ -80,9 +71,7 @@ impl MarkFile {
         bytes[12..20].copy_from_slice(&mark.commit.to_be_bytes());
         let crc = crc32c::crc32c(&bytes[..20]);
         bytes[20..].copy_from_slice(&crc.to_be_bytes());
-        self.0
-            .write_all_at(&bytes, slot)
-            .map_err(|cause| StoreError::io("mark", &cause))
+        self.0.write_all_at(&bytes, slot).map_err(|cause| StoreError::io("mark", &cause))
     }
 }
 
@@ -95,10 +84,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = MarkFile::open(dir.path()).unwrap();
         assert_eq!(file.read().unwrap(), None);
-        let mark = |commit| Mark {
-            generation: 7,
-            commit,
-        };
+        let mark = |commit| Mark { generation: 7, commit };
         file.reset(mark(0)).unwrap();
         file.write(mark(1)).unwrap();
         file.write(mark(2)).unwrap();

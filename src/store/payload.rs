@@ -32,9 +32,8 @@ impl Payloads {
     }
 
     pub(super) fn get(&self, hash: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let hash: [u8; 32] = hash
-            .try_into()
-            .map_err(|_short| StoreError::Damaged("a payload's name is cut".to_owned()))?;
+        let hash: [u8; 32] =
+            hash.try_into().map_err(|_short| StoreError::Damaged("a payload's name is cut".to_owned()))?;
         let value = match fs::read(self.path(&hash)) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::Damaged("a payload file is missing".to_owned()));
@@ -44,9 +43,7 @@ impl Payloads {
         if *blake3::hash(&value).as_bytes() == hash {
             Ok(value)
         } else {
-            Err(StoreError::Damaged(
-                "a payload file is not what was written".to_owned(),
-            ))
+            Err(StoreError::Damaged("a payload file is not what was written".to_owned()))
         }
     }
 
@@ -58,11 +55,7 @@ impl Payloads {
     pub(super) fn keep_only(&self, named: &HashSet<String>) -> Result<(), StoreError> {
         for entry in files::named(&self.0, fs::read_dir(&self.0))? {
             let entry = files::named(&self.0, entry)?;
-            if entry
-                .file_name()
-                .to_str()
-                .is_none_or(|name| !named.contains(name))
-            {
+            if entry.file_name().to_str().is_none_or(|name| !named.contains(name)) {
                 files::named(&self.0, fs::remove_file(entry.path()))?;
             }
         }

@@ -73,18 +73,8 @@ fn events(db: &Database, run: RunId, after: u64, upto: u64, limit: usize) -> Res
         return Ok(found);
     }
     db.scan(Table::Event, from, until, |_, json| {
-        let StoredEvent {
-            seq,
-            at,
-            lost_after,
-            event,
-        } = codec::from_json(&json)?;
-        found.push(Logged {
-            seq,
-            at,
-            lost_after,
-            event: event.into_owned(),
-        });
+        let StoredEvent { seq, at, lost_after, event } = codec::from_json(&json)?;
+        found.push(Logged { seq, at, lost_after, event: event.into_owned() });
         Ok(found.len() < limit)
     })?;
     Ok(found)

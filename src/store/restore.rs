@@ -49,16 +49,10 @@ pub fn restore(state_dir: &Path, lock: &ProfileLock, from: &mut dyn BufRead) -> 
 
 fn load(aside: &Path, payloads: &Payloads, from: &mut dyn BufRead) -> Result<Loaded, StoreError> {
     let database = Database::open(aside, payloads, Options::default().cache)?;
-    let mut lines = Lines {
-        from,
-        hasher: blake3::Hasher::new(),
-        text: String::new(),
-    };
+    let mut lines = Lines { from, hasher: blake3::Hasher::new(), text: String::new() };
     let head: Option<Head> = lines.next()?.and_then(|text| serde_json::from_str(text).ok());
     if head.is_none_or(|head| head.hermes_backup != VERSION) {
-        return Err(StoreError::Damaged(
-            "this is not a backup of version 1".to_owned(),
-        ));
+        return Err(StoreError::Damaged("this is not a backup of version 1".to_owned()));
     }
     let mut batch = sled::Batch::default();
     let mut count = 0;
@@ -86,35 +80,20 @@ fn load(aside: &Path, payloads: &Payloads, from: &mut dyn BufRead) -> Result<Loa
         }
     }
     if lines.next()?.is_some() {
-        return Err(StoreError::Damaged(
-            "the backup goes on after its last line".to_owned(),
-        ));
+        return Err(StoreError::Damaged("the backup goes on after its last line".to_owned()));
     }
-    let mark = Mark {
-        generation: new_generation(),
-        commit: 1,
-    };
-    codec::put(
-        &mut batch,
-        payloads,
-        Key::table(Table::Meta),
-        &codec::to_json(&Meta::from(mark))?,
-    )?;
+    let mark = Mark { generation: new_generation(), commit: 1 };
+    codec::put(&mut batch, payloads, Key::table(Table::Meta), &codec::to_json(&Meta::from(mark))?)?;
     database.commit(batch)?;
     Ok(Loaded { count, mark, wake })
 }
 
 fn check_foot(foot: &Foot, count: u64, hash: blake3::Hash) -> Result<(), StoreError> {
     if foot.count != count {
-        return Err(StoreError::Damaged(format!(
-            "the backup has {count} records, but says {}",
-            foot.count
-        )));
+        return Err(StoreError::Damaged(format!("the backup has {count} records, but says {}", foot.count)));
     }
     if foot.blake3 != hash.to_hex().as_str() {
-        return Err(StoreError::Damaged(
-            "the backup does not match its hash".to_owned(),
-        ));
+        return Err(StoreError::Damaged("the backup does not match its hash".to_owned()));
     }
     Ok(())
 }
@@ -122,13 +101,8 @@ fn check_foot(foot: &Foot, count: u64, hash: blake3::Hash) -> Result<(), StoreEr
 fn record(text: &str, number: u64) -> Result<(Table, Key, &[u8]), StoreError> {
     let wrong = || StoreError::Damaged(format!("record {} of the backup cannot be read", number + 1));
     let line: Line<'_> = serde_json::from_str(text).map_err(|_error| wrong())?;
-    let table = Table::BACKED_UP
-        .into_iter()
-        .find(|table| table.name() == line.table)
-        .ok_or_else(wrong)?;
-    let body = from_hex(&line.key)
-        .filter(|body| body.len() == table.width())
-        .ok_or_else(wrong)?;
+    let table = Table::BACKED_UP.into_iter().find(|table| table.name() == line.table).ok_or_else(wrong)?;
+    let body = from_hex(&line.key).filter(|body| body.len() == table.width()).ok_or_else(wrong)?;
     Ok((table, Key::table(table).with(&body), line.value.get().as_bytes()))
 }
 
@@ -146,10 +120,7 @@ fn swap(state_dir: &Path, loaded: &Loaded) -> Result<(), StoreError> {
         }
     }
     let next_due_ms = Wake::read(state_dir).and_then(|wake| wake.next_due_ms);
-    let wake = codec::to_json(&Wake {
-        next_due_ms,
-        ..loaded.wake
-    })?;
+    let wake = codec::to_json(&Wake { next_due_ms, ..loaded.wake })?;
     files::replace(&state_dir.join("wake"), &wake)?;
     MarkFile::open(state_dir)?.reset(loaded.mark)
 }
@@ -164,10 +135,7 @@ impl Lines<'_> {
     /// The next line without its end; every byte that was read is in the hash.
     fn next(&mut self) -> Result<Option<&str>, StoreError> {
         self.text.clear();
-        let read = self
-            .from
-            .read_line(&mut self.text)
-            .map_err(|cause| StoreError::io("backup", &cause))?;
+        let read = self.from.read_line(&mut self.text).map_err(|cause| StoreError::io("backup", &cause))?;
         self.hasher.update(self.text.as_bytes());
         Ok((read > 0).then(|| self.text.trim_end_matches('\n')))
     }

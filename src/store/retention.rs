@@ -34,11 +34,7 @@ impl Store {
         inner.delete_generations(&mut bench)?;
         inner.delete_payloads()?;
         let compacted = inner.compact_if_grown(&mut bench)?;
-        Ok(Housekept {
-            runs_deleted,
-            sessions_deleted,
-            compacted,
-        })
+        Ok(Housekept { runs_deleted, sessions_deleted, compacted })
     }
 }
 
@@ -110,8 +106,7 @@ impl Inner {
         })?;
         for keys in old.chunks(BATCH) {
             self.delete(&mut bench, |db, batch| {
-                keys.iter()
-                    .try_fold(0, |count, key| Ok(count + db.remove_all(batch, *key)?))
+                keys.iter().try_fold(0, |count, key| Ok(count + db.remove_all(batch, *key)?))
             })?;
         }
         Ok(())
@@ -125,14 +120,10 @@ impl Inner {
         };
         let mut needed = HashSet::new();
         self.read(|db| {
-            db.scan_all(
-                Table::RunGeneration,
-                Key::table(Table::RunGeneration),
-                |key, _| {
-                    needed.insert(key.number());
-                    Ok(true)
-                },
-            )
+            db.scan_all(Table::RunGeneration, Key::table(Table::RunGeneration), |key, _| {
+                needed.insert(key.number());
+                Ok(true)
+            })
         })?;
         for &generation in older.iter().filter(|generation| !needed.contains(generation)) {
             self.deltas.delete(generation)?;

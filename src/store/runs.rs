@@ -41,10 +41,7 @@ impl Inner {
     fn list(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
         let wanted = |record: &RunRecord| {
             filter.status.is_none_or(|status| record.status == status)
-                && filter
-                    .session
-                    .as_ref()
-                    .is_none_or(|session| record.session_id == *session)
+                && filter.session.as_ref().is_none_or(|session| record.session_id == *session)
         };
         let behind = |run: RunId| filter.after.is_none_or(|after| run < after);
         // Live ones first: a run that ends meanwhile is then seen here, or there, or in both.
@@ -63,11 +60,7 @@ impl Inner {
             )?;
         } else {
             // An open run has an index of its own.
-            for run in self
-                .open_ids()?
-                .into_iter()
-                .filter(|run| behind(*run) && !found.contains_key(run))
-            {
+            for run in self.open_ids()?.into_iter().filter(|run| behind(*run) && !found.contains_key(run)) {
                 records.extend(self.stored_record(run)?.filter(&wanted));
             }
         }
@@ -83,9 +76,7 @@ impl Inner {
         records: &mut Vec<RunRecord>,
     ) -> Result<(), StoreError> {
         let all = Key::table(Table::Run);
-        let mut until = filter
-            .after
-            .map_or(all.end(), |after| Key::run(Table::Run, after));
+        let mut until = filter.after.map_or(all.end(), |after| Key::run(Table::Run, after));
         let mut count = 0;
         while count < filter.limit {
             // One record at a time, so that a swap of the database never waits for a long list.
@@ -130,11 +121,7 @@ impl Inner {
                 Ok(true)
             })?;
             db.scan_all(Table::RunApproval, Key::run(Table::RunApproval, run), |key, _| {
-                ids.extend(
-                    key.body()
-                        .last_chunk::<16>()
-                        .map(|id| ApprovalId::from_bytes(*id)),
-                );
+                ids.extend(key.body().last_chunk::<16>().map(|id| ApprovalId::from_bytes(*id)));
                 Ok(true)
             })?;
             for id in ids {
@@ -142,12 +129,7 @@ impl Inner {
             }
             Ok(())
         })?;
-        Ok(Some(StoredRun {
-            spec,
-            record,
-            messages,
-            approvals,
-        }))
+        Ok(Some(StoredRun { spec, record, messages, approvals }))
     }
 }
 
@@ -165,12 +147,7 @@ impl Store {
     /// Runs without a terminal event that are not live: what recovery has to look at.
     pub fn open_runs(&self) -> Result<Vec<StoredRun>, StoreError> {
         let mut runs = Vec::new();
-        for run in self
-            .0
-            .open_ids()?
-            .into_iter()
-            .filter(|run| self.0.live(*run).is_none())
-        {
+        for run in self.0.open_ids()?.into_iter().filter(|run| self.0.live(*run).is_none()) {
             runs.extend(self.0.stored_run(run)?);
         }
         Ok(runs)
@@ -183,10 +160,6 @@ impl Store {
 
     /// Runs of one session, newest first.
     pub fn runs_of(&self, session: &SessionId, limit: usize) -> Result<Vec<RunRecord>, StoreError> {
-        self.runs(&RunFilter {
-            session: Some(session.clone()),
-            limit,
-            ..RunFilter::default()
-        })
+        self.runs(&RunFilter { session: Some(session.clone()), limit, ..RunFilter::default() })
     }
 }

@@ -70,12 +70,7 @@ impl Sessions {
         // A label that somebody then names has become a session.
         header.named |= append.session.named;
         header.model.clone_from(&append.model);
-        codec::put(
-            batch,
-            payloads,
-            Key::text(Table::Session, id.as_str()),
-            &codec::to_json(header)?,
-        )
+        codec::put(batch, payloads, Key::text(Table::Session, id.as_str()), &codec::to_json(header)?)
     }
 }
 
@@ -97,7 +92,6 @@ impl Store {
     }
 
     pub fn session(&self, session: &SessionId) -> Result<Option<SessionHeader>, StoreError> {
-        self.0
-            .read(|db| db.read(Key::text(Table::Session, session.as_str())))
+        self.0.read(|db| db.read(Key::text(Table::Session, session.as_str())))
     }
 }

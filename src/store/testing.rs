@@ -26,11 +26,7 @@ impl Fault {
 }
 
 pub(super) fn options() -> Options {
-    Options {
-        heal_after: Duration::ZERO,
-        disk_floor: 0,
-        ..Options::default()
-    }
+    Options { heal_after: Duration::ZERO, disk_floor: 0, ..Options::default() }
 }
 
 pub(super) fn open(state: &Path) -> Store {
@@ -49,10 +45,7 @@ pub(super) fn spec(durable: bool) -> RunSpec {
         run_id,
         surface: if durable { Surface::Runs } else { Surface::Chat },
         created_at: now(),
-        session: SessionRef {
-            id: run_id.into(),
-            named: false,
-        },
+        session: SessionRef { id: run_id.into(), named: false },
         key_id: KeyId::env(),
         model: "m".to_owned(),
         system: None,
@@ -67,24 +60,15 @@ pub(super) fn spec(durable: bool) -> RunSpec {
 }
 
 pub(super) fn started(spec: &RunSpec) -> Event {
-    Event::RunStarted {
-        session_id: spec.session.id.clone(),
-        model: spec.model.clone(),
-    }
+    Event::RunStarted { session_id: spec.session.id.clone(), model: spec.model.clone() }
 }
 
 pub(super) fn delta(text: &str) -> Event {
-    Event::MessageDelta {
-        delta: text.to_owned(),
-    }
+    Event::MessageDelta { delta: text.to_owned() }
 }
 
 pub(super) fn completed(output: &str) -> Event {
-    Event::RunCompleted {
-        output: output.to_owned(),
-        usage: Usage::default(),
-        finish_reason: Finish::Stop,
-    }
+    Event::RunCompleted { output: output.to_owned(), usage: Usage::default(), finish_reason: Finish::Stop }
 }
 
 /// Reads a log to its end.
@@ -95,4 +79,29 @@ pub(super) async fn read_all(store: &Store, run: RunId, after: u64) -> Vec<Logge
         all.extend(events.unwrap().iter().map(|logged| (**logged).clone()));
     }
     all
+}
+
+/// The store's files as a crash would leave them now: copied while the store is open.
+pub(super) fn crash(state: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    copy_dir(state, copy.path());
+    copy
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy_dir(&entry.path(), &target);
+        } else if entry.file_name() != "lock" {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Waits until all that was handed over is on disk, as a caller would: by a commit behind it.
+pub(super) async fn settled(store: &Store) {
+    store.commit(Vec::new()).await.unwrap();
 }

@@ -26,11 +26,7 @@ impl Wake {
         }
     }
 
-    const UNKNOWN: Self = Self {
-        open_runs: true,
-        next_due_ms: None,
-        keys: 0,
-    };
+    const UNKNOWN: Self = Self { open_runs: true, next_due_ms: None, keys: 0 };
 }
 
 /// The writer's side: says "open" before the first run opens, and "none open" only after the commit that made it so.
@@ -89,11 +85,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut file = WakeFile::open(dir.path(), Wake::default()).unwrap();
         file.set(|wake| wake.keys = 2).unwrap();
-        let wanted = Wake {
-            open_runs: false,
-            next_due_ms: None,
-            keys: 2,
-        };
+        let wanted = Wake { open_runs: false, next_due_ms: None, keys: 2 };
         assert_eq!(Wake::read(dir.path()), Some(wanted));
     }
 }

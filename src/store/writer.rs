@@ -79,10 +79,7 @@ impl Inner {
     }
 
     fn start(self: &Arc<Self>) {
-        let shift = Shift {
-            inner: Arc::clone(self),
-            over: false,
-        };
+        let shift = Shift { inner: Arc::clone(self), over: false };
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || shift.work())),
             // Outside of a runtime (a log dropped at the very end) there is nobody to hand the work to.
@@ -107,11 +104,7 @@ impl Inner {
         Work {
             commands: queue.commands.drain(..count).collect(),
             // Deltas overtake no event: they are taken only when no command is left behind.
-            dirty: if queue.commands.is_empty() {
-                std::mem::take(&mut queue.dirty)
-            } else {
-                Vec::new()
-            },
+            dirty: if queue.commands.is_empty() { std::mem::take(&mut queue.dirty) } else { Vec::new() },
         }
     }
 

@@ -38,11 +38,8 @@ impl std::error::Error for InvalidFilter {
 /// The filter's text is no list of directives.
 pub fn init(filter: Option<&str>, colour: bool) -> Result<(), InvalidFilter> {
     let filter = read_filter(filter.unwrap_or(DEFAULT_FILTER))?;
-    let log = tracing_subscriber::fmt()
-        .compact()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(colour);
+    let log =
+        tracing_subscriber::fmt().compact().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour);
     // The only failure is that one is set already.
     let _ = log.try_init();
     Ok(())
@@ -50,10 +47,7 @@ pub fn init(filter: Option<&str>, colour: bool) -> Result<(), InvalidFilter> {
 
 fn read_filter(text: &str) -> Result<EnvFilter, InvalidFilter> {
     // The builder's `parse` reads this text alone; the environment stays with `config`.
-    EnvFilter::builder().parse(text).map_err(|cause| InvalidFilter {
-        filter: text.to_owned(),
-        cause,
-    })
+    EnvFilter::builder().parse(text).map_err(|cause| InvalidFilter { filter: text.to_owned(), cause })
 }
 
 #[cfg(test)]

@@ -19,9 +19,7 @@ pub fn log_panics() {
 }
 
 fn log(info: &PanicHookInfo<'_>) {
-    let location = info
-        .location()
-        .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    let location = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
     let thread = thread::current().name().unwrap_or("unnamed").to_owned();
     tracing::error!(%location, %thread, "panic: {}", message(info.payload()));
 }
@@ -61,10 +59,7 @@ mod tests {
     fn a_panic_is_logged_once_with_its_place() {
         let lines = Lines::default();
         let writer = lines.clone();
-        let log = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
+        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
         log_panics();
         let caught = tracing::subscriber::with_default(log, || panic::catch_unwind(|| panic!("boom {}", 7)));
         assert!(caught.is_err());

@@ -104,47 +104,15 @@ mod tests {
     #[test]
     fn wrong_types_name_the_parameter() {
         let cases = [
-            (
-                "text",
-                json!({ "path": 5 }),
-                "`path` must be a string, not a number",
-            ),
+            ("text", json!({ "path": 5 }), "`path` must be a string, not a number"),
             ("text", json!({}), "`read_file` needs `path`: a string"),
-            (
-                "text",
-                json!({ "path": null }),
-                "`read_file` needs `path`: a string",
-            ),
-            (
-                "number",
-                json!({ "limit": "5" }),
-                "`limit` must be a whole number, not a string",
-            ),
-            (
-                "number",
-                json!({ "limit": 0 }),
-                "`limit` must be a whole number of at least 1, not 0",
-            ),
-            (
-                "number",
-                json!({ "limit": -3 }),
-                "`limit` must be a whole number of at least 1, not -3",
-            ),
-            (
-                "number",
-                json!({ "limit": 1.5 }),
-                "`limit` must be a whole number of at least 1, not 1.5",
-            ),
-            (
-                "flag",
-                json!({ "pty": "yes" }),
-                "`pty` must be true or false, not a string",
-            ),
-            (
-                "choice",
-                json!({ "mode": "x" }),
-                "`mode` must be one of `replace`, `patch`",
-            ),
+            ("text", json!({ "path": null }), "`read_file` needs `path`: a string"),
+            ("number", json!({ "limit": "5" }), "`limit` must be a whole number, not a string"),
+            ("number", json!({ "limit": 0 }), "`limit` must be a whole number of at least 1, not 0"),
+            ("number", json!({ "limit": -3 }), "`limit` must be a whole number of at least 1, not -3"),
+            ("number", json!({ "limit": 1.5 }), "`limit` must be a whole number of at least 1, not 1.5"),
+            ("flag", json!({ "pty": "yes" }), "`pty` must be true or false, not a string"),
+            ("choice", json!({ "mode": "x" }), "`mode` must be one of `replace`, `patch`"),
         ];
         for (method, value, expected) in cases {
             let arguments = Arguments::of("read_file", &value).unwrap();
@@ -156,10 +124,7 @@ mod tests {
             };
             let output = failure.output();
             let output: Value = serde_json::from_str(&output.text).unwrap();
-            assert_eq!(
-                output,
-                json!({ "error": expected, "code": "invalid_arguments", "hint": null })
-            );
+            assert_eq!(output, json!({ "error": expected, "code": "invalid_arguments", "hint": null }));
         }
     }
 }

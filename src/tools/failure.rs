@@ -17,12 +17,7 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            code,
-            hint: None,
-            extra: Map::new(),
-        }
+        Self { message: message.into(), code, hint: None, extra: Map::new() }
     }
 
     #[must_use]
@@ -67,10 +62,7 @@ impl Failure {
         members.insert("error".into(), self.message.into());
         members.insert("code".into(), self.code.into());
         members.insert("hint".into(), json!(self.hint));
-        ToolOutput {
-            text: Value::Object(members).to_string(),
-            failed: true,
-        }
+        ToolOutput { text: Value::Object(members).to_string(), failed: true }
     }
 }
 
@@ -87,10 +79,7 @@ impl From<JailError> for Failure {
                 .hint("name a file in it; search_files with target \"files\" lists the folder"),
             JailError::NotFolder(_) => Self::new("not_a_directory", message),
             JailError::Special(_) => Self::new("not_a_file", message),
-            JailError::Io(_, cause) => Self {
-                message,
-                ..Self::io("", &cause)
-            },
+            JailError::Io(_, cause) => Self { message, ..Self::io("", &cause) },
         }
     }
 }

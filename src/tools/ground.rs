@@ -20,17 +20,12 @@ pub struct Ground {
 
 impl Ground {
     pub const fn new(config: Arc<ProfileConfig>, sandbox: Sandbox) -> Self {
-        Self {
-            config,
-            sandbox,
-            view: OnceLock::new(),
-        }
+        Self { config, sandbox, view: OnceLock::new() }
     }
 
     /// What commands may read. Blocking at its first use.
     pub fn view(&self) -> &View {
-        self.view
-            .get_or_init(|| View::without(&hidden(&self.config.root)))
+        self.view.get_or_init(|| View::without(&hidden(&self.config.root)))
     }
 
     pub fn tmp(&self, session: &SessionId) -> PathBuf {
@@ -41,10 +36,7 @@ impl Ground {
     pub fn jail(&self, session: &SessionId) -> Result<Jail, Failure> {
         let workspace = &self.config.workspace;
         if exposes(workspace, &self.config) {
-            let text = format!(
-                "the workspace `{}` contains the gateway's own files",
-                workspace.display()
-            );
+            let text = format!("the workspace `{}` contains the gateway's own files", workspace.display());
             return Err(Failure::new("workspace_unsafe", text)
                 .hint("tell the user to set terminal.cwd to a folder of its own"));
         }
@@ -55,16 +47,12 @@ impl Ground {
 
 /// Everything of the home but the workspace: keys, stores, other profiles.
 fn hidden(root: &Path) -> Vec<PathBuf> {
-    let home = root
-        .parent()
-        .filter(|above| above.ends_with("profiles"))
-        .and_then(Path::parent);
+    let home = root.parent().filter(|above| above.ends_with("profiles")).and_then(Path::parent);
     match home {
         // A container with `/profiles/alice`: the whole machine is the home, so its parts are named.
-        Some(home) if home.parent().is_none() => ["profiles", "state", "run", ".env", "config.yaml"]
-            .iter()
-            .map(|name| home.join(name))
-            .collect(),
+        Some(home) if home.parent().is_none() => {
+            ["profiles", "state", "run", ".env", "config.yaml"].iter().map(|name| home.join(name)).collect()
+        }
         Some(home) => vec![home.to_owned()],
         None => vec![root.to_owned()],
     }
@@ -90,10 +78,7 @@ mod tests {
         let cases = [
             ("/h/profiles/alice", vec!["/h"]),
             ("/h", vec!["/h"]),
-            (
-                "/profiles/alice",
-                vec!["/profiles", "/state", "/run", "/.env", "/config.yaml"],
-            ),
+            ("/profiles/alice", vec!["/profiles", "/state", "/run", "/.env", "/config.yaml"]),
         ];
         for (root, expected) in cases {
             let expected: Vec<PathBuf> = expected.into_iter().map(PathBuf::from).collect();

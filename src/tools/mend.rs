@@ -31,9 +31,7 @@ pub fn parse_arguments(text: &str) -> Result<Value, String> {
 
 fn without_fence(text: &str) -> &str {
     let inner = text.strip_prefix("```json").or_else(|| text.strip_prefix("```"));
-    inner
-        .and_then(|inner| inner.strip_suffix("```"))
-        .map_or(text, str::trim)
+    inner.and_then(|inner| inner.strip_suffix("```")).map_or(text, str::trim)
 }
 
 /// Drops commas before a closing bracket and escapes control characters inside strings.
@@ -92,16 +90,7 @@ mod tests {
 
     #[test]
     fn what_was_cut_or_is_no_object_is_refused() {
-        for text in [
-            r#"{"a": "x"#,
-            r#"{"a": 1"#,
-            "[1]",
-            "5",
-            "rm -rf",
-            r#""text""#,
-            "{,}x",
-            "{'a': 1}",
-        ] {
+        for text in [r#"{"a": "x"#, r#"{"a": 1"#, "[1]", "5", "rm -rf", r#""text""#, "{,}x", "{'a': 1}"] {
             assert!(parse_arguments(text).is_err(), "{text}");
         }
     }

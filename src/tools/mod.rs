@@ -18,3 +18,9 @@ mod toolbox;
 pub use mend::parse_arguments;
 pub use preview::preview;
 pub use toolbox::{CallContext, Toolbox};
+
+/// All tools, sorted by name.
+#[must_use]
+pub fn specs() -> &'static [crate::domain::ToolSpec] {
+    specs::ALL
+}

@@ -45,37 +45,17 @@ mod tests {
     #[test]
     fn each_tool_shows_its_main_argument() {
         let cases = [
-            (
-                "terminal",
-                json!({ "command": "echo a\n\techo b " }),
-                Some("echo a echo b".to_owned()),
-            ),
-            (
-                "terminal",
-                json!({ "command": "é".repeat(200) }),
-                Some(format!("{}…", "é".repeat(79))),
-            ),
+            ("terminal", json!({ "command": "echo a\n\techo b " }), Some("echo a echo b".to_owned())),
+            ("terminal", json!({ "command": "é".repeat(200) }), Some(format!("{}…", "é".repeat(79)))),
             ("terminal", json!({ "command": 7 }), None),
-            (
-                "read_file",
-                json!({ "path": "src/a.rs" }),
-                Some("a.rs".to_owned()),
-            ),
-            (
-                "write_file",
-                json!({ "path": "src/a.rs" }),
-                Some("src/a.rs".to_owned()),
-            ),
+            ("read_file", json!({ "path": "src/a.rs" }), Some("a.rs".to_owned())),
+            ("write_file", json!({ "path": "src/a.rs" }), Some("src/a.rs".to_owned())),
             (
                 "patch",
                 json!({ "patch": "*** Begin Patch\n*** Update File: b.rs\n" }),
                 Some("b.rs".to_owned()),
             ),
-            (
-                "search_files",
-                json!({ "pattern": "fn main" }),
-                Some("fn main".to_owned()),
-            ),
+            ("search_files", json!({ "pattern": "fn main" }), Some("fn main".to_owned())),
             ("unknown", json!({ "x": "y" }), None),
             ("terminal", json!("text"), None),
         ];

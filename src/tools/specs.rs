@@ -94,11 +94,7 @@ mod tests {
             let parameters: Value = serde_json::from_str(spec.parameters).unwrap();
             assert_eq!(parameters["type"], "object", "{}", spec.name);
             for required in parameters["required"].as_array().unwrap() {
-                assert!(
-                    parameters["properties"][required.as_str().unwrap()].is_object(),
-                    "{}",
-                    spec.name
-                );
+                assert!(parameters["properties"][required.as_str().unwrap()].is_object(), "{}", spec.name);
             }
         }
         assert!(schema().len() < 6_000, "{}", schema().len());

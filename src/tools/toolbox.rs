@@ -73,37 +73,26 @@ impl Toolbox {
         name: &str,
         arguments: Arguments<'_>,
     ) -> Result<ToolOutput, Failure> {
-        let plain = |value: Value| ToolOutput {
-            text: value.to_string(),
-            failed: false,
-        };
+        let plain = |value: Value| ToolOutput { text: value.to_string(), failed: false };
         match name {
             "terminal" => terminal::call(&self.0, context, &arguments).await,
             "read_file" => {
                 let asked = files::Read::parse(&arguments)?;
-                self.blocking(context, move |jail| asked.run(jail))
-                    .await
-                    .map(plain)
+                self.blocking(context, move |jail| asked.run(jail)).await.map(plain)
             }
             "write_file" => {
                 let asked = files::Write::parse(&arguments)?;
-                self.blocking(context, move |jail| asked.run(jail))
-                    .await
-                    .map(plain)
+                self.blocking(context, move |jail| asked.run(jail)).await.map(plain)
             }
             "patch" => {
                 let asked = files::Patch::parse(&arguments)?;
-                self.blocking(context, move |jail| asked.run(jail))
-                    .await
-                    .map(plain)
+                self.blocking(context, move |jail| asked.run(jail)).await.map(plain)
             }
             "search_files" => {
                 let asked = search::Search::parse(&arguments)?;
                 // The one file tool that may take long: it looks at the token itself.
                 let stop = context.stop.clone();
-                self.blocking(context, move |jail| asked.run(jail, &stop))
-                    .await
-                    .map(plain)
+                self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(plain)
             }
             other => Err(specs::unknown(other)),
         }
@@ -120,7 +109,6 @@ impl Toolbox {
         let ground = Arc::clone(&self.0);
         let session = context.session.clone();
         let task = tokio::task::spawn_blocking(move || work(&ground.jail(&session)?));
-        task.await
-            .unwrap_or_else(|_panic| Err(Failure::internal("the tool failed unexpectedly")))
+        task.await.unwrap_or_else(|_panic| Err(Failure::internal("the tool failed unexpectedly")))
     }
 }

@@ -1,5 +1,10 @@
-//! HTTP behaviour, over real sockets. One binary, since each would link the whole program again.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+//! HTTP behaviour, seen from outside: a real gateway, a real (scripted) upstream, real connections.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::wildcard_enum_match_arm)]
 
+mod approvals;
+mod chat;
+mod faults;
 mod model;
+mod runs;
 mod support;
+mod tenancy;

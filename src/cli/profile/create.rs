@@ -16,18 +16,8 @@ use std::{
 
 const FIRST_PORT: u16 = 8643;
 /// Names that would be read as a command, a place or a person.
-const TAKEN: [&str; 10] = [
-    "default",
-    "gateway",
-    "profile",
-    "key",
-    "approvals",
-    "backup",
-    "restore",
-    "help",
-    "profiles",
-    "run",
-];
+const TAKEN: [&str; 10] =
+    ["default", "gateway", "profile", "key", "approvals", "backup", "restore", "help", "profiles", "run"];
 
 const CONFIG: &str = "\
 # Settings of this profile. What is not said here comes from the home's config.yaml.
@@ -56,13 +46,8 @@ pub fn run(context: &Context, name: &ProfileName, output: &Output) -> Result<(),
     let at = |error: io::Error| CliError::failed(format!("{}: {error}", context.home.display()));
     fs::create_dir_all(&context.home).map_err(at)?;
     // Two commands at once must not choose the same port.
-    let lock = File::create(
-        RunDir::open(&context.home)
-            .map_err(at)?
-            .path()
-            .join("create.lock"),
-    )
-    .map_err(at)?;
+    let lock =
+        File::create(RunDir::open(&context.home).map_err(at)?.path().join("create.lock")).map_err(at)?;
     flock(&lock, FlockOperation::LockExclusive).map_err(|error| at(error.into()))?;
 
     let profiles = context.home.join("profiles");
@@ -85,10 +70,7 @@ pub fn run(context: &Context, name: &ProfileName, output: &Output) -> Result<(),
         let _ = fs::remove_dir_all(&draft);
         return Err(CliError::failed(format!("{}: {error}", folder.display())));
     }
-    output.line(format_args!(
-        "made the profile `{name}` at port {port}, in {}",
-        folder.display()
-    ));
+    output.line(format_args!("made the profile `{name}` at port {port}, in {}", folder.display()));
     output.line(format_args!(
         "Describe its agent in SOUL.md. Serve it with `hermes -p {name} gateway`, or, where a gateway runs, with\n\
          `hermes profile start {name}`."
@@ -117,11 +99,7 @@ fn fill(folder: &Path, name: &ProfileName, port: u16) -> io::Result<()> {
          API_SERVER_ENABLED=true\nAPI_SERVER_PORT={port}\n"
     );
     for (file, text) in [(".env", env.as_str()), ("config.yaml", CONFIG), ("SOUL.md", SOUL)] {
-        let mut made = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(folder.join(file))?;
+        let mut made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join(file))?;
         made.write_all(text.as_bytes())?;
         made.sync_all()?;
     }

@@ -38,12 +38,7 @@ pub fn run(
                 client.status.pid
             )));
         }
-        ask_profile(
-            &client,
-            Command::StopProfile {
-                profile: name.clone(),
-            },
-        )?;
+        ask_profile(&client, Command::StopProfile { profile: name.clone() })?;
     }
     // Held until all is gone: no gateway starts it meanwhile.
     let _lock = Offline::lock(&context.home, &place.state_dir)?;

@@ -49,11 +49,7 @@ pub fn one(context: &Context, name: &ProfileName, as_json: bool, output: &Output
         value["warnings"] = json!(found.warnings);
         return output.json(&value);
     }
-    let mut lines = vec![
-        ("profile", name.to_string()),
-        ("state", row.state.to_owned()),
-        ("folder", folder),
-    ];
+    let mut lines = vec![("profile", name.to_string()), ("state", row.state.to_owned()), ("folder", folder)];
     if let Ok(config) = &found.config {
         lines.extend(settings(config));
     }
@@ -61,9 +57,7 @@ pub fn one(context: &Context, name: &ProfileName, as_json: bool, output: &Output
     for (label, text) in lines {
         output.line(format_args!(
             "{:10}{text}",
-            output
-                .paint(Style::Faint, &format!("{label:10}"))
-                .trim_end_matches(' ')
+            output.paint(Style::Faint, &format!("{label:10}")).trim_end_matches(' ')
         ));
     }
     for warning in &found.warnings {
@@ -78,15 +72,7 @@ fn settings(config: &ProfileConfig) -> Vec<(&'static str, String)> {
         ("model", config.model_name.clone()),
         ("upstream", upstream(config)),
         ("workspace", config.workspace.display().to_string()),
-        (
-            "key",
-            if config.api_key.is_some() {
-                "API_SERVER_KEY"
-            } else {
-                "stored"
-            }
-            .to_owned(),
-        ),
+        ("key", if config.api_key.is_some() { "API_SERVER_KEY" } else { "stored" }.to_owned()),
     ]
 }
 
@@ -138,15 +124,7 @@ impl<'a> Row<'a> {
             reason = status.reason.clone().or(reason);
             port = status.address.map(|address| address.port()).or(port);
         }
-        Self {
-            name: &found.name,
-            state,
-            style,
-            reason,
-            pid: running.map(|(pid, _)| *pid),
-            port,
-            config,
-        }
+        Self { name: &found.name, state, style, reason, pid: running.map(|(pid, _)| *pid), port, config }
     }
 
     fn cells(&self) -> Vec<Cell> {
@@ -155,10 +133,7 @@ impl<'a> Row<'a> {
             Cell::new(self.style, self.state),
             Cell::plain(self.port.map_or_else(|| "-".to_owned(), |port| port.to_string())),
             Cell::plain(self.config.map_or("-", |config| &config.model_name)),
-            Cell::plain(
-                self.config
-                    .map_or_else(|| "-".to_owned(), |config| clip(&upstream(config), 48)),
-            ),
+            Cell::plain(self.config.map_or_else(|| "-".to_owned(), |config| clip(&upstream(config), 48))),
         ]
     }
 

@@ -17,12 +17,7 @@ pub fn start(context: &Context, name: &ProfileName, output: &Output) -> Result<(
         Some(client) => client,
         None => context.server(name)?,
     };
-    let status = ask_profile(
-        &client,
-        Command::StartProfile {
-            profile: name.clone(),
-        },
-    )?;
+    let status = ask_profile(&client, Command::StartProfile { profile: name.clone() })?;
     say(&status, output);
     Ok(())
 }
@@ -52,12 +47,7 @@ fn having(context: &Context, name: &ProfileName) -> Result<Option<Client>, CliEr
     let mut known: Vec<_> = Client::all(&context.home)?
         .into_iter()
         .filter_map(|client| {
-            let state = client
-                .status
-                .profiles
-                .iter()
-                .find(|status| status.name == *name)?
-                .state;
+            let state = client.status.profiles.iter().find(|status| status.name == *name)?.state;
             Some((state == State::Stopped, client))
         })
         .collect();
@@ -67,11 +57,7 @@ fn having(context: &Context, name: &ProfileName) -> Result<Option<Client>, CliEr
 
 fn say(status: &ProfileStatus, output: &Output) {
     match status.url() {
-        Some(url) => output.line(format_args!(
-            "{} is {} at {url}",
-            status.name,
-            status.state.name()
-        )),
+        Some(url) => output.line(format_args!("{} is {} at {url}", status.name, status.state.name())),
         None => output.line(format_args!("{} is {}", status.name, status.state.name())),
     }
 }

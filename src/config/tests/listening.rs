@@ -6,19 +6,9 @@ use super::*;
 fn a_port_may_stand_in_four_places_and_env_wins() {
     let cases = [
         ("gateway", "gateway: {api_server: {port: 9001}}", "", 9001),
-        (
-            "extra",
-            "platforms: {api_server: {extra: {port: 9002}}}",
-            "",
-            9002,
-        ),
+        ("extra", "platforms: {api_server: {extra: {port: 9002}}}", "", 9002),
         ("platforms", "platforms: {api_server: {port: 9003}}", "", 9003),
-        (
-            "env",
-            "gateway: {api_server: {port: 9001}}",
-            "API_SERVER_PORT=9004",
-            9004,
-        ),
+        ("env", "gateway: {api_server: {port: 9001}}", "API_SERVER_PORT=9004", 9004),
     ];
     for (case, yaml, env, port) in cases {
         let disk = Disk::with(&[("profiles/a/config.yaml", yaml), ("profiles/a/.env", env)]);
@@ -30,10 +20,7 @@ fn a_port_may_stand_in_four_places_and_env_wins() {
 fn a_profile_without_a_port_is_told_what_to_write_and_where() {
     let disk = Disk::with(&[("profiles/a/.env", "API_SERVER_ENABLED=true\n")]);
     let error = disk.error();
-    assert!(
-        error.starts_with("profiles/a/.env: `API_SERVER_PORT`: is missing"),
-        "{error}"
-    );
+    assert!(error.starts_with("profiles/a/.env: `API_SERVER_PORT`: is missing"), "{error}");
     assert!(error.contains("`API_SERVER_PORT=8643`"), "{error}");
 }
 
@@ -51,24 +38,12 @@ fn keys_that_anyone_can_guess_are_refused_with_the_line_to_type() {
     for (case, key, why) in cases {
         let disk = Disk::profile("", &format!("API_SERVER_KEY={key}\n"));
         let error = disk.error();
-        assert!(
-            error.starts_with(&format!("profiles/a/.env:3: `API_SERVER_KEY`: {why}")),
-            "{case}: {error}"
-        );
-        assert!(
-            error.contains("API_SERVER_KEY=$(openssl rand -hex 32)"),
-            "{case}: {error}"
-        );
-        assert!(
-            !error.contains(key.trim_matches('\'')) || case == "not expanded",
-            "{case}: {error}"
-        );
+        assert!(error.starts_with(&format!("profiles/a/.env:3: `API_SERVER_KEY`: {why}")), "{case}: {error}");
+        assert!(error.contains("API_SERVER_KEY=$(openssl rand -hex 32)"), "{case}: {error}");
+        assert!(!error.contains(key.trim_matches('\'')) || case == "not expanded", "{case}: {error}");
     }
     let disk = Disk::profile("", "API_SERVER_KEY=0123456789abcdef\n");
-    assert_eq!(
-        disk.read().config("a").api_key.as_ref().unwrap().reveal(),
-        "0123456789abcdef"
-    );
+    assert_eq!(disk.read().config("a").api_key.as_ref().unwrap().reveal(), "0123456789abcdef");
 }
 
 #[test]
@@ -84,12 +59,7 @@ fn addresses_are_ip_addresses() {
     ] {
         let disk = Disk::profile("", &format!("API_SERVER_HOST={host}\n"));
         let home = disk.read();
-        let found = home
-            .found("a")
-            .config
-            .as_ref()
-            .ok()
-            .map(|config| config.listen.to_string());
+        let found = home.found("a").config.as_ref().ok().map(|config| config.listen.to_string());
         assert_eq!(found.as_deref(), expected, "{host}");
     }
 }
@@ -97,35 +67,18 @@ fn addresses_are_ip_addresses() {
 #[test]
 fn origins_are_read_as_browsers_send_them() {
     let of = |yaml: &str, env: &str| {
-        Disk::profile(yaml, env)
-            .read()
-            .found("a")
-            .config
-            .clone()
-            .ok()
-            .map(|c| c.cors_origins)
+        Disk::profile(yaml, env).read().found("a").config.clone().ok().map(|c| c.cors_origins)
     };
     let env = "API_SERVER_CORS_ORIGINS= http://localhost:3000/, https://Chat.example.org\n";
     let env = env.replace("= ", "='").replace("org\n", "org'\n");
-    let two = ["http://localhost:3000", "https://chat.example.org"]
-        .map(str::to_owned)
-        .to_vec();
+    let two = ["http://localhost:3000", "https://chat.example.org"].map(str::to_owned).to_vec();
     assert_eq!(of("", &env), Some(two.clone()));
     let yaml = "platforms: {api_server: {extra: {cors_origins: ['http://localhost:3000', 'https://chat.example.org']}}}";
     assert_eq!(of(yaml, ""), Some(two));
     assert_eq!(of("", "API_SERVER_CORS_ORIGINS=*\n"), Some(vec!["*".to_owned()]));
     assert_eq!(of("", ""), Some(vec![]));
-    for wrong in [
-        "localhost:3000",
-        "https://",
-        "https://a/b",
-        "https://*.example.org",
-    ] {
-        assert_eq!(
-            of("", &format!("API_SERVER_CORS_ORIGINS={wrong}\n")),
-            None,
-            "{wrong}"
-        );
+    for wrong in ["localhost:3000", "https://", "https://a/b", "https://*.example.org"] {
+        assert_eq!(of("", &format!("API_SERVER_CORS_ORIGINS={wrong}\n")), None, "{wrong}");
     }
 }
 
@@ -133,12 +86,7 @@ fn origins_are_read_as_browsers_send_them() {
 fn entries_that_look_like_settings_are_told() {
     let disk = Disk::profile("", "API_SERVER_PROT=1\nOTHER=2\n");
     let home = disk.read();
-    let warnings: Vec<_> = home
-        .found("a")
-        .warnings
-        .iter()
-        .map(|warning| disk.short(warning))
-        .collect();
+    let warnings: Vec<_> = home.found("a").warnings.iter().map(|warning| disk.short(warning)).collect();
     assert_eq!(
         warnings,
         [

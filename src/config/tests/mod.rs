@@ -68,20 +68,12 @@ impl Disk {
 }
 
 fn process(entries: &[(&str, &str)]) -> ProcessEnv {
-    ProcessEnv(
-        entries
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect(),
-    )
+    ProcessEnv(entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
 }
 
 impl Home {
     fn found(&self, name: &str) -> &FoundProfile {
-        self.profiles
-            .iter()
-            .find(|profile| profile.name.as_str() == name)
-            .unwrap()
+        self.profiles.iter().find(|profile| profile.name.as_str() == name).unwrap()
     }
 
     fn config(&self, name: &str) -> &ProfileConfig {

@@ -5,21 +5,12 @@ use super::*;
 /// Provider, address and key; or the error.
 fn model(yaml: &str, env: &str) -> Result<(String, String, Option<String>), String> {
     let disk = Disk::profile(yaml, env);
-    let config = disk
-        .read()
-        .found("a")
-        .config
-        .clone()
-        .map_err(|error| disk.short(&error.to_string()))?;
+    let config = disk.read().found("a").config.clone().map_err(|error| disk.short(&error.to_string()))?;
     let url = match config.model.provider {
         Provider::Demo => "demo".to_owned(),
         Provider::OpenAi { base_url } => base_url,
     };
-    Ok((
-        config.model.provider_name,
-        url,
-        config.model.api_key.map(|key| key.reveal().to_owned()),
-    ))
+    Ok((config.model.provider_name, url, config.model.api_key.map(|key| key.reveal().to_owned())))
 }
 
 #[test]
@@ -106,11 +97,7 @@ fn what_is_missing_or_wrong_is_told_with_the_fix() {
             "model: {provider: custom, default: m}",
             "profiles/a/config.yaml: `model.base_url`: is missing",
         ),
-        (
-            "no model",
-            "model: {provider: openai}",
-            "profiles/a/config.yaml: `model.default`: is missing",
-        ),
+        ("no model", "model: {provider: openai}", "profiles/a/config.yaml: `model.default`: is missing"),
         (
             "nobody serves it",
             "model:\n  default: m",
@@ -167,16 +154,8 @@ fn what_is_missing_or_wrong_is_told_with_the_fix() {
 #[test]
 fn a_key_that_nothing_uses_or_a_missing_one_is_a_warning() {
     for (yaml, env, part) in [
-        (
-            "",
-            "OPENAI_API_KEY=k",
-            "no model is configured, so the demo answers",
-        ),
-        (
-            "model: {provider: openai, default: m}",
-            "",
-            "`OPENAI_API_KEY`: is not set",
-        ),
+        ("", "OPENAI_API_KEY=k", "no model is configured, so the demo answers"),
+        ("model: {provider: openai, default: m}", "", "`OPENAI_API_KEY`: is not set"),
     ] {
         let home = Disk::profile(yaml, env).read();
         let warnings = &home.found("a").warnings;

@@ -13,43 +13,20 @@ fn everything_has_its_default() {
     let config = home.config("a");
     let seconds = Duration::from_secs;
     assert_eq!(
-        (
-            config.model.connect_timeout,
-            config.model.first_byte_timeout,
-            config.model.idle_timeout
-        ),
+        (config.model.connect_timeout, config.model.first_byte_timeout, config.model.idle_timeout),
         (seconds(10), seconds(120), seconds(180))
     );
+    assert_eq!((config.model.attempts, config.agent.max_turns, config.agent.memory_enabled), (3, 90, true));
     assert_eq!(
-        (
-            config.model.attempts,
-            config.agent.max_turns,
-            config.agent.memory_enabled
-        ),
-        (3, 90, true)
-    );
-    assert_eq!(
-        (
-            config.api.max_concurrent_runs,
-            config.api.queue,
-            config.api.queue_timeout
-        ),
+        (config.api.max_concurrent_runs, config.api.queue, config.api.queue_timeout),
         (10, 20, seconds(30))
     );
     assert_eq!(
-        (
-            config.api.max_body_bytes,
-            config.api.failed_turn_ok,
-            config.api.show_reasoning
-        ),
+        (config.api.max_body_bytes, config.api.failed_turn_ok, config.api.show_reasoning),
         (10_000_000, false, false)
     );
     assert_eq!(
-        (
-            config.approvals.mode,
-            config.approvals.timeout,
-            config.approvals.unattended
-        ),
+        (config.approvals.mode, config.approvals.timeout, config.approvals.unattended),
         (ApprovalMode::Manual, Some(seconds(300)), Unattended::Deny)
     );
     assert_eq!(
@@ -62,11 +39,7 @@ fn everything_has_its_default() {
         (SandboxLevel::Landlock, seconds(180), seconds(600), 50_000)
     );
     assert_eq!(
-        (
-            config.retention.runs,
-            config.retention.derived_sessions,
-            config.retention.idempotency
-        ),
+        (config.retention.runs, config.retention.derived_sessions, config.retention.idempotency),
         (seconds(604_800), seconds(2_592_000), seconds(86_400))
     );
     assert_eq!(home.server.drain_timeout, seconds(30));
@@ -87,11 +60,7 @@ fn approvals_are_read_in_every_form() {
     for (line, mode, timeout, warnings) in cases {
         let home = Disk::profile(&format!("approvals:\n  {line}\n"), "").read();
         let approvals = &home.config("a").approvals;
-        assert_eq!(
-            (approvals.mode, approvals.timeout),
-            (mode, timeout.map(Duration::from_secs)),
-            "{line}"
-        );
+        assert_eq!((approvals.mode, approvals.timeout), (mode, timeout.map(Duration::from_secs)), "{line}");
         assert_eq!(home.found("a").warnings.len(), warnings, "{line}");
     }
     let home = Disk::profile("approvals: {deny: ['git push *', 'a, b'], unattended: wait}", "").read();
@@ -106,42 +75,21 @@ fn wrong_values_name_file_line_key_and_form() {
             "agent:\n  max_turns: many",
             "profiles/a/config.yaml:2: `agent.max_turns`: must be a whole number from 1 to 10000, not `many`",
         ),
-        (
-            "agent:\n  max_turns: 0",
-            "profiles/a/config.yaml:2: `agent.max_turns`: must be a whole number",
-        ),
-        (
-            "agent: 3",
-            "profiles/a/config.yaml:1: `agent`: is a single value, but settings belong below it",
-        ),
+        ("agent:\n  max_turns: 0", "profiles/a/config.yaml:2: `agent.max_turns`: must be a whole number"),
+        ("agent: 3", "profiles/a/config.yaml:1: `agent`: is a single value, but settings belong below it"),
         (
             "terminal:\n  sandbox: jail",
             "profiles/a/config.yaml:2: `terminal.sandbox`: must be one of `none`, `landlock`, `strict`, not `jail`",
         ),
-        (
-            "terminal:\n  timeout: [1]",
-            "profiles/a/config.yaml:2: `terminal.timeout`: is a list",
-        ),
-        (
-            "terminal:\n  max_timeout: 10",
-            "profiles/a/config.yaml:2: `terminal.max_timeout`: is shorter than",
-        ),
+        ("terminal:\n  timeout: [1]", "profiles/a/config.yaml:2: `terminal.timeout`: is a list"),
+        ("terminal:\n  max_timeout: 10", "profiles/a/config.yaml:2: `terminal.max_timeout`: is shorter than"),
         (
             "terminal:\n  env_passthrough: [API_SERVER_KEY]",
             "profiles/a/config.yaml:2: `terminal.env_passthrough`: must not name",
         ),
-        (
-            "terminal:\n  cwd: .. ",
-            "profiles/a/config.yaml:2: `terminal.cwd`: holds the home",
-        ),
-        (
-            "approvals:\n  timeout: 0",
-            "profiles/a/config.yaml:2: `approvals.timeout`: must be seconds from 1",
-        ),
-        (
-            "approvals:\n  mode: yolo",
-            "profiles/a/config.yaml:2: `approvals.mode`: must be one of",
-        ),
+        ("terminal:\n  cwd: .. ", "profiles/a/config.yaml:2: `terminal.cwd`: holds the home"),
+        ("approvals:\n  timeout: 0", "profiles/a/config.yaml:2: `approvals.timeout`: must be seconds from 1"),
+        ("approvals:\n  mode: yolo", "profiles/a/config.yaml:2: `approvals.mode`: must be one of"),
         (
             "gateway:\n  api_server:\n    queue: -1",
             "profiles/a/config.yaml:3: `gateway.api_server.queue`: must be a whole number",
@@ -164,16 +112,10 @@ fn wrong_values_name_file_line_key_and_form() {
 #[test]
 fn the_machines_settings_come_from_the_home() {
     let yaml = "server: {workers: 3}\ngateway: {max_concurrent_runs: 0}\nagent: {restart_drain_timeout: 0}\n";
-    let disk = Disk::with(&[
-        ("config.yaml", yaml),
-        ("profiles/a/config.yaml", "server: {workers: 9}\n"),
-    ]);
+    let disk = Disk::with(&[("config.yaml", yaml), ("profiles/a/config.yaml", "server: {workers: 9}\n")]);
     let home = disk.read();
     let server = &home.server;
-    assert_eq!(
-        (server.workers, server.max_concurrent_runs, server.drain_timeout),
-        (3, 0, Duration::ZERO)
-    );
+    assert_eq!((server.workers, server.max_concurrent_runs, server.drain_timeout), (3, 0, Duration::ZERO));
     assert!(home.found("a").warnings[0].contains("has no effect here"));
     assert_eq!(home.served(), []);
 }

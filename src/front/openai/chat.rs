@@ -95,24 +95,10 @@ fn new_run(
 ) -> NewRun {
     let config = auth.tenant.config();
     let named = options.session.is_some();
-    let session = options
-        .session
-        .clone()
-        .or_else(|| request.derived_session(&auth.caller.key_id));
+    let session = options.session.clone().or_else(|| request.derived_session(&auth.caller.key_id));
     // A client with a key comes back for its answer; another that goes away has pressed stop.
-    let default = if idempotency.is_some() {
-        OnDisconnect::Continue
-    } else {
-        OnDisconnect::Cancel
-    };
-    let ChatRequest {
-        model,
-        stream: _,
-        system,
-        history,
-        input,
-        sampling,
-    } = request;
+    let default = if idempotency.is_some() { OnDisconnect::Continue } else { OnDisconnect::Cancel };
+    let ChatRequest { model, stream: _, system, history, input, sampling } = request;
     NewRun {
         surface: Surface::Chat,
         key_id: auth.caller.key_id.clone(),
@@ -148,7 +134,7 @@ fn head(turn: &Turn, options: &Options) -> HttpResponseBuilder {
 }
 
 fn streamed(auth: &Authorised, turn: Turn, head: HttpResponseBuilder, resumed: bool) -> HttpResponse {
-    let tools = auth.tenant.toolbox().specs();
+    let tools = auth.tenant.tool_specs();
     let presenter = ChatStream::new(turn.run_id, turn.created_at, &turn.model, tools, resumed);
     sse::response(head, turn.reader, presenter, auth.caller.revoked.clone())
 }

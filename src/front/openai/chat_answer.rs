@@ -58,11 +58,7 @@ pub async fn wait(reader: &mut impl Source, revoked: &CancellationToken) -> Resu
             }
             tools_ran |= matches!(logged.event, Event::ToolStarted { .. });
             if logged.event.is_terminal() {
-                return Ok(Ended {
-                    last: Arc::clone(logged),
-                    tools_ran,
-                    reasoning,
-                });
+                return Ok(Ended { last: Arc::clone(logged), tools_ran, reasoning });
             }
         }
     }
@@ -131,67 +127,39 @@ impl Answer<'_> {
         usage: Tokens,
         hermes: Option<Outcome<'a>>,
     ) -> Completion<'a> {
-        let message = Message {
-            role: "assistant",
-            content,
-            reasoning_content,
-        };
+        let message = Message { role: "assistant", content, reasoning_content };
         Completion {
             id: completion_id(self.run_id),
             object: "chat.completion",
             created: self.created_at / 1000,
             model: self.model,
-            choices: [Choice {
-                index: 0,
-                message,
-                finish_reason,
-            }],
+            choices: [Choice { index: 0, message, finish_reason }],
             usage,
             hermes,
         }
     }
 
     fn reference_failure(&self, failed: &Failed<'_>, mut head: HttpResponseBuilder) -> HttpResponse {
-        let text = if failed.partial_text.is_empty() {
-            failed.message
-        } else {
-            failed.partial_text
-        };
-        let plain: String = failed
-            .message
-            .chars()
-            .filter(|letter| !letter.is_control())
-            .take(MAX_HEADER_TEXT)
-            .collect();
+        let text = if failed.partial_text.is_empty() { failed.message } else { failed.partial_text };
+        let plain: String =
+            failed.message.chars().filter(|letter| !letter.is_control()).take(MAX_HEADER_TEXT).collect();
         if let Ok(value) = header::HeaderValue::from_bytes(plain.as_bytes()) {
             head.insert_header(("X-Hermes-Error", value));
         }
-        let partial = if failed.partial_text.is_empty() {
-            "false"
-        } else {
-            "true"
-        };
-        head.insert_header(("X-Hermes-Completed", "false"))
-            .insert_header(("X-Hermes-Partial", partial));
+        let partial = if failed.partial_text.is_empty() { "false" } else { "true" };
+        head.insert_header(("X-Hermes-Completed", "false")).insert_header(("X-Hermes-Partial", partial));
         head.json(self.completion(text, "", "error", failed.usage, Some(failed.outcome())))
     }
 }
 
 fn failure(failed: &Failed<'_>, tools_ran: bool, mut head: HttpResponseBuilder) -> HttpResponse {
     let status: StatusCode = error::status(failed.code);
-    let retry = if failed.should_retry(tools_ran) {
-        "true"
-    } else {
-        "false"
-    };
+    let retry = if failed.should_retry(tools_ran) { "true" } else { "false" };
     head.status(status).insert_header(("x-should-retry", retry));
     if let Some(seconds) = failed.retry_after {
         head.insert_header((header::RETRY_AFTER, seconds.to_string()));
     }
-    head.json(Failure {
-        error: failed.members(),
-        hermes: failed.outcome(),
-    })
+    head.json(Failure { error: failed.members(), hermes: failed.outcome() })
 }
 
 #[cfg(test)]
@@ -208,29 +176,12 @@ mod tests {
             model: "m",
             failed_turn_ok,
         };
-        let logged = Logged {
-            seq: Seq(3),
-            at: 0,
-            lost_after: None,
-            event,
-        };
-        let ended = Ended {
-            last: Arc::new(logged),
-            tools_ran: false,
-            reasoning: String::new(),
-        };
+        let logged = Logged { seq: Seq(3), at: 0, lost_after: None, event };
+        let ended = Ended { last: Arc::new(logged), tools_ran: false, reasoning: String::new() };
         let response = answer.render(&ended, HttpResponse::Ok());
-        let header = |name: &str| {
-            response
-                .headers()
-                .get(name)
-                .map(|value| value.to_str().unwrap().to_owned())
-        };
-        let headers = json!([
-            header("x-should-retry"),
-            header("retry-after"),
-            header("x-hermes-completed")
-        ]);
+        let header =
+            |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let headers = json!([header("x-should-retry"), header("retry-after"), header("x-hermes-completed")]);
         let status = response.status().as_u16();
         let bytes = to_bytes(response.into_body()).await.unwrap();
         (status, headers, serde_json::from_slice(&bytes).unwrap())
@@ -250,18 +201,11 @@ mod tests {
     async fn an_answer_is_openais() {
         let event = Event::RunCompleted {
             output: "You said: hello".to_owned(),
-            usage: Usage {
-                input_tokens: 50,
-                output_tokens: 2,
-                total_tokens: 52,
-            },
+            usage: Usage { input_tokens: 50, output_tokens: 2, total_tokens: 52 },
             finish_reason: Finish::Stop,
         };
         let expected = completion("You said: hello", "stop", [50, 2, 52]);
-        assert_eq!(
-            render(event, false).await,
-            (200, json!([null, null, null]), expected)
-        );
+        assert_eq!(render(event, false).await, (200, json!([null, null, null]), expected));
     }
 
     #[actix_web::test]
@@ -284,9 +228,6 @@ mod tests {
 
         let mut expected = completion("Slow down.", "error", [0, 0, 0]);
         expected["hermes"] = hermes;
-        assert_eq!(
-            render(event, true).await,
-            (200, json!([null, null, "false"]), expected)
-        );
+        assert_eq!(render(event, true).await, (200, json!([null, null, "false"]), expected));
     }
 }

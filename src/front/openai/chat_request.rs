@@ -34,10 +34,7 @@ impl ChatRequest {
         let items = match body.take("messages") {
             Some(Value::Array(items)) if !items.is_empty() => items,
             _ => {
-                return Err(ApiError::invalid(
-                    "messages",
-                    "Missing or invalid 'messages' field",
-                ));
+                return Err(ApiError::invalid("messages", "Missing or invalid 'messages' field"));
             }
         };
         let mut conversation = Conversation::parse(items, "messages", None)?;
@@ -62,17 +59,10 @@ impl ChatRequest {
             Message::User { content } => Some(content),
             Message::System { .. } | Message::Assistant { .. } | Message::Tool { .. } => None,
         });
-        let person = self
-            .sampling
-            .0
-            .get("user")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let person = self.sampling.0.get("user").and_then(Value::as_str).unwrap_or_default();
         let mut hasher = blake3::Hasher::new();
         for part in [key.as_str(), person, self.system.as_deref().unwrap_or_default()] {
-            hasher
-                .update(&(part.len() as u64).to_be_bytes())
-                .update(part.as_bytes());
+            hasher.update(&(part.len() as u64).to_be_bytes()).update(part.as_bytes());
         }
         // Written straight into the hash: an opening may be megabytes of image.
         serde_json::to_writer(&mut hasher, first.unwrap_or(&self.input)).ok()?;
@@ -118,12 +108,7 @@ mod tests {
         let missing = "Missing or invalid 'messages' field";
         let nobody = "No user message found in messages";
         let cases = [
-            (
-                "array",
-                json!([]),
-                None,
-                "The request body must be a JSON object, not an array",
-            ),
+            ("array", json!([]), None, "The request body must be a JSON object, not an array"),
             ("no messages", json!({}), Some("messages"), missing),
             ("no message", json!({"messages": []}), Some("messages"), missing),
             ("text", json!({"messages": "x"}), Some("messages"), missing),
@@ -133,18 +118,8 @@ mod tests {
                 Some("messages"),
                 nobody,
             ),
-            (
-                "blank",
-                json!({"messages": [{"role": "user", "content": " "}]}),
-                Some("messages"),
-                nobody,
-            ),
-            (
-                "null",
-                json!({"messages": [{"role": "user", "content": null}]}),
-                Some("messages"),
-                nobody,
-            ),
+            ("blank", json!({"messages": [{"role": "user", "content": " "}]}), Some("messages"), nobody),
+            ("null", json!({"messages": [{"role": "user", "content": null}]}), Some("messages"), nobody),
             (
                 "model",
                 json!({"messages": user, "model": 5}),
@@ -160,11 +135,7 @@ mod tests {
         ];
         for (case, body, param, message) in cases {
             let error = ChatRequest::parse(body).unwrap_err();
-            assert_eq!(
-                (error.param.as_deref(), error.message.as_str()),
-                (param, message),
-                "{case}"
-            );
+            assert_eq!((error.param.as_deref(), error.message.as_str()), (param, message), "{case}");
             assert_eq!(error.code.status(), 400, "{case}");
         }
     }
@@ -181,10 +152,7 @@ mod tests {
         let key = |id| KeyId::parse(id).unwrap();
         let base = ask("u", "s", "hi").derived_session(&key("k1")).unwrap();
         assert_eq!(base.as_str().len(), "api-".len() + 16);
-        assert_eq!(
-            ask("u", "s", "hi").derived_session(&key("k1")),
-            Some(base.clone())
-        );
+        assert_eq!(ask("u", "s", "hi").derived_session(&key("k1")), Some(base.clone()));
         for (case, other) in [
             ("key", ask("u", "s", "hi").derived_session(&key("k2"))),
             ("person", ask("v", "s", "hi").derived_session(&key("k1"))),

@@ -97,12 +97,7 @@ impl ChatStream {
         // Left open: every frame goes on with members of its own.
         head.truncate(head.len().saturating_sub(1));
         head.put_u8(b',');
-        Self {
-            head,
-            tools,
-            resumed,
-            done: false,
-        }
+        Self { head, tools, resumed, done: false }
     }
 
     fn begin(&self, seq: Option<Seq>, out: &mut BytesMut) {
@@ -151,10 +146,7 @@ impl ChatStream {
     }
 
     fn emoji(&self, tool: &str) -> Option<&'static str> {
-        self.tools
-            .iter()
-            .find(|spec| spec.name == tool)
-            .map(|spec| spec.emoji)
+        self.tools.iter().find(|spec| spec.name == tool).map(|spec| spec.emoji)
     }
 
     fn asked(&self, seq: Seq, request: &ApprovalRequest, out: &mut BytesMut) {
@@ -164,10 +156,7 @@ impl ChatStream {
             label: Some(&request.command),
             call_id: &request.call_id,
             status: "running",
-            approval: Some(Question {
-                id: request.approval_id,
-                description: &request.description,
-            }),
+            approval: Some(Question { id: request.approval_id, description: &request.description }),
         };
         self.progress(seq, &progress, out);
     }
@@ -201,11 +190,7 @@ impl ChatStream {
 
     fn end(&mut self, seq: Option<Seq>, end: TurnEnd<'_>, out: &mut BytesMut) {
         match end {
-            TurnEnd::Answered {
-                finish,
-                usage,
-                text: _,
-            } => self.finish(seq, finish, usage, None, out),
+            TurnEnd::Answered { finish, usage, text: _ } => self.finish(seq, finish, usage, None, out),
             TurnEnd::Failed(failed) => self.finish(seq, "error", failed.usage, Some(&failed), out),
         }
     }
@@ -225,18 +210,10 @@ impl Presenter for ChatStream {
         match &logged.event {
             Event::MessageDelta { delta } => self.pieces(seq, delta, |content| Text { content }, out),
             Event::ReasoningDelta { delta } => {
-                let reasoning = |reasoning_content| Reasoning {
-                    content: None,
-                    reasoning_content,
-                };
+                let reasoning = |reasoning_content| Reasoning { content: None, reasoning_content };
                 self.pieces(seq, delta, reasoning, out);
             }
-            Event::ToolStarted {
-                tool,
-                preview,
-                call_id,
-                ..
-            } => {
+            Event::ToolStarted { tool, preview, call_id, .. } => {
                 let progress = Progress {
                     tool,
                     emoji: self.emoji(tool),
@@ -248,14 +225,8 @@ impl Presenter for ChatStream {
                 self.progress(seq, &progress, out);
             }
             Event::ToolCompleted { tool, call_id, .. } => {
-                let progress = Progress {
-                    tool,
-                    emoji: None,
-                    label: None,
-                    call_id,
-                    status: "completed",
-                    approval: None,
-                };
+                let progress =
+                    Progress { tool, emoji: None, label: None, call_id, status: "completed", approval: None };
                 self.progress(seq, &progress, out);
             }
             Event::ApprovalRequest(request) => self.asked(seq, request, out),

@@ -17,26 +17,15 @@ fn stream(resumed: bool) -> ChatStream {
 }
 
 fn logged(seq: u64, event: Event) -> Logged {
-    Logged {
-        seq: Seq(seq),
-        at: 0,
-        lost_after: None,
-        event,
-    }
+    Logged { seq: Seq(seq), at: 0, lost_after: None, event }
 }
 
 fn delta(text: &str) -> Event {
-    Event::MessageDelta {
-        delta: text.to_owned(),
-    }
+    Event::MessageDelta { delta: text.to_owned() }
 }
 
 fn usage() -> Usage {
-    Usage {
-        input_tokens: 50,
-        output_tokens: 2,
-        total_tokens: 52,
-    }
+    Usage { input_tokens: 50, output_tokens: 2, total_tokens: 52 }
 }
 
 /// One frame as a client's parser sees it.
@@ -51,15 +40,9 @@ struct Frame {
 fn frames(bytes: &[u8]) -> Vec<Frame> {
     let text = std::str::from_utf8(bytes).unwrap();
     assert!(text.is_empty() || text.ends_with("\n\n"), "{text}");
-    let blocks = text
-        .split_terminator("\n\n")
-        .filter(|block| !block.starts_with(':'));
+    let blocks = text.split_terminator("\n\n").filter(|block| !block.starts_with(':'));
     let read = |block: &str| {
-        let mut frame = Frame {
-            event: None,
-            id: None,
-            data: Value::Null,
-        };
+        let mut frame = Frame { event: None, id: None, data: Value::Null };
         for line in block.lines() {
             match line.split_once(": ").unwrap() {
                 ("event", name) => frame.event = Some(name.to_owned()),
@@ -107,11 +90,7 @@ fn with(mut base: Value, members: &Value) -> Value {
 }
 
 fn plain(id: impl Into<Option<u64>>, data: Value) -> Frame {
-    Frame {
-        event: None,
-        id: id.into(),
-        data,
-    }
+    Frame { event: None, id: id.into(), data }
 }
 
 fn progress(id: u64, members: &Value) -> Frame {
@@ -130,12 +109,7 @@ fn tokens() -> Value {
 fn an_answer_is_role_text_finish_done() {
     let got = render(&[
         logged(1, delta("tok\n0 ")),
-        logged(
-            2,
-            Event::ReasoningDelta {
-                delta: "hm".to_owned(),
-            },
-        ),
+        logged(2, Event::ReasoningDelta { delta: "hm".to_owned() }),
         logged(
             3,
             Event::RunCompleted {
@@ -198,14 +172,8 @@ fn tools_are_shown_as_progress_with_the_whole_envelope() {
     let expected = [
         progress(1, &label("echo hi")),
         progress(2, &with(label("rm -rf x"), &question)),
-        progress(
-            3,
-            &json!({"tool": "terminal", "toolCallId": "c1", "status": "completed"}),
-        ),
-        progress(
-            4,
-            &json!({"tool": "unknown", "label": "unknown", "toolCallId": "c1", "status": "running"}),
-        ),
+        progress(3, &json!({"tool": "terminal", "toolCallId": "c1", "status": "completed"})),
+        progress(4, &json!({"tool": "unknown", "label": "unknown", "toolCallId": "c1", "status": "running"})),
         plain(None, json!("[DONE]")),
     ];
     assert_eq!(got, expected);
@@ -221,18 +189,10 @@ fn a_failure_has_the_error_and_the_outcome_and_no_text() {
         partial_output: "tok".to_owned(),
         usage: usage(),
     };
-    let cancelled = Event::RunCancelled {
-        partial_output: String::new(),
-        usage: usage(),
-    };
+    let cancelled = Event::RunCancelled { partial_output: String::new(), usage: usage() };
     let stopped = "The run was stopped before it was done.";
     let cases = [
-        (
-            failed,
-            "upstream_error",
-            "The model's server cut the connection.",
-            true,
-        ),
+        (failed, "upstream_error", "The model's server cut the connection.", true),
         (cancelled, "interrupted", stopped, false),
     ];
     for (event, code, message, partial) in cases {
@@ -243,11 +203,7 @@ fn a_failure_has_the_error_and_the_outcome_and_no_text() {
             "error": {"message": message, "type": "server_error", "param": null, "code": code},
             "hermes": {"completed": false, "partial": partial, "failed": true, "error": message, "error_code": code},
         });
-        assert_eq!(
-            got[1..],
-            [plain(None, with(finish, &members)), plain(9, json!("[DONE]"))],
-            "{code}"
-        );
+        assert_eq!(got[1..], [plain(None, with(finish, &members)), plain(9, json!("[DONE]"))], "{code}");
     }
 }
 
@@ -258,15 +214,9 @@ fn a_long_delta_is_split_and_only_its_last_frame_is_numbered() {
     let parts = &got[1..got.len() - 1];
     let ids: Vec<_> = parts.iter().map(|frame| frame.id).collect();
     assert_eq!(ids, [None, None, Some(4)]);
-    let texts: Vec<&str> = parts
-        .iter()
-        .map(|frame| frame.data["choices"][0]["delta"]["content"].as_str().unwrap())
-        .collect();
-    assert!(
-        texts
-            .iter()
-            .all(|piece| (1..=MAX_DELTA).contains(&piece.chars().count()))
-    );
+    let texts: Vec<&str> =
+        parts.iter().map(|frame| frame.data["choices"][0]["delta"]["content"].as_str().unwrap()).collect();
+    assert!(texts.iter().all(|piece| (1..=MAX_DELTA).contains(&piece.chars().count())));
     assert_eq!(texts.concat(), text);
 }
 
@@ -293,10 +243,7 @@ fn two_readers_and_a_resumed_one_get_the_same_bytes() {
 fn a_gap_ends_the_stream_as_a_failure() {
     let mut out = BytesMut::new();
     let mut stream = stream(true);
-    let gap = Event::Gap {
-        from: Seq(1),
-        snapshot: json!({}),
-    };
+    let gap = Event::Gap { from: Seq(1), snapshot: json!({}) };
     assert!(stream.event(&logged(3, gap), &mut out).is_break());
     let got = frames(&out);
     assert_eq!(got[0].data["choices"][0]["finish_reason"], "error");

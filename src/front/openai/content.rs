@@ -126,10 +126,8 @@ fn image<P: Display>(mut part: Object<P>, place: &impl Display) -> Result<Part, 
 }
 
 fn check_url(url: &str) -> Result<(), ApiError> {
-    let begins = |prefix: &str| {
-        url.get(..prefix.len())
-            .is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
-    };
+    let begins =
+        |prefix: &str| url.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
     if begins("http://") || begins("https://") || (begins("data:image/") && url.contains(',')) {
         return Ok(());
     }
@@ -157,19 +155,11 @@ mod tests {
                 json!([{"type": "text", "text": "a"}, "b", {"type": "input_text", "text": "c"}]),
                 "a\nb\nc",
             ),
-            (
-                "empty part",
-                json!([{"type": "text", "text": null}, {"type": "text", "text": "a"}]),
-                "a",
-            ),
+            ("empty part", json!([{"type": "text", "text": null}, {"type": "text", "text": "a"}]), "a"),
             ("no parts", json!([]), ""),
         ];
         for (case, value, text) in cases {
-            assert_eq!(
-                parse(value, "c").unwrap(),
-                Content::Text(text.to_owned()),
-                "{case}"
-            );
+            assert_eq!(parse(value, "c").unwrap(), Content::Text(text.to_owned()), "{case}");
         }
     }
 
@@ -177,26 +167,15 @@ mod tests {
     fn images_keep_their_place_among_the_text() {
         let url = "data:image/png;base64,AAAA";
         let image = |detail: Option<&str>| Part::ImageUrl {
-            image_url: ImageUrl {
-                url: url.to_owned(),
-                detail: detail.map(str::to_owned),
-            },
+            image_url: ImageUrl { url: url.to_owned(), detail: detail.map(str::to_owned) },
         };
         let cases = [
-            (
-                json!({"type": "image_url", "image_url": {"url": url, "detail": "low"}}),
-                image(Some("low")),
-            ),
+            (json!({"type": "image_url", "image_url": {"url": url, "detail": "low"}}), image(Some("low"))),
             (json!({"type": "input_image", "image_url": url}), image(None)),
-            (
-                json!({"type": "image_url", "image_url": url, "detail": "high"}),
-                image(Some("high")),
-            ),
+            (json!({"type": "image_url", "image_url": url, "detail": "high"}), image(Some("high"))),
         ];
         for (item, part) in cases {
-            let text = Part::Text {
-                text: "see".to_owned(),
-            };
+            let text = Part::Text { text: "see".to_owned() };
             let content = parse(json!([{"type": "text", "text": "see"}, item.clone()]), "c").unwrap();
             assert_eq!(content, Content::Parts(vec![text, part]), "{item}");
         }
@@ -217,50 +196,15 @@ mod tests {
                 "invalid_request",
                 "m[0].content[1].text",
             ),
-            (
-                "file",
-                json!([{"type": "file", "file": {}}]),
-                "unsupported_content_type",
-                "m[0].content",
-            ),
-            (
-                "audio",
-                json!([{"type": "input_audio"}]),
-                "unsupported_content_type",
-                "m[0].content",
-            ),
+            ("file", json!([{"type": "file", "file": {}}]), "unsupported_content_type", "m[0].content"),
+            ("audio", json!([{"type": "input_audio"}]), "unsupported_content_type", "m[0].content"),
             ("no type", json!([{}]), "unsupported_content_type", "m[0].content"),
-            (
-                "no url",
-                json!([{"type": "image_url"}]),
-                "invalid_image_url",
-                "m[0].content",
-            ),
+            ("no url", json!([{"type": "image_url"}]), "invalid_image_url", "m[0].content"),
             ("blank url", image(" "), "invalid_image_url", "m[0].content"),
-            (
-                "scheme",
-                image("file:///etc/passwd"),
-                "invalid_image_url",
-                "m[0].content",
-            ),
-            (
-                "cut data",
-                image("data:image/png"),
-                "invalid_image_url",
-                "m[0].content",
-            ),
-            (
-                "other data",
-                image("data:text/plain,x"),
-                "unsupported_content_type",
-                "m[0].content",
-            ),
-            (
-                "not ascii",
-                image("höttps://x"),
-                "invalid_image_url",
-                "m[0].content",
-            ),
+            ("scheme", image("file:///etc/passwd"), "invalid_image_url", "m[0].content"),
+            ("cut data", image("data:image/png"), "invalid_image_url", "m[0].content"),
+            ("other data", image("data:text/plain,x"), "unsupported_content_type", "m[0].content"),
+            ("not ascii", image("höttps://x"), "invalid_image_url", "m[0].content"),
             (
                 "detail",
                 json!([{"type": "image_url", "image_url": {"url": "https://x", "detail": ""}}]),
@@ -270,11 +214,7 @@ mod tests {
         ];
         for (case, value, code, place) in cases {
             let error = parse(value, "m[0].content").unwrap_err();
-            assert_eq!(
-                (error.code.wire(), error.param.as_deref()),
-                (code, Some(place)),
-                "{case}"
-            );
+            assert_eq!((error.code.wire(), error.param.as_deref()), (code, Some(place)), "{case}");
         }
         assert!(parse_text(json!([{"type": "image_url", "image_url": "https://x"}]), "c").is_err());
     }

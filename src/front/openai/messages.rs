@@ -25,10 +25,7 @@ impl Conversation {
     /// 400 that names the place: `messages[2].role`.
     pub fn parse(items: Vec<Value>, name: &str, default_role: Option<&str>) -> Result<Self, ApiError> {
         if items.len() > MAX_MESSAGES {
-            let message = format!(
-                "`{name}` has {} messages; the limit is {MAX_MESSAGES}.",
-                items.len()
-            );
+            let message = format!("`{name}` has {} messages; the limit is {MAX_MESSAGES}.", items.len());
             return Err(ApiError::invalid(name, message));
         }
         let mut conversation = Self::default();
@@ -47,9 +44,7 @@ impl Conversation {
                 self.system.push(content::parse_text(content, place)?);
                 return Ok(());
             }
-            Some("user") => Message::User {
-                content: content::parse(content, place)?,
-            },
+            Some("user") => Message::User { content: content::parse(content, place)? },
             Some("assistant") => Message::Assistant {
                 content: content::parse_text(content, place)?,
                 tool_calls: tool_calls(&mut item)?,
@@ -135,9 +130,7 @@ mod tests {
     use serde_json::json;
 
     fn parse(items: Value) -> Result<Conversation, ApiError> {
-        let Value::Array(items) = items else {
-            panic!("no list")
-        };
+        let Value::Array(items) = items else { panic!("no list") };
         Conversation::parse(items, "messages", None)
     }
 
@@ -155,22 +148,11 @@ mod tests {
         .unwrap();
         assert_eq!(got.system_text().as_deref(), Some("a\nb"));
         assert_eq!(got.take_input(), Some(Content::Text("go on".to_owned())));
-        let called = ToolCall {
-            id: "c1".to_owned(),
-            name: "f".to_owned(),
-            arguments: "{}".to_owned(),
-        };
+        let called = ToolCall { id: "c1".to_owned(), name: "f".to_owned(), arguments: "{}".to_owned() };
         let history = [
             Message::user("hi"),
-            Message::Assistant {
-                content: String::new(),
-                tool_calls: vec![called],
-            },
-            Message::Tool {
-                tool_call_id: "c1".to_owned(),
-                name: None,
-                content: "done".to_owned(),
-            },
+            Message::Assistant { content: String::new(), tool_calls: vec![called] },
+            Message::Tool { tool_call_id: "c1".to_owned(), name: None, content: "done".to_owned() },
         ];
         assert_eq!(got.messages, history);
     }
@@ -181,33 +163,13 @@ mod tests {
         let cases = [
             ("not an object", json!(["x"]), "messages[0]"),
             ("no role", json!([{"content": "x"}]), "messages[0].role"),
-            (
-                "unknown role",
-                json!([{"role": "user"}, {"role": "robot"}]),
-                "messages[1].role",
-            ),
+            ("unknown role", json!([{"role": "user"}, {"role": "robot"}]), "messages[1].role"),
             ("role type", json!([{"role": 5}]), "messages[0].role"),
-            (
-                "content type",
-                json!([{"role": "user", "content": true}]),
-                "messages[0].content",
-            ),
-            (
-                "no call id",
-                json!([{"role": "tool", "content": "x"}]),
-                "messages[0].tool_call_id",
-            ),
-            (
-                "calls",
-                json!([{"role": "assistant", "tool_calls": {}}]),
-                "messages[0].tool_calls",
-            ),
+            ("content type", json!([{"role": "user", "content": true}]), "messages[0].content"),
+            ("no call id", json!([{"role": "tool", "content": "x"}]), "messages[0].tool_call_id"),
+            ("calls", json!([{"role": "assistant", "tool_calls": {}}]), "messages[0].tool_calls"),
             ("a call", call(json!(1)), "messages[0].tool_calls[0]"),
-            (
-                "its function",
-                call(json!({"id": "c"})),
-                "messages[0].tool_calls[0].function",
-            ),
+            ("its function", call(json!({"id": "c"})), "messages[0].tool_calls[0].function"),
             (
                 "its arguments",
                 call(json!({"id": "c", "function": {"name": "f", "arguments": {}}})),

@@ -51,10 +51,8 @@ pub async fn list(auth: Authorised) -> Result<HttpResponse, ApiError> {
 pub async fn one(auth: Authorised, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let config = auth.tenant.config();
     if *id != config.model_name {
-        let message = format!(
-            "The model `{id}` does not exist; this profile serves `{}`.",
-            config.model_name
-        );
+        let message =
+            format!("The model `{id}` does not exist; this profile serves `{}`.", config.model_name);
         return Err(ApiError::new(Code::ModelNotFound, message).at("model"));
     }
     Ok(HttpResponse::Ok().json(agent(&config, auth.tenant.started_at())))

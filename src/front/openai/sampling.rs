@@ -33,11 +33,7 @@ pub fn take<P: Display>(body: &mut Object<P>) -> Result<Sampling, ApiError> {
 
 /// What was expected, when the value is not that.
 fn refused(name: &str, value: &Value) -> Option<&'static str> {
-    let number = |low: f64, high: f64| {
-        value
-            .as_f64()
-            .is_some_and(|number| (low..=high).contains(&number))
-    };
+    let number = |low: f64, high: f64| value.as_f64().is_some_and(|number| (low..=high).contains(&number));
     let (good, expected) = match name {
         // Ranges are as wide as the widest provider's: narrower ones are the upstream's to refuse.
         "temperature" => (number(0.0, 10.0), "a number from 0 to 2"),
@@ -45,15 +41,11 @@ fn refused(name: &str, value: &Value) -> Option<&'static str> {
         "presence_penalty" | "frequency_penalty" => (number(-2.0, 2.0), "a number from -2 to 2"),
         "seed" => (value.is_i64() || value.is_u64(), "an integer"),
         "reasoning_effort" | "user" => (value.is_string(), "a string"),
-        "max_tokens" | "max_completion_tokens" => (
-            value.as_u64().is_some_and(|limit| limit > 0),
-            "a positive integer",
-        ),
+        "max_tokens" | "max_completion_tokens" => {
+            (value.as_u64().is_some_and(|limit| limit > 0), "a positive integer")
+        }
         "stop" => (is_stop(value), "a string or an array of strings"),
-        "response_format" => (
-            value.get("type").is_some_and(Value::is_string),
-            "an object with `type`",
-        ),
+        "response_format" => (value.get("type").is_some_and(Value::is_string), "an object with `type`"),
         _ => (true, ""),
     };
     (!good).then_some(expected)
@@ -134,11 +126,7 @@ mod tests {
         ];
         for (name, value) in cases {
             let mut body = Object::body(json!({ name: value.clone() })).ok().unwrap();
-            assert_eq!(
-                take(&mut body).unwrap_err().param.as_deref(),
-                Some(name),
-                "{name}: {value}"
-            );
+            assert_eq!(take(&mut body).unwrap_err().param.as_deref(), Some(name), "{name}: {value}");
         }
     }
 
@@ -151,10 +139,7 @@ mod tests {
             (json!({"n": "2"}), Some("invalid_request")),
             (json!({"audio": {}}), Some("unsupported_parameter")),
             (json!({"modalities": ["text"]}), None),
-            (
-                json!({"modalities": ["text", "audio"]}),
-                Some("unsupported_parameter"),
-            ),
+            (json!({"modalities": ["text", "audio"]}), Some("unsupported_parameter")),
         ];
         for (body, code) in cases {
             let refusal = refuse_unserved(&mut Object::body(body.clone()).ok().unwrap()).err();

@@ -9,11 +9,7 @@ use serde::Serialize;
 /// A terminal event in the words of this surface.
 #[derive(Debug, PartialEq)]
 pub enum TurnEnd<'a> {
-    Answered {
-        text: &'a str,
-        finish: &'static str,
-        usage: Tokens,
-    },
+    Answered { text: &'a str, finish: &'static str, usage: Tokens },
     Failed(Failed<'a>),
 }
 
@@ -37,16 +33,8 @@ pub struct Tokens {
 
 impl From<Usage> for Tokens {
     fn from(usage: Usage) -> Self {
-        let Usage {
-            input_tokens,
-            output_tokens,
-            total_tokens,
-        } = usage;
-        Self {
-            prompt_tokens: input_tokens,
-            completion_tokens: output_tokens,
-            total_tokens,
-        }
+        let Usage { input_tokens, output_tokens, total_tokens } = usage;
+        Self { prompt_tokens: input_tokens, completion_tokens: output_tokens, total_tokens }
     }
 }
 
@@ -54,11 +42,7 @@ impl<'a> TurnEnd<'a> {
     /// `None`: the event does not end a turn.
     pub fn of(event: &'a Event) -> Option<Self> {
         match event {
-            Event::RunCompleted {
-                output,
-                usage,
-                finish_reason,
-            } => Some(Self::Answered {
+            Event::RunCompleted { output, usage, finish_reason } => Some(Self::Answered {
                 text: output,
                 finish: match finish_reason {
                     Finish::Stop => "stop",
@@ -66,25 +50,17 @@ impl<'a> TurnEnd<'a> {
                 },
                 usage: (*usage).into(),
             }),
-            Event::RunFailed {
-                error,
-                error_code,
-                retryable,
-                retry_after,
-                partial_output,
-                usage,
-            } => Some(Self::Failed(Failed {
-                code: *error_code,
-                message: error,
-                retryable: *retryable,
-                retry_after: *retry_after,
-                partial_text: partial_output,
-                usage: (*usage).into(),
-            })),
-            Event::RunCancelled {
-                partial_output,
-                usage,
-            } => Some(Self::Failed(Failed {
+            Event::RunFailed { error, error_code, retryable, retry_after, partial_output, usage } => {
+                Some(Self::Failed(Failed {
+                    code: *error_code,
+                    message: error,
+                    retryable: *retryable,
+                    retry_after: *retry_after,
+                    partial_text: partial_output,
+                    usage: (*usage).into(),
+                }))
+            }
+            Event::RunCancelled { partial_output, usage } => Some(Self::Failed(Failed {
                 code: Code::Interrupted,
                 message: "The run was stopped before it was done.",
                 retryable: false,
@@ -129,12 +105,7 @@ impl<'a> Failed<'a> {
     }
 
     pub const fn members(&self) -> Members<'a> {
-        Members {
-            message: self.message,
-            kind: self.code.family(),
-            param: None,
-            code: self.code.wire(),
-        }
+        Members { message: self.message, kind: self.code.family(), param: None, code: self.code.wire() }
     }
 
     pub const fn outcome(&self) -> Outcome<'a> {
@@ -152,10 +123,8 @@ impl<'a> Failed<'a> {
     /// Not after a tool ran, which may have acted; and not when our own attempts were used up, which is so for every
     /// failure of the upstream before its first token, since those are retried here.
     pub const fn should_retry(&self, tools_ran: bool) -> bool {
-        let upstream = matches!(
-            self.code,
-            Code::UpstreamError | Code::UpstreamTimeout | Code::UpstreamRateLimited
-        );
+        let upstream =
+            matches!(self.code, Code::UpstreamError | Code::UpstreamTimeout | Code::UpstreamRateLimited);
         let used_up = upstream && self.partial_text.is_empty();
         self.retryable && !tools_ran && !used_up
     }
@@ -167,36 +136,13 @@ mod tests {
 
     #[test]
     fn a_retry_is_offered_only_when_it_harms_nobody() {
-        let failed = |code, retryable, partial_text| Failed {
-            retryable,
-            partial_text,
-            ..Failed::outside(code, "x")
-        };
+        let failed =
+            |code, retryable, partial_text| Failed { retryable, partial_text, ..Failed::outside(code, "x") };
         let cases = [
-            (
-                "cut in the middle",
-                failed(Code::UpstreamError, true, "tok"),
-                false,
-                true,
-            ),
-            (
-                "cut after a tool",
-                failed(Code::UpstreamError, true, "tok"),
-                true,
-                false,
-            ),
-            (
-                "our attempts were used up",
-                failed(Code::UpstreamError, true, ""),
-                false,
-                false,
-            ),
-            (
-                "not retryable",
-                failed(Code::UpstreamError, false, "tok"),
-                false,
-                false,
-            ),
+            ("cut in the middle", failed(Code::UpstreamError, true, "tok"), false, true),
+            ("cut after a tool", failed(Code::UpstreamError, true, "tok"), true, false),
+            ("our attempts were used up", failed(Code::UpstreamError, true, ""), false, false),
+            ("not retryable", failed(Code::UpstreamError, false, "tok"), false, false),
             ("restart", failed(Code::Interrupted, true, ""), false, true),
         ];
         for (case, failed, tools_ran, expected) in cases {

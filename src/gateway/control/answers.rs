@@ -41,73 +41,38 @@ impl Answers {
             Command::StopProfile { profile } => self.act(profile, Action::Stop).await,
             Command::RestartProfile { profile } => self.act(profile, Action::Restart).await,
             Command::ReloadProfile { profile } => self.act(profile, Action::Reload).await,
-            Command::CreateKey {
-                profile,
-                name,
-                scopes,
-            } => {
+            Command::CreateKey { profile, name, scopes } => {
                 let scopes = scopes::parse(&scopes)?;
                 let key = self
-                    .with(profile, |tenant| async move {
-                        tenant.create_key(&name, &scopes).await
-                    })
+                    .with(profile, |tenant| async move { tenant.create_key(&name, &scopes).await })
                     .await?;
-                Ok(Reply::KeyCreated {
-                    token: key.token.reveal().to_owned(),
-                    key: key.record.into(),
-                })
+                Ok(Reply::KeyCreated { token: key.token.reveal().to_owned(), key: key.record.into() })
             }
             Command::ListKeys { profile } => {
-                let keys = self
-                    .with(profile, |tenant| async move { tenant.keys().await })
-                    .await?;
+                let keys = self.with(profile, |tenant| async move { tenant.keys().await }).await?;
                 Ok(Reply::Keys(keys.into_iter().map(KeyInfo::from).collect()))
             }
             Command::RevokeKey { profile, id } => {
-                let key = self
-                    .with(profile, |tenant| async move { tenant.revoke_key(&id).await })
-                    .await?;
+                let key = self.with(profile, |tenant| async move { tenant.revoke_key(&id).await }).await?;
                 Ok(Reply::Key(key.into()))
             }
             Command::ListApprovals { profile, pending } => {
                 let status = pending.then_some(ApprovalStatus::Pending);
-                let list = ListApprovals {
-                    status,
-                    after: None,
-                    limit: APPROVALS,
-                };
-                let found = self
-                    .with(profile, |tenant| async move { ask(&tenant, list).await })
-                    .await?;
+                let list = ListApprovals { status, after: None, limit: APPROVALS };
+                let found = self.with(profile, |tenant| async move { ask(&tenant, list).await }).await?;
                 Ok(Reply::Approvals(found))
             }
-            Command::DecideApproval {
-                profile,
-                id,
-                choice,
-                reason,
-            } => {
+            Command::DecideApproval { profile, id, choice, reason } => {
                 let key_id = KeyId::parse(CLI).map_err(|error| error.to_string())?;
-                let decide = DecideApproval {
-                    target: ApprovalTarget::One(id),
-                    choice,
-                    reason,
-                    key_id,
-                };
-                let decided = self
-                    .with(profile, |tenant| async move { ask(&tenant, decide).await })
-                    .await?;
+                let decide = DecideApproval { target: ApprovalTarget::One(id), choice, reason, key_id };
+                let decided = self.with(profile, |tenant| async move { ask(&tenant, decide).await }).await?;
                 Ok(Reply::Approvals(decided))
             }
         }
     }
 
     async fn status(&self) -> Result<Reply, String> {
-        let profiles = self
-            .roster
-            .send(ListProfiles)
-            .await
-            .map_err(|error| error.to_string())?;
+        let profiles = self.roster.send(ListProfiles).await.map_err(|error| error.to_string())?;
         Ok(Reply::Gateway(GatewayStatus {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -119,11 +84,7 @@ impl Answers {
     }
 
     async fn act(&self, name: ProfileName, action: Action) -> Result<Reply, String> {
-        let status = self
-            .roster
-            .send(Act { name, action })
-            .await
-            .map_err(|error| error.to_string())??;
+        let status = self.roster.send(Act { name, action }).await.map_err(|error| error.to_string())??;
         Ok(Reply::Profile(status))
     }
 
@@ -137,16 +98,9 @@ impl Answers {
         F: Future<Output = Result<R, ProfileError>> + 'static,
         R: Send + 'static,
     {
-        let seat = self
-            .roster
-            .send(GetSeat(profile))
-            .await
-            .map_err(|error| error.to_string())??;
+        let seat = self.roster.send(GetSeat(profile)).await.map_err(|error| error.to_string())??;
         let Seat { tenant, place } = seat;
-        let answer = place
-            .run(move || what(tenant))
-            .await
-            .map_err(|gone| gone.to_string())?;
+        let answer = place.run(move || what(tenant)).await.map_err(|gone| gone.to_string())?;
         answer.map_err(|error| error.message)
     }
 }

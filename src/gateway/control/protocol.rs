@@ -105,21 +105,7 @@ pub struct KeyInfo {
 
 impl From<KeyRecord> for KeyInfo {
     fn from(record: KeyRecord) -> Self {
-        let KeyRecord {
-            id,
-            name,
-            phc: _,
-            fast_hash: _,
-            scopes,
-            created_at,
-            revoked_at,
-        } = record;
-        Self {
-            id,
-            name,
-            scopes,
-            created_at,
-            revoked_at,
-        }
+        let KeyRecord { id, name, phc: _, fast_hash: _, scopes, created_at, revoked_at } = record;
+        Self { id, name, scopes, created_at, revoked_at }
     }
 }

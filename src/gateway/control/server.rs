@@ -77,9 +77,7 @@ impl Gate {
         let us = rustix::process::geteuid().as_raw();
         let peer = stream.peer_cred()?.uid();
         if peer != us && peer != 0 {
-            return Err(io::Error::other(format!(
-                "user {peer} is not the one that runs the gateway"
-            )));
+            return Err(io::Error::other(format!("user {peer} is not the one that runs the gateway")));
         }
         let mut stream = BufReader::new(stream);
         let mut line = Vec::new();

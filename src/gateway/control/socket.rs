@@ -47,11 +47,7 @@ pub fn bind(run: &RunDir) -> io::Result<Bound> {
     clear_stale(run, &folder)?;
     let pid = std::process::id();
     for number in 0..PER_PROCESS {
-        let name = if number == 0 {
-            format!("{pid}.sock")
-        } else {
-            format!("{pid}.{number}.sock")
-        };
+        let name = if number == 0 { format!("{pid}.sock") } else { format!("{pid}.{number}.sock") };
         match UnixListener::bind(folder.join(&name)) {
             Ok(listener) => {
                 let file = SocketFile(run.path().join(&name));
@@ -77,9 +73,7 @@ pub fn connect_all(run: &RunDir, of: Option<u32>) -> io::Result<Vec<UnixStream>>
     }
     let folder = ShortPath::of(run.path())?;
     let wanted = names.iter().filter(|(pid, _)| of.is_none_or(|of| of == *pid));
-    Ok(wanted
-        .filter_map(|(_, name)| UnixStream::connect(folder.join(name)).ok())
-        .collect())
+    Ok(wanted.filter_map(|(_, name)| UnixStream::connect(folder.join(name)).ok()).collect())
 }
 
 fn clear_stale(run: &RunDir, folder: &ShortPath) -> io::Result<()> {
@@ -109,9 +103,7 @@ fn names(run: &RunDir) -> io::Result<Vec<(u32, String)>> {
         let Ok(name) = entry?.file_name().into_string() else {
             continue;
         };
-        let pid = name
-            .strip_suffix(".sock")
-            .and_then(|stem| stem.split('.').next()?.parse().ok());
+        let pid = name.strip_suffix(".sock").and_then(|stem| stem.split('.').next()?.parse().ok());
         names.extend(pid.map(|pid| (pid, name)));
     }
     names.sort();
@@ -123,10 +115,7 @@ fn is_alive(pid: u32) -> bool {
         return false;
     };
     // Not permitted: it is somebody else's, but it is there.
-    !matches!(
-        rustix::process::test_kill_process(pid),
-        Err(rustix::io::Errno::SRCH)
-    )
+    !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
 }
 
 #[cfg(test)]
@@ -167,14 +156,7 @@ mod tests {
 
         let first = bind(&run).unwrap();
         let second = bind(&run).unwrap();
-        assert_eq!(
-            sockets(&run),
-            [
-                "1.sock".to_owned(),
-                format!("{own}.1.sock"),
-                format!("{own}.sock")
-            ]
-        );
+        assert_eq!(sockets(&run), ["1.sock".to_owned(), format!("{own}.1.sock"), format!("{own}.sock")]);
         assert_eq!(connect_all(&run, None).unwrap().len(), 2);
         drop((first, second));
     }

@@ -40,10 +40,7 @@ impl Limits {
 #[must_use]
 pub fn raise_descriptor_limit() -> usize {
     let found = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: found.maximum,
-        maximum: found.maximum,
-    };
+    let raised = Rlimit { current: found.maximum, maximum: found.maximum };
     let in_force = match setrlimit(Resource::Nofile, raised) {
         Ok(()) => found.maximum,
         // Some kernels cap an unlimited hard limit; the soft one is then what we have.

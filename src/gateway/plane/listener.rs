@@ -73,12 +73,8 @@ where
     let (give_back, ended) = oneshot::channel();
     let guard = stop.clone().drop_guard();
     actix_rt::spawn(async move {
-        let accepting = Accepting {
-            http: Rc::new(http),
-            limits,
-            connections: JoinSet::new(),
-            refusals: JoinSet::new(),
-        };
+        let accepting =
+            Accepting { http: Rc::new(http), limits, connections: JoinSet::new(), refusals: JoinSet::new() };
         if let Some(socket) = accepting.run(socket, stop).await {
             // Nobody waits for the socket: then it is closed here.
             let _ = give_back.send(socket);
@@ -157,10 +153,7 @@ where
 /// Errors of `accept` that speak of the connection that was to be accepted, not of us.
 fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    )
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
 /// Growing waits while nothing can be accepted.

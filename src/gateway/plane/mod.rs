@@ -58,9 +58,7 @@ impl Plane {
     {
         let one = |number| Arc::new(Worker::start(number, limits.clone(), app.clone()));
         let workers = (0..workers.max(1)).map(one).collect();
-        Self {
-            workers: RefCell::new(workers),
-        }
+        Self { workers: RefCell::new(workers) }
     }
 
     /// The worker with the fewest places taken. A profile asks once and stays where it was put. `None` once stopped.

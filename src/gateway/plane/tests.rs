@@ -16,11 +16,7 @@ struct Owner {
 }
 
 fn owner(name: &'static str) -> Owner {
-    Owner {
-        name,
-        entered: Arc::default(),
-        release: Arc::default(),
-    }
+    Owner { name, entered: Arc::default(), release: Arc::default() }
 }
 
 async fn who(request: HttpRequest) -> HttpResponse {
@@ -61,10 +57,7 @@ fn bind() -> (TcpListener, SocketAddr) {
 
 fn port(socket: TcpListener, owner: &Owner) -> Port {
     let owner = owner.clone();
-    Port {
-        socket,
-        mark: Arc::new(move |connection| drop(connection.insert(owner.clone()))),
-    }
+    Port { socket, mark: Arc::new(move |connection| drop(connection.insert(owner.clone()))) }
 }
 
 fn plane(workers: usize, per_port: usize, in_all: usize) -> Plane {
@@ -72,10 +65,7 @@ fn plane(workers: usize, per_port: usize, in_all: usize) -> Plane {
 }
 
 async fn ask(stream: &mut TcpStream, path: &str) -> String {
-    stream
-        .write_all(format!("GET {path} HTTP/1.1\r\nhost: t\r\n\r\n").as_bytes())
-        .await
-        .unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: t\r\n\r\n").as_bytes()).await.unwrap();
     answer(stream).await
 }
 
@@ -109,12 +99,7 @@ async fn each_port_answers_for_its_own() {
     for name in ["alice", "bob", "carol"] {
         let (socket, addr) = bind();
         let place = plane.place().unwrap();
-        open.push((
-            name,
-            addr,
-            place.serve(port(socket, &owner(name))).await.unwrap(),
-            place,
-        ));
+        open.push((name, addr, place.serve(port(socket, &owner(name))).await.unwrap(), place));
     }
     let numbers: Vec<_> = open.iter().map(|(_, _, _, place)| place.number()).collect();
     assert_eq!(numbers, [0, 1, 0], "the least loaded worker takes the next");
@@ -202,16 +187,8 @@ async fn over_the_limits_a_connection_is_told_so_and_closed() {
             told.starts_with("503 ") && told.contains(r#""code":"profile_unavailable""#),
             "{case}: {told}"
         );
-        assert_eq!(
-            refused.read(&mut [0; 1]).await.unwrap(),
-            0,
-            "{case}: then it ends"
-        );
-        assert_eq!(
-            ask(&mut held, "/who").await,
-            "200 alice",
-            "{case}: who is in stays in"
-        );
+        assert_eq!(refused.read(&mut [0; 1]).await.unwrap(), 0, "{case}: then it ends");
+        assert_eq!(ask(&mut held, "/who").await, "200 alice", "{case}: who is in stays in");
 
         drop(held);
         // The place is free as soon as the worker has seen the end; until then the answer is the refusal.

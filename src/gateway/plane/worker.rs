@@ -18,10 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 type Job = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
 
 enum Command {
-    Serve {
-        port: Port,
-        answer: oneshot::Sender<std::io::Result<Listener>>,
-    },
+    Serve { port: Port, answer: oneshot::Sender<std::io::Result<Listener>> },
     Run(Job),
 }
 
@@ -62,11 +59,7 @@ impl Worker {
         arbiter.spawn_fn(move || {
             actix_rt::spawn(work(app, limits, received));
         });
-        Self {
-            number,
-            arbiter,
-            commands,
-        }
+        Self { number, arbiter, commands }
     }
 
     /// Which of the workers this is, from 0.
@@ -82,9 +75,7 @@ impl Worker {
     pub async fn serve(&self, port: Port) -> std::io::Result<Listener> {
         let (answer, answered) = oneshot::channel();
         let gone = || std::io::Error::other(WorkerGone);
-        self.commands
-            .send(Command::Serve { port, answer })
-            .map_err(|_closed| gone())?;
+        self.commands.send(Command::Serve { port, answer }).map_err(|_closed| gone())?;
         answered.await.map_err(|_closed| gone())?
     }
 
@@ -104,9 +95,7 @@ impl Worker {
                 let _ = answer.send(make().await);
             })
         });
-        self.commands
-            .send(Command::Run(job))
-            .map_err(|_closed| WorkerGone)?;
+        self.commands.send(Command::Run(job)).map_err(|_closed| WorkerGone)?;
         answered.await.map_err(|_closed| WorkerGone)
     }
 
@@ -138,13 +127,8 @@ where
         > + 'static,
     B: MessageBody + 'static,
 {
-    let factory = app()
-        .into_factory()
-        .map_err(|error: Error| error.error_response());
-    let Ok(service) = map_config(factory, |()| AppConfig::default())
-        .new_service(())
-        .await
-    else {
+    let factory = app().into_factory().map_err(|error: Error| error.error_response());
+    let Ok(service) = map_config(factory, |()| AppConfig::default()).new_service(()).await else {
         tracing::error!("the front could not be built");
         return;
     };

@@ -25,10 +25,8 @@ pub struct Failures {
 impl Failures {
     /// A failure at `now`: waits double from failure to failure, and begin anew after a quiet minute.
     pub fn record(&mut self, now: Instant) -> Verdict {
-        let quiet = self
-            .recent
-            .back()
-            .is_none_or(|last| now - *last > WINDOW + self.last_wait.unwrap_or_default());
+        let quiet =
+            self.recent.back().is_none_or(|last| now - *last > WINDOW + self.last_wait.unwrap_or_default());
         self.recent.retain(|at| now - *at < WINDOW);
         self.recent.push_back(now);
         if self.recent.len() >= FAILURES {
@@ -60,30 +58,15 @@ mod tests {
             (
                 "always after 50 seconds",
                 &[0, 50, 100, 150, 200, 250, 300, 350],
-                &[
-                    retry(1),
-                    retry(2),
-                    retry(4),
-                    retry(8),
-                    retry(16),
-                    retry(32),
-                    retry(60),
-                    retry(60),
-                ],
+                &[retry(1), retry(2), retry(4), retry(8), retry(16), retry(32), retry(60), retry(60)],
             ),
-            (
-                "two, and a quiet hour",
-                &[0, 1, 3_600],
-                &[retry(1), retry(2), retry(1)],
-            ),
+            ("two, and a quiet hour", &[0, 1, 3_600], &[retry(1), retry(2), retry(1)]),
         ];
         let begin = Instant::now();
         for (case, seconds, verdicts) in cases {
             let mut failures = Failures::default();
-            let got: Vec<_> = seconds
-                .iter()
-                .map(|at| failures.record(begin + Duration::from_secs(*at)))
-                .collect();
+            let got: Vec<_> =
+                seconds.iter().map(|at| failures.record(begin + Duration::from_secs(*at))).collect();
             assert_eq!(got, verdicts, "{case}");
         }
     }

@@ -72,39 +72,17 @@ impl Files {
         }
         let home = self.read().await.map_err(|error| error.to_string())?;
         let missing = || format!("there is no profile `{name}`; `hermes profile create {name}` makes it");
-        plans(home.profiles)
-            .find(|(found, _)| found == name)
-            .map(|(_, plan)| plan)
-            .ok_or_else(missing)
+        plans(home.profiles).find(|(found, _)| found == name).map(|(_, plan)| plan).ok_or_else(missing)
     }
 }
 
 /// Turns what was found into what is to be done, in the same order.
 pub fn plans(found: Vec<FoundProfile>) -> impl Iterator<Item = (ProfileName, Plan)> {
-    let ports: Vec<_> = found
-        .iter()
-        .filter_map(|profile| Some((profile.name.clone(), profile.port?)))
-        .collect();
-    found.into_iter().map(
-        move |FoundProfile {
-                  name,
-                  config,
-                  root: _,
-                  enabled: _,
-                  port,
-                  warnings: _,
-              }| {
-            let rival = ports
-                .iter()
-                .find(|(other, taken)| port == Some(*taken) && *taken != 0 && *other != name);
-            let rival = rival.map(|(other, _)| other.clone());
-            (
-                name,
-                Plan {
-                    config: config.map_err(|error| error.to_string()),
-                    rival,
-                },
-            )
-        },
-    )
+    let ports: Vec<_> =
+        found.iter().filter_map(|profile| Some((profile.name.clone(), profile.port?))).collect();
+    found.into_iter().map(move |FoundProfile { name, config, root: _, enabled: _, port, warnings: _ }| {
+        let rival = ports.iter().find(|(other, taken)| port == Some(*taken) && *taken != 0 && *other != name);
+        let rival = rival.map(|(other, _)| other.clone());
+        (name, Plan { config: config.map_err(|error| error.to_string()), rival })
+    })
 }

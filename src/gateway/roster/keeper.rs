@@ -111,11 +111,7 @@ impl Keeper {
         let place = ground.plane.place()?;
         let (requests, received) = mpsc::unbounded_channel();
         let (gone, notices) = mpsc::unbounded_channel();
-        let view = View {
-            status: ProfileStatus::new(name.clone()),
-            first_key: None,
-            seat: None,
-        };
+        let view = View { status: ProfileStatus::new(name.clone()), first_key: None, seat: None };
         let (publish, view) = watch::channel(view);
         let keeper = Self {
             name,
@@ -218,10 +214,7 @@ impl Keeper {
             view.status.address = Some(up.address);
             view.status.keys = up.keys;
             view.first_key.clone_from(&up.first_key);
-            view.seat = Some(Seat {
-                tenant: up.tenant.clone(),
-                place: self.place.clone(),
-            });
+            view.seat = Some(Seat { tenant: up.tenant.clone(), place: self.place.clone() });
         });
         let trouble = up.trouble.clone();
         self.up = Some(up);

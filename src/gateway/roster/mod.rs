@@ -71,13 +71,7 @@ impl Roster {
     ) -> actix::Addr<Self> {
         Self::create(|ctx| {
             let ground = Rc::new(ground(ctx.address().recipient()));
-            Self {
-                ground,
-                files,
-                drain,
-                profiles: BTreeMap::new(),
-                ended: false,
-            }
+            Self { ground, files, drain, profiles: BTreeMap::new(), ended: false }
         })
     }
 
@@ -100,9 +94,7 @@ impl Roster {
     ) -> BoxFuture<'static, Answer> {
         const ENDING: &str = "the gateway is ending";
         let (answer, answered) = oneshot::channel();
-        let sent = self
-            .keeper(name)
-            .is_some_and(|keeper| keeper.requests.send(request(answer)).is_ok());
+        let sent = self.keeper(name).is_some_and(|keeper| keeper.requests.send(request(answer)).is_ok());
         async move {
             if !sent {
                 return Err(ENDING.to_owned());
@@ -126,10 +118,8 @@ impl Handler<BeginAll> for Roster {
             .into_iter()
             .map(|(name, plan)| self.ask(&name, |answer| Request::Begin { plan, answer }))
             .collect();
-        let views: Vec<_> = names
-            .iter()
-            .filter_map(|name| Some(self.profiles.get(name)?.view.clone()))
-            .collect();
+        let views: Vec<_> =
+            names.iter().filter_map(|name| Some(self.profiles.get(name)?.view.clone())).collect();
         Box::pin(async move {
             // What went wrong stands in the status.
             join_all(begun).await;
@@ -188,10 +178,7 @@ impl Handler<ListProfiles> for Roster {
     type Result = Vec<ProfileStatus>;
 
     fn handle(&mut self, _query: ListProfiles, _ctx: &mut Self::Context) -> Self::Result {
-        self.profiles
-            .values()
-            .map(|keeper| keeper.view.borrow().status.clone())
-            .collect()
+        self.profiles.values().map(|keeper| keeper.view.borrow().status.clone()).collect()
     }
 }
 
@@ -199,15 +186,9 @@ impl Handler<GetSeat> for Roster {
     type Result = Result<Seat, String>;
 
     fn handle(&mut self, GetSeat(name): GetSeat, _ctx: &mut Self::Context) -> Self::Result {
-        let keeper = self
-            .profiles
-            .get(&name)
-            .ok_or_else(|| format!("this gateway has no profile `{name}`"))?;
-        let View {
-            status,
-            seat,
-            first_key: _,
-        } = keeper.view.borrow().clone();
+        let keeper =
+            self.profiles.get(&name).ok_or_else(|| format!("this gateway has no profile `{name}`"))?;
+        let View { status, seat, first_key: _ } = keeper.view.borrow().clone();
         seat.ok_or_else(|| match status.reason {
             Some(reason) => format!("the profile `{name}` is {}: {reason}", status.state.name()),
             None => format!("the profile `{name}` is {}", status.state.name()),
@@ -219,9 +200,7 @@ impl Handler<GetFirstKey> for Roster {
     type Result = Option<Secret>;
 
     fn handle(&mut self, GetFirstKey(name): GetFirstKey, _ctx: &mut Self::Context) -> Self::Result {
-        self.profiles
-            .get(&name)
-            .and_then(|keeper| keeper.view.borrow().first_key.clone())
+        self.profiles.get(&name).and_then(|keeper| keeper.view.borrow().first_key.clone())
     }
 }
 

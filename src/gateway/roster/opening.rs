@@ -49,14 +49,7 @@ impl Ground {
         machine: Arc<MachineSlots>,
         gone: Recipient<ProfileGone>,
     ) -> Self {
-        Self {
-            plane,
-            sandbox,
-            home_secret,
-            machine,
-            gone,
-            openings: Semaphore::new(OPENINGS),
-        }
+        Self { plane, sandbox, home_secret, machine, gone, openings: Semaphore::new(OPENINGS) }
     }
 }
 
@@ -111,9 +104,6 @@ pub async fn bring_up(
         gone: ground.gone.clone(),
     });
     tenant.set_state(TenantState::Restarting);
-    on(place, &tenant, |tenant| async move { tenant.attach() })
-        .await
-        .map_err(|gone| gone.to_string())?;
 
     // Recovery comes before the first request. A store that nobody waits for is opened by that first request.
     let keyless = !has_env_key && wake.keys == 0;
@@ -135,23 +125,9 @@ pub async fn bring_up(
         (None, false) => KeyState::Stored(stored),
     };
     let of = tenant.clone();
-    let port = Port {
-        socket,
-        mark: Arc::new(move |connection| drop(connection.insert(of.clone()))),
-    };
-    let listener = place
-        .serve(port)
-        .await
-        .map_err(|error| format!("its port cannot be served: {error}"))?;
-    Ok(Up {
-        tenant,
-        address,
-        keys,
-        first_key,
-        trouble,
-        listener,
-        lock,
-    })
+    let port = Port { socket, mark: Arc::new(move |connection| drop(connection.insert(of.clone()))) };
+    let listener = place.serve(port).await.map_err(|error| format!("its port cannot be served: {error}"))?;
+    Ok(Up { tenant, address, keys, first_key, trouble, listener, lock })
 }
 
 /// Opens (again) the store and the actor of a tenant.
@@ -162,12 +138,7 @@ pub async fn open(ground: &Ground, place: &Place, tenant: &Arc<Tenant>) -> Resul
     // Never closed; and were it, opening without a turn would do no harm.
     let _turn = ground.openings.acquire().await.ok();
     match on(place, tenant, |tenant| async move { tenant.open().await }).await {
-        Ok(opened) => opened.map_err(
-            |Unavailable {
-                 message,
-                 retry_after: _,
-             }| message,
-        ),
+        Ok(opened) => opened.map_err(|Unavailable { message, retry_after: _ }| message),
         Err(gone) => Err(gone.to_string()),
     }
 }
@@ -175,21 +146,9 @@ pub async fn open(ground: &Ground, place: &Place, tenant: &Arc<Tenant>) -> Resul
 impl Up {
     /// Takes the profile down in order: no new turns, the running ones within `limit`, the connections, the store.
     pub async fn take_down(self, place: &Place, limit: Duration) -> Kept {
-        let Self {
-            tenant,
-            listener,
-            lock,
-            address: _,
-            keys: _,
-            first_key: _,
-            trouble: _,
-        } = self;
+        let Self { tenant, listener, lock, address: _, keys: _, first_key: _, trouble: _ } = self;
         tenant.begin_drain();
-        let drained = on(
-            place,
-            &tenant,
-            move |tenant| async move { tenant.drain(limit).await },
-        );
+        let drained = on(place, &tenant, move |tenant| async move { tenant.drain(limit).await });
         if timeout(limit + SLACK, drained).await.is_err() {
             tracing::error!("a profile did not drain in time");
         }
@@ -199,10 +158,7 @@ impl Up {
             tracing::error!("a profile's store did not close in time");
         }
         tenant.set_state(TenantState::Stopped);
-        Kept {
-            socket,
-            lock: Some(lock),
-        }
+        Kept { socket, lock: Some(lock) }
     }
 }
 
@@ -257,10 +213,7 @@ async fn lock(
                 "{by} already has it; `hermes gateway status` shows which, `hermes profile stop {name}` ends it there"
             ))
         }
-        Ok(Err(error)) => Err(format!(
-            "its folder {} cannot be used: {error}",
-            config.state_dir.display()
-        )),
+        Ok(Err(error)) => Err(format!("its folder {} cannot be used: {error}", config.state_dir.display())),
         Err(_panic) => Err("taking its lock panicked; please report this".to_owned()),
     }
 }
@@ -286,25 +239,14 @@ async fn ensure_key(place: &Place, tenant: &Arc<Tenant>) -> Result<(Option<Secre
 
 fn is_at(socket: &TcpListener, wanted: SocketAddr) -> bool {
     // Port 0 means "any": the one that it has is as good as another.
-    socket
-        .local_addr()
-        .is_ok_and(|has| has == wanted || (wanted.port() == 0 && has.ip() == wanted.ip()))
+    socket.local_addr().is_ok_and(|has| has == wanted || (wanted.port() == 0 && has.ip() == wanted.ip()))
 }
 
 /// As `TcpListener::bind`, with room for more connections that wait.
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt};
-    let family = if address.is_ipv4() {
-        AddressFamily::INET
-    } else {
-        AddressFamily::INET6
-    };
-    let socket = socket_with(
-        family,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC,
-        Some(ipproto::TCP),
-    )?;
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::TCP))?;
     // Else the port stays closed for a minute after a restart.
     sockopt::set_socket_reuseaddr(&socket, true)?;
     bind(&socket, &address)?;
@@ -332,10 +274,7 @@ fn explain_bind(
             )
         }
         (io::ErrorKind::AddrNotAvailable, _) => {
-            format!(
-                "{} is no address of this machine; set API_SERVER_HOST in the .env of `{name}`",
-                at.ip()
-            )
+            format!("{} is no address of this machine; set API_SERVER_HOST in the .env of `{name}`", at.ip())
         }
         _ => format!("{at} cannot be listened on: {error}"),
     }

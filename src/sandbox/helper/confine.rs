@@ -74,13 +74,7 @@ impl Wall {
 fn lower(resource: Resource, wanted: u64) -> io::Result<()> {
     let hard = getrlimit(resource).maximum;
     let limit = hard.map_or(wanted, |hard| hard.min(wanted));
-    Ok(setrlimit(
-        resource,
-        Rlimit {
-            current: Some(limit),
-            maximum: Some(limit),
-        },
-    )?)
+    Ok(setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?)
 }
 
 /// Root keeps the right to its workspace whoever owns the files there (Landlock still bounds it), and loses the rest:
@@ -100,10 +94,6 @@ fn drop_capabilities() -> io::Result<()> {
         }
     }
     let left = held & keep;
-    let sets = CapabilitySets {
-        effective: left,
-        permitted: left,
-        inheritable: CapabilitySet::empty(),
-    };
+    let sets = CapabilitySets { effective: left, permitted: left, inheritable: CapabilitySet::empty() };
     Ok(set_capabilities(None, sets)?)
 }

@@ -37,10 +37,7 @@ pub fn helper_main() -> i32 {
         Ok(code) => code,
         Err(error) => {
             // No gateway to report to: somebody typed this command.
-            let _ = writeln!(
-                io::stderr(),
-                "hermes sandbox-exec is started by the gateway only: {error}"
-            );
+            let _ = writeln!(io::stderr(), "hermes sandbox-exec is started by the gateway only: {error}");
             NOT_STARTED
         }
     }
@@ -77,24 +74,14 @@ fn serve() -> io::Result<i32> {
 fn start(policy: &Policy, stdin: Stdio) -> Result<Pid, String> {
     let mut wall = Wall::prepare(policy).map_err(|error| format!("the sandbox cannot be set up: {error}"))?;
     let mut command = Command::new(&policy.program);
-    command
-        .args(&policy.args)
-        .env_clear()
-        .envs(policy.env.iter().map(|(name, value)| (name, value)));
+    command.args(&policy.args).env_clear().envs(policy.env.iter().map(|(name, value)| (name, value)));
     command.current_dir(&policy.dir).stdin(stdin);
     // SAFETY: this process has one thread, so the child of its fork may allocate and lock like any other process.
     unsafe { command.pre_exec(move || wall.enter()) };
     let child = command.spawn().map_err(|error| {
-        format!(
-            "`{}` could not be started in `{}`: {error}",
-            policy.program.display(),
-            policy.dir.display()
-        )
+        format!("`{}` could not be started in `{}`: {error}", policy.program.display(), policy.dir.display())
     })?;
-    i32::try_from(child.id())
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or_else(|| "the child has no number".to_owned())
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| "the child has no number".to_owned())
 }
 
 /// The gateway may be gone; then nobody needs the report.
@@ -108,9 +95,5 @@ fn report(control: &mut UnixStream, report: &Report) {
 fn close_inherited() -> io::Result<()> {
     // SAFETY: nothing in this process owns a descriptor above 2 yet; it is called first.
     let done = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
-    if done == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

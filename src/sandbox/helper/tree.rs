@@ -17,10 +17,7 @@ use std::{
 
 /// A process in an uninterruptible sleep does not die before the kernel lets it; the helper does not wait for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
-const PAUSE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 5_000_000,
-};
+const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
 /// Processes below the helper; stops counting soon after `most`.
 pub fn count(most: u32) -> u32 {
@@ -141,11 +138,8 @@ fn children_by_scan(parent: Pid) -> Vec<Pid> {
         return Vec::new();
     };
     let parent = parent.as_raw_nonzero().get();
-    let pids = entries
-        .flatten()
-        .filter_map(|entry| pid_of(entry.file_name().to_str()?));
-    pids.filter(|&pid| status_of(pid).is_some_and(|(_, above)| above == parent))
-        .collect()
+    let pids = entries.flatten().filter_map(|entry| pid_of(entry.file_name().to_str()?));
+    pids.filter(|&pid| status_of(pid).is_some_and(|(_, above)| above == parent)).collect()
 }
 
 fn pid_of(text: &str) -> Option<Pid> {

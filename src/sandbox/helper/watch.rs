@@ -22,18 +22,12 @@ pub enum End {
 }
 
 /// How often the number of processes is looked at. A fork bomb makes some hundred in that time.
-const PERIOD: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 50_000_000,
-};
+const PERIOD: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 pub fn until_end(control: &UnixStream, signals: &Signals, main: Pid, most: u32) -> io::Result<End> {
     let quiet = machine_tasks().unwrap_or(0).saturating_add(most / 2);
     loop {
-        let mut fds = [
-            PollFd::new(control, PollFlags::IN),
-            PollFd::new(signals, PollFlags::IN),
-        ];
+        let mut fds = [PollFd::new(control, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
         match poll(&mut fds, Some(&PERIOD)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),

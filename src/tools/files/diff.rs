@@ -11,11 +11,7 @@ pub fn unified(path: &str, old: &str, new: &str) -> String {
     let path = path.trim_start_matches('/');
     let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(old, new);
     let (from, to) = (format!("a/{path}"), format!("b/{path}"));
-    let mut text = diff
-        .unified_diff()
-        .context_radius(3)
-        .header(&from, &to)
-        .to_string();
+    let mut text = diff.unified_diff().context_radius(3).header(&from, &to).to_string();
     if text.len() > MOST {
         let cut = text.floor_char_boundary(MOST);
         let more = text.len() - cut;
@@ -40,10 +36,6 @@ mod tests {
     #[test]
     fn a_long_diff_says_how_much_is_missing() {
         let text = unified("a", "", &"line\n".repeat(10_000));
-        assert!(
-            text.len() < MOST + 100 && text.ends_with("bytes of diff omitted ...]\n"),
-            "{}",
-            text.len()
-        );
+        assert!(text.len() < MOST + 100 && text.ends_with("bytes of diff omitted ...]\n"), "{}", text.len());
     }
 }

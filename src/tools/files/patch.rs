@@ -14,12 +14,7 @@ use serde_json::{Value, json};
 use std::{collections::BTreeSet, io::Read as _};
 
 pub enum Patch {
-    Replace {
-        path: String,
-        old: String,
-        new: String,
-        all: bool,
-    },
+    Replace { path: String, old: String, new: String, all: bool },
     V4a(Vec<Change>),
 }
 
@@ -55,12 +50,7 @@ impl Patch {
                 let place = jail.locate(path)?;
                 let text = read(&place, path)?;
                 let (changed, count) = replace::replace(&text, old, new, *all)?;
-                let change = Planned {
-                    place,
-                    path: path.clone(),
-                    old: Some(text),
-                    new: Some(changed),
-                };
+                let change = Planned { place, path: path.clone(), old: Some(text), new: Some(changed) };
                 let mut answer = carry_out(vec![change])?;
                 answer["replacements"] = count.into();
                 Ok(answer)
@@ -79,10 +69,8 @@ fn plan<'a>(jail: &'a Jail, changes: &[Change]) -> Result<Vec<Planned<'a>>, Fail
         if seen.insert(place.path()) {
             return Ok(place);
         }
-        Err(
-            Failure::new("invalid_patch", format!("the patch names `{path}` twice"))
-                .hint("put all its hunks together"),
-        )
+        Err(Failure::new("invalid_patch", format!("the patch names `{path}` twice"))
+            .hint("put all its hunks together"))
     };
     let absent =
         |place: &Place<'_>, path: &str| match place.kind() {
@@ -95,54 +83,25 @@ fn plan<'a>(jail: &'a Jail, changes: &[Change]) -> Result<Vec<Planned<'a>>, Fail
             Change::Add { path, content } => {
                 let place = located(path)?;
                 absent(&place, path)?;
-                planned.push(Planned {
-                    place,
-                    path: path.clone(),
-                    old: None,
-                    new: Some(content.clone()),
-                });
+                planned.push(Planned { place, path: path.clone(), old: None, new: Some(content.clone()) });
             }
             Change::Delete { path } => {
                 let place = located(path)?;
                 let old = read(&place, path)?;
-                planned.push(Planned {
-                    place,
-                    path: path.clone(),
-                    old: Some(old),
-                    new: None,
-                });
+                planned.push(Planned { place, path: path.clone(), old: Some(old), new: None });
             }
-            Change::Update {
-                path,
-                moved_to,
-                hunks,
-            } => {
+            Change::Update { path, moved_to, hunks } => {
                 let place = located(path)?;
                 let old = read(&place, path)?;
                 let new = v4a::apply(path, &old, hunks)?;
                 let Some(to) = moved_to else {
-                    planned.push(Planned {
-                        place,
-                        path: path.clone(),
-                        old: Some(old),
-                        new: Some(new),
-                    });
+                    planned.push(Planned { place, path: path.clone(), old: Some(old), new: Some(new) });
                     continue;
                 };
                 let target = located(to)?;
                 absent(&target, to)?;
-                planned.push(Planned {
-                    place: target,
-                    path: to.clone(),
-                    old: None,
-                    new: Some(new),
-                });
-                planned.push(Planned {
-                    place,
-                    path: path.clone(),
-                    old: Some(old),
-                    new: None,
-                });
+                planned.push(Planned { place: target, path: to.clone(), old: None, new: Some(new) });
+                planned.push(Planned { place, path: path.clone(), old: Some(old), new: None });
             }
         }
     }
@@ -159,16 +118,9 @@ fn carry_out(changes: Vec<Planned<'_>>) -> Result<Value, Failure> {
         };
         if let Err(error) = done {
             let failure = Failure::from(error);
-            return Err(if modified.is_empty() {
-                failure
-            } else {
-                failure.with("files_modified", modified)
-            });
+            return Err(if modified.is_empty() { failure } else { failure.with("files_modified", modified) });
         }
-        let (old, new) = (
-            change.old.as_deref().unwrap_or(""),
-            change.new.as_deref().unwrap_or(""),
-        );
+        let (old, new) = (change.old.as_deref().unwrap_or(""), change.new.as_deref().unwrap_or(""));
         diff.push_str(&unified(&change.path, old, new));
         modified.push(Value::from(change.place.path().display().to_string()));
         findings.push(lint(&change.place, new));
@@ -189,10 +141,8 @@ fn read(place: &Place<'_>, path: &str) -> Result<String, Failure> {
         .read_to_end(&mut content)
         .map_err(|error| Failure::io(&format!("`{path}`"), &error))?;
     if content.len() > MOST_BYTES {
-        return Err(
-            Failure::new("too_large", format!("`{path}` is larger than {most} bytes"))
-                .hint("edit it with a program in the terminal"),
-        );
+        return Err(Failure::new("too_large", format!("`{path}` is larger than {most} bytes"))
+            .hint("edit it with a program in the terminal"));
     }
     String::from_utf8(content).map_err(|_| {
         Failure::new("binary_file", format!("`{path}` is not UTF-8 text"))

@@ -49,10 +49,7 @@ impl Read {
         let (file, stat) = place.open().map_err(|error| similar::explain(error, &place))?;
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         if size > MOST_BYTES {
-            let text = format!(
-                "`{}` has {size} bytes; files up to {MOST_BYTES} can be read",
-                self.path
-            );
+            let text = format!("`{}` has {size} bytes; files up to {MOST_BYTES} can be read", self.path);
             return Err(Failure::new("too_large", text)
                 .hint("use search_files, or `sed -n` in the terminal")
                 .with("file_size", size));
@@ -76,12 +73,7 @@ impl Read {
         let what = image.map_or_else(|| "a binary file".to_owned(), |kind| format!("an image ({kind})"));
         let failure = Failure::new("binary_file", format!("`{}` is {what}, not text", self.path))
             .hint("use the terminal, with a program for this kind of file");
-        Some(
-            failure
-                .with("is_binary", true)
-                .with("is_image", image.is_some())
-                .with("file_size", size),
-        )
+        Some(failure.with("is_binary", true).with("is_image", image.is_some()).with("file_size", size))
     }
 
     fn page(&self, mut reader: impl BufRead) -> io::Result<Page> {
@@ -106,10 +98,8 @@ impl Read {
         let more = last < page.total;
         let mut hints = Vec::new();
         if page.total < self.offset {
-            hints.push(format!(
-                "the file has {} lines; offset {} is behind its end",
-                page.total, self.offset
-            ));
+            hints
+                .push(format!("the file has {} lines; offset {} is behind its end", page.total, self.offset));
         } else if more {
             hints.push(format!(
                 "lines {}-{last} of {}; go on with offset={}",
@@ -161,8 +151,6 @@ fn image_kind(start: &[u8]) -> Option<&'static str> {
         (b"II*\0", "TIFF"),
     ];
     let webp = start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP");
-    let known = KINDS
-        .iter()
-        .find(|(magic, _)| start.starts_with(magic) && start.contains(&0));
+    let known = KINDS.iter().find(|(magic, _)| start.starts_with(magic) && start.contains(&0));
     known.map(|(_, name)| *name).or_else(|| webp.then_some("WebP"))
 }

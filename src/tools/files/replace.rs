@@ -15,11 +15,7 @@ pub fn replace(text: &str, old: &str, new: &str, all: bool) -> Result<(String, u
     // A file with Windows line ends keeps them, however the model writes.
     let windows = text.contains("\r\n") && !old.contains('\r');
     let ends = |part: &str| {
-        if windows {
-            part.replace('\n', "\r\n")
-        } else {
-            part.to_owned()
-        }
+        if windows { part.replace('\n', "\r\n") } else { part.to_owned() }
     };
     let (exact, instead) = (ends(old), ends(new));
     match text.matches(&exact).count() {
@@ -38,12 +34,7 @@ fn places(text: &str, old: &str) -> String {
     let lines: Vec<String> = text
         .match_indices(old)
         .take(10)
-        .map(|(at, _)| {
-            format!(
-                "line {}",
-                text[..at].bytes().filter(|byte| *byte == b'\n').count() + 1
-            )
-        })
+        .map(|(at, _)| format!("line {}", text[..at].bytes().filter(|byte| *byte == b'\n').count() + 1))
         .collect();
     lines.join(", ")
 }
@@ -54,12 +45,7 @@ fn by_lines(text: &str, old: &str, new: &str, windows: bool) -> Result<String, F
     if wanted.iter().all(|line| line.trim().is_empty()) {
         return Err(missing(text, new));
     }
-    let same = |window: &[&str]| {
-        window
-            .iter()
-            .zip(&wanted)
-            .all(|(have, want)| have.trim() == want.trim())
-    };
+    let same = |window: &[&str]| window.iter().zip(&wanted).all(|(have, want)| have.trim() == want.trim());
     let found: Vec<usize> = lines
         .windows(wanted.len())
         .enumerate()
@@ -91,11 +77,10 @@ fn by_lines(text: &str, old: &str, new: &str, windows: bool) -> Result<String, F
             }
             Ok(lines[..at].concat() + &instead + &lines[at + wanted.len()..].concat())
         }
-        _ => Err(Failure::new(
-            "not_unique",
-            format!("`old_string` fits {} places, none exactly", found.len()),
-        )
-        .hint("copy old_string from read_file with its exact blanks, and more lines around it")),
+        _ => {
+            Err(Failure::new("not_unique", format!("`old_string` fits {} places, none exactly", found.len()))
+                .hint("copy old_string from read_file with its exact blanks, and more lines around it"))
+        }
     }
 }
 
@@ -115,17 +100,9 @@ struct Shift<'a> {
 
 impl<'a> Shift<'a> {
     fn between(wanted: &[&'a str], have: &[&'a str]) -> Option<Self> {
-        let pairs = || {
-            wanted
-                .iter()
-                .zip(have)
-                .filter(|(want, _)| !want.trim().is_empty())
-        };
+        let pairs = || wanted.iter().zip(have).filter(|(want, _)| !want.trim().is_empty());
         let (want, line) = pairs().next()?;
-        let shift = Self {
-            from: indent(want),
-            to: indent(line),
-        };
+        let shift = Self { from: indent(want), to: indent(line) };
         let fits =
             |(want, line): (&&str, &&str)| shift.line(indent(want)).is_some_and(|text| text == indent(line));
         pairs().all(fits).then_some(shift)
@@ -138,13 +115,7 @@ impl<'a> Shift<'a> {
     fn apply(&self, text: &str, windows: bool) -> Option<String> {
         let lines: Option<Vec<String>> = text
             .lines()
-            .map(|line| {
-                if line.trim().is_empty() {
-                    Some(String::new())
-                } else {
-                    self.line(line)
-                }
-            })
+            .map(|line| if line.trim().is_empty() { Some(String::new()) } else { self.line(line) })
             .collect();
         Some(lines?.join(if windows { "\r\n" } else { "\n" }))
     }
@@ -166,14 +137,7 @@ mod tests {
             ("all", "b b", "b", "x", true, "x x"),
             ("deletion", "a\nb\n", "b\n", "", false, "a\n"),
             ("windows ends", "a\r\nb\r\n", "a\nb", "x\ny", false, "x\r\ny\r\n"),
-            (
-                "blanks at line ends",
-                "a  \nb\n",
-                "a\nb\n",
-                "x\ny\n",
-                false,
-                "x\ny\n",
-            ),
+            ("blanks at line ends", "a  \nb\n", "a\nb\n", "x\ny\n", false, "x\ny\n"),
             (
                 "less indentation in old",
                 "    if x:\n        go()\n    end\n",
@@ -204,22 +168,10 @@ mod tests {
             ("empty", "a", "", "b", "invalid_arguments"),
             ("same", "a", "a", "a", "invalid_arguments"),
             ("absent", "a", "b", "c", "no_match"),
-            (
-                "absent, but the new text is there",
-                "x = 2\n",
-                "x = 1\n",
-                "x = 2\n",
-                "no_match",
-            ),
+            ("absent, but the new text is there", "x = 2\n", "x = 1\n", "x = 2\n", "no_match"),
             ("twice", "a\na\n", "a", "b", "not_unique"),
-            ("twice but for blanks", "a \n a\n", "a\n", "b", "not_unique"),
-            (
-                "indentation differs unevenly",
-                "  a\n     b\n",
-                "a\n  b",
-                "c",
-                "no_match",
-            ),
+            ("twice but for blanks", "a \n a \n", "a\n", "b", "not_unique"),
+            ("indentation differs unevenly", "  a\n     b\n", "a\n  b", "c", "no_match"),
             ("only blanks", "a\n\nb\n", " ", "b", "no_match"),
         ];
         for (case, text, old, new, code) in cases {

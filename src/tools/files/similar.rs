@@ -24,11 +24,7 @@ pub fn explain(error: JailError, place: &Place<'_>) -> Failure {
 }
 
 fn similar(place: &Place<'_>) -> Vec<String> {
-    let Some(asked) = place
-        .relative()
-        .file_name()
-        .map(|name| name.to_string_lossy().to_lowercase())
-    else {
+    let Some(asked) = place.relative().file_name().map(|name| name.to_string_lossy().to_lowercase()) else {
         return Vec::new();
     };
     let mut scored: Vec<(f32, String)> = place
@@ -37,11 +33,7 @@ fn similar(place: &Place<'_>) -> Vec<String> {
         .filter_map(|name| {
             let lower = name.to_lowercase();
             let contained = lower.contains(&asked) || (lower.len() > 2 && asked.contains(&lower));
-            let ratio = if contained {
-                0.9
-            } else {
-                ::similar::TextDiff::from_chars(&lower, &asked).ratio()
-            };
+            let ratio = if contained { 0.9 } else { ::similar::TextDiff::from_chars(&lower, &asked).ratio() };
             (ratio > 0.6).then_some((ratio, name))
         })
         .collect();

@@ -5,18 +5,9 @@ use crate::tools::failure::Failure;
 /// One file's change.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change {
-    Add {
-        path: String,
-        content: String,
-    },
-    Delete {
-        path: String,
-    },
-    Update {
-        path: String,
-        moved_to: Option<String>,
-        hunks: Vec<Hunk>,
-    },
+    Add { path: String, content: String },
+    Delete { path: String },
+    Update { path: String, moved_to: Option<String>, hunks: Vec<Hunk> },
 }
 
 /// Lines to find and what stands there afterwards.
@@ -33,21 +24,12 @@ pub struct Hunk {
 pub fn parse(text: &str) -> Result<Vec<Change>, Failure> {
     let mut changes = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        let bad = |why: &str| {
-            Failure::new(
-                "invalid_patch",
-                format!("line {} of the patch: {why}", number + 1),
-            )
-        };
+        let bad =
+            |why: &str| Failure::new("invalid_patch", format!("line {} of the patch: {why}", number + 1));
         if let Some(path) = line.strip_prefix("*** Add File: ") {
-            changes.push(Change::Add {
-                path: named(path).map_err(bad)?,
-                content: String::new(),
-            });
+            changes.push(Change::Add { path: named(path).map_err(bad)?, content: String::new() });
         } else if let Some(path) = line.strip_prefix("*** Delete File: ") {
-            changes.push(Change::Delete {
-                path: named(path).map_err(bad)?,
-            });
+            changes.push(Change::Delete { path: named(path).map_err(bad)? });
         } else if let Some(path) = line.strip_prefix("*** Update File: ") {
             changes.push(Change::Update {
                 path: named(path).map_err(bad)?,
@@ -72,17 +54,10 @@ pub fn parse(text: &str) -> Result<Vec<Change>, Failure> {
         return Err(Failure::new("invalid_patch", "the patch names no file"));
     }
     for change in &changes {
-        if let Change::Update {
-            path,
-            moved_to: None,
-            hunks,
-        } = change
+        if let Change::Update { path, moved_to: None, hunks } = change
             && hunks.iter().all(|hunk| hunk.old == hunk.new)
         {
-            return Err(Failure::new(
-                "invalid_patch",
-                format!("the patch changes nothing in `{path}`"),
-            ));
+            return Err(Failure::new("invalid_patch", format!("the patch changes nothing in `{path}`")));
         }
     }
     Ok(changes)
@@ -90,11 +65,7 @@ pub fn parse(text: &str) -> Result<Vec<Change>, Failure> {
 
 fn named(path: &str) -> Result<String, &'static str> {
     let path = path.trim();
-    if path.is_empty() {
-        Err("no file name")
-    } else {
-        Ok(path.to_owned())
-    }
+    if path.is_empty() { Err("no file name") } else { Ok(path.to_owned()) }
 }
 
 impl Change {
@@ -118,10 +89,7 @@ impl Change {
                 }
                 if let Some(anchor) = line.strip_prefix("@@") {
                     let anchor = Some(anchor.trim().trim_end_matches("@@").trim().to_owned());
-                    hunks.push(Hunk {
-                        anchor: anchor.filter(|text| !text.is_empty()),
-                        ..Hunk::default()
-                    });
+                    hunks.push(Hunk { anchor: anchor.filter(|text| !text.is_empty()), ..Hunk::default() });
                     return Ok(());
                 }
                 if hunks.is_empty() {
@@ -198,11 +166,7 @@ fn place(lines: &[String], hunk: &Hunk, from: usize) -> Result<usize, &'static s
     let size = hunk.old.len();
     if size == 0 {
         // Only new lines: after the anchor, else at the end.
-        return Ok(if hunk.anchor.is_some() && !hunk.at_end {
-            from
-        } else {
-            lines.len()
-        });
+        return Ok(if hunk.anchor.is_some() && !hunk.at_end { from } else { lines.len() });
     }
     if lines.len() < size {
         return Err("its lines do not occur in the file");
@@ -210,12 +174,8 @@ fn place(lines: &[String], hunk: &Hunk, from: usize) -> Result<usize, &'static s
     let exact = |have: &String, want: &String| have == want;
     let trimmed = |have: &String, want: &String| have.trim_end() == want.trim_end();
     for same in [exact as fn(&String, &String) -> bool, trimmed] {
-        let fits = |at: &usize| {
-            lines[*at..*at + size]
-                .iter()
-                .zip(&hunk.old)
-                .all(|(have, want)| same(have, want))
-        };
+        let fits =
+            |at: &usize| lines[*at..*at + size].iter().zip(&hunk.old).all(|(have, want)| same(have, want));
         let last = lines.len() - size;
         if hunk.at_end && fits(&last) && last >= from {
             return Ok(last);
@@ -236,9 +196,7 @@ mod tests {
     use super::*;
 
     fn updated(text: &str, patch: &str) -> Result<String, Failure> {
-        let changes = parse(&format!(
-            "*** Begin Patch\n*** Update File: f\n{patch}\n*** End Patch\n"
-        ))?;
+        let changes = parse(&format!("*** Begin Patch\n*** Update File: f\n{patch}\n*** End Patch\n"))?;
         match &changes[..] {
             [Change::Update { path, hunks, .. }] => apply(path, text, hunks),
             other => panic!("{other:?}"),
@@ -250,45 +208,15 @@ mod tests {
         let cases = [
             ("one", "a\nb\nc\n", "@@\n a\n-b\n+x\n c", "a\nx\nc\n"),
             ("without a header", "a\nb\n", "-a\n+x", "x\nb\n"),
-            (
-                "anchored",
-                "f:\n  x\ng:\n  x\n",
-                "@@ g:\n-  x\n+  y",
-                "f:\n  x\ng:\n  y\n",
-            ),
-            (
-                "two hunks",
-                "a\nb\nc\nd\n",
-                "@@\n-a\n+1\n@@\n-d\n+4",
-                "1\nb\nc\n4\n",
-            ),
-            (
-                "blanks at the end stay in context",
-                "a  \nb\n",
-                "@@\n a\n-b\n+c",
-                "a  \nc\n",
-            ),
-            (
-                "at the end",
-                "x\ny\nx\n",
-                "@@\n-x\n+z\n*** End of File",
-                "x\ny\nz\n",
-            ),
+            ("anchored", "f:\n  x\ng:\n  x\n", "@@ g:\n-  x\n+  y", "f:\n  x\ng:\n  y\n"),
+            ("two hunks", "a\nb\nc\nd\n", "@@\n-a\n+1\n@@\n-d\n+4", "1\nb\nc\n4\n"),
+            ("blanks at the end stay in context", "a  \nb\n", "@@\n a\n-b\n+c", "a  \nc\n"),
+            ("at the end", "x\ny\nx\n", "@@\n-x\n+z\n*** End of File", "x\ny\nz\n"),
             ("only new lines", "a\n", "@@\n+b", "a\nb\n"),
-            (
-                "only new lines after an anchor",
-                "a\nb\n",
-                "@@ a\n+x",
-                "a\nx\nb\n",
-            ),
+            ("only new lines after an anchor", "a\nb\n", "@@ a\n+x", "a\nx\nb\n"),
             ("windows ends", "a\r\nb\r\n", "@@\n-a\n+x", "x\r\nb\r\n"),
             ("no end of line", "a\nb", "@@\n-b\n+c", "a\nc"),
-            (
-                "doubled context lines",
-                "a\na\nb\n",
-                "@@\n a\n a\n-b\n+c",
-                "a\na\nc\n",
-            ),
+            ("doubled context lines", "a\na\nb\n", "@@\n a\n a\n-b\n+c", "a\na\nc\n"),
         ];
         for (case, text, patch, expected) in cases {
             assert_eq!(updated(text, patch).unwrap(), expected, "{case}");
@@ -308,13 +236,9 @@ mod tests {
         for (case, text, patch) in cases {
             assert!(updated(text, patch).is_err(), "{case}");
         }
-        for text in [
-            "",
-            "*** Begin Patch\n*** End Patch",
-            "hello",
-            "*** Add File: \n+x",
-            "*** Delete File: a\nx",
-        ] {
+        for text in
+            ["", "*** Begin Patch\n*** End Patch", "hello", "*** Add File: \n+x", "*** Delete File: a\nx"]
+        {
             assert!(parse(text).is_err(), "{text}");
         }
     }
@@ -323,13 +247,7 @@ mod tests {
     fn files_are_added_deleted_and_moved() {
         let text = "*** Begin Patch\n*** Add File: a\n+1\n+\n*** Delete File: b\n*** Update File: c\n*** Move to: d\n@@\n-x\n+y\n*** End Patch";
         let changes = parse(text).unwrap();
-        assert_eq!(
-            changes[0],
-            Change::Add {
-                path: "a".into(),
-                content: "1\n\n".into()
-            }
-        );
+        assert_eq!(changes[0], Change::Add { path: "a".into(), content: "1\n\n".into() });
         assert_eq!(changes[1], Change::Delete { path: "b".into() });
         assert!(matches!(&changes[2], Change::Update { moved_to: Some(to), .. } if to == "d"));
     }

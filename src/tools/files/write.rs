@@ -18,16 +18,10 @@ impl Write {
     pub fn parse(arguments: &Arguments<'_>) -> Result<Self, Failure> {
         let content = arguments.text("content")?;
         if content.len() > MOST_BYTES {
-            return Err(Failure::new(
-                "too_large",
-                format!("`content` is longer than {MOST_BYTES} bytes"),
-            )
-            .hint("write it with a program in the terminal"));
+            return Err(Failure::new("too_large", format!("`content` is longer than {MOST_BYTES} bytes"))
+                .hint("write it with a program in the terminal"));
         }
-        Ok(Self {
-            path: arguments.filled("path")?.to_owned(),
-            content: content.to_owned(),
-        })
+        Ok(Self { path: arguments.filled("path")?.to_owned(), content: content.to_owned() })
     }
 
     pub fn run(&self, jail: &Jail) -> Result<Value, Failure> {
@@ -47,10 +41,7 @@ impl Write {
 
 /// A first look at the new content. It reports and never refuses: a file may be wrong on purpose, or for now.
 pub fn lint(place: &Place<'_>, content: &str) -> Value {
-    let json = place
-        .relative()
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let json = place.relative().extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     if !json {
         return json!({ "status": "skipped", "output": null });
     }

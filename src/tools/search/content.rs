@@ -49,10 +49,8 @@ impl Content {
             )
             .hint("escape special characters such as ( [ { . * + ? with a backslash to find them as they are")
         };
-        let matcher = RegexMatcherBuilder::new()
-            .line_terminator(Some(b'\n'))
-            .build(pattern)
-            .map_err(invalid)?;
+        let matcher =
+            RegexMatcherBuilder::new().line_terminator(Some(b'\n')).build(pattern).map_err(invalid)?;
         let context = if output == Output::Lines { context } else { 0 };
         let searcher = SearcherBuilder::new()
             .binary_detection(BinaryDetection::quit(0))
@@ -91,16 +89,10 @@ impl Content {
             lines_wanted: self.output == Output::Lines,
             over: false,
         };
-        if self
-            .searcher
-            .search_reader(&self.matcher, reader, &mut hits)
-            .is_err()
-        {
+        if self.searcher.search_reader(&self.matcher, reader, &mut hits).is_err() {
             self.unreadable += 1;
         }
-        let Hits {
-            lines, count, over, ..
-        } = hits;
+        let Hits { lines, count, over, .. } = hits;
         self.cut |= over;
         if count == 0 {
             return;
@@ -127,11 +119,7 @@ impl Content {
 
     pub fn answer(self, complete: bool) -> Value {
         let complete = complete && !self.cut;
-        let counted = if self.output == Output::Lines {
-            self.matches
-        } else {
-            self.files
-        };
+        let counted = if self.output == Output::Lines { self.matches } else { self.files };
         let is_hit = |value: &&Value| value.get("context").is_none();
         let shown = self.shown.iter().filter(is_hit).count() as u64;
         let truncated = !complete || counted > self.page.offset + shown;
@@ -149,10 +137,7 @@ impl Content {
             answer.insert("files_not_searched".into(), self.unreadable.into());
         }
         let mut answer = Value::Object(answer);
-        let page = Paging {
-            limit: shown.max(1).min(self.page.limit),
-            ..self.page
-        };
+        let page = Paging { limit: shown.max(1).min(self.page.limit), ..self.page };
         explain(&mut answer, complete, truncated, page);
         answer
     }

@@ -66,18 +66,9 @@ impl Search {
         Ok(Self {
             pattern: arguments.filled("pattern")?.to_owned(),
             // `grep` and `find` are what some models call the two.
-            by_name: arguments
-                .choice("target", &["content", "files", "grep", "find"])?
-                .starts_with("fi"),
-            path: arguments
-                .opt_text("path")?
-                .filter(|path| !path.is_empty())
-                .unwrap_or(".")
-                .to_owned(),
-            glob: arguments
-                .opt_text("file_glob")?
-                .filter(|glob| !glob.is_empty())
-                .map(str::to_owned),
+            by_name: arguments.choice("target", &["content", "files", "grep", "find"])?.starts_with("fi"),
+            path: arguments.opt_text("path")?.filter(|path| !path.is_empty()).unwrap_or(".").to_owned(),
+            glob: arguments.opt_text("file_glob")?.filter(|glob| !glob.is_empty()).map(str::to_owned),
             page: Paging {
                 offset: arguments.number("offset", 0, 0)?,
                 limit: arguments.number("limit", 50, 1)?.min(MOST),
@@ -88,10 +79,7 @@ impl Search {
     }
 
     pub fn run(&self, jail: &Jail, stop: &CancellationToken) -> Result<Value, Failure> {
-        let patience = Patience {
-            deadline: Instant::now() + PATIENCE,
-            stop,
-        };
+        let patience = Patience { deadline: Instant::now() + PATIENCE, stop };
         let place = jail.locate(&self.path)?;
         let answer = if self.by_name {
             self.names(&Walk::new(&place, Some(&self.pattern))?, &patience)
@@ -101,11 +89,7 @@ impl Search {
                 .each(&patience, |file| content.search(&file, &patience));
             content.answer(complete)
         };
-        if stop.is_cancelled() {
-            Err(Failure::stopped())
-        } else {
-            Ok(answer)
-        }
+        if stop.is_cancelled() { Err(Failure::stopped()) } else { Ok(answer) }
     }
 
     fn names(&self, walk: &Walk<'_>, patience: &Patience<'_>) -> Value {

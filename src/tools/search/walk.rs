@@ -35,11 +35,7 @@ impl<'a> Walk<'a> {
         let mut builder = WalkBuilder::new(&base);
         // Files like `.gitignore` above the workspace belong to the operator (his may well name the workspace), and
         // links are never followed. Ignore files work without a repository too.
-        builder
-            .parents(false)
-            .git_global(false)
-            .require_git(false)
-            .follow_links(false);
+        builder.parents(false).git_global(false).require_git(false).follow_links(false);
         builder.sort_by_file_path(|a, b| a.cmp(b)).threads(1);
         if let Some(glob) = glob {
             builder.overrides(only(&base, glob)?);
@@ -77,17 +73,9 @@ impl<'a> Walk<'a> {
 
 fn only(base: &std::path::Path, glob: &str) -> Result<ignore::overrides::Override, Failure> {
     let special = glob.contains(['*', '?', '[', '{']);
-    let glob = if special {
-        glob.to_owned()
-    } else {
-        format!("*{glob}*")
-    };
+    let glob = if special { glob.to_owned() } else { format!("*{glob}*") };
     // A leading `!` would turn its meaning round.
-    let glob = if glob.starts_with('!') {
-        format!("\\{glob}")
-    } else {
-        glob
-    };
+    let glob = if glob.starts_with('!') { format!("\\{glob}") } else { glob };
     let bad =
         |error: ignore::Error| Failure::new("invalid_pattern", format!("the glob is not valid: {error}"));
     let mut globs = OverrideBuilder::new(base);

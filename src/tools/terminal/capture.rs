@@ -48,12 +48,7 @@ impl Capture {
 
     /// The text, its ends trimmed, and the number of bytes that are missing in the middle.
     pub fn finish(self) -> (String, u64) {
-        let Self {
-            head,
-            mut tail,
-            mut omitted,
-            ..
-        } = self;
+        let Self { head, mut tail, mut omitted, .. } = self;
         let mut head = head;
         let tail = tail.make_contiguous();
         if omitted == 0 {
@@ -62,16 +57,10 @@ impl Capture {
             return (String::from_utf8_lossy(&head).trim().to_owned(), 0);
         }
         let head_end = border_before(&head);
-        let tail_start = tail
-            .iter()
-            .take(3)
-            .take_while(|byte| is_continuation(**byte))
-            .count();
+        let tail_start = tail.iter().take(3).take_while(|byte| is_continuation(**byte)).count();
         omitted += u64::try_from(head.len() - head_end + tail_start).unwrap_or(0);
-        let (first, last) = (
-            String::from_utf8_lossy(&head[..head_end]),
-            String::from_utf8_lossy(&tail[tail_start..]),
-        );
+        let (first, last) =
+            (String::from_utf8_lossy(&head[..head_end]), String::from_utf8_lossy(&tail[tail_start..]));
         let text = format!(
             "{}\n\n[... {omitted} bytes of output omitted ...]\n\n{}",
             first.trim_start(),
@@ -88,10 +77,7 @@ const fn is_continuation(byte: u8) -> bool {
 /// Where the text ends before a character that was cut.
 fn border_before(text: &[u8]) -> usize {
     let tail = text.len().saturating_sub(3);
-    let cut = text[tail..]
-        .iter()
-        .rposition(|&byte| byte >= 0b1100_0000)
-        .map(|at| tail + at);
+    let cut = text[tail..].iter().rposition(|&byte| byte >= 0b1100_0000).map(|at| tail + at);
     match cut {
         Some(at) if std::str::from_utf8(&text[at..]).is_err_and(|error| error.error_len().is_none()) => at,
         _ => text.len(),

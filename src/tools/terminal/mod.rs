@@ -55,9 +55,8 @@ pub async fn call(
     // Runs at once, beside the wait for clearance. If that fails, `ready` is dropped, and the helper with it.
     let ready = tokio::task::spawn_blocking(move || make_ready(&task_ground, &session, call));
     context.clearance().await.map_err(as_result)?;
-    let ready = ready
-        .await
-        .unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")));
+    let ready =
+        ready.await.unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")));
     let Ready { mut helper, policy } = ready.map_err(as_result)?;
     let deadline = Instant::now() + timeout;
     let sent = helper.send(&policy).await;
@@ -76,15 +75,11 @@ pub async fn call(
     };
     let end = match (&stopped, report) {
         (Stopped::ByUser, _) => End::new(130, "the run was stopped"),
-        (Stopped::ByTime, _) => End::new(
-            124,
-            format!("timed out after {} s and was killed", timeout.as_secs()),
-        ),
+        (Stopped::ByTime, _) => {
+            End::new(124, format!("timed out after {} s and was killed", timeout.as_secs()))
+        }
         (Stopped::Ended, Some(Ok(Report::Exited(code)))) => End { code, error: None },
-        (Stopped::Ended, Some(Ok(Report::Signalled(signal)))) => End {
-            code: 128 + signal,
-            error: None,
-        },
+        (Stopped::Ended, Some(Ok(Report::Signalled(signal)))) => End { code: 128 + signal, error: None },
         (Stopped::Ended, Some(Ok(Report::Crowded(count)))) => {
             End::new(137, format!("it ran {count} processes at once and was killed"))
         }
@@ -105,10 +100,7 @@ struct End {
 
 impl End {
     fn new(code: i32, error: impl Into<String>) -> Self {
-        Self {
-            code,
-            error: Some(error.into()),
-        }
+        Self { code, error: Some(error.into()) }
     }
 
     fn output(self, capture: Capture) -> ToolOutput {
@@ -123,10 +115,7 @@ impl End {
             result["truncated"] = Value::Bool(true);
             result["omitted_bytes"] = omitted.into();
         }
-        ToolOutput {
-            text: result.to_string(),
-            failed: self.code != 0,
-        }
+        ToolOutput { text: result.to_string(), failed: self.code != 0 }
     }
 }
 
@@ -140,17 +129,13 @@ impl Call {
         let config = &ground.config.terminal;
         let command = arguments.filled("command")?.to_owned();
         if command.len() > LONGEST_COMMAND || command.contains('\0') {
-            return Err(
-                Failure::invalid("`command` is longer than 120,000 bytes, or has a zero byte in it")
-                    .hint("write a script with write_file and run that"),
-            );
+            return Err(Failure::invalid("`command` is longer than 120,000 bytes, or has a zero byte in it")
+                .hint("write a script with write_file and run that"));
         }
         for name in ["background", "pty", "notify_on_complete"] {
             if arguments.flag(name)? {
-                return Err(
-                    Failure::new("not_available", format!("`{name}: true` is not available yet"))
-                        .hint("run the command in the foreground"),
-                );
+                return Err(Failure::new("not_available", format!("`{name}: true` is not available yet"))
+                    .hint("run the command in the foreground"));
             }
         }
         let workdir = arguments.opt_text("workdir")?.map(str::to_owned);
@@ -158,18 +143,12 @@ impl Call {
         let (default, most) = (config.timeout.as_secs(), config.max_timeout.as_secs());
         let timeout = arguments.number("timeout", default, 1)?;
         if timeout > most.max(default) {
-            return Err(Failure::invalid(format!(
-                "`timeout` is {timeout} s; the most is {most} s"
-            )));
+            return Err(Failure::invalid(format!("`timeout` is {timeout} s; the most is {most} s")));
         }
         if ground.sandbox.level < config.sandbox {
             return Err(below_floor(ground));
         }
-        Ok(Self {
-            command,
-            workdir,
-            timeout: Duration::from_secs(timeout),
-        })
+        Ok(Self { command, workdir, timeout: Duration::from_secs(timeout) })
     }
 }
 
@@ -180,11 +159,7 @@ fn below_floor(ground: &Ground) -> Failure {
         SandboxLevel::Strict => "strict",
     };
     let (has, floor) = (name(ground.sandbox.level), name(ground.config.terminal.sandbox));
-    let reason = ground
-        .sandbox
-        .reason
-        .as_deref()
-        .unwrap_or("the reason is not known");
+    let reason = ground.sandbox.reason.as_deref().unwrap_or("the reason is not known");
     let text = format!(
         "commands are refused: the sandbox level here is `{has}`, this profile asks for `{floor}` ({reason})"
     );

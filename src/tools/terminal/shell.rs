@@ -63,9 +63,7 @@ fn text(jail: &Jail, path: &str, most: u64) -> Option<String> {
     let (file, _) = place.open().ok()?;
     let mut text = Vec::new();
     file.take(most + 1).read_to_end(&mut text).ok()?;
-    (text.len() as u64 <= most)
-        .then(|| String::from_utf8(text).ok())
-        .flatten()
+    (text.len() as u64 <= most).then(|| String::from_utf8(text).ok()).flatten()
 }
 
 /// A folder inside the workspace or the session's temporary folder.
@@ -73,21 +71,14 @@ pub fn workdir(jail: &Jail, asked: &str) -> Result<PathBuf, Failure> {
     let place = jail.locate(asked)?;
     match place.kind()? {
         FileType::Directory => Ok(place.path()),
-        _ => Err(Failure::new(
-            "not_a_directory",
-            format!("`{asked}` is not a folder"),
-        )),
+        _ => Err(Failure::new("not_a_directory", format!("`{asked}` is not a folder"))),
     }
 }
 
 /// bash where there is one: models write for it.
 pub fn program() -> PathBuf {
     let bash = Path::new("/bin/bash");
-    if bash.exists() {
-        bash.to_owned()
-    } else {
-        "/bin/sh".into()
-    }
+    if bash.exists() { bash.to_owned() } else { "/bin/sh".into() }
 }
 
 pub fn arguments(
@@ -102,36 +93,23 @@ pub fn arguments(
     let names = passthrough.iter().filter(|name| is_name(name));
     let forget = names.fold(FORGET.to_owned(), |list, name| list + " " + name);
     let tmp = tmp.display().to_string();
-    let exports = if state.exports {
-        tmp.clone() + "/.hermes-exports"
-    } else {
-        String::new()
-    };
+    let exports = if state.exports { tmp.clone() + "/.hermes-exports" } else { String::new() };
     let keep = if keep_dir { "keep" } else { "" };
-    let name = shell
-        .file_name()
-        .map_or_else(|| "sh".into(), |name| name.to_string_lossy().into_owned());
-    ["-c", WRAPPER, &name, command, &tmp, &exports, keep, &forget]
-        .map(str::to_owned)
-        .to_vec()
+    let name = shell.file_name().map_or_else(|| "sh".into(), |name| name.to_string_lossy().into_owned());
+    ["-c", WRAPPER, &name, command, &tmp, &exports, keep, &forget].map(str::to_owned).to_vec()
 }
 
 /// A shell variable's name; anything else would be read as more words.
 fn is_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// Built from nothing: the gateway's own environment holds other people's secrets.
 pub fn environment(config: &ProfileConfig, workspace: &Path, tmp: &Path) -> Vec<(String, String)> {
     let (home, tmp) = (workspace.display().to_string(), tmp.display().to_string());
     let fixed = [
-        (
-            "PATH",
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        ),
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         ("HOME", &home),
         ("TMPDIR", &tmp),
         ("USER", config.name.as_str()),
@@ -144,16 +122,9 @@ pub fn environment(config: &ProfileConfig, workspace: &Path, tmp: &Path) -> Vec<
         // Commands cannot give files away, even when the gateway is root; tar would try.
         ("TAR_OPTIONS", "--no-same-owner"),
     ];
-    let mut env: Vec<(String, String)> = fixed
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
-    for name in config
-        .terminal
-        .env_passthrough
-        .iter()
-        .filter(|name| is_name(name))
-    {
+    let mut env: Vec<(String, String)> =
+        fixed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    for name in config.terminal.env_passthrough.iter().filter(|name| is_name(name)) {
         if let Some(value) = config.env.get(name) {
             env.retain(|(taken, _)| taken != name);
             env.push((name.clone(), value.reveal().to_owned()));

@@ -28,27 +28,16 @@ async fn answers_stream_and_end_with_usage() {
                 text: text.to_owned(),
                 reasoning: reasoning.to_owned(),
                 finish_reason: Some("stop".to_owned()),
-                usage: Some(Usage {
-                    input_tokens: 50,
-                    output_tokens: tokens,
-                    total_tokens: 50 + tokens,
-                }),
+                usage: Some(Usage { input_tokens: 50, output_tokens: tokens, total_tokens: 50 + tokens }),
                 ..ModelAnswer::default()
             };
             assert_eq!(end.unwrap(), expected, "{said}");
-            let thought = if reasoning.is_empty() {
-                String::new()
-            } else {
-                format!("({reasoning})")
-            };
+            let thought = if reasoning.is_empty() { String::new() } else { format!("({reasoning})") };
             assert_eq!(deltas.concat(), thought + text, "{said}");
         }
         assert_eq!(upstream.connections(), 1, "the connection is kept");
         assert_eq!(upstream.keys()[0].as_deref(), Some("Bearer sk-test"));
-        assert_eq!(
-            upstream.requests()[0]["messages"][1],
-            json!({ "role": "user", "content": "hello" })
-        );
+        assert_eq!(upstream.requests()[0]["messages"][1], json!({ "role": "user", "content": "hello" }));
     })
     .await;
 }
@@ -60,20 +49,12 @@ async fn tool_calls_arrive_whole() {
         let said = r#"@@tools terminal {"command":"ls"} ;; read_file {"path":"a"}"#;
         let (deltas, end) = ask(&client(&upstream.url(), LONG), said).await;
         let answer = end.unwrap();
-        let calls: Vec<_> = answer
-            .tool_calls
-            .iter()
-            .map(|call| (call.id.as_str(), call.arguments.as_str()))
-            .collect();
-        let expected = [
-            ("call_0_0_terminal", r#"{"command":"ls"}"#),
-            ("call_0_1_read_file", r#"{"path":"a"}"#),
-        ];
+        let calls: Vec<_> =
+            answer.tool_calls.iter().map(|call| (call.id.as_str(), call.arguments.as_str())).collect();
+        let expected =
+            [("call_0_0_terminal", r#"{"command":"ls"}"#), ("call_0_1_read_file", r#"{"path":"a"}"#)];
         assert_eq!(calls, expected);
-        assert_eq!(
-            (deltas, answer.finish_reason.as_deref()),
-            (vec![], Some("tool_calls"))
-        );
+        assert_eq!((deltas, answer.finish_reason.as_deref()), (vec![], Some("tool_calls")));
     })
     .await;
 }

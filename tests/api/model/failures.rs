@@ -58,11 +58,7 @@ async fn silence_is_a_timeout_and_not_asked_again() {
         for (said, message) in cases {
             let (_, end) = ask(&client, said).await;
             let failure = end.expect_err(said).failure();
-            assert_eq!(
-                (failure.code, failure.message.as_str()),
-                (Code::UpstreamTimeout, message),
-                "{said}"
-            );
+            assert_eq!((failure.code, failure.message.as_str()), (Code::UpstreamTimeout, message), "{said}");
         }
         assert_eq!(upstream.requests().len(), cases.len());
         upstream.hung_up(cases.len()).await;
@@ -136,28 +132,14 @@ async fn a_closed_port_and_a_wrong_address_are_named() {
     local(async {
         let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
         let cases = [
-            (
-                format!("http://{free}"),
-                "The connection to the upstream was refused",
-            ),
-            (
-                format!("https://{free}"),
-                "The connection to the upstream was refused",
-            ),
+            (format!("http://{free}"), "The connection to the upstream was refused"),
+            (format!("https://{free}"), "The connection to the upstream was refused"),
             ("localhost:1".to_owned(), "`model.base_url` is `localhost:1`"),
         ];
         for (base_url, message) in cases {
-            let failure = ask(&client(&base_url, LONG), "hello")
-                .await
-                .1
-                .unwrap_err()
-                .failure();
+            let failure = ask(&client(&base_url, LONG), "hello").await.1.unwrap_err().failure();
             assert_eq!(failure.code, Code::UpstreamError);
-            assert!(
-                failure.message.starts_with(message),
-                "{base_url}: {}",
-                failure.message
-            );
+            assert!(failure.message.starts_with(message), "{base_url}: {}", failure.message);
         }
     })
     .await;
@@ -168,11 +150,7 @@ async fn https_to_a_server_without_tls_fails_without_a_panic() {
     local(async {
         let upstream = Upstream::start().await;
         let base_url = upstream.url().replace("http://", "https://");
-        let failure = ask(&client(&base_url, LONG), "hello")
-            .await
-            .1
-            .unwrap_err()
-            .failure();
+        let failure = ask(&client(&base_url, LONG), "hello").await.1.unwrap_err().failure();
         assert_eq!(failure.code, Code::UpstreamError);
         let expected = "The upstream does not speak TLS with us";
         assert!(failure.message.starts_with(expected), "{}", failure.message);

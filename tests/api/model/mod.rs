@@ -21,9 +21,7 @@ const SHORT: Duration = Duration::from_millis(300);
 /// A client that does not wait between attempts.
 fn client(base_url: &str, limit: Duration) -> ModelClient {
     let config = ModelConfig {
-        provider: Provider::OpenAi {
-            base_url: base_url.to_owned(),
-        },
+        provider: Provider::OpenAi { base_url: base_url.to_owned() },
         provider_name: "custom".to_owned(),
         default: "scripted".to_owned(),
         api_key: Some(Secret::new("sk-test")),
@@ -33,10 +31,7 @@ fn client(base_url: &str, limit: Duration) -> ModelClient {
         idle_timeout: limit,
         attempts: 3,
     };
-    ModelClient::new(&config).with_backoff(Backoff {
-        base: Duration::ZERO,
-        ..Backoff::default()
-    })
+    ModelClient::new(&config).with_backoff(Backoff { base: Duration::ZERO, ..Backoff::default() })
 }
 
 type End = Result<ModelAnswer, ModelError>;

@@ -1,4 +1,10 @@
-//! What the tests stand on.
+//! A real gateway on port 0 over a home that is thrown away, in front of a scripted upstream.
 
+mod client;
+mod house;
 pub mod script;
 pub mod upstream;
+
+pub use client::{Client, Frames, ask};
+pub use house::{House, Plan};
+pub use upstream::Upstream;

@@ -80,18 +80,10 @@ fn text_of(message: &Value) -> String {
 /// The newest user message, cut to its directive if it has one, and the tool results after it.
 pub fn said(body: &Value) -> (String, Vec<String>) {
     let messages = body["messages"].as_array().cloned().unwrap_or_default();
-    let at = messages
-        .iter()
-        .rposition(|message| message["role"] == "user")
-        .unwrap_or(0);
+    let at = messages.iter().rposition(|message| message["role"] == "user").unwrap_or(0);
     let said = messages.get(at).map(text_of).unwrap_or_default();
-    let tools = messages
-        .iter()
-        .skip(at)
-        .filter(|message| message["role"] == "tool");
-    let directive = said
-        .find("@@")
-        .map(|start| said[start..].lines().next().unwrap_or_default().to_owned());
+    let tools = messages.iter().skip(at).filter(|message| message["role"] == "tool");
+    let directive = said.find("@@").map(|start| said[start..].lines().next().unwrap_or_default().to_owned());
     (directive.unwrap_or(said), tools.map(text_of).collect())
 }
 
@@ -99,10 +91,7 @@ pub fn said(body: &Value) -> (String, Vec<String>) {
 pub fn plan(body: &Value, asked_before: usize) -> Plan {
     let (said, results) = said(body);
     let (directive, rest) = said.split_once(' ').unwrap_or((&said, ""));
-    let numbers: Vec<u64> = rest
-        .split_whitespace()
-        .map_while(|word| word.parse().ok())
-        .collect();
+    let numbers: Vec<u64> = rest.split_whitespace().map_while(|word| word.parse().ok()).collect();
     let number = |at: usize, default: u64| numbers.get(at).copied().unwrap_or(default);
     let token = |n: u64| Step::Text(format!("tok{n} "));
     match directive {
@@ -113,18 +102,10 @@ pub fn plan(body: &Value, asked_before: usize) -> Plan {
             calls(&[call], times.parse().unwrap_or(1), &results)
         }
         "@@stream" => stream((0..number(0, 10)).flat_map(|n| [Step::Wait(number(1, 0)), token(n)])),
-        "@@burst" => stream([Step::Burst(
-            (0..number(0, 10)).map(|n| format!("tok{n} ")).collect(),
-        )]),
-        "@@reason" => stream([
-            Step::Reason(rest.to_owned()),
-            Step::Text("Thought about it.".to_owned()),
-        ]),
+        "@@burst" => stream([Step::Burst((0..number(0, 10)).map(|n| format!("tok{n} ")).collect())]),
+        "@@reason" => stream([Step::Reason(rest.to_owned()), Step::Text("Thought about it.".to_owned())]),
         "@@gate" => stream([token(0), Step::Gate(rest.to_owned()), token(1)]),
-        "@@status" => status(
-            number(0, 500),
-            rest.split_once(' ').map(|(_, after)| after.to_owned()),
-        ),
+        "@@status" => status(number(0, 500), rest.split_once(' ').map(|(_, after)| after.to_owned())),
         "@@flaky" if (asked_before as u64) < number(0, 1) => status(number(1, 500), None),
         "@@json" => Plan::Json("A whole answer.".to_owned()),
         "@@drop" => stream((0..number(0, 3)).map(token).chain([Step::Cut])),
@@ -133,50 +114,30 @@ pub fn plan(body: &Value, asked_before: usize) -> Plan {
         "@@no-head" => Plan::NoHead,
         "@@hang" => stream([Step::Hang]),
         "@@garbage" => Plan::Page,
-        "@@bigline" => stream([Step::Raw(
-            [b"data: ".as_slice(), &vec![b'x'; 10_000_000], b"\n\n"].concat(),
-        )]),
+        "@@bigline" => stream([Step::Raw([b"data: ".as_slice(), &vec![b'x'; 10_000_000], b"\n\n"].concat())]),
         "@@midstream-error" => {
             let error = json!({ "error": { "message": "scripted error", "code": numbers.first() } });
             let error = Step::Raw(format!("data: {error}\n\n").into_bytes());
-            stream(
-                numbers
-                    .is_empty()
-                    .then(|| token(0))
-                    .into_iter()
-                    .chain([error, Step::Cut]),
-            )
+            stream(numbers.is_empty().then(|| token(0)).into_iter().chain([error, Step::Cut]))
         }
-        "@@leave-out-done" => Plan::Stream {
-            steps: vec![Step::Text("No end.".to_owned())],
-            done: false,
-        },
+        "@@leave-out-done" => Plan::Stream { steps: vec![Step::Text("No end.".to_owned())], done: false },
         _ => stream([Step::Text("You said: ".to_owned()), Step::Text(said)]),
     }
 }
 
 fn stream(steps: impl IntoIterator<Item = Step>) -> Plan {
-    Plan::Stream {
-        steps: steps.into_iter().collect(),
-        done: true,
-    }
+    Plan::Stream { steps: steps.into_iter().collect(), done: true }
 }
 
 fn status(code: u64, retry_after: Option<String>) -> Plan {
-    Plan::Status {
-        code: u16::try_from(code).unwrap_or(500),
-        retry_after,
-    }
+    Plan::Status { code: u16::try_from(code).unwrap_or(500), retry_after }
 }
 
 /// `wanted` as calls until there are as many results as `times` such answers bring, then a text.
 fn calls(wanted: &[&str], times: usize, results: &[String]) -> Plan {
     if results.len() >= times {
         let last = results.last().cloned().unwrap_or_default();
-        return stream([Step::Text(format!(
-            "Tool said: {}",
-            last.chars().take(400).collect::<String>()
-        ))]);
+        return stream([Step::Text(format!("Tool said: {}", last.chars().take(400).collect::<String>()))]);
     }
     // Each call of a turn has an id of its own.
     let turn = results.len();

@@ -51,10 +51,7 @@ impl Upstream {
         let (shared, stop) = (Arc::new(Shared::default()), CancellationToken::new());
         let (served, stopped) = (Arc::clone(&shared), stop.clone());
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(stopped.run_until_cancelled(async {
                 let listener = TcpListener::from_std(listener).unwrap();
                 while let Ok((socket, _)) = listener.accept().await {
@@ -63,11 +60,7 @@ impl Upstream {
                 }
             }));
         });
-        Self {
-            address,
-            shared,
-            stop,
-        }
+        Self { address, shared, stop }
     }
 
     /// The base URL, with `/v1`.
@@ -77,24 +70,12 @@ impl Upstream {
 
     /// The bodies of all chat requests so far.
     pub fn requests(&self) -> Vec<Value> {
-        self.shared
-            .requests
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|(body, _)| body.clone())
-            .collect()
+        self.shared.requests.lock().unwrap().iter().map(|(body, _)| body.clone()).collect()
     }
 
     /// The `Authorization` header of each request.
     pub fn keys(&self) -> Vec<Option<String>> {
-        self.shared
-            .requests
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|(_, key)| key.clone())
-            .collect()
+        self.shared.requests.lock().unwrap().iter().map(|(_, key)| key.clone()).collect()
     }
 
     /// How many connections were made.
@@ -134,9 +115,7 @@ impl Drop for Upstream {
 
 /// A bound that a correct test never meets; without it a fault would hang the suite.
 pub async fn within<T>(waiting: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), waiting)
-        .await
-        .expect("waited for 20 s")
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("waited for 20 s")
 }
 
 impl Shared {
@@ -148,10 +127,7 @@ impl Shared {
     fn record(&self, body: &Value, key: Option<String>) -> usize {
         let mut requests = self.requests.lock().unwrap();
         let said = script::said(body).0;
-        let before = requests
-            .iter()
-            .filter(|(earlier, _)| script::said(earlier).0 == said)
-            .count();
+        let before = requests.iter().filter(|(earlier, _)| script::said(earlier).0 == said).count();
         requests.push((body.clone(), key));
         self.asked.send_replace(requests.len());
         before
@@ -169,10 +145,7 @@ async fn serve(mut socket: TcpStream, shared: Arc<Shared>) {
             let models = json!({ "object": "list", "data": [{ "id": "scripted", "object": "model" }] });
             whole(&mut socket, "200 OK", "application/json", "", &models.to_string()).await
         } else {
-            let key = head
-                .lines()
-                .find_map(|line| line.strip_prefix("authorization: "))
-                .map(str::to_owned);
+            let key = head.lines().find_map(|line| line.strip_prefix("authorization: ")).map(str::to_owned);
             let before = shared.record(&body, key);
             if close_next {
                 return;
@@ -201,9 +174,7 @@ async fn read_request(socket: &mut TcpStream) -> io::Result<Option<(String, Valu
         }
         if !bytes[0].is_ascii_uppercase() {
             // No HTTP: the beginning of TLS, most likely.
-            socket
-                .write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-                .await?;
+            socket.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await?;
             return Ok(None);
         }
     };
@@ -213,20 +184,14 @@ async fn read_request(socket: &mut TcpStream) -> io::Result<Option<(String, Valu
         None => line.to_ascii_lowercase(),
     });
     let head = lines.collect::<Vec<_>>().join("\n");
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .map(str::parse);
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map(str::parse);
     let length = end + length.unwrap_or(Ok(0)).unwrap();
     while bytes.len() < length {
         if socket.read_buf(&mut bytes).await? == 0 {
             return Ok(None);
         }
     }
-    Ok(Some((
-        head,
-        serde_json::from_slice(&bytes[end..length]).unwrap_or_default(),
-    )))
+    Ok(Some((head, serde_json::from_slice(&bytes[end..length]).unwrap_or_default())))
 }
 
 async fn answer(socket: &mut TcpStream, plan: Plan, shared: &Shared) -> io::Result<Kept> {
@@ -234,31 +199,16 @@ async fn answer(socket: &mut TcpStream, plan: Plan, shared: &Shared) -> io::Resu
         Plan::CutHead => Ok(false),
         Plan::NoHead => until_hang_up(socket).await,
         Plan::Page => {
-            whole(
-                socket,
-                "200 OK",
-                "text/html",
-                "",
-                "<html>\n<p>Sign in: here</p>\n</html>\n",
-            )
-            .await
+            whole(socket, "200 OK", "text/html", "", "<html>\n<p>Sign in: here</p>\n</html>\n").await
         }
         Plan::Status { code, retry_after } => {
-            let retry_after = retry_after
-                .map(|after| format!("Retry-After: {after}\r\n"))
-                .unwrap_or_default();
+            let retry_after =
+                retry_after.map(|after| format!("Retry-After: {after}\r\n")).unwrap_or_default();
             let error = json!({ "error": {
                 "message": format!("scripted failure {code}"), "type": "server_error", "code": null,
             } });
             let status = format!("{code} Scripted");
-            whole(
-                socket,
-                &status,
-                "application/json",
-                &retry_after,
-                &error.to_string(),
-            )
-            .await
+            whole(socket, &status, "application/json", &retry_after, &error.to_string()).await
         }
         Plan::Json(text) => {
             let message = json!({ "role": "assistant", "content": text });
@@ -288,27 +238,15 @@ async fn whole(
 async fn stream(socket: &mut TcpStream, steps: Vec<Step>, done: bool, shared: &Shared) -> io::Result<Kept> {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
     socket.write_all(head.as_bytes()).await?;
-    event(
-        socket,
-        &delta(&json!({ "role": "assistant", "content": "" }), None),
-    )
-    .await?;
-    let finish = if steps.iter().any(|step| matches!(step, Step::Call { .. })) {
-        "tool_calls"
-    } else {
-        "stop"
-    };
+    event(socket, &delta(&json!({ "role": "assistant", "content": "" }), None)).await?;
+    let finish =
+        if steps.iter().any(|step| matches!(step, Step::Call { .. })) { "tool_calls" } else { "stop" };
     let pieces = steps.len();
     for step in steps {
         match step {
             Step::Text(text) => event(socket, &delta(&json!({ "content": text }), None)).await?,
             Step::Reason(text) => event(socket, &delta(&json!({ "reasoning_content": text }), None)).await?,
-            Step::Call {
-                index,
-                id,
-                name,
-                arguments,
-            } => {
+            Step::Call { index, id, name, arguments } => {
                 let function = json!({ "name": name, "arguments": arguments });
                 let call = json!({ "index": index, "id": id, "type": "function", "function": function });
                 event(socket, &delta(&json!({ "tool_calls": [call] }), None)).await?;
@@ -326,9 +264,8 @@ async fn stream(socket: &mut TcpStream, steps: Vec<Step>, done: bool, shared: &S
             }
             Step::Raw(bytes) => socket.write_all(&framed(&bytes)).await?,
             Step::Burst(texts) => {
-                let events = texts
-                    .iter()
-                    .map(|text| framed(&frame(&delta(&json!({ "content": text }), None))));
+                let events =
+                    texts.iter().map(|text| framed(&frame(&delta(&json!({ "content": text }), None))));
                 socket.write_all(&events.collect::<Vec<_>>().concat()).await?;
             }
             Step::Hang => return until_hang_up(socket).await,
@@ -336,17 +273,10 @@ async fn stream(socket: &mut TcpStream, steps: Vec<Step>, done: bool, shared: &S
         }
     }
     event(socket, &delta(&json!({}), Some(finish))).await?;
-    event(
-        socket,
-        &json!({ "object": "chat.completion.chunk", "choices": [], "usage": usage(pieces) }),
-    )
-    .await?;
+    event(socket, &json!({ "object": "chat.completion.chunk", "choices": [], "usage": usage(pieces) }))
+        .await?;
     // One write: the client finds the end of the body together with the end of the answer.
-    let mut end = if done {
-        framed(b"data: [DONE]\n\n")
-    } else {
-        Vec::new()
-    };
+    let mut end = if done { framed(b"data: [DONE]\n\n") } else { Vec::new() };
     end.extend_from_slice(b"0\r\n\r\n");
     socket.write_all(&end).await?;
     Ok(true)

@@ -1,0 +1,178 @@
+//! Answers to questions, from whatever surface they come.
+
+use super::{ProfileActor, queries};
+use crate::{
+    actors::{
+        ApprovalTarget, DecideApproval, GetApproval, ListApprovals, ListRules, ProfileError, RemoveRule,
+        run::{Decide, RunActor},
+    },
+    domain::{Approval, ApprovalId, ApprovalStatus, Choice, Code, Rule, RunId},
+    store::Change,
+};
+use actix::{Addr, Handler, ResponseFuture};
+
+impl ProfileActor {
+    fn approval(&self, id: ApprovalId) -> Result<Approval, ProfileError> {
+        let found = self.store.approval(id)?;
+        found.ok_or_else(|| ProfileError::new(Code::ApprovalNotFound, format!("Approval not found: {id}")))
+    }
+
+    /// The questions that `target` means, each with the run that asks it if that run lives.
+    fn meant(
+        &self,
+        target: &ApprovalTarget,
+    ) -> Result<Vec<(Approval, Option<Addr<RunActor>>)>, ProfileError> {
+        let ids = match *target {
+            ApprovalTarget::One(id) => vec![id],
+            ApprovalTarget::OfRun(run, id) => {
+                self.record(run)?;
+                let approval = self.approval(id)?;
+                if approval.run_id != run {
+                    return Err(ProfileError::new(
+                        Code::ApprovalNotFound,
+                        format!("Approval not found: {id}"),
+                    ));
+                }
+                vec![id]
+            }
+            ApprovalTarget::Only(run) => {
+                let waiting = self.waiting(run)?;
+                if waiting.len() > 1 {
+                    let text = format!(
+                        "Run {run} has {} pending approvals: name one with `approval_id`, or send `\"all\": true`.",
+                        waiting.len()
+                    );
+                    return Err(ProfileError::new(Code::ApprovalAmbiguous, text));
+                }
+                waiting
+            }
+            ApprovalTarget::All(run) => self.waiting(run)?,
+        };
+        ids.into_iter()
+            .map(|id| {
+                self.approval(id).map(|approval| {
+                    let live = self.tenant.board().live(approval.run_id);
+                    (approval, live)
+                })
+            })
+            .collect()
+    }
+
+    fn waiting(&self, run: RunId) -> Result<Vec<ApprovalId>, ProfileError> {
+        let record = self.store.run(run)?.ok_or_else(|| queries::not_found(run))?;
+        if record.status.is_terminal() {
+            let text = format!("Run has no active approval session: {run}");
+            return Err(ProfileError::new(Code::ApprovalNotActive, text));
+        }
+        if record.waiting.is_empty() {
+            let text = format!("Run has no pending approval: {run}");
+            return Err(ProfileError::new(Code::ApprovalNotPending, text));
+        }
+        Ok(record.waiting)
+    }
+}
+
+impl Handler<DecideApproval> for ProfileActor {
+    type Result = ResponseFuture<Result<Vec<Approval>, ProfileError>>;
+
+    fn handle(&mut self, answer: DecideApproval, _ctx: &mut Self::Context) -> Self::Result {
+        let meant = match self.meant(&answer.target) {
+            Ok(meant) => meant,
+            Err(error) => return Box::pin(async { Err(error) }),
+        };
+        Box::pin(async move {
+            let mut settled = Vec::with_capacity(meant.len());
+            for (approval, live) in meant {
+                settled.push(settle(approval, live, &answer).await?);
+            }
+            Ok(settled)
+        })
+    }
+}
+
+async fn settle(
+    approval: Approval,
+    live: Option<Addr<RunActor>>,
+    answer: &DecideApproval,
+) -> Result<Approval, ProfileError> {
+    if !approval.choices.contains(&answer.choice) {
+        let offered: Vec<&str> = approval.choices.iter().map(|choice| choice.wire()).collect();
+        let text =
+            format!("`{}` was not offered; expected one of: {}", answer.choice.wire(), offered.join(", "));
+        return Err(ProfileError::new(Code::InvalidApprovalChoice, text));
+    }
+    if approval.status != ApprovalStatus::Pending {
+        return same(approval, answer.choice);
+    }
+    let id = approval.id;
+    let decide = Decide {
+        approval: id,
+        choice: answer.choice,
+        reason: answer.reason.clone(),
+        key_id: answer.key_id.clone(),
+    };
+    let settled = match live {
+        Some(run) => run.send(decide).await.ok().flatten(),
+        None => None,
+    };
+    match settled {
+        Some(settled) => same(settled, answer.choice),
+        // The run was stopped, or could not write the answer down, between the question and now.
+        None => Err(ProfileError::new(
+            Code::ApprovalNotActive,
+            format!("The run no longer waits for {id}; ask for its status and try again if it still does."),
+        )),
+    }
+}
+
+/// The same answer again is no mistake; another one comes too late.
+fn same(approval: Approval, choice: Choice) -> Result<Approval, ProfileError> {
+    if approval.decision == Some(choice) {
+        return Ok(approval);
+    }
+    let how = match (approval.status, approval.decision) {
+        (ApprovalStatus::Expired, _) => "expired, which counts as `deny`".to_owned(),
+        (ApprovalStatus::Withdrawn, _) => "withdrawn, as its run was stopped".to_owned(),
+        (_, Some(decision)) => format!("answered with `{}`", decision.wire()),
+        (_, None) => "settled".to_owned(),
+    };
+    Err(ProfileError::new(Code::ApprovalAlreadyDecided, format!("{} was already {how}.", approval.id)))
+}
+
+impl Handler<GetApproval> for ProfileActor {
+    type Result = Result<Approval, ProfileError>;
+
+    fn handle(&mut self, GetApproval(id): GetApproval, _ctx: &mut Self::Context) -> Self::Result {
+        self.approval(id)
+    }
+}
+
+impl Handler<ListApprovals> for ProfileActor {
+    type Result = Result<Vec<Approval>, ProfileError>;
+
+    fn handle(&mut self, list: ListApprovals, _ctx: &mut Self::Context) -> Self::Result {
+        Ok(self.store.approvals(list.status, list.after, list.limit)?)
+    }
+}
+
+impl Handler<ListRules> for ProfileActor {
+    type Result = Result<Vec<Rule>, ProfileError>;
+
+    fn handle(&mut self, _: ListRules, _ctx: &mut Self::Context) -> Self::Result {
+        Ok(self.tenant.permissions().rules())
+    }
+}
+
+impl Handler<RemoveRule> for ProfileActor {
+    type Result = ResponseFuture<Result<(), ProfileError>>;
+
+    fn handle(&mut self, RemoveRule(id): RemoveRule, _ctx: &mut Self::Context) -> Self::Result {
+        // Out of force at once; the disk follows before the answer is given.
+        if !self.tenant.permissions().remove(&id) {
+            let text = format!("There is no rule `{id}`.");
+            return Box::pin(async { Err(ProfileError::new(Code::RuleNotFound, text)) });
+        }
+        let removed = self.store.commit(vec![Change::RuleRemoved(id)]);
+        Box::pin(async move { Ok(removed.await?) })
+    }
+}

@@ -1,0 +1,160 @@
+//! The tenant's root: takes turns on, finds runs, passes answers on.
+//!
+//! It keeps nothing that cannot be had again: the store, the live runs and the queue belong to the [`Tenant`], so after a
+//! panic a new actor goes on where this one was.
+
+mod approvals;
+mod queries;
+mod start;
+
+use super::{
+    Tenant,
+    recovery::Revived,
+    run::{Entry, Kit, RunActor, Work},
+};
+use crate::{
+    agent::Policy,
+    config::{ApprovalMode, ProfileConfig},
+    domain::{RunId, RunStatus},
+    model::ModelClient,
+    store::{Retention, Store},
+    tools::Toolbox,
+};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
+
+/// Between two rounds of retention and compaction.
+const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+
+/// Command: the profile is being closed; end without a notice to the roster.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Retire;
+
+/// Notice: the tenant has a new configuration.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Reconfigured;
+
+pub struct ProfileActor {
+    tenant: Arc<Tenant>,
+    store: Store,
+    kit: Kit,
+    /// Runs to be taken up when the actor starts.
+    revived: Vec<Revived>,
+    /// Idempotency keys whose reservation is on its way to the disk.
+    reserving: HashMap<[u8; 32], ([u8; 32], RunId)>,
+    guard: Guard,
+}
+
+/// Tells the tenant of an end that nobody ordered: `Drop` runs after a panic, too.
+struct Guard {
+    tenant: Arc<Tenant>,
+    ordered: bool,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if !self.ordered {
+            self.tenant.actor_gone();
+        }
+    }
+}
+
+impl ProfileActor {
+    #[must_use]
+    pub(super) fn new(tenant: Arc<Tenant>, store: Store, revived: Vec<Revived>) -> Self {
+        let kit = kit(&tenant, &tenant.config());
+        let guard = Guard { tenant: tenant.clone(), ordered: false };
+        Self { tenant, store, kit, revived, reserving: HashMap::new(), guard }
+    }
+
+    /// Takes a stored run up again, as it was.
+    fn revive(&self, Revived(stored): Revived) {
+        let spec = Arc::new(stored.spec.clone());
+        let turn = spec.session.named.then(|| self.tenant.board().turn(&spec.session.id));
+        let entry = match stored.record.status {
+            RunStatus::WaitingForApproval => Entry::Parked { turn },
+            RunStatus::Queued
+            | RunStatus::Running
+            | RunStatus::Stopping
+            | RunStatus::Completed
+            | RunStatus::Failed
+            | RunStatus::Cancelled => Entry::Queue { turn, slot: None },
+        };
+        RunActor::launch(Work {
+            tenant: self.tenant.clone(),
+            store: self.store.clone(),
+            kit: self.kit.clone(),
+            log: self.store.resume(&stored),
+            spec,
+            entry,
+            messages: stored.messages,
+            approvals: stored.approvals,
+        });
+    }
+
+    fn housekeep(&self) {
+        let retention = self.tenant.config().retention.clone();
+        let retention = Retention {
+            runs: retention.runs,
+            derived_sessions: retention.derived_sessions,
+            idempotency: retention.idempotency,
+        };
+        let (store, name) = (self.store.clone(), self.tenant.name().clone());
+        // Nobody waits for it; what it did or why it could not is in the log.
+        drop(tokio::task::spawn_blocking(move || match store.housekeep(crate::domain::now(), &retention) {
+            Ok(kept) => tracing::debug!(profile = %name, ?kept, "housekeeping"),
+            Err(error) => tracing::warn!(profile = %name, %error, "housekeeping failed"),
+        }));
+    }
+}
+
+/// What runs work with, made of the configuration.
+fn kit(tenant: &Tenant, config: &Arc<ProfileConfig>) -> Kit {
+    // One small file at the profile's start and at a reload, not per run.
+    let soul = std::fs::read_to_string(&config.soul_file).ok().map(Rc::from);
+    Kit {
+        model: ModelClient::new(&config.model),
+        toolbox: Toolbox::new(config.clone(), tenant.sandbox().clone()),
+        soul,
+        policy: Rc::new(Policy {
+            off: config.approvals.mode == ApprovalMode::Off,
+            deny: config.approvals.deny.clone(),
+        }),
+    }
+}
+
+impl Actor for ProfileActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // A chat of 64 callers at once is ordinary; actix's 16 would make the rest wait for nothing.
+        ctx.set_mailbox_capacity(1024);
+        // Those that waited hold their sessions' turns, so they come before those that queue for them.
+        let mut revived = std::mem::take(&mut self.revived);
+        revived.sort_by_key(|Revived(run)| run.record.status != RunStatus::WaitingForApproval);
+        for run in revived {
+            self.revive(run);
+        }
+        self.housekeep();
+        ctx.run_interval(HOUSEKEEPING, |profile, _ctx| profile.housekeep());
+    }
+}
+
+impl Handler<Retire> for ProfileActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
+        self.guard.ordered = true;
+        ctx.stop();
+    }
+}
+
+impl Handler<Reconfigured> for ProfileActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Reconfigured, _ctx: &mut Self::Context) {
+        self.kit = kit(&self.tenant, &self.tenant.config());
+    }
+}

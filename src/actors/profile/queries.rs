@@ -1,0 +1,100 @@
+//! What a profile can tell of its runs, and the commands that need nothing but to find one.
+
+use super::ProfileActor;
+use crate::{
+    actors::{
+        GetLoad, GetRun, ListRuns, ProfileError, ProfileLoad, ReaderGone, RunView, StopRun, TailRun,
+        run::{Stop, StopReason, Unread},
+    },
+    domain::{Code, RunId, RunRecord, RunStatus},
+    store::EventCursor,
+};
+use actix::{Handler, ResponseFuture};
+
+impl ProfileActor {
+    pub(super) fn record(&self, run: RunId) -> Result<RunRecord, ProfileError> {
+        self.store.run(run)?.ok_or_else(|| not_found(run))
+    }
+}
+
+pub(super) fn not_found(run: RunId) -> ProfileError {
+    ProfileError::new(Code::RunNotFound, format!("Run not found: {run}"))
+}
+
+impl Handler<GetRun> for ProfileActor {
+    type Result = Result<RunView, ProfileError>;
+
+    fn handle(&mut self, GetRun(run): GetRun, _ctx: &mut Self::Context) -> Self::Result {
+        let record = self.record(run)?;
+        let mut approvals = Vec::new();
+        for id in &record.waiting {
+            approvals.extend(self.store.approval(*id)?);
+        }
+        Ok(RunView { record, approvals })
+    }
+}
+
+impl Handler<ListRuns> for ProfileActor {
+    type Result = Result<Vec<RunRecord>, ProfileError>;
+
+    fn handle(&mut self, ListRuns(filter): ListRuns, _ctx: &mut Self::Context) -> Self::Result {
+        Ok(self.store.runs(&filter)?)
+    }
+}
+
+impl Handler<TailRun> for ProfileActor {
+    type Result = Result<EventCursor, ProfileError>;
+
+    fn handle(&mut self, TailRun { run_id, after }: TailRun, _ctx: &mut Self::Context) -> Self::Result {
+        self.store.tail(run_id, after)?.ok_or_else(|| not_found(run_id))
+    }
+}
+
+impl Handler<StopRun> for ProfileActor {
+    type Result = ResponseFuture<Result<RunStatus, ProfileError>>;
+
+    fn handle(&mut self, StopRun(run): StopRun, _ctx: &mut Self::Context) -> Self::Result {
+        let record = match self.record(run) {
+            Ok(record) => record,
+            Err(error) => return Box::pin(async { Err(error) }),
+        };
+        let live = self.tenant.board().live(run);
+        Box::pin(async move {
+            match live {
+                Some(actor) if !record.status.is_terminal() => {
+                    // A run that ends at this very moment does not mind.
+                    let _gone = actor.send(Stop(StopReason::Asked)).await;
+                    Ok(RunStatus::Stopping)
+                }
+                Some(_) | None => Ok(record.status),
+            }
+        })
+    }
+}
+
+impl Handler<ReaderGone> for ProfileActor {
+    type Result = ();
+
+    fn handle(&mut self, ReaderGone(run): ReaderGone, _ctx: &mut Self::Context) {
+        if let Some(actor) = self.tenant.board().live(run) {
+            actor.do_send(Unread);
+        }
+    }
+}
+
+impl Handler<GetLoad> for ProfileActor {
+    type Result = actix::MessageResult<GetLoad>;
+
+    fn handle(&mut self, _: GetLoad, _ctx: &mut Self::Context) -> Self::Result {
+        let mut load = ProfileLoad::default();
+        for (run, _) in self.tenant.board().all_live() {
+            let Ok(Some(record)) = self.store.run(run) else {
+                continue;
+            };
+            load.active_runs += 1;
+            load.queued += usize::from(record.status == RunStatus::Queued);
+            load.waiting_for_approval += usize::from(record.status == RunStatus::WaitingForApproval);
+        }
+        actix::MessageResult(load)
+    }
+}

@@ -1,0 +1,245 @@
+//! Taking a turn on: idempotency, admission, the first record, the run's actor.
+
+use super::ProfileActor;
+use crate::{
+    actors::{
+        Idempotency, NewRun, ProfileError, StartRun, StartedRun, Tenant,
+        board::{Full, Slot, SlotWait},
+        run::{Entry, Kit, RunActor, Unread, Work},
+    },
+    domain::{
+        Code, Millis, OnDisconnect, RunId, RunRecord, RunSpec, Seq, SessionId, SessionRef, Surface, now,
+    },
+    store::{IdempotencyEntry, Store},
+};
+use actix::{ActorFutureExt, Handler, ResponseActFuture, WrapFuture};
+use std::sync::Arc;
+
+impl Handler<StartRun> for ProfileActor {
+    type Result = ResponseActFuture<Self, Result<StartedRun, ProfileError>>;
+
+    fn handle(&mut self, StartRun(new): StartRun, _ctx: &mut Self::Context) -> Self::Result {
+        let idempotency = new.idempotency.clone();
+        let begun = match &idempotency {
+            Some(key) => match self.earlier(key) {
+                Ok(Some(run)) => {
+                    let replay = self.replay(run);
+                    return Box::pin(async { replay }.into_actor(self));
+                }
+                Ok(None) => self.begin(new),
+                Err(error) => Err(error),
+            },
+            None => self.begin(new),
+        };
+        let begun = match begun {
+            Ok(begun) => begun,
+            Err(error) => return Box::pin(async { Err(error) }.into_actor(self)),
+        };
+        let run = begun.spec.run_id;
+        if let Some(key) = &idempotency {
+            self.reserving.insert(key.scope, (key.fingerprint, run));
+        }
+        let started = begun.start().into_actor(self).map(move |started, profile, _ctx| {
+            if let Some(key) = idempotency {
+                profile.reserving.remove(&key.scope);
+            }
+            started
+        });
+        Box::pin(started)
+    }
+}
+
+impl ProfileActor {
+    /// The run that this idempotency key stands for already.
+    fn earlier(&self, key: &Idempotency) -> Result<Option<RunId>, ProfileError> {
+        let known = match self.reserving.get(&key.scope) {
+            Some(known) => Some(*known),
+            None => self.store.idempotency(&key.scope)?.and_then(|entry| self.still_valid(&entry)),
+        };
+        match known {
+            None => Ok(None),
+            Some((fingerprint, run)) if fingerprint == key.fingerprint => Ok(Some(run)),
+            Some(_) => Err(ProfileError::new(
+                Code::IdempotencyKeyConflict,
+                "This Idempotency-Key was used for another request. Use a new key for a new request.",
+            )),
+        }
+    }
+
+    fn still_valid(&self, entry: &IdempotencyEntry) -> Option<([u8; 32], RunId)> {
+        let kept = self.tenant.config().retention.idempotency;
+        let kept = Millis::try_from(kept.as_millis()).unwrap_or(Millis::MAX);
+        // The time counts from the run's last change, as the reference's later versions do.
+        let since = match self.store.run(entry.run_id) {
+            Ok(Some(RunRecord { updated_at, .. })) => updated_at,
+            Ok(None) | Err(_) => entry.created_at,
+        };
+        (since.saturating_add(kept) > now()).then_some((entry.fingerprint, entry.run_id))
+    }
+
+    fn replay(&self, run: RunId) -> Result<StartedRun, ProfileError> {
+        let gone = || ProfileError::new(Code::RunNotFound, format!("Run not found: {run}"));
+        let events = self.store.tail(run, Seq::default())?.ok_or_else(gone)?;
+        let record = self.store.run(run)?.ok_or_else(gone)?;
+        Ok(StartedRun {
+            run_id: run,
+            session_id: record.session_id,
+            created_at: record.created_at,
+            replayed: true,
+            events,
+        })
+    }
+
+    fn begin(&self, new: NewRun) -> Result<Begun, ProfileError> {
+        if self.tenant.is_draining() {
+            return Err(ProfileError {
+                retry_after: Some(1),
+                ..ProfileError::new(
+                    Code::GatewayDraining,
+                    "Gateway is draining existing work; retry shortly.",
+                )
+            });
+        }
+        if self.store.is_disk_low() {
+            let text =
+                "The disk is nearly full: new turns are refused until space is freed. Reading still works.";
+            return Err(ProfileError::new(Code::StorageLow, text));
+        }
+        let NewRun { session, idempotency, .. } = &new;
+        let busy =
+            session.as_ref().is_some_and(|session| session.named && self.tenant.board().is_busy(&session.id));
+        let slot = if busy { None } else { Some(self.tenant.board().slot(false).map_err(full)?) };
+        let idempotency = idempotency.as_ref().map(|key| (key.scope, key.fingerprint));
+        let spec = spec(new);
+        let idempotency = idempotency.map(|(scope, fingerprint)| IdempotencyEntry {
+            scope,
+            fingerprint,
+            run_id: spec.run_id,
+            created_at: spec.created_at,
+        });
+        Ok(Begun {
+            tenant: self.tenant.clone(),
+            store: self.store.clone(),
+            kit: self.kit.clone(),
+            spec: Arc::new(spec),
+            idempotency,
+            slot,
+        })
+    }
+}
+
+fn draining() -> ProfileError {
+    let text = "Gateway is draining existing work; retry shortly.";
+    ProfileError { retry_after: Some(1), ..ProfileError::new(Code::GatewayDraining, text) }
+}
+
+fn full(full: Full) -> ProfileError {
+    let text = format!("Too many concurrent runs (max {}), and the queue is full.", full.cap);
+    ProfileError { retry_after: Some(full.retry_after), ..ProfileError::new(Code::RateLimitExceeded, text) }
+}
+
+fn spec(new: NewRun) -> RunSpec {
+    let run_id = RunId::new();
+    let own = || SessionRef { id: SessionId::from(run_id), named: false };
+    RunSpec {
+        run_id,
+        surface: new.surface,
+        created_at: now(),
+        session: new.session.unwrap_or_else(own),
+        key_id: new.key_id,
+        model: new.model,
+        system: new.system,
+        history: new.history,
+        load_history: new.load_history,
+        input: new.input,
+        sampling: new.sampling,
+        durable: new.durable || new.idempotency.is_some(),
+        on_disconnect: new.on_disconnect,
+        unattended: new.unattended,
+    }
+}
+
+/// A turn that may begin, with what it takes along from the actor.
+struct Begun {
+    tenant: Arc<Tenant>,
+    store: Store,
+    kit: Kit,
+    spec: Arc<RunSpec>,
+    idempotency: Option<IdempotencyEntry>,
+    /// `None`: it queues for its session first.
+    slot: Option<SlotWait>,
+}
+
+impl Begun {
+    async fn start(mut self) -> Result<StartedRun, ProfileError> {
+        let board = self.tenant.board().clone();
+        let turn = self.spec.session.named.then(|| board.turn(&self.spec.session.id));
+        let mut waited = false;
+        let entry = match (self.slot.take(), self.spec.surface) {
+            // A chat is answered 429 or 200, so it is known which before the first byte; a run has its 202 and queues.
+            (Some(slot), Surface::Chat) => {
+                waited = !slot.is_ready();
+                let slot = self.chat_slot(slot).await?;
+                match turn {
+                    None => Entry::Now { slot, turn: None },
+                    Some(turn) => Entry::Queue { turn: Some(turn), slot: Some(SlotWait::Ready(slot)) },
+                }
+            }
+            (slot, _) => Entry::Queue { turn, slot },
+        };
+        let (log, committed) = self.store.begin(self.spec.clone(), self.idempotency.take());
+        committed.await?;
+        let run = self.spec.run_id;
+        let events = self.store.tail(run, Seq::default())?;
+        let events = events.ok_or_else(|| ProfileError::new(Code::Internal, "the run's log is missing"))?;
+        let spec = self.spec.clone();
+        RunActor::launch(Work {
+            tenant: self.tenant,
+            store: self.store,
+            kit: self.kit,
+            spec: self.spec,
+            log,
+            entry,
+            messages: Vec::new(),
+            approvals: Vec::new(),
+        });
+        if waited && spec.on_disconnect == OnDisconnect::Cancel {
+            // Whoever asked may have gone while the answer waited, before there was a stream whose end would tell.
+            if let Some(actor) = board.live(run) {
+                actor.do_send(Unread);
+            }
+        }
+        Ok(StartedRun {
+            run_id: run,
+            session_id: spec.session.id.clone(),
+            created_at: spec.created_at,
+            replayed: false,
+            events,
+        })
+    }
+
+    async fn chat_slot(&self, slot: SlotWait) -> Result<Slot, ProfileError> {
+        if let SlotWait::Ready(_) = slot {
+            return slot.wait().await.ok_or_else(|| ProfileError::new(Code::Internal, "the profile is gone"));
+        }
+        let config = self.tenant.config();
+        let waited = tokio::select! {
+            () = self.tenant.parking().cancelled() => return Err(draining()),
+            waited = tokio::time::timeout(config.api.queue_timeout, slot.wait()) => waited,
+        };
+        match waited {
+            Ok(Some(slot)) => Ok(slot),
+            Ok(None) | Err(_) => Err(ProfileError {
+                retry_after: Some(5),
+                ..ProfileError::new(
+                    Code::RateLimitExceeded,
+                    format!(
+                        "Too many concurrent runs (max {}); no place became free in {} s.",
+                        config.api.max_concurrent_runs,
+                        config.api.queue_timeout.as_secs()
+                    ),
+                )
+            }),
+        }
+    }
+}

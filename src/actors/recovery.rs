@@ -1,0 +1,82 @@
+//! What becomes of the runs of a process that ended: once per process and store, before the port opens.
+
+use crate::{
+    domain::{ApprovalStatus, Code, Event, KeyId, RunStatus},
+    store::{KeyRecord, Store, StoreError, StoredRun},
+};
+
+/// A run that goes on: it was queued, or it waits for an approval.
+#[derive(Debug)]
+pub struct Revived(pub StoredRun);
+
+/// The fate of an open run.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    /// Accepted and never begun: its 202 was given.
+    Requeue,
+    /// Nothing acted since it asked; the same question can still be answered (or has expired, which the run sees).
+    Wait,
+    /// A tool may have acted, or the model was in the middle of its answer: never repeated by itself.
+    Interrupted,
+    /// Its key was revoked while we were down.
+    Revoked,
+}
+
+fn fate(run: &StoredRun, keys: &[KeyRecord]) -> Fate {
+    let key = keys.iter().find(|key| key.id == run.spec.key_id);
+    if run.spec.key_id != KeyId::env() && key.is_none_or(|key| key.revoked_at.is_some()) {
+        return Fate::Revoked;
+    }
+    let acting = run.record.tools.iter().any(|tool| tool.status == "running");
+    match run.record.status {
+        RunStatus::Queued => Fate::Requeue,
+        RunStatus::WaitingForApproval if !acting && pending(run) => Fate::Wait,
+        RunStatus::WaitingForApproval
+        | RunStatus::Running
+        | RunStatus::Stopping
+        | RunStatus::Completed
+        | RunStatus::Failed
+        | RunStatus::Cancelled => Fate::Interrupted,
+    }
+}
+
+fn pending(run: &StoredRun) -> bool {
+    run.approvals.iter().any(|approval| approval.status == ApprovalStatus::Pending)
+}
+
+/// Ends what cannot go on and returns what can.
+///
+/// # Errors
+///
+/// The store's: then nothing is served from it.
+pub async fn recover(
+    store: &Store,
+    open: Vec<StoredRun>,
+    keys: &[KeyRecord],
+) -> Result<Vec<Revived>, StoreError> {
+    let mut revived = Vec::new();
+    for run in open {
+        let fate = fate(&run, keys);
+        tracing::info!(run = %run.record.run_id, status = run.record.status.wire(), ?fate, "recovering a run");
+        let (partial_output, usage) = (run.record.text.clone(), run.record.usage);
+        let end = match fate {
+            Fate::Requeue | Fate::Wait => {
+                revived.push(Revived(run));
+                continue;
+            }
+            Fate::Interrupted => Event::RunFailed {
+                error: "The gateway ended during this turn. A tool that had been started may have acted; nothing was \
+                        repeated."
+                    .to_owned(),
+                error_code: Code::Interrupted,
+                retryable: false,
+                retry_after: None,
+                partial_output,
+                usage,
+            },
+            Fate::Revoked => Event::RunCancelled { partial_output, usage },
+        };
+        store.resume(&run).append(end, Vec::new())?.await?;
+    }
+    Ok(revived)
+}

@@ -1,0 +1,223 @@
+//! Asking people, and taking their answers in.
+//!
+//! All questions of one batch of calls are asked together and all are settled before the first call runs. So a run that
+//! waits has no tool in the air, which is what lets it be put aside and gone on with after a restart.
+
+use super::{Decide, Question, StopReason, drive::Break, drive::Driver};
+use crate::{
+    actors::permissions::rules_of,
+    agent::{Ask, digest},
+    domain::{
+        Approval, ApprovalId, ApprovalRequest, ApprovalStatus, Choice, Event, Millis, ToolCall, now, seconds,
+    },
+    store::Change,
+};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A run that waits this long gives its slot to others.
+const SLOT_GRACE: Duration = Duration::from_secs(60);
+
+impl Driver {
+    /// What a former process knew of this very call: same id, same bytes.
+    pub(super) fn known_approval(&self, call: &ToolCall) -> Option<&Approval> {
+        let digest = digest(&call.name, &call.arguments);
+        self.approvals.iter().rfind(|known| known.call_id == call.id && known.arguments_digest == digest)
+    }
+
+    /// Makes `ask` a stored question and tells the readers.
+    pub(super) fn request(&mut self, call: &ToolCall, ask: Ask) -> Result<(), Break> {
+        let at = now();
+        let timeout = self.tenant.config().approvals.timeout;
+        let expires_at =
+            timeout.map(|wait| at.saturating_add(Millis::try_from(wait.as_millis()).unwrap_or(Millis::MAX)));
+        let approval = Approval {
+            id: ApprovalId::new(),
+            run_id: self.spec.run_id,
+            session_id: self.spec.session.id.clone(),
+            call_id: call.id.clone(),
+            tool: call.name.clone(),
+            command: ask.command,
+            arguments_digest: digest(&call.name, &call.arguments),
+            findings: ask.findings,
+            scopes: ask.scopes,
+            description: ask.description,
+            choices: Choice::ALL.to_vec(),
+            status: ApprovalStatus::Pending,
+            created_at: at,
+            expires_at,
+            decision: None,
+            decided_at: None,
+            decided_by: None,
+            reason: None,
+        };
+        self.pose(&approval);
+        let event = Event::ApprovalRequest(Box::new(request_event(&approval)));
+        self.changes.push(Change::Approval(approval.clone()));
+        self.approvals.push(approval);
+        self.log.make_durable();
+        drop(self.log.append(event, std::mem::take(&mut self.changes))?);
+        Ok(())
+    }
+
+    /// Makes the question known to the actor, so that answers find their way.
+    pub(super) fn pose(&self, approval: &Approval) {
+        let question = Question { answered: false, settled: watch::Sender::new(None) };
+        self.control.questions.borrow_mut().insert(approval.id, question);
+    }
+
+    fn pending(&self) -> impl Iterator<Item = &Approval> {
+        self.approvals.iter().filter(|approval| approval.status == ApprovalStatus::Pending)
+    }
+
+    /// Waits until no question is open: answered, expired, or withdrawn by a stop.
+    pub(super) async fn settle_all(&mut self) -> Result<(), Break> {
+        let give_back = tokio::time::Instant::now() + SLOT_GRACE;
+        let mut parked = None;
+        while self.pending().next().is_some() {
+            let expires = self.pending().filter_map(|approval| approval.expires_at).min();
+            let left =
+                expires.map(|at| Duration::from_millis(u64::try_from(at.saturating_sub(now())).unwrap_or(0)));
+            let stop = self.control.stop.clone();
+            let parking = self.tenant.parking().clone();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return self.withdraw_all(),
+                () = parking.cancelled() => return Err(Break::Parked),
+                Some(answer) = self.answered.recv() => self.answer(answer).await,
+                () = tokio::time::sleep(left.unwrap_or_default()), if left.is_some() => self.expire().await,
+                () = tokio::time::sleep_until(give_back), if self.slot.is_some() && parked.is_none() => {
+                    parked = ParkedRun::enter(self);
+                    if parked.is_none() {
+                        tracing::warn!(run = %self.spec.run_id, "too many runs wait; this one keeps its slot");
+                        parked = Some(ParkedRun(None));
+                    }
+                }
+            }
+        }
+        drop(parked);
+        if self.slot.is_none()
+            && let Ok(slot) = self.tenant.board().slot(true)
+        {
+            self.slot = self.unless_stopped(slot.wait()).await?;
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, answer: Decide) {
+        let Decide { approval, choice, reason, key_id } = answer;
+        let settle = |approval: &mut Approval| {
+            approval.status = ApprovalStatus::Decided;
+            approval.decision = Some(choice);
+            approval.decided_by = Some(key_id);
+            approval.reason = reason;
+        };
+        self.settle(approval, choice, false, settle).await;
+    }
+
+    async fn expire(&mut self) {
+        let at = now();
+        let due: Vec<ApprovalId> = self
+            .pending()
+            .filter(|approval| approval.expires_at.is_some_and(|expires| expires <= at))
+            .map(|approval| approval.id)
+            .collect();
+        for id in due {
+            let settle = |approval: &mut Approval| approval.status = ApprovalStatus::Expired;
+            self.settle(id, Choice::Deny, true, settle).await;
+        }
+    }
+
+    /// Writes how a question ended and, once that is on disk, tells whoever answered.
+    async fn settle(
+        &mut self,
+        id: ApprovalId,
+        choice: Choice,
+        expired: bool,
+        how: impl FnOnce(&mut Approval),
+    ) {
+        let Some(approval) = self.approvals.iter_mut().find(|approval| approval.id == id) else {
+            return;
+        };
+        let at = now();
+        approval.decided_at = Some(at);
+        how(approval);
+        let approval = approval.clone();
+        let rules =
+            if approval.decision == Some(Choice::Always) { rules_of(&approval, at) } else { Vec::new() };
+        let mut changes = vec![Change::Approval(approval.clone())];
+        changes.extend(rules.iter().cloned().map(Change::Rule));
+        let event = Event::ApprovalResponded { approval_id: id, choice, resolved: 1, expired };
+        let written = match self.log.append(event, changes) {
+            Ok(committed) => committed.await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            // The person is told nothing was taken in; the run fails at its next append with the same error.
+            tracing::error!(run = %self.spec.run_id, %error, "a decision could not be stored");
+            self.control.questions.borrow_mut().remove(&id);
+            return;
+        }
+        self.tenant.permissions().decided(&approval, rules);
+        if let Some(question) = self.control.questions.borrow().get(&id) {
+            question.settled.send_replace(Some(approval));
+        }
+    }
+
+    /// A stop counts as a denial of all that is open; it goes to disk with the run's last event.
+    fn withdraw_all(&mut self) -> Result<(), Break> {
+        let reason = self.control.reason.get();
+        if reason == Some(StopReason::Shutdown) {
+            return Err(Break::Parked);
+        }
+        let at = now();
+        for approval in
+            self.approvals.iter_mut().filter(|approval| approval.status == ApprovalStatus::Pending)
+        {
+            approval.status = ApprovalStatus::Withdrawn;
+            approval.decided_at = Some(at);
+            self.changes.push(Change::Approval(approval.clone()));
+        }
+        self.control.questions.borrow_mut().clear();
+        Err(self.stopped())
+    }
+}
+
+/// A run that waits without a slot, counted until it is dropped.
+struct ParkedRun(Option<std::sync::Arc<crate::actors::Board>>);
+
+impl ParkedRun {
+    fn enter(driver: &mut Driver) -> Option<Self> {
+        let board = driver.tenant.board().clone();
+        board.park().then(|| {
+            driver.slot = None;
+            Self(Some(board))
+        })
+    }
+}
+
+impl Drop for ParkedRun {
+    fn drop(&mut self) {
+        if let Some(board) = self.0.take() {
+            board.unpark();
+        }
+    }
+}
+
+/// The question as the run's readers see it.
+fn request_event(approval: &Approval) -> ApprovalRequest {
+    let keys: Vec<String> = approval.findings.iter().map(|finding| finding.rule.clone()).collect();
+    ApprovalRequest {
+        approval_id: approval.id,
+        call_id: approval.call_id.clone(),
+        tool: approval.tool.clone(),
+        command: approval.command.clone(),
+        arguments_digest: approval.arguments_digest.clone(),
+        pattern_key: keys.first().cloned().unwrap_or_default(),
+        pattern_keys: keys,
+        description: approval.description.clone(),
+        allow_permanent: approval.choices.contains(&Choice::Always),
+        choices: approval.choices.clone(),
+        expires_at: approval.expires_at.map(seconds),
+    }
+}

@@ -1,0 +1,309 @@
+//! The work of a run: waiting for its place, asking the model, running tools, writing the log.
+
+use super::{Control, Decide, StopReason, finish::End};
+use crate::{
+    actors::{
+        Tenant,
+        board::{SessionTurn, Slot, SlotWait, TurnWait},
+    },
+    agent::{Answered, Policy, Prompt, Step, Turn},
+    domain::{Approval, Code, Event, Failure, Message, OnDisconnect, RunSpec, now},
+    model::{Delta, ModelAnswer, ModelClient, ModelError, ModelRequest},
+    store::{Change, LogWriter, Store, StoreError},
+    tools::Toolbox,
+};
+use std::{rc::Rc, sync::Arc};
+use tokio::sync::mpsc;
+
+/// What the runs of a profile work with. Belongs to the profile's thread; cheap to clone.
+#[derive(Clone)]
+pub struct Kit {
+    pub model: ModelClient,
+    pub toolbox: Toolbox,
+    /// `SOUL.md`.
+    pub soul: Option<Rc<str>>,
+    pub policy: Rc<Policy>,
+}
+
+/// How a run gets its place.
+pub enum Entry {
+    /// It has a slot already (and a session's turn, when it needs one).
+    Now { slot: Slot, turn: Option<SessionTurn> },
+    /// It queues for its session first, then for a slot.
+    Queue { turn: Option<TurnWait>, slot: Option<SlotWait> },
+    /// It goes on waiting for an approval after a restart: no slot until it has something to do.
+    Parked { turn: Option<TurnWait> },
+}
+
+/// A run to be driven.
+pub struct Work {
+    pub tenant: Arc<Tenant>,
+    pub store: Store,
+    pub kit: Kit,
+    pub spec: Arc<RunSpec>,
+    pub log: LogWriter,
+    pub entry: Entry,
+    /// Of a former process: this turn's messages and approvals.
+    pub messages: Vec<Message>,
+    pub approvals: Vec<Approval>,
+}
+
+pub(super) struct Driver {
+    pub tenant: Arc<Tenant>,
+    pub store: Store,
+    pub kit: Kit,
+    pub spec: Arc<RunSpec>,
+    pub log: LogWriter,
+    pub control: Rc<Control>,
+    pub answered: mpsc::UnboundedReceiver<Decide>,
+    pub turn: Turn,
+    /// Records that go to disk with the next event.
+    pub changes: Vec<Change>,
+    pub approvals: Vec<Approval>,
+    pub slot: Option<Slot>,
+    entry: Option<Entry>,
+    session: Option<SessionTurn>,
+    /// Loaded transcript of a named session, when the spec asks for it.
+    loaded: Vec<Message>,
+    input: [Message; 1],
+    wrote_text: bool,
+    /// The client's limit cut a tool call in two: limits are meant for the answer, so the call is made without them.
+    unbounded: bool,
+}
+
+/// Why the driver leaves the loop before the turn's own end.
+pub(super) enum Break {
+    Stopped(StopReason),
+    Parked,
+    Failed(Failure),
+}
+
+impl From<StoreError> for Break {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(Failure::new(error.code(), format!("The turn could not be recorded: {error}")))
+    }
+}
+
+impl Driver {
+    pub fn new(work: Work, control: Rc<Control>, answered: mpsc::UnboundedReceiver<Decide>) -> Self {
+        let Work { tenant, store, kit, spec, log, entry, messages, approvals } = work;
+        Self {
+            turn: Turn::new(tenant.config().agent.max_turns, messages),
+            input: [Message::User { content: spec.input.clone() }],
+            wrote_text: !log.record().text.is_empty(),
+            tenant,
+            store,
+            kit,
+            spec,
+            log,
+            control,
+            answered,
+            changes: Vec::new(),
+            approvals,
+            slot: None,
+            entry: Some(entry),
+            session: None,
+            loaded: Vec::new(),
+            unbounded: false,
+        }
+    }
+
+    /// Drives the run to its end.
+    pub async fn run(mut self) {
+        let end = match self.enter().await {
+            Ok(()) => self.work().await,
+            Err(broke) => Err(broke),
+        };
+        let end = match end {
+            Ok(end) => end,
+            // A client that waits for its answer is told; whoever asked through `/v1/runs` finds the run later.
+            Err(Break::Parked) if self.is_chat_in_queue() => {
+                let text = "The gateway is shutting down; the turn had not begun.";
+                End::Failed(Failure { retryable: true, ..Failure::new(Code::GatewayDraining, text) })
+            }
+            Err(Break::Parked) => {
+                self.park().await;
+                return;
+            }
+            Err(Break::Stopped(reason)) => End::Stopped(reason),
+            Err(Break::Failed(failure)) => End::Failed(failure),
+        };
+        self.finish(end).await;
+    }
+
+    fn is_chat_in_queue(&self) -> bool {
+        self.spec.on_disconnect == OnDisconnect::Cancel && self.log.record().started_at.is_none()
+    }
+
+    async fn park(self) {
+        if let Err(error) = self.log.park().await {
+            tracing::error!(run = %self.spec.run_id, %error, "a waiting run could not be put aside");
+        }
+    }
+
+    /// Waits for the run's place: its session's turn, then a slot.
+    async fn enter(&mut self) -> Result<(), Break> {
+        match self.entry.take() {
+            Some(Entry::Now { slot, turn }) => {
+                self.slot = Some(slot);
+                self.session = turn;
+            }
+            Some(Entry::Queue { turn, slot }) => {
+                if let Some(turn) = turn {
+                    self.session = self.unless_stopped(turn.wait()).await?;
+                }
+                let slot = match slot {
+                    Some(slot) => Ok(slot),
+                    None => self.tenant.board().slot(true),
+                };
+                if let Ok(slot) = slot {
+                    self.slot = self.unless_stopped(slot.wait()).await?;
+                }
+            }
+            Some(Entry::Parked { turn: Some(turn) }) => {
+                self.session = self.unless_stopped(turn.wait()).await?
+            }
+            Some(Entry::Parked { turn: None }) | None => {}
+        }
+        if self.spec.load_history {
+            self.load_history().await?;
+        }
+        if self.log.record().started_at.is_none() {
+            let started = Event::RunStarted {
+                session_id: self.spec.session.id.clone(),
+                model: self.spec.model.clone(),
+            };
+            // Nobody waits for this one: the next durable event brings it to disk as well.
+            drop(self.log.append(started, Vec::new())?);
+        }
+        Ok(())
+    }
+
+    async fn load_history(&mut self) -> Result<(), Break> {
+        let (store, session) = (self.store.clone(), self.spec.session.id.clone());
+        let loaded = tokio::task::spawn_blocking(move || store.session_history(&session)).await;
+        self.loaded = loaded.map_err(|error| StoreError::Io(error.to_string()))??;
+        Ok(())
+    }
+
+    /// Waits for `what`, unless the run is stopped or put aside meanwhile.
+    pub async fn unless_stopped<T>(&self, what: impl Future<Output = T>) -> Result<T, Break> {
+        tokio::select! {
+            biased;
+            () = self.control.stop.cancelled() => Err(self.stopped()),
+            () = self.tenant.parking().cancelled() => Err(Break::Parked),
+            done = what => Ok(done),
+        }
+    }
+
+    pub fn stopped(&self) -> Break {
+        Break::Stopped(self.control.reason.get().unwrap_or(StopReason::Asked))
+    }
+
+    async fn work(&mut self) -> Result<End, Break> {
+        let config = self.tenant.config();
+        let workspace = config.workspace.display().to_string();
+        let system = Prompt {
+            soul: self.kit.soul.as_deref(),
+            profile: config.name.as_str(),
+            workspace: &workspace,
+            model: &config.model.default,
+            now: now(),
+        }
+        .render();
+        loop {
+            match self.turn.next() {
+                Step::Ask { tools, nudge } => self.ask(&system, tools, nudge).await?,
+                Step::Call(calls) => self.call_all(&calls).await?,
+                Step::Done(finish) => return Ok(End::Completed(finish)),
+                Step::Fail(failure) => return Err(Break::Failed(failure)),
+            }
+        }
+    }
+
+    /// One model call.
+    async fn ask(&mut self, system: &str, tools: bool, nudge: Option<&'static str>) -> Result<(), Break> {
+        let config = self.tenant.config();
+        let nudge: Vec<Message> = nudge.into_iter().map(Message::user).collect();
+        let mut systems = vec![system];
+        systems.extend(self.spec.system.as_deref());
+        let bare = self.unbounded.then(|| self.spec.sampling.without_limits());
+        let request = ModelRequest {
+            model: &config.model.default,
+            system: &systems,
+            messages: &[&self.loaded, &self.spec.history, &self.input, self.turn.messages(), &nudge],
+            tools: tools.then(|| self.kit.toolbox.schema()),
+            sampling: bare.as_ref().unwrap_or(&self.spec.sampling),
+        };
+        let mut text = TextWriter {
+            log: &mut self.log,
+            break_first: self.wrote_text,
+            reasoning: config.api.show_reasoning,
+            wrote: false,
+            failed: None,
+        };
+        let answer = self.kit.model.ask(&request, &self.control.stop, &mut |delta| text.write(&delta)).await;
+        let (wrote, failed) = (text.wrote, text.failed.take());
+        self.wrote_text |= wrote;
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        let answer = answer.map_err(|error| self.model_failed(&error))?;
+        self.heard(answer);
+        Ok(())
+    }
+
+    fn model_failed(&self, error: &ModelError) -> Break {
+        if matches!(error, ModelError::Cancelled) {
+            return self.stopped();
+        }
+        tracing::info!(run = %self.spec.run_id, %error, "the model call failed");
+        Break::Failed(error.failure())
+    }
+
+    fn heard(&mut self, answer: ModelAnswer) {
+        let ModelAnswer { text, reasoning: _, tool_calls, finish_reason, usage } = answer;
+        if let Some(usage) = usage {
+            self.log.add_usage(usage);
+        }
+        let cut = finish_reason.as_deref() == Some("length") && !tool_calls.is_empty() && text.is_empty();
+        if cut && self.spec.sampling.limits_answer() && !std::mem::replace(&mut self.unbounded, true) {
+            return;
+        }
+        self.unbounded = false;
+        if !tool_calls.is_empty() {
+            // From here on the turn has effects: it is durable whatever road it came in by.
+            self.log.make_durable();
+        }
+        if let Some(message) = self.turn.answered(Answered { text, calls: tool_calls, finish_reason }) {
+            self.changes.push(Change::Message(message.clone()));
+        }
+    }
+}
+
+/// Writes the model's deltas into the log.
+struct TextWriter<'a> {
+    log: &'a mut LogWriter,
+    /// Text of an earlier model call stands before this one's: a blank line parts them.
+    break_first: bool,
+    reasoning: bool,
+    wrote: bool,
+    failed: Option<StoreError>,
+}
+
+impl TextWriter<'_> {
+    fn write(&mut self, delta: &Delta<'_>) {
+        let event = match *delta {
+            Delta::Text(text) if self.break_first && !self.wrote => {
+                Event::MessageDelta { delta: format!("\n\n{text}") }
+            }
+            Delta::Text(text) => Event::MessageDelta { delta: text.to_owned() },
+            Delta::Reasoning(text) if self.reasoning => Event::ReasoningDelta { delta: text.to_owned() },
+            Delta::Reasoning(_) => return,
+        };
+        self.wrote |= matches!(event, Event::MessageDelta { .. });
+        if let Err(error) = self.log.delta(event) {
+            self.failed.get_or_insert(error);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! One run of one agent, from acceptance to its last event.
+//!
+//! ```text
+//! queued ──► running ⇄ waiting for approval
+//!    │          │              │
+//!    └──────────┴── stop ──────┴──► stopping ──► completed | failed | cancelled
+//! ```
+//!
+//! The work is a [`drive::Driver`], a future that owns the log: the actor only passes commands on to it. It is not
+//! supervised: a run that died half-way is reported as failed, never repeated, because its tools may have acted. That
+//! report needs nobody: a log that is dropped without its last event writes it.
+
+mod approvals;
+mod drive;
+mod finish;
+mod tools;
+
+pub use drive::{Entry, Kit, Work};
+
+use crate::{
+    domain::{Approval, ApprovalId, Choice, KeyId, OnDisconnect, RunId},
+    store::Store,
+};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture,
+    SpawnHandle, WrapFuture,
+};
+use futures_util::FutureExt;
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::Board;
+
+/// A run that was told to stop and still has not ended after this long is cut off.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// A client that goes away gets this long to come back.
+const READER_GRACE: Duration = Duration::from_secs(2);
+
+/// Why a run is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// A person or client asked for it, or the last reader went away.
+    Asked,
+    /// The gateway ends.
+    Shutdown,
+}
+
+/// Command: end the run now. Stopping a run that is stopping already is not an error.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Stop(pub StopReason);
+
+/// Command: answer a question. Gives the approval as it was settled, by this answer or by an earlier one; `None` when
+/// this run does not ask it (any more).
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Approval>")]
+pub struct Decide {
+    pub approval: ApprovalId,
+    pub choice: Choice,
+    pub reason: Option<String>,
+    pub key_id: KeyId,
+}
+
+/// Notice: a reader went away. If nobody reads when the grace is over, a run that lives for its reader is stopped.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Unread;
+
+/// What the actor and its driver share; both live on one thread.
+pub(super) struct Control {
+    pub stop: CancellationToken,
+    pub reason: Cell<Option<StopReason>>,
+    questions: RefCell<HashMap<ApprovalId, Question>>,
+    answers: mpsc::UnboundedSender<Decide>,
+}
+
+/// A question that somebody was asked.
+struct Question {
+    answered: bool,
+    settled: watch::Sender<Option<Approval>>,
+}
+
+pub struct RunActor {
+    run: RunId,
+    store: Store,
+    on_disconnect: OnDisconnect,
+    board: Arc<Board>,
+    control: Rc<Control>,
+    /// Taken when the actor starts.
+    work: Option<(Work, mpsc::UnboundedReceiver<Decide>)>,
+    driver: Option<SpawnHandle>,
+}
+
+impl RunActor {
+    /// Starts the run on this thread and puts it into the table of live runs.
+    pub fn launch(work: Work) {
+        let (answers, answered) = mpsc::unbounded_channel();
+        let control = Rc::new(Control {
+            stop: CancellationToken::new(),
+            reason: Cell::new(None),
+            questions: RefCell::default(),
+            answers,
+        });
+        let (run, board) = (work.spec.run_id, work.tenant.board().clone());
+        let actor = Self {
+            run,
+            store: work.store.clone(),
+            on_disconnect: work.spec.on_disconnect,
+            board: board.clone(),
+            control,
+            work: Some((work, answered)),
+            driver: None,
+        };
+        board.enlist(run, actor.start());
+    }
+}
+
+impl Actor for RunActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let Some((work, answered)) = self.work.take() else {
+            return;
+        };
+        let driver = drive::Driver::new(work, self.control.clone(), answered);
+        // A panic in the driver drops its log, which writes `run.failed`; here it only must not take the actor's
+        // context down in the middle of a poll.
+        let done = AssertUnwindSafe(driver.run()).catch_unwind();
+        self.driver = Some(ctx.spawn(done.into_actor(self).map(|_done, _run, ctx| ctx.stop())));
+    }
+}
+
+impl Drop for RunActor {
+    /// Reached by every road: the end, a panic, the end of the thread.
+    fn drop(&mut self) {
+        self.board.strike(self.run);
+    }
+}
+
+impl Handler<Stop> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, Stop(reason): Stop, ctx: &mut Self::Context) {
+        if self.control.reason.get().is_some() {
+            return;
+        }
+        self.control.reason.set(Some(reason));
+        self.control.stop.cancel();
+        ctx.run_later(STOP_LIMIT, |run, ctx| {
+            tracing::error!(run = %run.run, "a stopped run did not end; it is cut off");
+            run.driver.take().map(|driver| ctx.cancel_future(driver));
+            ctx.stop();
+        });
+    }
+}
+
+impl Handler<Unread> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Unread, ctx: &mut Self::Context) {
+        if self.on_disconnect == OnDisconnect::Cancel {
+            ctx.run_later(READER_GRACE, |run, ctx| {
+                if run.store.readers(run.run) == 0 {
+                    ctx.notify(Stop(StopReason::Asked));
+                }
+            });
+        }
+    }
+}
+
+impl Handler<Decide> for RunActor {
+    type Result = ResponseFuture<Option<Approval>>;
+
+    fn handle(&mut self, answer: Decide, _ctx: &mut Self::Context) -> Self::Result {
+        let mut questions = self.control.questions.borrow_mut();
+        let Some(question) = questions.get_mut(&answer.approval) else {
+            return Box::pin(async { None });
+        };
+        let mut settled = question.settled.subscribe();
+        if !std::mem::replace(&mut question.answered, true) {
+            // The driver holds the other end for as long as it has questions.
+            let _sent = self.control.answers.send(answer);
+        }
+        Box::pin(async move { settled.wait_for(Option::is_some).await.ok()?.clone() })
+    }
+}

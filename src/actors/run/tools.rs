@@ -1,0 +1,196 @@
+//! Running the calls of one answer, in order.
+
+use super::drive::{Break, Driver};
+use crate::{
+    agent::Verdict,
+    domain::{ApprovalStatus, Choice, Event, ToolCall, ToolOutput, Unattended},
+    store::Change,
+    tools::{self, CallContext},
+};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// Characters of a result that the log shows.
+const RESULT_PREVIEW: usize = 1_000;
+
+/// A tool that has not ended this long after a stop is left to its fate; its process tree has been killed by then.
+const TOOL_STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// What is to become of a call.
+enum Plan {
+    Run(Value),
+    /// The result that the model reads instead.
+    Refused(ToolOutput),
+    /// Decided by a person: looked up once all questions are settled.
+    Asked(Value),
+}
+
+impl Driver {
+    /// Asks for what has to be asked, then runs what may run. Results keep the order of the calls.
+    pub(super) async fn call_all(&mut self, calls: &[ToolCall]) -> Result<(), Break> {
+        let mut plans = Vec::with_capacity(calls.len());
+        for call in calls {
+            plans.push(self.plan(call)?);
+        }
+        self.settle_all().await?;
+        let mut at = 0;
+        while at < calls.len() {
+            let side_by_side = self.run_length(&calls[at..], &plans[at..]);
+            self.call_some(&calls[at..at + side_by_side], &plans[at..at + side_by_side]).await?;
+            at += side_by_side;
+        }
+        Ok(())
+    }
+
+    /// How many of the next calls may run beside each other: as long as they only read.
+    fn run_length(&self, calls: &[ToolCall], plans: &[Plan]) -> usize {
+        let specs = self.kit.toolbox.specs();
+        let reads = |call: &ToolCall| specs.iter().any(|spec| spec.name == call.name && spec.read_only);
+        let together = calls
+            .iter()
+            .zip(plans)
+            .take_while(|(call, plan)| reads(call) && matches!(plan, Plan::Run(_)))
+            .count();
+        together.max(1)
+    }
+
+    fn plan(&mut self, call: &ToolCall) -> Result<Plan, Break> {
+        let arguments = match tools::parse_arguments(&call.arguments) {
+            Ok(arguments) => arguments,
+            Err(why) => return Ok(Plan::Refused(refused("invalid_arguments", &why))),
+        };
+        let ask = match self.kit.policy.judge(&call.name, &arguments) {
+            Verdict::Run => return Ok(Plan::Run(arguments)),
+            Verdict::Refuse(why) => {
+                let text = format!("BLOCKED: {why}. Nobody can allow this; do not try it in another form.");
+                return Ok(Plan::Refused(blocked(&text)));
+            }
+            Verdict::Ask(ask) => ask,
+        };
+        if self.tenant.permissions().allow(&self.spec.session.id, &ask.scopes) {
+            return Ok(Plan::Run(arguments));
+        }
+        if let Some(known) = self.known_approval(call).cloned() {
+            if known.status == ApprovalStatus::Pending {
+                self.pose(&known);
+            }
+            return Ok(Plan::Asked(arguments));
+        }
+        if self.spec.unattended == Some(Unattended::Deny) {
+            let text = format!(
+                "BLOCKED: this needs a person's approval ({}), and this connection cannot ask for one. Nothing was \
+                 run. The user can repeat the request through /v1/runs, or set `approvals.unattended: wait`.",
+                ask.description
+            );
+            return Ok(Plan::Refused(blocked(&text)));
+        }
+        self.request(call, ask)?;
+        Ok(Plan::Asked(arguments))
+    }
+
+    async fn call_some(&mut self, calls: &[ToolCall], plans: &[Plan]) -> Result<(), Break> {
+        if self.control.stop.is_cancelled() {
+            return Err(self.stopped());
+        }
+        let begun = Instant::now();
+        let mut waits = Vec::with_capacity(calls.len());
+        for (call, plan) in calls.iter().zip(plans) {
+            let decided = match plan {
+                Plan::Run(arguments) => Ok(arguments),
+                Plan::Refused(output) => Err(output.clone()),
+                Plan::Asked(arguments) => self.decided(call).map(|()| arguments),
+            };
+            let shown = decided.as_ref().ok().copied().cloned();
+            let shown = shown.unwrap_or_else(|| serde_json::from_str(&call.arguments).unwrap_or(Value::Null));
+            let started = Event::ToolStarted {
+                tool: call.name.clone(),
+                preview: tools::preview(&call.name, &shown),
+                call_id: call.id.clone(),
+                arguments: shown,
+            };
+            let committed = self.log.append(started, std::mem::take(&mut self.changes))?;
+            waits.push((call, decided, committed));
+        }
+        let this = &*self;
+        let running = waits.into_iter().map(|(call, decided, committed)| async move {
+            let output = match decided {
+                Ok(arguments) => {
+                    // The tool acts only when the disk knows that it was about to.
+                    let cleared = Box::pin(async move { committed.await.is_ok() });
+                    let context = CallContext {
+                        session: &this.spec.session.id,
+                        run: this.spec.run_id,
+                        stop: &this.control.stop,
+                        cleared,
+                    };
+                    this.bounded(this.kit.toolbox.call(context, &call.name, arguments)).await
+                }
+                Err(output) => output,
+            };
+            (call, output, begun.elapsed())
+        });
+        let done = join_all(running).await;
+        for (call, output, took) in done {
+            self.finished(call, output, took)?;
+        }
+        if self.control.stop.is_cancelled() { Err(self.stopped()) } else { Ok(()) }
+    }
+
+    /// A call that was asked about: what came of the question.
+    fn decided(&self, call: &ToolCall) -> Result<(), ToolOutput> {
+        let known = self.known_approval(call);
+        if known.and_then(|approval| approval.decision).is_some_and(Choice::allows) {
+            return Ok(());
+        }
+        let expired = known.is_some_and(|approval| approval.status == ApprovalStatus::Expired);
+        let reason = known.and_then(|approval| approval.reason.as_deref());
+        let mut text = if expired {
+            "BLOCKED: nobody answered the request for approval in time.".to_owned()
+        } else {
+            "BLOCKED: the user denied this.".to_owned()
+        };
+        if let Some(reason) = reason {
+            text.push_str(" Their reason: ");
+            text.push_str(reason);
+        }
+        text.push_str(" Nothing was run. Do not retry it or look for another way to the same end.");
+        Err(blocked(&text))
+    }
+
+    async fn bounded(&self, call: impl Future<Output = ToolOutput>) -> ToolOutput {
+        let late = async {
+            self.control.stop.cancelled().await;
+            tokio::time::sleep(TOOL_STOP_LIMIT).await;
+        };
+        tokio::select! {
+            output = call => output,
+            () = late => refused("stopped", "the tool did not end in time after a stop"),
+        }
+    }
+
+    fn finished(&mut self, call: &ToolCall, output: ToolOutput, took: Duration) -> Result<(), Break> {
+        let ToolOutput { text, failed } = output;
+        let completed = Event::ToolCompleted {
+            tool: call.name.clone(),
+            call_id: call.id.clone(),
+            duration: (took.as_secs_f64() * 1000.0).round() / 1000.0,
+            error: failed,
+            result: text.chars().take(RESULT_PREVIEW).collect(),
+        };
+        let message = self.turn.result(call, text).clone();
+        // The next model call does not wait for the disk; readers do, the log sees to that.
+        drop(self.log.append(completed, vec![Change::Message(message)])?);
+        Ok(())
+    }
+}
+
+fn refused(code: &str, why: &str) -> ToolOutput {
+    ToolOutput { text: json!({ "error": why, "code": code }).to_string(), failed: true }
+}
+
+/// The result of a call that was not let through, in the terminal's own form.
+fn blocked(why: &str) -> ToolOutput {
+    let text = json!({ "output": "", "exit_code": -1, "error": why, "status": "blocked" }).to_string();
+    ToolOutput { text, failed: true }
+}

@@ -1,0 +1,277 @@
+//! One profile of this process: what outlives its actor, and the way in to it.
+
+mod admin;
+mod closing;
+
+use super::{
+    AuthError, Board, Caller, MachineSlots, Permissions, ProfileActor, Unavailable,
+    keys::{self, KeyRing},
+    recovery,
+};
+use crate::{
+    config::ProfileConfig,
+    domain::{Millis, ProfileName, ToolSpec, now},
+    sandbox::Sandbox,
+    store::{ProfileLock, Store, StoreError},
+};
+use actix::{Actor, Addr, Message, Recipient};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicBool};
+use tokio_util::sync::CancellationToken;
+
+/// Seconds that a client is told to wait for a profile that restarts.
+const RETRY_AFTER: u64 = 2;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TenantState {
+    Serving,
+    /// Waiting to be started again after a crash.
+    Restarting,
+    /// Given up, with the reason; `hermes profile restart` tries again.
+    Failed(String),
+    Stopped,
+}
+
+/// Notice to the roster: the profile needs it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ProfileGone {
+    pub name: ProfileName,
+    pub reason: GoneReason,
+}
+
+#[derive(Debug, Clone)]
+pub enum GoneReason {
+    /// Its actor ended by a panic; the store is open and the runs go on.
+    Panicked,
+    /// Its store could not be opened.
+    Store(StoreError),
+}
+
+/// What a tenant is made of.
+pub struct TenantOptions {
+    pub config: ProfileConfig,
+    pub sandbox: Sandbox,
+    /// Key of the fast hashes of all keys of this home.
+    pub home_secret: Arc<[u8; 32]>,
+    pub machine: Arc<MachineSlots>,
+    pub lock: Arc<ProfileLock>,
+    pub gone: Recipient<ProfileGone>,
+}
+
+/// One profile. Lives as long as the gateway serves it; its actor comes and goes behind it.
+pub struct Tenant {
+    name: ProfileName,
+    config: RwLock<Arc<ProfileConfig>>,
+    sandbox: Sandbox,
+    home_secret: Arc<[u8; 32]>,
+    lock: Arc<ProfileLock>,
+    gone: Recipient<ProfileGone>,
+    keys: KeyRing,
+    board: Arc<Board>,
+    permissions: Permissions,
+    started_at: Millis,
+    draining: AtomicBool,
+    /// Cancelled when runs that only wait are to be put aside: at a shutdown.
+    parking: CancellationToken,
+    state: Mutex<TenantState>,
+    slot: Mutex<Slot>,
+    /// One opening at a time; whoever comes meanwhile finds its result.
+    opening: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Slot {
+    store: Option<Store>,
+    actor: Option<Addr<ProfileActor>>,
+}
+
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Values behind these locks are replaced whole, so a panic leaves nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Tenant {
+    #[must_use]
+    pub fn new(options: TenantOptions) -> Arc<Self> {
+        let TenantOptions { config, sandbox, home_secret, machine, lock, gone } = options;
+        let board = Board::new(machine);
+        board.configure(config.api.max_concurrent_runs, config.api.queue);
+        Arc::new(Self {
+            name: config.name.clone(),
+            keys: KeyRing::new(home_secret.clone(), config.api_key.as_ref()),
+            config: RwLock::new(Arc::new(config)),
+            sandbox,
+            home_secret,
+            lock,
+            gone,
+            board,
+            permissions: Permissions::default(),
+            started_at: now(),
+            draining: AtomicBool::new(false),
+            parking: CancellationToken::new(),
+            state: Mutex::new(TenantState::Serving),
+            slot: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+        })
+    }
+
+    #[must_use]
+    pub const fn name(&self) -> &ProfileName {
+        &self.name
+    }
+
+    #[must_use]
+    pub fn config(&self) -> Arc<ProfileConfig> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    #[must_use]
+    pub const fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    /// The tools of every profile, as the model is told of them.
+    #[must_use]
+    pub fn tool_specs(&self) -> &'static [ToolSpec] {
+        crate::tools::specs()
+    }
+
+    #[must_use]
+    pub const fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    #[must_use]
+    pub const fn permissions(&self) -> &Permissions {
+        &self.permissions
+    }
+
+    #[must_use]
+    pub const fn started_at(&self) -> Millis {
+        self.started_at
+    }
+
+    #[must_use]
+    pub fn state(&self) -> TenantState {
+        hold(&self.state).clone()
+    }
+
+    pub fn set_state(&self, state: TenantState) {
+        *hold(&self.state) = state;
+    }
+
+    /// The token that tells waiting runs to put themselves aside.
+    #[must_use]
+    pub const fn parking(&self) -> &CancellationToken {
+        &self.parking
+    }
+
+    // ---- the way in
+
+    /// Checks a bearer token; never says why it is wrong.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::Unavailable`] when only the store could tell, and it cannot be opened.
+    pub async fn authenticate(self: &Arc<Self>, token: &str) -> Result<Caller, AuthError> {
+        let checked = match self.keys.check(token).await {
+            Ok(checked) => checked,
+            Err(keys::Unread) => {
+                self.ensure().await.map_err(AuthError::Unavailable)?;
+                self.keys.check(token).await.unwrap_or(None)
+            }
+        };
+        checked.ok_or(AuthError::Invalid)
+    }
+
+    /// The profile's actor, its store opened first if it is not open. On the profile's worker.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] with the reason.
+    pub async fn profile(self: &Arc<Self>) -> Result<Addr<ProfileActor>, Unavailable> {
+        if let Some(actor) = self.actor() {
+            return Ok(actor);
+        }
+        self.ensure().await?;
+        self.actor().ok_or_else(|| self.unavailable("has just been closed"))
+    }
+
+    fn actor(&self) -> Option<Addr<ProfileActor>> {
+        hold(&self.slot).actor.as_ref().filter(|actor| actor.connected()).cloned()
+    }
+
+    /// Opens what a request needs, if the roster lets this profile serve.
+    async fn ensure(self: &Arc<Self>) -> Result<(), Unavailable> {
+        match self.state() {
+            TenantState::Serving => {}
+            TenantState::Restarting => return Err(self.unavailable("is being restarted")),
+            TenantState::Failed(reason) => return Err(self.unavailable(&format!("has failed: {reason}"))),
+            TenantState::Stopped => return Err(self.unavailable("is stopped")),
+        }
+        self.open_now().await.map_err(|error| self.store_failed(error))
+    }
+
+    /// Opens the store, recovers once, and starts the actor, whatever the state says: for the roster, on the profile's
+    /// worker.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] with the store's reason.
+    pub async fn open(self: &Arc<Self>) -> Result<(), Unavailable> {
+        let opened = self.open_now().await;
+        opened.map_err(|error| self.unavailable(&format!("cannot open its store: {error}")))
+    }
+
+    async fn open_now(self: &Arc<Self>) -> Result<(), StoreError> {
+        let _one = self.opening.lock().await;
+        if self.actor().is_some() {
+            return Ok(());
+        }
+        let open = hold(&self.slot).store.clone();
+        let (store, revived) = match open {
+            Some(store) => (store, Vec::new()),
+            None => self.open_store().await?,
+        };
+        let actor = ProfileActor::new(self.clone(), store.clone(), revived).start();
+        *hold(&self.slot) = Slot { store: Some(store), actor: Some(actor) };
+        Ok(())
+    }
+
+    async fn open_store(&self) -> Result<(Store, Vec<recovery::Revived>), StoreError> {
+        let (dir, lock) = (self.config().state_dir.clone(), self.lock.clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            let store = Store::open(&dir, lock)?;
+            let open = store.open_runs()?;
+            let keys = store.keys()?;
+            Ok::<_, StoreError>((store, open, keys))
+        });
+        let (store, open, keys) =
+            opened.await.map_err(|error| StoreError::Damaged(format!("opening it failed: {error}")))??;
+        self.keys.load(&keys);
+        self.permissions.load(&store)?;
+        let revived = recovery::recover(&store, open, &keys).await?;
+        Ok((store, revived))
+    }
+
+    fn store_failed(&self, error: StoreError) -> Unavailable {
+        tracing::error!(profile = %self.name, %error, "the store could not be opened");
+        let unavailable = self.unavailable(&format!("cannot open its store: {error}"));
+        self.set_state(TenantState::Failed(error.to_string()));
+        self.gone.do_send(ProfileGone { name: self.name.clone(), reason: GoneReason::Store(error) });
+        unavailable
+    }
+
+    fn unavailable(&self, what: &str) -> Unavailable {
+        Unavailable { message: format!("The profile `{}` {what}.", self.name), retry_after: RETRY_AFTER }
+    }
+
+    /// Called by the actor's guard when it ends in another way than by [`Tenant::close`].
+    pub(super) fn actor_gone(&self) {
+        let ours = std::mem::take(&mut hold(&self.slot).actor).is_some();
+        if ours && self.state() == TenantState::Serving {
+            self.set_state(TenantState::Restarting);
+            self.gone.do_send(ProfileGone { name: self.name.clone(), reason: GoneReason::Panicked });
+        }
+    }
+}

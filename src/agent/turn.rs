@@ -1,0 +1,251 @@
+//! The turn: a loop of model calls and tool calls until an answer without calls.
+//!
+//! ```text
+//!           answer with calls
+//!   Ask ───────────────────────► Call
+//!    ▲  │                          │
+//!    │  └── answer without ──► Done│
+//!    └───────── results ───────────┘
+//! ```
+//!
+//! A turn can be built again from its messages alone, so one that waited for an approval goes on after a restart.
+
+use crate::domain::{Code, Failure, Finish, Message, ToolCall};
+
+/// Said to the model, and never stored, when the cap on model calls is reached.
+const WRAP_UP: &str = "You have used all the model calls of this turn. Without calling any tool, sum up for the user what was done, \
+     what was found and what is still open.";
+
+/// An empty answer is asked for again this many times.
+const EMPTY_TRIES: u32 = 2;
+
+/// What has to happen next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Ask the model. `nudge` is a message to add to this one call.
+    Ask {
+        tools: bool,
+        nudge: Option<&'static str>,
+    },
+    /// Run these calls, in order; those that have a result already are left out.
+    Call(Vec<ToolCall>),
+    Done(Finish),
+    Fail(Failure),
+}
+
+/// The model's answer, as far as the turn cares.
+#[derive(Debug, Clone, Default)]
+pub struct Answered {
+    pub text: String,
+    pub calls: Vec<ToolCall>,
+    pub finish_reason: Option<String>,
+}
+
+/// One turn: its messages after history and input, and where it stands.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    max_calls: u32,
+    asked: u32,
+    empty: u32,
+    messages: Vec<Message>,
+    end: Option<Step>,
+}
+
+impl Turn {
+    /// `messages`: what a former process stored of this turn, else empty.
+    #[must_use]
+    pub fn new(max_calls: u32, messages: Vec<Message>) -> Self {
+        let asked = messages.iter().filter(|message| matches!(message, Message::Assistant { .. })).count();
+        Self {
+            max_calls: max_calls.max(1),
+            asked: u32::try_from(asked).unwrap_or(u32::MAX),
+            empty: 0,
+            messages,
+            end: None,
+        }
+    }
+
+    #[must_use]
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// All messages of the ended turn.
+    #[must_use]
+    pub fn into_messages(self) -> Vec<Message> {
+        self.messages
+    }
+
+    #[must_use]
+    pub fn next(&self) -> Step {
+        if let Some(end) = &self.end {
+            return end.clone();
+        }
+        let open = self.open_calls();
+        if !open.is_empty() {
+            return Step::Call(open);
+        }
+        if self.asked >= self.max_calls {
+            return Step::Ask { tools: false, nudge: Some(WRAP_UP) };
+        }
+        Step::Ask { tools: true, nudge: None }
+    }
+
+    /// Calls of the last assistant message that have no result yet.
+    fn open_calls(&self) -> Vec<ToolCall> {
+        let last = self.messages.iter().rposition(|message| matches!(message, Message::Assistant { .. }));
+        let Some((Message::Assistant { tool_calls, .. }, results)) =
+            last.and_then(|at| Some((self.messages.get(at)?, self.messages.get(at + 1..)?)))
+        else {
+            return Vec::new();
+        };
+        let done = |call: &ToolCall| {
+            results.iter().any(
+                |message| matches!(message, Message::Tool { tool_call_id, .. } if *tool_call_id == call.id),
+            )
+        };
+        tool_calls.iter().filter(|call| !done(call)).cloned().collect()
+    }
+
+    /// Takes the model's answer in. Returns the message that it became, if it became one.
+    pub fn answered(&mut self, answer: Answered) -> Option<&Message> {
+        let capped = self.asked >= self.max_calls;
+        self.asked = self.asked.saturating_add(1);
+        let Answered { text, calls, finish_reason } = answer;
+        if !calls.is_empty() && !capped {
+            self.messages.push(Message::Assistant { content: text, tool_calls: unique_ids(calls) });
+            return self.messages.last();
+        }
+        if text.is_empty() {
+            self.on_empty(finish_reason.as_deref(), capped);
+            return None;
+        }
+        let cut = capped || finish_reason.as_deref() == Some("length");
+        self.end = Some(Step::Done(if cut { Finish::Length } else { Finish::Stop }));
+        self.messages.push(Message::assistant(text));
+        self.messages.last()
+    }
+
+    fn on_empty(&mut self, finish_reason: Option<&str>, capped: bool) {
+        let failure = match finish_reason {
+            Some("content_filter") => "The upstream's content filter withheld the answer.",
+            Some("length") => {
+                "The model reached its token limit before it wrote any text; raise `max_tokens`."
+            }
+            _ if self.empty < EMPTY_TRIES && !capped => {
+                self.empty += 1;
+                return;
+            }
+            _ => "The model gave an empty answer, also when asked again.",
+        };
+        let retryable = finish_reason.is_none_or(|reason| reason == "stop");
+        self.end = Some(Step::Fail(Failure { retryable, ..Failure::new(Code::UpstreamError, failure) }));
+    }
+
+    /// Takes a tool's result in. Returns the message that it became.
+    pub fn result(&mut self, call: &ToolCall, text: String) -> &Message {
+        let message =
+            Message::Tool { tool_call_id: call.id.clone(), name: Some(call.name.clone()), content: text };
+        let at = self.messages.len();
+        self.messages.push(message);
+        &self.messages[at]
+    }
+}
+
+/// Results are matched to calls by id, so two calls of one answer must not share one.
+fn unique_ids(mut calls: Vec<ToolCall>) -> Vec<ToolCall> {
+    for at in 1..calls.len() {
+        let (before, rest) = calls.split_at_mut(at);
+        let call = &mut rest[0];
+        if before.iter().any(|other| other.id == call.id) {
+            call.id = format!("{}_{at}", call.id);
+        }
+    }
+    calls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(id: &str) -> ToolCall {
+        ToolCall { id: id.to_owned(), name: "terminal".to_owned(), arguments: "{}".to_owned() }
+    }
+
+    fn calls(ids: &[&str]) -> Answered {
+        Answered { calls: ids.iter().map(|id| call(id)).collect(), ..Answered::default() }
+    }
+
+    fn text(text: &str, finish: &str) -> Answered {
+        Answered { text: text.to_owned(), finish_reason: Some(finish.to_owned()), ..Answered::default() }
+    }
+
+    const ASK: Step = Step::Ask { tools: true, nudge: None };
+
+    #[test]
+    fn a_turn_goes_from_calls_to_results_to_an_answer() {
+        let mut turn = Turn::new(90, vec![]);
+        assert_eq!(turn.next(), ASK);
+        turn.answered(calls(&["a", "b"]));
+        assert_eq!(turn.next(), Step::Call(vec![call("a"), call("b")]));
+        turn.result(&call("a"), "1".to_owned());
+        assert_eq!(turn.next(), Step::Call(vec![call("b")]));
+        turn.result(&call("b"), "2".to_owned());
+        assert_eq!(turn.next(), ASK);
+        turn.answered(text("done", "stop"));
+        assert_eq!(turn.next(), Step::Done(Finish::Stop));
+    }
+
+    #[test]
+    fn a_turn_goes_on_from_what_was_stored_of_it() {
+        let mut before = Turn::new(90, vec![]);
+        before.answered(calls(&["a", "b"]));
+        before.result(&call("a"), "1".to_owned());
+        let after = Turn::new(90, before.into_messages());
+        assert_eq!(after.next(), Step::Call(vec![call("b")]));
+    }
+
+    #[test]
+    fn the_cap_asks_once_more_without_tools_and_ends_with_length() {
+        let mut turn = Turn::new(1, vec![]);
+        turn.answered(calls(&["a"]));
+        turn.result(&call("a"), "1".to_owned());
+        assert!(matches!(turn.next(), Step::Ask { tools: false, nudge: Some(_) }));
+        turn.answered(text("summary", "stop"));
+        assert_eq!(turn.next(), Step::Done(Finish::Length));
+    }
+
+    #[test]
+    fn at_the_cap_calls_are_not_run_any_more() {
+        let mut turn = Turn::new(1, vec![]);
+        turn.answered(calls(&["a"]));
+        turn.result(&call("a"), "1".to_owned());
+        turn.answered(calls(&["b"]));
+        assert!(matches!(turn.next(), Step::Fail(_)));
+    }
+
+    #[test]
+    fn an_empty_answer_is_asked_for_again_and_then_fails() {
+        let mut turn = Turn::new(90, vec![]);
+        for _ in 0..EMPTY_TRIES {
+            turn.answered(text("", "stop"));
+            assert_eq!(turn.next(), ASK);
+        }
+        turn.answered(text("", "stop"));
+        assert!(matches!(turn.next(), Step::Fail(failure) if failure.retryable));
+    }
+
+    #[test]
+    fn calls_that_share_an_id_are_told_apart() {
+        let mut turn = Turn::new(90, vec![]);
+        turn.answered(calls(&["a", "a"]));
+        assert_eq!(turn.next(), Step::Call(vec![call("a"), call("a_1")]));
+    }
+
+    #[test]
+    fn a_length_stop_keeps_the_text_and_says_so() {
+        let mut turn = Turn::new(90, vec![]);
+        turn.answered(text("so far", "length"));
+        assert_eq!(turn.next(), Step::Done(Finish::Length));
+    }
+}

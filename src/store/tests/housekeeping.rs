@@ -1,0 +1,200 @@
+//! Retention, compaction, generations, backup and restore.
+
+use crate::{
+    domain::{Event, Logged, RunId, RunStatus, Seq, SessionId, SessionRef, now},
+    store::{
+        Change, Housekept, IdempotencyEntry, Options, Retention, RunFilter, SessionAppend, Store, StoreError,
+        backup, restore, testing::*,
+    },
+};
+use std::{io::Cursor, path::Path, sync::Arc, time::Duration};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn retention() -> Retention {
+    Retention { runs: 7 * DAY, derived_sessions: 30 * DAY, idempotency: DAY }
+}
+
+async fn run(store: &Store, texts: &[&str], output: &str) -> RunId {
+    let spec = Arc::new(spec(true));
+    let (mut log, begun) = store.begin(Arc::clone(&spec), None);
+    begun.await.unwrap();
+    log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
+    for text in texts {
+        log.delta(delta(text)).unwrap();
+        settled(store).await;
+    }
+    log.append(completed(output), Vec::new()).unwrap().await.unwrap();
+    spec.run_id
+}
+
+fn days(count: i64) -> i64 {
+    now() + count * 24 * 3_600_000
+}
+
+#[tokio::test]
+async fn what_is_old_is_deleted_and_what_is_named_or_open_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    // Each generation holds one commit: the limit is below an empty database.
+    let store = open_with(dir.path(), Options { generation_bytes: 1, ..options() });
+    let ended = run(&store, &["a", "b"], "ab").await;
+    let waiting = Arc::new(spec(true));
+    let (log, begun) = store.begin(Arc::clone(&waiting), None);
+    begun.await.unwrap();
+    let named = SessionRef { id: SessionId::parse("named").unwrap(), named: true };
+    let label = SessionRef { id: SessionId::parse("label").unwrap(), named: false };
+    for session in [&named, &label] {
+        let append = SessionAppend {
+            session: session.clone(),
+            run_id: ended,
+            source: "chat",
+            model: "m".to_owned(),
+            messages: vec![crate::domain::Message::user("hi")],
+            usage: crate::domain::Usage::default(),
+        };
+        let entry =
+            IdempotencyEntry { scope: [1; 32], fingerprint: [2; 32], run_id: ended, created_at: now() };
+        store.commit(vec![Change::SessionAppend(append), Change::Idempotency(entry)]).await.unwrap();
+    }
+    assert!(store.0.deltas.list().len() >= 2, "{:?}", store.0.deltas.list());
+    assert_eq!(store.housekeep(now(), &retention()).unwrap(), Housekept::default());
+    assert_eq!(read_all(&store, ended, 0).await.len(), 4);
+
+    let mut reader = store.tail(ended, Seq(1)).unwrap().unwrap();
+    let kept = store.housekeep(days(8), &retention()).unwrap();
+    assert_eq!(kept, Housekept { runs_deleted: 1, ..Housekept::default() });
+    assert_eq!(store.run(ended).unwrap(), None);
+    assert!(store.tail(ended, Seq(0)).unwrap().is_none());
+    assert_eq!(store.idempotency(&[1; 32]).unwrap(), None);
+    assert_eq!(store.0.deltas.list().len(), 1, "the newest is kept, the others are folders that went");
+    // A reader that was quicker than retention at first is told so.
+    let gap = reader.next().await.unwrap().unwrap();
+    assert!(matches!(gap[0].event, Event::Gap { from: Seq(2), .. }), "{gap:?}");
+    assert!(reader.next().await.is_none());
+
+    let kept = store.housekeep(days(31), &retention()).unwrap();
+    assert_eq!(kept, Housekept { sessions_deleted: 1, ..Housekept::default() });
+    assert_eq!(store.session_history(&named.id).unwrap().len(), 1);
+    assert_eq!(store.session(&label.id).unwrap(), None);
+    assert_eq!(store.session_history(&label.id).unwrap(), []);
+    assert_eq!(store.run(waiting.run_id).unwrap().unwrap().status, RunStatus::Queued);
+    std::mem::forget(log);
+}
+
+#[tokio::test]
+async fn compaction_gives_space_back_under_an_open_stream() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_with(dir.path(), Options { compact_floor: 4 << 20, ..options() });
+    let noise = "n".repeat(800_000);
+    for _ in 0..12 {
+        run(&store, &[], &noise).await;
+    }
+    let spec = Arc::new(spec(true));
+    let (mut log, begun) = store.begin(Arc::clone(&spec), None);
+    begun.await.unwrap();
+    log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
+    log.delta(delta("before ")).unwrap();
+    let reader = tokio::spawn({
+        let (store, run) = (store.clone(), spec.run_id);
+        async move { read_all(&store, run, 0).await }
+    });
+    let before = std::fs::metadata(dir.path().join("db/db")).unwrap().len();
+    let kept = tokio::task::spawn_blocking({
+        let store = store.clone();
+        move || store.housekeep(days(8), &retention()).unwrap()
+    })
+    .await
+    .unwrap();
+    assert_eq!(kept, Housekept { runs_deleted: 12, sessions_deleted: 0, compacted: true });
+    let after = std::fs::metadata(dir.path().join("db/db")).unwrap().len();
+    assert!(after < before / 4, "{before} -> {after}");
+    log.delta(delta("after")).unwrap();
+    log.append(completed("before after"), Vec::new()).unwrap().await.unwrap();
+    let live = reader.await.unwrap();
+    assert_eq!(live.len(), 4);
+    assert_eq!(read_all(&store, spec.run_id, 0).await, live);
+    assert!(!store.housekeep(now(), &retention()).unwrap().compacted, "once is enough");
+    assert_eq!(read_all(&open(crash(dir.path()).path()), spec.run_id, 0).await, live);
+}
+
+#[tokio::test]
+async fn a_swap_that_a_crash_cut_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let ended = run(&store, &["a"], "a").await;
+    let copy = crash(dir.path());
+    std::fs::rename(copy.path().join("db"), copy.path().join("db.old")).unwrap();
+    std::fs::create_dir(copy.path().join("db.compact")).unwrap();
+    let after = open(copy.path());
+    assert_eq!(read_all(&after, ended, 0).await.len(), 3);
+    assert!(!copy.path().join("db.compact").exists());
+}
+
+async fn everything(store: &Store) -> Vec<Vec<Logged>> {
+    let mut logs = Vec::new();
+    for record in store.runs(&RunFilter { limit: 100, ..RunFilter::default() }).unwrap() {
+        if record.status.is_terminal() {
+            logs.push(read_all(store, record.run_id, 0).await);
+        }
+    }
+    logs
+}
+
+fn restored(state: &Path, text: &[u8]) -> Result<u64, StoreError> {
+    let lock = crate::store::ProfileLock::acquire(state).unwrap();
+    restore(state, &lock, &mut Cursor::new(text))
+}
+
+#[tokio::test]
+async fn a_damaged_store_is_restored_from_a_backup_and_nothing_less_than_a_whole_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    run(&store, &["one ", "two"], "one two").await;
+    run(&store, &[], &"large ".repeat(400_000)).await;
+    let parked = Arc::new(spec(true));
+    let (mut log, begun) = store.begin(Arc::clone(&parked), None);
+    begun.await.unwrap();
+    log.append(started(&parked), Vec::new()).unwrap().await.unwrap();
+    log.delta(delta("half")).unwrap();
+    let before = everything(&store).await;
+    let mut text = Vec::new();
+    let count = backup(&store, &mut text).unwrap();
+    assert!(count > 10);
+    drop(log);
+
+    let copy = crash(dir.path());
+    std::fs::write(copy.path().join("db/db"), b"").unwrap();
+    let lines = text.iter().filter(|&&byte| byte == b'\n').count();
+    let cut: Vec<u8> =
+        text.split_inclusive(|&byte| byte == b'\n').take(lines - 1).flatten().copied().collect();
+    let mut altered = text.clone();
+    let at = altered.windows(3).position(|three| three == b"one").unwrap();
+    altered[at] = b'O';
+    let cases = [
+        ("empty", Vec::new()),
+        ("not a backup", b"{}\n".to_vec()),
+        ("without its last line", cut),
+        ("cut in a line", text[..text.len() / 2].to_vec()),
+        ("altered", altered),
+        ("twice", text.repeat(2)),
+        ("not text", vec![0xff; 100]),
+    ];
+    for (case, bytes) in cases {
+        assert!(restored(copy.path(), &bytes).is_err(), "{case}");
+        assert!(!copy.path().join("db.restore").exists(), "{case}");
+        assert_eq!(std::fs::metadata(copy.path().join("db/db")).unwrap().len(), 0, "{case}: untouched");
+    }
+    assert_eq!(restored(copy.path(), &text), Ok(count));
+
+    let after = open(copy.path());
+    assert_eq!(everything(&after).await, before);
+    let found = after.open_runs().unwrap().remove(0);
+    assert_eq!((found.spec, found.record.text.as_str()), ((*parked).clone(), "half"));
+    let kept = std::fs::read_dir(copy.path()).unwrap().filter(|entry| {
+        entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("db.before-restore-")
+    });
+    assert_eq!(kept.count(), 1);
+    // The restored store goes on like any other, and its backup is the same but for what is new.
+    run(&after, &["x"], "x").await;
+    assert_eq!(everything(&after).await.len(), before.len() + 1);
+}

@@ -1,0 +1,127 @@
+//! Full disks, failed commits, closing.
+
+use crate::{
+    domain::{Event, Seq, now},
+    store::{Options, RunFilter, StoreError, testing::*},
+};
+use std::{sync::Arc, time::Duration};
+
+#[tokio::test]
+async fn a_full_disk_ends_the_log_in_memory_and_the_store_heals() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Options { ring_events: 3, ring_unread: 3, ..options() };
+    let store = open_with(dir.path(), limits.clone());
+    let first = Arc::new(spec(true));
+    let (mut log, begun) = store.begin(Arc::clone(&first), None);
+    begun.await.unwrap();
+    let mut slow = store.tail(first.run_id, Seq(0)).unwrap().unwrap();
+    log.append(started(&first), Vec::new()).unwrap().await.unwrap();
+
+    limits.fault.set(Some(StoreError::Full));
+    let refused = log.append(Event::RunStopping {}, Vec::new()).unwrap().await;
+    assert_eq!(refused, Err(StoreError::Full));
+    for _ in 0..10 {
+        assert_eq!(log.delta(delta("x")), Err(StoreError::Full));
+    }
+    assert_eq!(log.append(completed("x"), Vec::new()).err(), Some(StoreError::Full));
+    drop(log);
+    // Readers get their end all the same; one that was too slow is told what it missed.
+    let (mut seen, mut gaps) = (Vec::new(), 0);
+    while let Some(events) = slow.next().await {
+        for logged in events.unwrap() {
+            gaps += usize::from(matches!(logged.event, Event::Gap { .. }));
+            seen.push(logged.seq.0);
+        }
+    }
+    assert_eq!((gaps, seen.last()), (1, Some(&13)), "{seen:?}");
+    assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{seen:?}");
+    assert!(store.run(first.run_id).unwrap().unwrap().status.is_terminal());
+
+    let second = Arc::new(spec(true));
+    let (log, begun) = store.begin(Arc::clone(&second), None);
+    assert_eq!(begun.await, Err(StoreError::Full));
+    drop(log);
+    assert_eq!(store.run(second.run_id).unwrap(), None, "it was never accepted");
+
+    limits.fault.set(None);
+    let third = Arc::new(spec(true));
+    let (mut log, begun) = store.begin(Arc::clone(&third), None);
+    begun.await.unwrap();
+    log.append(started(&third), Vec::new()).unwrap().await.unwrap();
+    log.append(completed(""), Vec::new()).unwrap().await.unwrap();
+    assert_eq!(read_all(&store, third.run_id, 0).await.len(), 2);
+    let after = open(crash(dir.path()).path());
+    assert_eq!(after.open_runs().unwrap()[0].record.last_seq, Seq(1), "what was acknowledged");
+}
+
+#[tokio::test]
+async fn a_failed_store_is_left_alone_for_a_while() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Options { heal_after: Duration::from_secs(3600), ..options() };
+    let store = open_with(dir.path(), limits.clone());
+    limits.fault.set(Some(StoreError::Io("broken".to_owned())));
+    let refused = store.commit(vec![idempotency(1)]).await;
+    limits.fault.set(None);
+    assert_eq!(store.commit(vec![idempotency(2)]).await, refused);
+    assert_eq!(store.close(), refused);
+}
+
+fn idempotency(scope: u8) -> crate::store::Change {
+    crate::store::Change::Idempotency(crate::store::IdempotencyEntry {
+        scope: [scope; 32],
+        fingerprint: [0; 32],
+        run_id: crate::domain::RunId::new(),
+        created_at: now(),
+    })
+}
+
+#[tokio::test]
+async fn closing_writes_what_waits_and_refuses_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let chat = Arc::new(spec(false));
+    let (mut log, _) = store.begin(Arc::clone(&chat), None);
+    let _ = log.append(started(&chat), Vec::new()).unwrap();
+    let _ = log.append(completed("x"), Vec::new()).unwrap();
+    let open_run = Arc::new(spec(true));
+    let (mut going, begun) = store.begin(Arc::clone(&open_run), None);
+    begun.await.unwrap();
+    going.append(started(&open_run), Vec::new()).unwrap().await.unwrap();
+    going.delta(delta("waits")).unwrap();
+    let parked = Arc::new(spec(true));
+    let (waiting, begun) = store.begin(Arc::clone(&parked), None);
+    begun.await.unwrap();
+    let reader = store.tail(parked.run_id, Seq(0)).unwrap().unwrap();
+    let reader = tokio::spawn({
+        let mut reader = reader;
+        async move { reader.next().await.map(|events| events.map(|_| ())) }
+    });
+    waiting.park().await.unwrap();
+    tokio::task::yield_now().await;
+
+    tokio::task::spawn_blocking({
+        let store = store.clone();
+        move || store.close().unwrap()
+    })
+    .await
+    .unwrap();
+    assert_eq!(reader.await.unwrap(), Some(Err(StoreError::Closed)));
+    assert_eq!(store.commit(vec![idempotency(1)]).await, Err(StoreError::Closed));
+    assert_eq!(store.runs(&RunFilter { limit: 1, ..RunFilter::default() }).err(), Some(StoreError::Closed));
+    assert!(matches!(going.delta(delta("late")), Err(StoreError::Closed)));
+    drop((going, log));
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!(read_all(&store, chat.run_id, 0).await.len(), 2);
+    let texts: Vec<String> = store.open_runs().unwrap().into_iter().map(|run| run.record.text).collect();
+    assert_eq!(texts, ["waits", ""]);
+}
+
+#[tokio::test]
+async fn a_store_says_when_the_disk_is_low() {
+    for (floor, low) in [(0, false), (u64::MAX, true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open_with(dir.path(), Options { disk_floor: floor, ..options() });
+        assert_eq!(store.is_disk_low(), low);
+    }
+}

@@ -1,0 +1,181 @@
+//! Approvals: asked once, answered once, from any surface.
+
+use crate::support::{Client, Frames, House, Plan};
+use serde_json::{Value, json};
+
+/// Starts a run that has to ask, and reads until it does.
+async fn asked(client: &Client, command: &str) -> (String, Frames, Value) {
+    let run = client.run(&format!("@@tool terminal {}", json!({ "command": command }))).await;
+    let mut events = client.events(&run, None).await;
+    let request = events.until("approval.request").await.json();
+    (run, events, request)
+}
+
+#[actix_web::test]
+async fn what_is_approved_runs_and_what_is_denied_does_not() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    for (choice, runs) in [("once", true), ("approve", true), ("deny", false)] {
+        let (run, events, request) = asked(&alice, "mkdir -p gone && rm -rf gone && echo removed-1").await;
+        assert_eq!(request["choices"], json!(["once", "session", "always", "deny"]), "{request}");
+        let status = alice.get(&format!("/v1/runs/{run}")).await.body;
+        assert_eq!(status["status"], "waiting_for_approval", "{status}");
+        let answer = alice.post(&format!("/v1/runs/{run}/approval"), json!({ "choice": choice })).await;
+        assert_eq!((answer.status, &answer.body["resolved"]), (200, &json!(1)), "{}", answer.text);
+        let frames = events.rest().await;
+        let completed = frames.iter().find(|frame| frame.kind() == "tool.completed").unwrap().json();
+        assert_eq!(completed["error"], json!(!runs), "{choice}: {completed}");
+        assert_eq!(frames.last().unwrap().kind(), "run.completed");
+    }
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn an_approval_is_an_object_that_any_surface_can_answer_once() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let (_run, events, request) = asked(&alice, "rm -rf ./none").await;
+    let id = request["approval_id"].as_str().unwrap();
+    let listed = alice.get("/v1/approvals?status=pending").await.body;
+    assert_eq!(listed["data"][0]["id"], json!(id), "{listed}");
+
+    let path = format!("/v1/approvals/{id}");
+    let wrong = alice.post(&path, json!({"choice": "maybe"})).await;
+    assert_eq!((wrong.status, wrong.code()), (400, "invalid_approval_choice"));
+    let first = alice.post(&path, json!({"choice": "once"})).await;
+    assert_eq!(first.status, 200, "{}", first.text);
+    let same = alice.post(&path, json!({"choice": "once"})).await;
+    assert_eq!(same.status, 200, "the same answer again is no mistake: {}", same.text);
+    let other = alice.post(&path, json!({"choice": "deny"})).await;
+    assert_eq!((other.status, other.code()), (409, "approval_already_decided"));
+    assert_eq!(events.rest().await.pop().unwrap().kind(), "run.completed");
+    assert_eq!(alice.get("/v1/approvals?status=pending").await.body["data"], json!([]));
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn two_answers_at_once_are_one_decision() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let (run, events, _request) = asked(&alice, "rm -rf ./none").await;
+    let path = format!("/v1/runs/{run}/approval");
+    let (a, b) = futures_util::join!(
+        alice.post(&path, json!({"choice": "once"})),
+        alice.post(&path, json!({"choice": "deny"}))
+    );
+    let mut codes = [a.status, b.status];
+    codes.sort_unstable();
+    assert_eq!(codes, [200, 409], "{} {}", a.text, b.text);
+    let responded =
+        events.rest().await.into_iter().filter(|frame| frame.kind() == "approval.responded").count();
+    assert_eq!(responded, 1);
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_session_grant_holds_in_that_session_and_an_always_in_the_profile() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let body = |session: &str| json!({"input": r#"@@tool terminal {"command":"rm -rf ./none"}"#, "session_id": session});
+    let run = alice.run_with(body("s1")).await;
+    alice.events(&run, None).await.until("approval.request").await;
+    alice.post(&format!("/v1/runs/{run}/approval"), json!({"choice": "session"})).await;
+    assert_eq!(alice.finished(&run).await["status"], "completed");
+
+    let again = alice.run_with(body("s1")).await;
+    assert_eq!(alice.finished(&again).await["status"], "completed", "not asked again in this session");
+    let elsewhere = alice.run_with(body("s2")).await;
+    alice.events(&elsewhere, None).await.until("approval.request").await;
+    alice.post(&format!("/v1/runs/{elsewhere}/approval"), json!({"choice": "always"})).await;
+    alice.finished(&elsewhere).await;
+    let anywhere = alice.run_with(body("s3")).await;
+    assert_eq!(alice.finished(&anywhere).await["status"], "completed", "a rule of the profile");
+
+    let rules = alice.get("/v1/approvals/rules").await.body;
+    let rule = rules["data"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(alice.delete(&format!("/v1/approvals/rules/{rule}")).await.status, 200);
+    let after = alice.run_with(body("s4")).await;
+    alice.events(&after, None).await.until("approval.request").await;
+    alice.post(&format!("/v1/runs/{after}/stop"), json!({})).await;
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn several_questions_of_one_run_are_told_apart() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let run = alice
+        .run(r#"@@tools terminal {"command":"rm -rf ./one"} ;; terminal {"command":"rm -rf ./two"}"#)
+        .await;
+    let mut events = alice.events(&run, None).await;
+    events.until("approval.request").await;
+    let second = events.until("approval.request").await.json();
+    let path = format!("/v1/runs/{run}/approval");
+    let ambiguous = alice.post(&path, json!({"choice": "once"})).await;
+    assert_eq!((ambiguous.status, ambiguous.code()), (409, "approval_ambiguous"), "{}", ambiguous.text);
+    let one = alice.post(&path, json!({"choice": "deny", "approval_id": second["approval_id"]})).await;
+    assert_eq!(one.status, 200, "{}", one.text);
+    let rest = alice.post(&path, json!({"choice": "once", "all": true})).await;
+    assert_eq!((rest.status, &rest.body["resolved"]), (200, &json!(1)));
+    let failed: Vec<Value> = events
+        .rest()
+        .await
+        .iter()
+        .filter(|frame| frame.kind() == "tool.completed")
+        .map(|frame| frame.json()["error"].clone())
+        .collect();
+    assert_eq!(failed, [json!(false), json!(true)], "the first ran, the second was denied");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_question_that_nobody_answers_is_denied_with_an_event() {
+    let house = House::with(Plan::config("approvals:\n  timeout: 1\n")).await;
+    let alice = house.alice().await;
+    let (run, events, _request) = asked(&alice, "rm -rf ./none").await;
+    let frames = events.rest().await;
+    let responded = frames.iter().find(|frame| frame.kind() == "approval.responded").unwrap().json();
+    assert_eq!((&responded["choice"], &responded["expired"]), (&json!("deny"), &json!(true)));
+    assert_eq!(frames.last().unwrap().kind(), "run.completed", "the turn goes on");
+    let late = alice.post(&format!("/v1/runs/{run}/approval"), json!({"choice": "once"})).await;
+    assert_eq!((late.status, late.code()), (409, "approval_not_active"));
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_stop_while_waiting_withdraws_the_question() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let (run, events, request) = asked(&alice, "rm -rf ./none").await;
+    alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
+    assert_eq!(events.rest().await.pop().unwrap().kind(), "run.cancelled");
+    let approval =
+        alice.get(&format!("/v1/approvals/{}", request["approval_id"].as_str().unwrap())).await.body;
+    assert_eq!(approval["status"], "withdrawn", "{approval}");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_surface_that_cannot_ask_denies_at_once_or_waits_as_configured() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let reply = alice.chat(r#"@@tool terminal {"command":"rm -rf ./none"}"#).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert!(reply.text.contains("BLOCKED"), "{}", reply.text);
+    house.close().await;
+
+    let house = House::with(Plan::config("approvals:\n  unattended: wait\n")).await;
+    let alice = house.alice().await;
+    let mut stream = alice.chat_stream(r#"@@tool terminal {"command":"rm -rf ./none && echo went"}"#).await;
+    let asked = loop {
+        let frame = stream.data().await.unwrap();
+        if frame.event.as_deref() == Some("hermes.tool.progress") {
+            break frame.json();
+        }
+    };
+    let id = asked["approval"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(alice.post(&format!("/v1/approvals/{id}"), json!({"choice": "once"})).await.status, 200);
+    let text: String = stream.rest().await.iter().filter_map(|frame| frame.data.clone()).collect();
+    assert!(text.contains("went"), "{text}");
+    house.close().await;
+}

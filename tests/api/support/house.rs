@@ -1,0 +1,132 @@
+//! A home with its profiles, and the gateway that serves it.
+
+use super::{Client, Upstream};
+use hermes_gateway::{
+    actors::Tenant,
+    config::ProcessEnv,
+    domain::ProfileName,
+    gateway::{Gateway, GatewayOptions, Selection},
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// What a test wants of its house beyond the usual.
+#[derive(Default)]
+pub struct Plan {
+    /// YAML that is added to every profile's `config.yaml`.
+    pub config: String,
+    /// The home's own `config.yaml`.
+    pub home_config: String,
+}
+
+impl Plan {
+    pub fn config(text: &str) -> Self {
+        Self { config: text.to_owned(), ..Self::default() }
+    }
+}
+
+/// A gateway with the profiles `alice` and `bob`, both in front of one scripted upstream.
+pub struct House {
+    pub gateway: Option<Gateway>,
+    pub upstream: Upstream,
+    pub home: PathBuf,
+    _dir: TempDir,
+}
+
+impl House {
+    /// alice and bob as they come.
+    pub async fn open() -> Self {
+        Self::with(Plan::default()).await
+    }
+
+    pub async fn with(plan: Plan) -> Self {
+        let upstream = Upstream::start().await;
+        let dir = TempDir::new().unwrap();
+        let home = dir.path().join("home");
+        fs::create_dir_all(&home).unwrap();
+        fs::write(home.join("config.yaml"), &plan.home_config).unwrap();
+        for name in ["alice", "bob"] {
+            furnish(&home, name, &upstream.url(), &plan.config);
+        }
+        let mut house = Self { gateway: None, upstream, home, _dir: dir };
+        house.start().await;
+        house
+    }
+
+    /// Starts the gateway over the home as it is now.
+    pub async fn start(&mut self) {
+        let options = GatewayOptions {
+            home: self.home.clone(),
+            selection: Selection::All,
+            env: ProcessEnv::default(),
+            sandbox_helper: env!("CARGO_BIN_EXE_hermes").into(),
+            workers: Some(1),
+        };
+        self.gateway = Some(Gateway::start(options).await.unwrap());
+    }
+
+    /// Stops it in order, with `grace` for running turns.
+    pub async fn stop(&mut self, grace: Duration) {
+        if let Some(gateway) = self.gateway.take() {
+            gateway.stop(grace).await;
+        }
+    }
+
+    /// Ends the house.
+    pub async fn close(mut self) {
+        self.stop(Duration::ZERO).await;
+    }
+
+    pub fn gateway(&self) -> &Gateway {
+        self.gateway.as_ref().unwrap()
+    }
+
+    /// A client with the profile's own key.
+    pub async fn client(&self, profile: &str) -> Client {
+        Client::new(self.base(profile).await, Some(key(profile)))
+    }
+
+    pub async fn alice(&self) -> Client {
+        self.client("alice").await
+    }
+
+    pub async fn bob(&self) -> Client {
+        self.client("bob").await
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub async fn base(&self, profile: &str) -> String {
+        let name = ProfileName::parse(profile).unwrap();
+        let addr = self.gateway().addr(&name).await;
+        format!("http://{}", addr.unwrap_or_else(|| panic!("`{profile}` does not listen")))
+    }
+
+    pub async fn tenant(&self, profile: &str) -> Arc<Tenant> {
+        self.gateway().tenant(&ProfileName::parse(profile).unwrap()).await.unwrap()
+    }
+
+    pub fn profile_dir(&self, profile: &str) -> PathBuf {
+        self.home.join("profiles").join(profile)
+    }
+}
+
+/// The key that a test profile has in its `.env`.
+pub fn key(profile: &str) -> String {
+    format!("{profile}-key-0123456789abcdef")
+}
+
+fn furnish(home: &Path, name: &str, upstream: &str, config: &str) {
+    let root = home.join("profiles").join(name);
+    fs::create_dir_all(&root).unwrap();
+    let env = format!("API_SERVER_ENABLED=true\nAPI_SERVER_PORT=0\nAPI_SERVER_KEY={}\n", key(name));
+    fs::write(root.join(".env"), env).unwrap();
+    let model = format!(
+        "model:\n  default: scripted\n  provider: custom\n  base_url: {upstream}\n  api_key: sk-test\n{config}"
+    );
+    fs::write(root.join("config.yaml"), model).unwrap();
+}

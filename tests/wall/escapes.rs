@@ -1,0 +1,162 @@
+//! Attempts to get out, from a shell with all of Python's system calls.
+
+use crate::support::{SECRET, World};
+use serde_json::json;
+use std::{
+    fs,
+    net::{TcpListener, UdpSocket},
+    os::unix::{fs::symlink, net::UnixListener},
+};
+
+/// A Python that the sandbox may run: not one in somebody's home.
+const PYTHON: &str = "/usr/bin/python3";
+
+#[tokio::test]
+async fn secrets_cannot_be_read() {
+    let world = World::new();
+    let home = world.home.path().display().to_string();
+    fs::create_dir_all(world.workspace()).unwrap();
+    symlink(world.home.path().join(".env"), world.workspace().join("planted")).unwrap();
+    let attempts = [
+        format!("cat {home}/.env"),
+        format!("cat {home}/profiles/bob/.env"),
+        format!("cat {home}/profiles/alice/.env"),
+        format!("cat {home}/profiles/alice/state/db"),
+        "cat ../.env".to_owned(),
+        "cat ../../bob/.env".to_owned(),
+        "cat planted".to_owned(),
+        format!("ln -s {home}/.env mine; cat mine"),
+        format!("ln {home}/.env hard; cat hard"),
+        format!("mv {home}/.env moved; cat moved"),
+        format!("cp -r {home} copy; cat copy/.env"),
+        format!("cat /proc/self/root{home}/.env"),
+        format!("cat /proc/self/cwd/../.env"),
+        format!("cat /proc/$PPID/root{home}/.env"),
+        format!("exec 9<{home}/.env; cat <&9"),
+        format!("tar cf - {home} | strings"),
+        "ls -R ..".to_owned(),
+        "cat /etc/shadow /etc/ssl/private/*".to_owned(),
+    ];
+    for attempt in attempts {
+        let (output, code) = world.sh(&attempt).await;
+        assert!(!output.contains(SECRET) && !output.contains("root:"), "{attempt}: {output}");
+        // A pipe or a list ends with its last command; what matters stands above.
+        assert!(
+            code != 0 || attempt.contains('|') || attempt.contains(';'),
+            "{attempt} ended well: {output}"
+        );
+    }
+    assert_eq!(fs::read_to_string(world.home.path().join(".env")).unwrap(), SECRET);
+}
+
+#[tokio::test]
+async fn nothing_outside_can_be_written() {
+    let world = World::new();
+    let home = world.home.path().display().to_string();
+    for attempt in [
+        format!("echo x > {home}/new"),
+        format!("echo x >> {home}/profiles/alice/.env"),
+        "echo x > ../config.yaml".to_owned(),
+        "touch /tmp/hermes-escape".to_owned(),
+        "touch /usr/bin/hermes-escape".to_owned(),
+        "touch /dev/shm/hermes-escape".to_owned(),
+        format!("rm -rf {home}/profiles/bob"),
+        format!("truncate -s 0 {home}/.env"),
+        "mknod node c 1 3".to_owned(),
+        "echo 1 > /proc/sys/kernel/core_pattern".to_owned(),
+        "chown 12345 .".to_owned(),
+    ] {
+        let (output, code) = world.sh(&attempt).await;
+        assert_ne!(code, 0, "{attempt}: {output}");
+    }
+    assert_eq!(fs::read_to_string(world.home.path().join("profiles/alice/.env")).unwrap(), SECRET);
+    assert!(
+        world.home.path().join("profiles/bob/.env").exists() && !fs::exists("/tmp/hermes-escape").unwrap()
+    );
+}
+
+#[tokio::test]
+async fn there_is_no_network_and_no_way_to_others() {
+    let world = World::new();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let path = world.home.path().join("daemon.sock");
+    let _daemon = UnixListener::bind(&path).unwrap();
+    let (tcp, udp, path) =
+        (tcp.local_addr().unwrap().port(), udp.local_addr().unwrap().port(), path.display());
+    let us = std::process::id();
+    let attempts = [
+        format!("socket.create_connection(('127.0.0.1', {tcp}))"),
+        format!("socket.socket().sendto(b'x', 0x20000000, ('127.0.0.1', {tcp}))"),
+        "socket.socket().bind(('127.0.0.1', 0))".to_owned(),
+        format!("socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', {udp}))"),
+        "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)".to_owned(),
+        "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)".to_owned(),
+        format!("socket.socket(socket.AF_UNIX).connect('{path}')"),
+        "socket.socket(socket.AF_UNIX).connect('\\0abstract')".to_owned(),
+        format!("os.kill({us}, 0)"),
+        "os.kill(os.getppid(), 9)".to_owned(),
+        "os.kill(-1, 9)".to_owned(),
+        format!("open('/proc/{us}/environ').read()"),
+        format!("open('/proc/{us}/mem', 'rb')"),
+        "check(libc.unshare(0x10000000))".to_owned(),
+        "check(libc.syscall(101, 16, os.getppid(), 0, 0))".to_owned(),
+        "check(libc.syscall(425, 1, 0))".to_owned(),
+        "check(libc.syscall(321, 0, 0, 0))".to_owned(),
+        "check(libc.syscall(0x40000000 + 41, 2, 1, 0))".to_owned(),
+        "check(libc.mount(b'none', b'.', b'tmpfs', 0, 0))".to_owned(),
+        "os.chroot('.')".to_owned(),
+        "os.setuid(12345)".to_owned(),
+    ];
+    for attempt in attempts {
+        let script = format!(
+            "import socket, os, ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+             def check(r):\n    if r < 0: raise OSError(ctypes.get_errno(), 'refused')\n\
+             try:\n    {attempt}\nexcept OSError as error:\n    print('refused')\nelse:\n    print('ESCAPED')"
+        );
+        let write = json!({ "path": "attempt.py", "content": script });
+        world.call("write_file", write).await;
+        let (output, _) = world.sh(&format!("{PYTHON} attempt.py")).await;
+        // The x32 and 32-bit doors may also answer with death.
+        assert!(output == "refused" || output.is_empty(), "{attempt}: {output}");
+        assert!(!output.contains("ESCAPED"), "{attempt}");
+    }
+}
+
+#[tokio::test]
+async fn everyday_tools_work_inside() {
+    let world = World::new();
+    let cases = [
+        "git init -q r && cd r && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x && git log --oneline | grep -c x; cd ..",
+        "/usr/bin/python3 -c 'import json, ssl, sqlite3, subprocess; print(len(subprocess.check_output([\"echo\", \"x\"])) - 1)'",
+        "f=$(mktemp) && echo 1 > $f && cat $f",
+        "printf '#!/bin/sh\\necho 1\\n' > s && chmod +x s && ./s",
+        "mkdir -p x/y && mv x/y z && rmdir x z && echo 1",
+        "tar cf a.tar s && tar xf a.tar && echo 1",
+        "echo 1 > /dev/null && head -c 1 /dev/urandom | wc -c",
+        "ls -d . | wc -l",
+        "echo 1 > /dev/stdout",
+    ];
+    for command in cases {
+        if command.starts_with(PYTHON) && !fs::exists(PYTHON).unwrap() {
+            continue;
+        }
+        let (output, code) = world.sh(command).await;
+        assert_eq!((output.as_str(), code), ("1", 0), "{command}");
+    }
+}
+
+#[tokio::test]
+async fn a_workspace_that_contains_the_home_is_refused() {
+    for above in [true, false] {
+        let world = World::with(|config| {
+            config.workspace =
+                if above { config.root.parent().unwrap().into() } else { config.state_dir.clone() };
+        });
+        for (name, arguments) in
+            [("terminal", json!({ "command": "true" })), ("read_file", json!({ "path": "x" }))]
+        {
+            assert_eq!(world.call(name, arguments).await["code"], "workspace_unsafe", "{name}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Nothing of a command outlives it, however it ends.
+
+use crate::support::World;
+use serde_json::{Value, json};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Starts processes that hide in all the usual ways; each has `mark` in its command line. `ready` appears when all run.
+fn hideouts(mark: &str) -> String {
+    let sleeper = format!("exec -a {mark} sleep 1000");
+    format!(
+        "setsid bash -c '{sleeper}' & (setsid bash -c '({sleeper}) &' &) ; nohup bash -c '{sleeper}' >/dev/null 2>&1 & \
+         bash -c 'trap \"\" TERM HUP INT; {sleeper}' & \
+         while [ $(pgrep_mark {mark}) -lt 4 ]; do :; done; touch ready"
+    )
+    .replace(&format!("$(pgrep_mark {mark})"), "$(jobs -p | wc -l)")
+    .replace("-lt 4", "-lt 3")
+}
+
+/// Live processes with `mark` as the beginning of their command line.
+fn alive(mark: &str) -> usize {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter(|entry| {
+            fs::read(entry.path().join("cmdline")).is_ok_and(|line| line.starts_with(mark.as_bytes()))
+        })
+        .count()
+}
+
+async fn appears(path: &Path) {
+    let start = Instant::now();
+    while !path.exists() {
+        assert!(start.elapsed() < Duration::from_secs(30), "{} never appeared", path.display());
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits for processes that were started and not waited for, so that a later count of 0 means something.
+async fn running(mark: &str, count: usize) {
+    let start = Instant::now();
+    while alive(mark) < count {
+        assert!(start.elapsed() < Duration::from_secs(30), "only {} of {count} run", alive(mark));
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_normal_end_takes_the_daemons_with_it() {
+    let world = World::new();
+    let command = hideouts("hide-normal") + "; while [ ! -e go ]; do :; done";
+    let release = async {
+        appears(&world.workspace().join("ready")).await;
+        running("hide-normal", 4).await;
+        fs::write(world.workspace().join("go"), "").unwrap();
+    };
+    let ((_, code), ()) = tokio::join!(world.sh(&command), release);
+    assert_eq!((code, alive("hide-normal")), (0, 0));
+}
+
+#[tokio::test]
+async fn a_stop_kills_the_tree_at_once() {
+    let world = World::new();
+    let stop = CancellationToken::new();
+    let command = hideouts("hide-stop") + "; echo partial; wait; sleep 1000";
+    let call = world.raw("one", "terminal", json!({ "command": command }), &stop, true);
+    let stopper = async {
+        appears(&world.workspace().join("ready")).await;
+        running("hide-stop", 4).await;
+        stop.cancel();
+        Instant::now()
+    };
+    let (output, stopped) = tokio::join!(call, stopper);
+    let took = stopped.elapsed();
+    let result: Value = serde_json::from_str(&output.text).unwrap();
+    assert_eq!((output.failed, &result["exit_code"], alive("hide-stop")), (true, &json!(130), 0));
+    assert!(result["error"].as_str().unwrap().contains("stopped"), "{result}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_timeout_kills_the_tree_and_keeps_the_output() {
+    let world = World::new();
+    let command = hideouts("hide-timeout") + "; echo before; trap '' TERM; while :; do sleep 100; done";
+    let result = world.call("terminal", json!({ "command": command, "timeout": 2 })).await;
+    assert_eq!((&result["exit_code"], alive("hide-timeout")), (&json!(124), 0), "{result}");
+    assert_eq!(result["output"], "before\n[timed out after 2 s and was killed]");
+}
+
+#[tokio::test]
+async fn a_dropped_call_leaves_nothing() {
+    let world = World::new();
+    let command = hideouts("hide-drop") + "; sleep 1000";
+    {
+        let call = world.call("terminal", json!({ "command": command }));
+        let ready = async {
+            appears(&world.workspace().join("ready")).await;
+            running("hide-drop", 4).await;
+        };
+        tokio::select! {
+            result = call => panic!("{result}"),
+            () = ready => {}
+        }
+    }
+    let start = Instant::now();
+    while alive("hide-drop") > 0 {
+        assert!(start.elapsed() < Duration::from_secs(10), "{} left", alive("hide-drop"));
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stop_before_the_start_is_an_answer() {
+    let world = World::new();
+    let stop = CancellationToken::new();
+    stop.cancel();
+    for (name, arguments) in
+        [("terminal", json!({ "command": "touch ran" })), ("read_file", json!({ "path": "x" }))]
+    {
+        let output = world.raw("one", name, arguments, &stop, true).await;
+        assert!(output.failed && output.text.contains("stopped"), "{}", output.text);
+    }
+    assert!(!world.workspace().join("ran").exists());
+}
+
+#[tokio::test]
+async fn a_helper_that_is_killed_takes_its_main_process_along() {
+    let world = World::new();
+    let call = world.call("terminal", json!({ "command": "echo $PPID > parent.part; mv parent.part parent; exec -a hide-orphan sleep 1000" }));
+    let killer = async {
+        appears(&world.workspace().join("parent")).await;
+        running("hide-orphan", 1).await;
+        let parent = fs::read_to_string(world.workspace().join("parent")).unwrap();
+        std::process::Command::new("kill").args(["-9", parent.trim()]).status().unwrap();
+    };
+    let (result, ()) = tokio::join!(call, killer);
+    assert_eq!((&result["exit_code"], alive("hide-orphan")), (&json!(137), 0), "{result}");
+}
+
+/// 1,000 commands from two tasks: none sees a descriptor that is not its own.
+#[tokio::test]
+async fn many_commands_at_once_see_three_descriptors_each() {
+    let world = World::new();
+    world.sh("true").await;
+    let before = fs::read_dir("/proc/self/fd").unwrap().count();
+    for _ in 0..20 {
+        let calls = (0..50).map(|number| {
+            let world = &world;
+            async move {
+                let session = format!("s{number}");
+                let look = "for n in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 20 30 40 60 100 200; do [ -e /proc/$$/fd/$n ] && printf '%s ' $n; done";
+                world.call_in(&session, "terminal", json!({ "command": look })).await
+            }
+        });
+        for result in futures_util::future::join_all(calls).await {
+            // bash may keep a descriptor of its own from 255 downwards; none of ours lies there.
+            assert_eq!(result["output"], "0 1 2", "{result}");
+        }
+    }
+    let after = fs::read_dir("/proc/self/fd").unwrap().count();
+    assert!(after <= before + 8, "descriptors leak: {before} before, {after} after");
+}

@@ -1,0 +1,9 @@
+//! The wall as a whole: the real helper binary, real processes, real attacks.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod escapes;
+mod files;
+mod lifetime;
+mod shell;
+mod support;

@@ -1,0 +1,150 @@
+//! A profile in a temporary home, with a secret beside its workspace, and a second profile as a neighbour.
+
+use hermes_gateway::{
+    config::{
+        AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, ProfileConfig, Provider,
+        RetentionConfig, SandboxLevel, Secret, TerminalConfig,
+    },
+    domain::{ProfileName, RunId, SessionId, ToolOutput, Unattended},
+    sandbox::Sandbox,
+    tools::{CallContext, Toolbox},
+};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+
+pub const SECRET: &str = "TOP-SECRET-7c1e";
+
+pub struct World {
+    pub home: tempfile::TempDir,
+    pub config: Arc<ProfileConfig>,
+    pub tools: Toolbox,
+    pub sandbox: Sandbox,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub fn with(change: impl FnOnce(&mut ProfileConfig)) -> Self {
+        Self::at(Sandbox::probe(env!("CARGO_BIN_EXE_hermes").into()), change)
+    }
+
+    pub fn at(sandbox: Sandbox, change: impl FnOnce(&mut ProfileConfig)) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let root = home.path().join("profiles/alice");
+        for secret in ["profiles/alice/.env", "profiles/alice/state/db", "profiles/bob/.env", ".env"] {
+            let path = home.path().join(secret);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, SECRET).unwrap();
+        }
+        let mut config = config(&root);
+        change(&mut config);
+        let config = Arc::new(config);
+        let tools = Toolbox::new(Arc::clone(&config), sandbox.clone());
+        Self { home, config, tools, sandbox }
+    }
+
+    pub fn workspace(&self) -> &Path {
+        &self.config.workspace
+    }
+
+    pub async fn call(&self, name: &str, arguments: Value) -> Value {
+        self.call_in("one", name, arguments).await
+    }
+
+    pub async fn call_in(&self, session: &str, name: &str, arguments: Value) -> Value {
+        let output = self.raw(session, name, arguments, &CancellationToken::new(), true).await;
+        serde_json::from_str(&output.text).unwrap()
+    }
+
+    pub async fn raw(
+        &self,
+        session: &str,
+        name: &str,
+        arguments: Value,
+        stop: &CancellationToken,
+        cleared: bool,
+    ) -> ToolOutput {
+        let session = SessionId::parse(session).unwrap();
+        let cleared = Box::pin(std::future::ready(cleared));
+        let context = CallContext { session: &session, run: RunId::new(), stop, cleared };
+        self.tools.call(context, name, &arguments).await
+    }
+
+    /// Runs a command that must succeed in being run; returns its output and exit code.
+    pub async fn sh(&self, command: &str) -> (String, i64) {
+        let result = self.call("terminal", json!({ "command": command })).await;
+        assert_eq!(result["error"], Value::Null, "{command}: {result}");
+        (result["output"].as_str().unwrap().to_owned(), result["exit_code"].as_i64().unwrap())
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let tmp = hermes_gateway::sandbox::session_tmp(
+            self.config.name.as_str(),
+            &self.config.root,
+            &SessionId::parse("x").unwrap(),
+        );
+        let _ = fs::remove_dir_all(tmp.parent().unwrap());
+    }
+}
+
+fn config(root: &Path) -> ProfileConfig {
+    let path = |name: &str| -> PathBuf { root.join(name) };
+    let second = Duration::from_secs(1);
+    ProfileConfig {
+        name: ProfileName::parse("alice").unwrap(),
+        root: root.to_owned(),
+        state_dir: path("state"),
+        workspace: path("workspace"),
+        skills_dir: path("skills"),
+        soul_file: path("SOUL.md"),
+        listen: ([127, 0, 0, 1], 0).into(),
+        api_key: None,
+        cors_origins: Vec::new(),
+        model_name: "alice".into(),
+        model: ModelConfig {
+            provider: Provider::Demo,
+            provider_name: "demo".into(),
+            default: "demo".into(),
+            api_key: None,
+            context_length: None,
+            connect_timeout: second,
+            first_byte_timeout: second,
+            idle_timeout: second,
+            attempts: 1,
+        },
+        api: ApiConfig {
+            max_concurrent_runs: 0,
+            queue: 0,
+            queue_timeout: second,
+            max_body_bytes: 1_000_000,
+            failed_turn_ok: false,
+            show_reasoning: false,
+        },
+        approvals: ApprovalsConfig {
+            mode: ApprovalMode::Off,
+            timeout: None,
+            unattended: Unattended::Deny,
+            deny: Vec::new(),
+        },
+        terminal: TerminalConfig {
+            sandbox: SandboxLevel::Landlock,
+            timeout: second * 60,
+            max_timeout: second * 600,
+            env_passthrough: Vec::new(),
+            max_output: 50_000,
+        },
+        agent: AgentConfig { max_turns: 90, memory_enabled: false },
+        retention: RetentionConfig { runs: second, derived_sessions: second, idempotency: second },
+        env: [("TOKEN".to_owned(), Secret::new("from-the-env-file"))].into(),
+    }
+}
