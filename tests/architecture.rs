@@ -17,10 +17,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("sandbox", &["domain", "config"]),
     ("tools", &["domain", "config", "sandbox", "store"]),
     // The sandbox is handed through: a tenant is made with it and gives it to its tools.
-    (
-        "actors",
-        &["agent", "model", "tools", "store", "config", "domain", "sandbox"],
-    ),
+    ("actors", &["agent", "model", "tools", "store", "config", "domain", "sandbox"]),
     ("front", &["actors", "config", "domain", "telemetry", "store"]),
     ("admin", &["actors", "config", "domain", "telemetry", "store"]),
     (
@@ -48,18 +45,7 @@ const READ_SIDE: [&str; 4] = ["EventCursor", "RunFilter", "StoreError", "StoredR
 /// Crates that must not leak, and where they live.
 const AT_HOME: [(&[&str], &[&str]); 3] = [
     (
-<<<<<<< HEAD
-        &[
-            "actix",
-            "actix_http",
-            "actix_rt",
-            "actix_service",
-            "actix_web",
-            "actix_web_lab",
-        ],
-=======
         &["actix", "actix_http", "actix_rt", "actix_service", "actix_web", "actix_web_lab"],
->>>>>>> main
         &["actors", "front", "admin", "gateway"],
     ),
     (&["sled"], &["store"]),
@@ -83,19 +69,12 @@ fn modules_use_only_what_the_table_allows() {
     let mut wrong = Vec::new();
     for source in sources().iter().filter(|source| !source.module.is_empty()) {
         let Some((_, allowed)) = MAY_USE.iter().find(|(module, _)| *module == source.module) else {
-            wrong.push(format!(
-                "{}: the module is not in the table",
-                source.path.display()
-            ));
+            wrong.push(format!("{}: the module is not in the table", source.path.display()));
             continue;
         };
         for used in used_modules(&source.code) {
             if used != source.module && !allowed.contains(&used.as_str()) && is_module(&used) {
-                wrong.push(format!(
-                    "{}: `{}` may not use `{used}`",
-                    source.path.display(),
-                    source.module
-                ));
+                wrong.push(format!("{}: `{}` may not use `{used}`", source.path.display(), source.module));
             }
         }
     }
@@ -104,16 +83,9 @@ fn modules_use_only_what_the_table_allows() {
 
 #[test]
 fn the_front_takes_from_the_store_only_what_reads() {
-    for source in sources()
-        .iter()
-        .filter(|source| ["front", "admin"].contains(&source.module.as_str()))
-    {
+    for source in sources().iter().filter(|source| ["front", "admin"].contains(&source.module.as_str())) {
         for item in used_items(&source.code, "store") {
-            assert!(
-                READ_SIDE.contains(&item.as_str()),
-                "{}: store::{item}",
-                source.path.display()
-            );
+            assert!(READ_SIDE.contains(&item.as_str()), "{}: store::{item}", source.path.display());
         }
     }
 }
@@ -146,18 +118,10 @@ fn unsafe_code_is_in_the_sandbox_alone() {
 fn no_state_is_global() {
     for source in sources() {
         let global = |line: &&str| {
-            let item = line
-                .trim_start()
-                .trim_start_matches("pub ")
-                .trim_start_matches("pub(crate) ");
+            let item = line.trim_start().trim_start_matches("pub ").trim_start_matches("pub(crate) ");
             item.starts_with("static ") || item.starts_with("thread_local!")
         };
-        assert_eq!(
-            source.code.lines().find(global),
-            None,
-            "{}",
-            source.path.display()
-        );
+        assert_eq!(source.code.lines().find(global), None, "{}", source.path.display());
     }
 }
 
@@ -166,11 +130,7 @@ fn the_environment_is_read_in_config_alone() {
     for source in sources().iter().filter(|source| source.module != "config") {
         // The arguments are the command line's own.
         let code = source.code.replace("std::env::args_os", "");
-        assert!(
-            !code.contains("std::env") && !code.contains("env::var"),
-            "{}",
-            source.path.display()
-        );
+        assert!(!code.contains("std::env") && !code.contains("env::var"), "{}", source.path.display());
     }
 }
 
@@ -192,19 +152,10 @@ fn the_reader_of_imports_reads_them() {
         "use crate::{a, b::{c, d}, e::*};\nfn f() -> crate::g::H { crate::i::j() }\nuse crate::k as l;";
     let used: Vec<_> = used_modules(code).into_iter().collect();
     assert_eq!(used, ["a", "b", "e", "g", "i", "k"]);
-<<<<<<< HEAD
-    let items: Vec<_> = used_items(
-        "use crate::{store::{A, B as C}, domain::X}; crate::store::D::new()",
-        "store",
-    )
-    .into_iter()
-    .collect();
-=======
     let items: Vec<_> =
         used_items("use crate::{store::{A, B as C}, domain::X}; crate::store::D::new()", "store")
             .into_iter()
             .collect();
->>>>>>> main
     assert_eq!(items, ["A", "B", "D"]);
     assert!(names_crate("use sled::Db;", "sled") && !names_crate("bobsled::x; my.sled()", "sled"));
     assert_eq!(
@@ -239,10 +190,7 @@ fn read_all(folder: &str) -> Vec<Source> {
 fn read(root: &Path, path: &Path) -> Source {
     let text = fs::read_to_string(path).unwrap();
     let path = path.strip_prefix(root).unwrap().to_owned();
-    let mut parts = path
-        .components()
-        .skip(1)
-        .map(|part| part.as_os_str().to_string_lossy().into_owned());
+    let mut parts = path.components().skip(1).map(|part| part.as_os_str().to_string_lossy().into_owned());
     let first = parts.next().unwrap_or_default();
     let is_folder = parts.next().is_some();
     // Tests may set up what the code itself must not touch.
@@ -255,12 +203,7 @@ fn read(root: &Path, path: &Path) -> Source {
         Some(tests) => code[..tests].to_owned(),
         None => code,
     };
-    Source {
-        path,
-        module: if is_folder { first } else { String::new() },
-        code,
-        lines: text.lines().count(),
-    }
+    Source { path, module: if is_folder { first } else { String::new() }, code, lines: text.lines().count() }
 }
 
 fn is_module(name: &str) -> bool {
@@ -269,10 +212,7 @@ fn is_module(name: &str) -> bool {
 
 /// The first segments of all `crate::…` paths, groups opened.
 fn used_modules(code: &str) -> BTreeSet<String> {
-    paths(code)
-        .into_iter()
-        .map(|path| path.split("::").next().unwrap_or_default().to_owned())
-        .collect()
+    paths(code).into_iter().map(|path| path.split("::").next().unwrap_or_default().to_owned()).collect()
 }
 
 /// The second segments of all paths into `module`.
@@ -285,16 +225,12 @@ fn used_items(code: &str, module: &str) -> BTreeSet<String> {
 }
 
 fn paths(code: &str) -> Vec<String> {
-    code.match_indices("crate::")
-        .flat_map(|(at, found)| open_group(&code[at + found.len()..]))
-        .collect()
+    code.match_indices("crate::").flat_map(|(at, found)| open_group(&code[at + found.len()..])).collect()
 }
 
 /// `b::{c, d}` as `b::c`, `b::d`; ends with the path.
 fn open_group(text: &str) -> Vec<String> {
-    let end = text
-        .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(text.len());
     let (head, rest) = text.split_at(end);
     let Some(inside) = rest.strip_prefix('{') else {
         return vec![head.trim_end_matches(':').to_owned()];
@@ -316,10 +252,7 @@ fn open_group(text: &str) -> Vec<String> {
         }
     }
     let members = members.into_iter().filter(|member| !member.is_empty());
-    members
-        .flat_map(open_group)
-        .map(|member| format!("{head}{member}"))
-        .collect()
+    members.flat_map(open_group).map(|member| format!("{head}{member}")).collect()
 }
 
 fn names_crate(code: &str, name: &str) -> bool {
@@ -329,8 +262,7 @@ fn names_crate(code: &str, name: &str) -> bool {
 }
 
 fn has_word(line: &str, word: &str) -> bool {
-    line.split(|c: char| !(c.is_alphanumeric() || c == '_'))
-        .any(|found| found == word)
+    line.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|found| found == word)
 }
 
 /// Removes comments. Good enough for rustfmt's output: it knows strings, and that `'"'` opens none.

@@ -226,10 +226,7 @@ async fn ensure_key(place: &Place, tenant: &Arc<Tenant>) -> Result<(Option<Secre
         if valid > 0 {
             return Ok((None, valid));
         }
-        tenant
-            .create_key("first", &scopes::usual())
-            .await
-            .map(|key| (Some(key.token), 1))
+        tenant.create_key("first", &scopes::usual()).await.map(|key| (Some(key.token), 1))
     });
     match found.await {
         Ok(found) => found.map_err(|error: ProfileError| error.message),
