@@ -1,4 +1,5 @@
 //! Holds the source to the picture of its architecture: who may use whom, where frameworks stay, how long files get.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     collections::BTreeSet,

@@ -89,6 +89,16 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The key in the curl line.
+    pub fn key(&self) -> String {
+        let rest = self.table.split("Bearer ").nth(1).unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    }
+
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
@@ -133,4 +143,18 @@ pub fn get(address: SocketAddr, path: &str, token: &str) -> u16 {
 
 pub fn words(line: &str) -> Vec<&str> {
     line.split(' ').filter(|word| !word.is_empty()).collect()
+}
+
+/// Status code and the rest of an answer to `POST path`; 0 when the connection broke off.
+pub fn post(address: SocketAddr, path: &str, token: &str, body: &str) -> (u16, String) {
+    let Ok(mut stream) = TcpStream::connect(address) else { return (0, String::new()) };
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
+    let mut answer = String::new();
+    let asked = stream.write_all((head + body).as_bytes()).and_then(|()| stream.read_to_string(&mut answer));
+    let status = asked.ok().and_then(|_| answer.get(9..12)?.parse().ok());
+    (status.unwrap_or(0), answer)
 }
