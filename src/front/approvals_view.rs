@@ -17,7 +17,7 @@ pub struct ApprovalView<'a> {
     command: &'a str,
     arguments_digest: &'a str,
     rule_ids: Vec<&'a str>,
-    /// What the reference calls the findings.
+    /// The same under the reference's name, as in the event.
     pattern_keys: Vec<&'a str>,
     description: &'a str,
     allow_permanent: bool,
@@ -34,6 +34,7 @@ pub struct ApprovalView<'a> {
 impl<'a> ApprovalView<'a> {
     pub fn new(approval: &'a Approval) -> Self {
         let time = |at: Option<Millis>| at.map(seconds);
+        let rule_ids: Vec<&str> = approval.findings.iter().map(|finding| finding.rule.as_str()).collect();
         Self {
             object: "hermes.approval",
             id: approval.id,
@@ -44,8 +45,8 @@ impl<'a> ApprovalView<'a> {
             tool: &approval.tool,
             command: &approval.command,
             arguments_digest: &approval.arguments_digest,
-            rule_ids: approval.findings.iter().map(|finding| finding.rule.as_str()).collect(),
-            pattern_keys: approval.findings.iter().map(|finding| finding.description.as_str()).collect(),
+            pattern_keys: rule_ids.clone(),
+            rule_ids,
             description: &approval.description,
             allow_permanent: approval.choices.contains(&Choice::Always),
             choices: &approval.choices,

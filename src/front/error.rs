@@ -163,8 +163,16 @@ impl From<ProfileError> for ApiError {
 }
 
 impl From<Unavailable> for ApiError {
-    fn from(error: Unavailable) -> Self {
-        ProfileError::from(error).into()
+    /// Seen before any key was checked, and the reason may name files: it is for the log alone.
+    fn from(Unavailable { message, retry_after }: Unavailable) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            cause: Some(message),
+            ..Self::new(
+                Code::ProfileUnavailable,
+                "The profile cannot answer now; the gateway's log says why.",
+            )
+        }
     }
 }
 

@@ -62,6 +62,13 @@ pub fn enter(rules: RulesetCreated) -> io::Result<()> {
     }
 }
 
+/// Holds the caller's signals, for good, to itself and to what it starts from now on. False where the kernel cannot.
+pub fn scope_signals() -> bool {
+    let rules = Ruleset::default().set_compatibility(CompatLevel::HardRequirement).scope(Scope::Signal);
+    let entered = rules.and_then(Ruleset::create).and_then(RulesetCreated::restrict_self);
+    entered.is_ok_and(|status| status.ruleset == RulesetStatus::FullyEnforced)
+}
+
 /// The kernel's Landlock version; 0 = none.
 pub fn abi() -> u32 {
     const VERSION: u32 = 1;

@@ -114,10 +114,8 @@ impl Helper {
     pub async fn kill(self) -> pipe::Receiver {
         let Self { mut child, control, output } = self;
         drop(control);
-        if timeout(GRACE, child.wait()).await.is_err() {
-            // Stuck in the kernel, together with the command. Nothing gentler is left.
-            let _ = child.start_kill();
-        }
+        // Longer only when the kernel holds a process fast. The helper goes on trying; killed, it could not.
+        let _ = timeout(GRACE, child.wait()).await;
         output
     }
 }

@@ -66,9 +66,8 @@ pub fn receive(socket: &mut UnixStream) -> io::Result<Option<(Policy, OwnedFd)>>
     if got.bytes == 0 {
         return Ok(None);
     }
-    let stdin = ancillary.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
+    let stdin = ancillary.drain().find_map(|message| {
+        if let RecvAncillaryMessage::ScmRights(mut fds) = message { fds.next() } else { None }
     });
     let stdin = stdin.ok_or_else(|| io::Error::other("the policy came without a standard input"))?;
     socket.read_exact(&mut first[got.bytes..])?;

@@ -12,13 +12,13 @@ pub struct Arguments<'a> {
 
 impl<'a> Arguments<'a> {
     pub fn of(tool: &'a str, value: &'a Value) -> Result<Self, Failure> {
-        match value {
-            Value::Object(members) => Ok(Self { tool, members }),
-            other => Err(Failure::invalid(format!(
+        let Some(members) = value.as_object() else {
+            return Err(Failure::invalid(format!(
                 "the arguments of `{tool}` are not an object but {}",
-                kind(other)
-            ))),
-        }
+                kind(value)
+            )));
+        };
+        Ok(Self { tool, members })
     }
 
     pub fn text(&self, name: &str) -> Result<&'a str, Failure> {

@@ -49,10 +49,13 @@ impl Failure {
     }
 
     pub fn io(what: &str, error: &io::Error) -> Self {
-        let code = match error.kind() {
-            io::ErrorKind::PermissionDenied => "permission_denied",
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "no_space",
-            _ => "io_error",
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        let code = if full.contains(&error.kind()) {
+            "no_space"
+        } else if error.kind() == io::ErrorKind::PermissionDenied {
+            "permission_denied"
+        } else {
+            "io_error"
         };
         Self::new(code, format!("{what}: {error}"))
     }

@@ -13,17 +13,19 @@ pub fn parse_arguments(text: &str) -> Result<Value, String> {
     if text.is_empty() || text == "null" {
         return Ok(Value::Object(Map::new()));
     }
-    let value = match serde_json::from_str(text) {
+    let value: Value = match serde_json::from_str(text) {
         Ok(value) => value,
         Err(first) => serde_json::from_str(&mended(text)).map_err(|_| {
             format!("the arguments are not valid JSON: {first}. Send the call again with a JSON object")
         })?,
     };
-    match value {
-        Value::Object(_) => Ok(value),
-        // Some models encode twice.
-        Value::String(inner) if inner.trim_start().starts_with('{') => {
-            serde_json::from_str(&inner).map_err(|error| format!("the arguments are not valid JSON: {error}"))
+    if value.is_object() {
+        return Ok(value);
+    }
+    // Some models encode twice.
+    match value.as_str() {
+        Some(inner) if inner.trim_start().starts_with('{') => {
+            serde_json::from_str(inner).map_err(|error| format!("the arguments are not valid JSON: {error}"))
         }
         _ => Err("the arguments are not a JSON object".to_owned()),
     }

@@ -7,12 +7,12 @@ use crate::{
     sandbox::{Jail, Sandbox},
 };
 use serde_json::Value;
-use std::{pin::Pin, rc::Rc, sync::Arc};
+use std::{pin::Pin, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
-/// The tools of one profile, with what they need. Cheap to clone; belongs to one thread.
+/// The tools of one profile, with what they need. Cheap to clone.
 #[derive(Clone)]
-pub struct Toolbox(Rc<Arc<Ground>>);
+pub struct Toolbox(Arc<Ground>);
 
 /// Where a call happens.
 pub struct CallContext<'a> {
@@ -39,7 +39,7 @@ impl CallContext<'_> {
 impl Toolbox {
     #[must_use]
     pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox) -> Self {
-        Self(Rc::new(Arc::new(Ground::new(config, sandbox))))
+        Self(Arc::new(Ground::new(config, sandbox)))
     }
 
     /// Sorted by name. Only tools that would work here: below the sandbox floor `terminal` is still listed, and

@@ -1,6 +1,7 @@
 //! Nothing of a command outlives it, however it ends.
 
 use crate::support::World;
+use hermes_gateway::sandbox::{Limits, Policy, Report, View};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -9,16 +10,14 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Starts processes that hide in all the usual ways; each has `mark` in its command line. `ready` appears when all run.
+/// Starts four processes that hide in the usual ways; each has `mark` as the beginning of its command line.
 fn hideouts(mark: &str) -> String {
     let sleeper = format!("exec -a {mark} sleep 1000");
     format!(
-        "setsid bash -c '{sleeper}' & (setsid bash -c '({sleeper}) &' &) ; nohup bash -c '{sleeper}' >/dev/null 2>&1 & \
-         bash -c 'trap \"\" TERM HUP INT; {sleeper}' & \
-         while [ $(pgrep_mark {mark}) -lt 4 ]; do :; done; touch ready"
+        "setsid bash -c '{sleeper}' & (setsid bash -c '({sleeper}) &' &); \
+         nohup bash -c '{sleeper}' >/dev/null 2>&1 & \
+         bash -c 'trap \"\" TERM HUP INT; {sleeper}' & touch ready"
     )
-    .replace(&format!("$(pgrep_mark {mark})"), "$(jobs -p | wc -l)")
-    .replace("-lt 4", "-lt 3")
 }
 
 /// Live processes with `mark` as the beginning of their command line.
@@ -51,7 +50,7 @@ async fn running(mark: &str, count: usize) {
 #[tokio::test]
 async fn a_normal_end_takes_the_daemons_with_it() {
     let world = World::new();
-    let command = hideouts("hide-normal") + "; while [ ! -e go ]; do :; done";
+    let command = hideouts("hide-normal") + "; until [ -e go ]; do sleep 0.02; done";
     let release = async {
         appears(&world.workspace().join("ready")).await;
         running("hide-normal", 4).await;
@@ -124,6 +123,63 @@ async fn a_stop_before_the_start_is_an_answer() {
         assert!(output.failed && output.text.contains("stopped"), "{}", output.text);
     }
     assert!(!world.workspace().join("ran").exists());
+}
+
+/// Runs a command with a small limit, so that the test itself stays small: 64 processes that end by themselves.
+#[tokio::test]
+async fn a_crowd_is_noticed_and_cleared_away() {
+    let world = World::new();
+    let each = "(setsid bash -c 'exec -a hide-crowd sleep 30' &) & ";
+    for (most, expected) in [(16, "crowded"), (1_000, "ended")] {
+        let command = format!("for n in $(seq 32); do {each} done; until [ -e go ]; do sleep 0.02; done");
+        let policy = Policy {
+            program: "/bin/bash".into(),
+            args: vec!["-c".into(), command],
+            env: Vec::new(),
+            dir: world.home.path().into(),
+            writable: vec![world.home.path().into()],
+            readable: View::without(&[]).paths().to_vec(),
+            confine: true,
+            limits: Limits { processes: most, ..Limits::default() },
+        };
+        let mut helper = world.sandbox.start().unwrap();
+        helper.send(&policy).await.unwrap();
+        if expected == "ended" {
+            running("hide-crowd", 32).await;
+            fs::write(world.home.path().join("go"), "").unwrap();
+        }
+        let report = helper.report().await.unwrap();
+        let got = match report {
+            Report::Crowded(count) if count > most => "crowded",
+            Report::Exited(0) => "ended",
+            other @ (Report::Exited(_)
+            | Report::Signalled(_)
+            | Report::Crowded(_)
+            | Report::NotStarted(_)) => {
+                panic!("{other:?}")
+            }
+        };
+        assert_eq!((got, alive("hide-crowd")), (expected, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_signal_to_all_reaches_only_the_command_itself() {
+    let world = World::new();
+    let other = world.call_in(
+        "two",
+        "terminal",
+        json!({ "command": "touch up; until [ -e go ]; do sleep 0.02; done" }),
+    );
+    let killer = async {
+        appears(&world.workspace().join("up")).await;
+        let result = world.call("terminal", json!({ "command": "sleep 100 & kill -9 -1; wait" })).await;
+        fs::write(world.workspace().join("go"), "").unwrap();
+        result
+    };
+    let (other, killed) = tokio::join!(other, killer);
+    assert_eq!(other["exit_code"], 0, "another command of the same profile lives on: {other}");
+    assert_eq!(killed["error"], Value::Null, "{killed}");
 }
 
 #[tokio::test]

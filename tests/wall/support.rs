@@ -37,7 +37,8 @@ impl World {
     }
 
     pub fn at(sandbox: Sandbox, change: impl FnOnce(&mut ProfileConfig)) -> Self {
-        let home = tempfile::tempdir().unwrap();
+        // Not below `/tmp`, which means the session's own folder to the file tools.
+        let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let root = home.path().join("profiles/alice");
         for secret in ["profiles/alice/.env", "profiles/alice/state/db", "profiles/bob/.env", ".env"] {
             let path = home.path().join(secret);

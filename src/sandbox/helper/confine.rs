@@ -6,7 +6,7 @@ use ::landlock::RulesetCreated;
 use rustix::{
     process::{
         Pid, Resource, Rlimit, Signal, getpid, getppid, getrlimit, set_parent_process_death_signal,
-        setrlimit, setsid,
+        setpriority_process, setrlimit, setsid,
     },
     thread::{
         CapabilitySet, CapabilitySets, clear_ambient_capability_set, remove_capability_from_bounding_set,
@@ -18,13 +18,15 @@ use std::io;
 /// Everything prepared, so that the child has only system calls to make.
 pub struct Wall {
     helper: Pid,
+    /// The helper's own is better, so that it can always act.
+    nice: i32,
     limits: [(Resource, u64); 5],
     rules: Option<RulesetCreated>,
     filters: Option<Filters>,
 }
 
 impl Wall {
-    pub fn prepare(policy: &Policy) -> io::Result<Self> {
+    pub fn prepare(policy: &Policy, nice: i32) -> io::Result<Self> {
         let (rules, filters) = if policy.confine {
             let rules = landlock::rules(policy).map_err(io::Error::other)?;
             (Some(rules), Some(Filters::new().map_err(io::Error::other)?))
@@ -34,6 +36,7 @@ impl Wall {
         let limits = policy.limits;
         Ok(Self {
             helper: getpid(),
+            nice,
             limits: [
                 (Resource::Core, 0),
                 (Resource::Fsize, limits.file_bytes),
@@ -55,6 +58,7 @@ impl Wall {
         if getppid() != Some(self.helper) {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
+        setpriority_process(None, self.nice)?;
         for (resource, wanted) in self.limits {
             lower(resource, wanted)?;
         }

@@ -16,7 +16,7 @@ use super::{
 use confine::Wall;
 use rustix::{
     io::fcntl_dupfd_cloexec,
-    process::{Pid, getpid, set_child_subreaper},
+    process::{Pid, getpid, getpriority_process, set_child_subreaper, setpriority_process},
 };
 use signals::Signals;
 use std::{
@@ -24,6 +24,7 @@ use std::{
     os::unix::{net::UnixStream, process::CommandExt},
     process::{Command, Stdio},
 };
+use tree::Tree;
 use watch::End;
 
 /// The exit code when the command never ran.
@@ -51,7 +52,11 @@ fn serve() -> io::Result<i32> {
         return Ok(NOT_STARTED);
     };
     set_child_subreaper(Some(getpid()))?;
-    let main = match start(&policy, stdin.into()) {
+    let tree = Tree::plant();
+    let nice = getpriority_process(None)?;
+    // Among hundreds of busy processes the helper must still get to run. Refused to ordinary users.
+    let _ = setpriority_process(None, -20);
+    let main = match start(&policy, nice, stdin.into()) {
         Ok(main) => main,
         Err(reason) => {
             report(&mut control, &Report::NotStarted(reason));
@@ -59,7 +64,7 @@ fn serve() -> io::Result<i32> {
         }
     };
     let end = watch::until_end(&control, &signals, main, policy.limits.processes);
-    tree::kill_all(&signals);
+    tree.kill_all(main, &signals);
     let (report_, code) = match end? {
         End::Exited(code) => (Report::Exited(code), code),
         End::Signalled(signal) => (Report::Signalled(signal), 128 + signal),
@@ -71,8 +76,9 @@ fn serve() -> io::Result<i32> {
 }
 
 /// Starts the command behind the wall; a sentence when that failed.
-fn start(policy: &Policy, stdin: Stdio) -> Result<Pid, String> {
-    let mut wall = Wall::prepare(policy).map_err(|error| format!("the sandbox cannot be set up: {error}"))?;
+fn start(policy: &Policy, nice: i32, stdin: Stdio) -> Result<Pid, String> {
+    let mut wall =
+        Wall::prepare(policy, nice).map_err(|error| format!("the sandbox cannot be set up: {error}"))?;
     let mut command = Command::new(&policy.program);
     command.args(&policy.args).env_clear().envs(policy.env.iter().map(|(name, value)| (name, value)));
     command.current_dir(&policy.dir).stdin(stdin);

@@ -2,22 +2,61 @@
 //! sessions do not leave it.
 
 use super::signals::Signals;
+use crate::sandbox::landlock;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     process::{
-        Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, pidfd_open, pidfd_send_signal,
-        setpriority_process, wait,
+        Pid, PidfdFlags, Signal, WaitOptions, getpid, getppid, kill_process, kill_process_group, pidfd_open,
+        pidfd_send_signal, test_kill_process, wait, waitpid,
     },
 };
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::fs;
 
-/// A process in an uninterruptible sleep does not die before the kernel lets it; the helper does not wait for ever.
-const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+
+/// How the tree can be killed.
+#[derive(Debug, Clone, Copy)]
+pub struct Tree {
+    /// The kernel refuses our signals to everything outside the tree, so that "all processes" means the tree: killed
+    /// in one call, in which nothing can fork.
+    scoped: bool,
+}
+
+impl Tree {
+    /// To be called before the command is started: it belongs to the tree from its birth.
+    pub fn plant() -> Self {
+        // The gateway started us and lies outside. If it could be signalled, the scope would not be what we think, and
+        // "all" would be the whole machine.
+        let outside_is_safe =
+            || getppid().is_some_and(|gateway| test_kill_process(gateway) == Err(Errno::PERM));
+        Self { scoped: landlock::scope_signals() && outside_is_safe() }
+    }
+
+    /// Kills and reaps until nothing is left. `main` was not reaped yet, so that its group's number is still its own.
+    /// A process that the kernel holds fast keeps the helper here: without it nobody would end that process later.
+    pub fn kill_all(self, main: Pid, signals: &Signals) {
+        let _ = kill_process_group(main, Signal::KILL);
+        loop {
+            if self.scoped {
+                // SAFETY: sends a signal; touches no memory. See `plant` for why this cannot reach others.
+                unsafe { libc::kill(-1, libc::SIGKILL) };
+            } else {
+                // A stopped process makes no children: freeze first, or a fork bomb outruns us.
+                while freeze_new() {}
+                for child in children(getpid()) {
+                    // Our own child: its number cannot be reused before we have reaped it.
+                    let _ = kill_process(child, Signal::KILL);
+                }
+            }
+            if reap_all() {
+                return;
+            }
+            while signals.next().is_some() {}
+            let _ = poll(&mut [PollFd::new(signals, PollFlags::IN)], Some(&PAUSE));
+        }
+    }
+}
 
 /// Processes below the helper; stops counting soon after `most`.
 pub fn count(most: u32) -> u32 {
@@ -34,53 +73,31 @@ pub fn count(most: u32) -> u32 {
     found
 }
 
-/// Kills and reaps until nothing is left.
-pub fn kill_all(signals: &Signals) {
-    if matches!(wait_any(), Waited::Nobody) {
-        return;
-    }
-    // Among hundreds of runnable processes we would hardly get to run. Refused to ordinary users.
-    let _ = setpriority_process(None, -20);
-    let started = Instant::now();
-    while started.elapsed() < PATIENCE {
-        // A stopped process makes no children: freeze first, or a fork bomb outruns us.
-        while freeze_new() && started.elapsed() < PATIENCE {}
-        for child in children(getpid()) {
-            // Our own child: its number cannot be reused before we have reaped it.
-            let _ = kill_process(child, Signal::KILL);
+/// Collects adopted children that have ended, but leaves `main` for later.
+pub fn reap_adopted(main: Pid) {
+    for child in children(getpid()) {
+        if child != main {
+            let _ = waitpid(Some(child), WaitOptions::NOHANG);
         }
-        loop {
-            match wait_any() {
-                Waited::Reaped => {}
-                Waited::Running => break,
-                Waited::Nobody => return,
-            }
-        }
-        while signals.next().is_some() {}
-        let _ = poll(&mut [PollFd::new(signals, PollFlags::IN)], Some(&PAUSE));
     }
 }
 
-enum Waited {
-    Reaped,
-    Running,
-    Nobody,
-}
-
-fn wait_any() -> Waited {
-    match wait(WaitOptions::NOHANG) {
-        Ok(Some(_)) | Err(Errno::INTR) => Waited::Reaped,
-        Ok(None) => Waited::Running,
-        Err(_) => Waited::Nobody,
+/// Collects whatever has ended. True when no child is left.
+fn reap_all() -> bool {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Ok(None) => return false,
+            Err(_) => return true,
+        }
     }
 }
 
 /// Kills grandchildren and deeper, stops direct children. True when it met one that may still have made others.
 fn freeze_new() -> bool {
-    let us = getpid();
     let mut met = false;
     let mut open: Vec<Pid> = Vec::new();
-    for child in children(us) {
+    for child in children(getpid()) {
         let _ = kill_process(child, Signal::STOP);
         open.push(child);
     }

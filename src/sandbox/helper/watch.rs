@@ -7,7 +7,7 @@ use super::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    process::{Pid, WaitOptions, wait},
+    process::{Pid, WaitId, WaitIdOptions, waitid},
 };
 use std::{fs, io, os::unix::net::UnixStream};
 
@@ -36,14 +36,18 @@ pub fn until_end(control: &UnixStream, signals: &Signals, main: Pid, most: u32) 
         if !fds[0].revents().is_empty() {
             return Ok(End::Told);
         }
+        let mut child_ended = false;
         while let Some(notice) = signals.next() {
             match notice {
                 Notice::End => return Ok(End::Told),
-                Notice::Child => {}
+                Notice::Child => child_ended = true,
             }
         }
-        if let Some(end) = reap(main) {
-            return Ok(end);
+        if child_ended {
+            if let Some(end) = ended(main) {
+                return Ok(end);
+            }
+            tree::reap_adopted(main);
         }
         // Walking the tree costs a read per process; the machine's own count is one read.
         if machine_tasks().is_none_or(|now| now > quiet) {
@@ -55,15 +59,12 @@ pub fn until_end(control: &UnixStream, signals: &Signals, main: Pid, most: u32) 
     }
 }
 
-/// Collects children that have ended, adopted ones too.
-fn reap(main: Pid) -> Option<End> {
-    while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-        if pid == main {
-            let signalled = status.terminating_signal().map(End::Signalled);
-            return signalled.or_else(|| status.exit_status().map(End::Exited));
-        }
-    }
-    None
+/// How the main process ended. It stays unreaped: its number must keep meaning its group until that is killed.
+fn ended(main: Pid) -> Option<End> {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let status = waitid(WaitId::Pid(main), look).ok()??;
+    let signalled = status.terminating_signal().map(End::Signalled);
+    signalled.or_else(|| status.exit_status().map(End::Exited))
 }
 
 /// Tasks on the whole machine: the number after the slash in `0.00 0.01 0.05 1/234 5678`.

@@ -51,11 +51,11 @@ impl Patch {
                 let text = read(&place, path)?;
                 let (changed, count) = replace::replace(&text, old, new, *all)?;
                 let change = Planned { place, path: path.clone(), old: Some(text), new: Some(changed) };
-                let mut answer = carry_out(vec![change])?;
+                let mut answer = carry_out(&[change])?;
                 answer["replacements"] = count.into();
                 Ok(answer)
             }
-            Self::V4a(changes) => carry_out(plan(jail, changes)?),
+            Self::V4a(changes) => carry_out(&plan(jail, changes)?),
         }
     }
 }
@@ -109,9 +109,9 @@ fn plan<'a>(jail: &'a Jail, changes: &[Change]) -> Result<Vec<Planned<'a>>, Fail
 }
 
 /// Writes; when that fails in the middle, the answer says which files are changed already.
-fn carry_out(changes: Vec<Planned<'_>>) -> Result<Value, Failure> {
+fn carry_out(changes: &[Planned<'_>]) -> Result<Value, Failure> {
     let (mut diff, mut modified, mut findings) = (String::new(), Vec::new(), Vec::new());
-    for change in &changes {
+    for change in changes {
         let done = match &change.new {
             Some(new) => change.place.write(new.as_bytes()).map(|_| ()),
             None => change.place.remove(),
@@ -127,7 +127,7 @@ fn carry_out(changes: Vec<Planned<'_>>) -> Result<Value, Failure> {
     }
     let bad = findings
         .iter()
-        .zip(&changes)
+        .zip(changes)
         .find(|(found, change)| change.new.is_some() && found["status"] == "error");
     let lint = bad.map(|(found, _)| found).or(findings.first()).cloned();
     Ok(json!({ "success": true, "diff": diff, "files_modified": modified, "lint": lint }))

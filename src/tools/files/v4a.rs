@@ -138,7 +138,7 @@ pub fn apply(path: &str, text: &str, hunks: &[Hunk]) -> Result<String, Failure> 
                 .position(|line| line.trim() == anchor || line.trim().starts_with(anchor));
             from += at.ok_or_else(|| failed(&format!("no line `{anchor}` from line {} on", from + 1)))? + 1;
         }
-        let at = place(&lines, hunk, from).map_err(|why| failed(why))?;
+        let at = place(&lines, hunk, from).map_err(failed)?;
         let end = at + hunk.old.len();
         // Lines that stay keep the blanks that the file has.
         let mut kept = lines[at..end].to_vec();

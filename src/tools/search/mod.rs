@@ -32,7 +32,7 @@ pub struct Search {
 
 /// Which results are shown; all are counted.
 #[derive(Debug, Clone, Copy)]
-pub(self) struct Paging {
+struct Paging {
     offset: u64,
     limit: u64,
 }
@@ -44,7 +44,7 @@ impl Paging {
 }
 
 /// When to give up.
-pub(self) struct Patience<'a> {
+struct Patience<'a> {
     deadline: Instant,
     stop: &'a CancellationToken,
 }
@@ -108,7 +108,7 @@ impl Search {
 }
 
 /// Says how to see the rest, and when a total is only a lower bound.
-pub(self) fn explain(answer: &mut Value, complete: bool, truncated: bool, page: Paging) {
+fn explain(answer: &mut Value, complete: bool, truncated: bool, page: Paging) {
     if !complete {
         answer["hint"] = "the search took too long and is not complete: narrow path or pattern".into();
     } else if truncated {

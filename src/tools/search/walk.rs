@@ -22,21 +22,16 @@ pub struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// `glob`: only files whose name fits. A word without special characters means "has it in its name".
     pub fn new(place: &'a Place<'a>, glob: Option<&str>) -> Result<Self, Failure> {
-        match place.kind()? {
-            FileType::Directory | FileType::RegularFile => {}
-            _ => {
-                return Err(Failure::new(
-                    "not_a_file",
-                    format!("`{}` cannot be searched", place.path().display()),
-                ));
-            }
+        if !matches!(place.kind()?, FileType::Directory | FileType::RegularFile) {
+            let text = format!("`{}` cannot be searched", place.path().display());
+            return Err(Failure::new("not_a_file", text));
         }
         let base = place.path();
         let mut builder = WalkBuilder::new(&base);
         // Files like `.gitignore` above the workspace belong to the operator (his may well name the workspace), and
         // links are never followed. Ignore files work without a repository too.
         builder.parents(false).git_global(false).require_git(false).follow_links(false);
-        builder.sort_by_file_path(|a, b| a.cmp(b)).threads(1);
+        builder.sort_by_file_path(Ord::cmp).threads(1);
         if let Some(glob) = glob {
             builder.overrides(only(&base, glob)?);
         }

@@ -53,7 +53,7 @@ pub async fn call(
     let timeout = call.timeout;
     let (task_ground, session) = (Arc::clone(ground), context.session.clone());
     // Runs at once, beside the wait for clearance. If that fails, `ready` is dropped, and the helper with it.
-    let ready = tokio::task::spawn_blocking(move || make_ready(&task_ground, &session, call));
+    let ready = tokio::task::spawn_blocking(move || make_ready(&task_ground, &session, &call));
     context.clearance().await.map_err(as_result)?;
     let ready =
         ready.await.unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")));
@@ -168,7 +168,7 @@ fn below_floor(ground: &Ground) -> Failure {
 }
 
 /// Folders, the shell's state, and a helper that waits. Blocking.
-fn make_ready(ground: &Ground, session: &SessionId, call: Call) -> Result<Ready, Failure> {
+fn make_ready(ground: &Ground, session: &SessionId, call: &Call) -> Result<Ready, Failure> {
     let config = &ground.config;
     let jail = ground.jail(session)?;
     let helper = ground.sandbox.start();

@@ -60,7 +60,14 @@ impl State {
 /// A small text file, however it was made.
 fn text(jail: &Jail, path: &str, most: u64) -> Option<String> {
     let place = jail.locate(path).ok()?;
-    let (file, _) = place.open().ok()?;
+    let (file, _) = match place.open() {
+        Ok(found) => found,
+        Err(_) => {
+            // A pipe or a link in its place would hold or mislead the next shell.
+            let _ = place.remove();
+            return None;
+        }
+    };
     let mut text = Vec::new();
     file.take(most + 1).read_to_end(&mut text).ok()?;
     (text.len() as u64 <= most).then(|| String::from_utf8(text).ok()).flatten()
@@ -69,10 +76,10 @@ fn text(jail: &Jail, path: &str, most: u64) -> Option<String> {
 /// A folder inside the workspace or the session's temporary folder.
 pub fn workdir(jail: &Jail, asked: &str) -> Result<PathBuf, Failure> {
     let place = jail.locate(asked)?;
-    match place.kind()? {
-        FileType::Directory => Ok(place.path()),
-        _ => Err(Failure::new("not_a_directory", format!("`{asked}` is not a folder"))),
+    if place.kind()? == FileType::Directory {
+        return Ok(place.path());
     }
+    Err(Failure::new("not_a_directory", format!("`{asked}` is not a folder")))
 }
 
 /// bash where there is one: models write for it.
