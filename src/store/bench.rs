@@ -146,9 +146,9 @@ impl Bench {
         let next = Mark { commit: self.at.commit + 1, ..self.at };
         let meta = codec::to_json(&Meta::from(next))?;
         codec::put(&mut batch, &inner.payloads, Key::table(Table::Meta), &meta)?;
-        inner.read(|db| db.commit(batch))?;
-        self.at = next;
-        self.file.write(next)
+        let length = inner.read(|db| db.commit(batch).map(|()| db.size()))?;
+        self.at = Mark { length, ..next };
+        self.file.write(self.at)
     }
 
     /// Commits the chunks to the second database; returns how many writes of the main batch came of it.

@@ -30,7 +30,7 @@ pub(super) struct Meta {
 }
 
 impl From<Mark> for Meta {
-    fn from(Mark { generation, commit }: Mark) -> Self {
+    fn from(Mark { generation, commit, length: _ }: Mark) -> Self {
         Self { generation, commit }
     }
 }
@@ -47,7 +47,7 @@ impl Inner {
             Some(mark) => mark,
             None if path.exists() => return Err(StoreError::Damaged("`state/mark` is missing".to_owned())),
             None => {
-                let mark = Mark { generation: new_generation(), commit: 0 };
+                let mark = Mark { generation: new_generation(), commit: 0, length: 0 };
                 file.reset(mark)?;
                 files::sync_dir(dir)?;
                 mark
@@ -56,6 +56,7 @@ impl Inner {
         if mark.commit > 0 && !path.join("db").exists() {
             return Err(StoreError::Damaged("`state/db` is missing".to_owned()));
         }
+        rehearse(dir, &path, mark, &payloads, options.cache)?;
         let database = Database::open(&path, &payloads, options.cache)?;
         let at = verify(&database, mark)?;
         let mut open = HashSet::new();
@@ -86,6 +87,27 @@ impl Inner {
     }
 }
 
+/// sled mends a file that was cut short by cutting it further. So one that is shorter than it was is opened as a copy
+/// first, and when that one does not know what it should, the original is left as it is for whoever can save it.
+fn rehearse(dir: &Path, path: &Path, mark: Mark, payloads: &Payloads, cache: u64) -> Result<(), StoreError> {
+    let length = std::fs::metadata(path.join("db")).map_or(0, |meta| meta.len());
+    if length >= mark.length {
+        return Ok(());
+    }
+    let copy = dir.join("db.rehearsal");
+    files::remove_dir(&copy)?;
+    files::create_dir(&copy)?;
+    for name in ["db", "conf"] {
+        if path.join(name).exists() {
+            files::named(path, std::fs::copy(path.join(name), copy.join(name)))?;
+        }
+    }
+    let verified =
+        Database::open(&copy, payloads, cache).and_then(|database| verify(&database, mark).map(drop));
+    files::remove_dir(&copy)?;
+    verified
+}
+
 /// A database must know at least what its mark says of it.
 pub(super) fn verify(database: &Database, mark: Mark) -> Result<Mark, StoreError> {
     let meta: Option<Meta> = database.read(Key::table(Table::Meta))?;
@@ -99,7 +121,7 @@ pub(super) fn verify(database: &Database, mark: Mark) -> Result<Mark, StoreError
             let Meta { commit, .. } = meta;
             Err(StoreError::Damaged(format!("it knows {commit} of {} commits", mark.commit)))
         }
-        Some(Meta { generation, commit }) => Ok(Mark { generation, commit }),
+        Some(Meta { generation, commit }) => Ok(Mark { generation, commit, length: database.size() }),
     }
 }
 

@@ -107,7 +107,7 @@ async fn a_stop_kills_the_whole_process_tree_of_a_command() {
     let house = House::open().await;
     let alice = house.alice().await;
     let mark = house.profile_dir("alice").join("workspace/alive");
-    let command = "(setsid sh -c 'while :; do date +%N > alive; done' &) ; sleep 60";
+    let command = "sh -c 'trap \"\" TERM HUP; while :; do date +%N > alive; done' | sleep 60";
     let run = alice.run(&format!("@@tool terminal {}", json!({ "command": command }))).await;
 
     let mut events = alice.events(&run, None).await;
