@@ -106,6 +106,7 @@ pub(super) const KNOWN: &[&str] = &[
     "security.redact_secrets",
     "security.tirith_enabled",
     "security.tirith_fail_open",
+    "server.max_connections",
     "server.trusted_proxies",
     "server.workers",
     "sessions.auto_prune",
@@ -129,10 +130,11 @@ pub(super) const KNOWN: &[&str] = &[
 ];
 
 /// Settings of the whole machine: they count in the home's own file and nowhere else.
-pub(super) const HOME_ONLY: [&str; 5] = [
+pub(super) const HOME_ONLY: [&str; 6] = [
     "agent.restart_drain_timeout",
     "gateway.max_concurrent_runs",
     "profiles.inherit_secrets",
+    "server.max_connections",
     "server.trusted_proxies",
     "server.workers",
 ];

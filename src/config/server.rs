@@ -13,6 +13,8 @@ pub struct ServerConfig {
     pub workers: usize,
     /// `gateway.max_concurrent_runs`: runs at once on the machine; default 256 x cores, 0 = no limit.
     pub max_concurrent_runs: usize,
+    /// `server.max_connections`: open connections of one profile, default 1,024.
+    pub max_connections: usize,
     /// `agent.restart_drain_timeout`, default 30 s.
     pub drain_timeout: Duration,
 }
@@ -26,6 +28,7 @@ pub(super) fn read(settings: &Settings<'_>) -> Result<ServerConfig, ConfigError>
             0..=1_000_000,
             RUNS_PER_CORE * cores,
         )?,
+        max_connections: settings.number("server.max_connections", 1..=1_000_000, 1_024)?,
         drain_timeout: settings.duration("agent.restart_drain_timeout", 0..=86_400, 30)?,
     })
 }

@@ -103,7 +103,7 @@ impl Gateway {
         warnings.extend(chosen.iter().flat_map(|profile| profile.warnings.iter().cloned()));
 
         let Prepared { home_secret, token, socket, sandbox } = prepare(root, sandbox_helper).await?;
-        let limits = Limits::for_descriptors(raise_descriptor_limit());
+        let limits = Limits::for_descriptors(server.max_connections, raise_descriptor_limit());
         let plane = Rc::new(Plane::start(workers.unwrap_or(server.workers), &limits, front::app));
         let ground_plane = plane.clone();
         let machine = MachineSlots::new(server.max_concurrent_runs);

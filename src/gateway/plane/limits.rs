@@ -4,8 +4,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Connections of one profile.
-const PER_PORT: usize = 1_024;
 /// Without any limit on descriptors, as many connections as this.
 const UNBOUNDED: u64 = 1_000_000;
 
@@ -23,11 +21,11 @@ impl Limits {
         Arc::new(Self { per_port, free })
     }
 
-    /// 1,024 connections per port, and no more than 80 % of the descriptors in all: the rest is for stores, upstreams
+    /// `per_port` connections per port, and no more than 80 % of the descriptors in all: the rest is for stores, upstreams
     /// and tools, so that a flood of clients cannot stop the work of those who are already in.
     #[must_use]
-    pub fn for_descriptors(descriptors: usize) -> Arc<Self> {
-        Self::new(PER_PORT, descriptors / 5 * 4)
+    pub fn for_descriptors(per_port: usize, descriptors: usize) -> Arc<Self> {
+        Self::new(per_port, descriptors / 5 * 4)
     }
 
     /// The right to hold one more connection, given back when dropped.
