@@ -1,0 +1,48 @@
+//! A store that lost half of itself is refused, and a backup brings it back while the others serve.
+
+use crate::support::{PATIENCE, Site};
+use std::{fs::OpenOptions, time::Duration};
+
+#[actix_web::test]
+async fn a_store_cut_to_half_is_refused_and_restored_from_a_backup() {
+    let site = Site::new().await;
+    let process = site.start().await;
+    let alice = process.alice();
+    let run = alice.run(r#"@@tool terminal {"command":"echo kept-7"}"#).await;
+    let seen = alice.events(&run, None).await.rest().await;
+    site.hermes(&["backup", "alice", "alice.jsonl", "--stop"]);
+    process.kill().await;
+    let file = OpenOptions::new().write(true).open(site.profile_dir("alice").join("state/db/db")).unwrap();
+    let length = file.metadata().unwrap().len();
+    file.set_len(length / 2).unwrap();
+
+    let process = site.start().await;
+    let (alice, bob) = (process.alice(), process.bob());
+    let refused = alice.get(&format!("/v1/runs/{run}")).await;
+    assert_eq!((refused.status, refused.code()), (503, "profile_unavailable"), "{}", refused.text);
+    assert_eq!(bob.chat("hello").await.status, 200, "bob does not mind");
+    let status = failed(&site).await;
+    assert!(status.contains("hermes restore alice FILE"), "{status}");
+    assert_eq!(file.metadata().unwrap().len(), length / 2, "what is left was not written to");
+
+    site.hermes(&["restore", "alice", "alice.jsonl"]);
+    let port = site.status("alice")["address"].as_str().unwrap().to_owned();
+    let alice = crate::support::Client::new(format!("http://{port}"), alice.key);
+    assert_eq!(alice.events(&run, None).await.rest().await, seen, "the log is whole again");
+    assert_eq!(alice.chat("hello").await.status, 200);
+    assert_eq!(bob.chat("hello").await.status, 200);
+}
+
+/// The reason of alice's state, once the roster has heard of it.
+async fn failed(site: &Site) -> String {
+    let heard = async {
+        loop {
+            let status = site.status("alice");
+            if status["state"] == "failed" {
+                return status["reason"].as_str().unwrap().to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, heard).await.expect("alice is not `failed`")
+}
