@@ -8,6 +8,9 @@ async fn a_store_cut_to_half_is_refused_and_restored_from_a_backup() {
     let site = Site::new().await;
     let process = site.start().await;
     let alice = process.alice();
+    // Enough that half of the file is not just the room that sled takes in advance.
+    let filling = alice.run(&"filling ".repeat(100_000)).await;
+    assert_eq!(alice.finished(&filling).await["status"], "completed");
     let run = alice.run(r#"@@tool terminal {"command":"echo kept-7"}"#).await;
     let seen = alice.events(&run, None).await.rest().await;
     site.hermes(&["backup", "alice", "alice.jsonl", "--stop"]);

@@ -19,11 +19,9 @@ async fn an_idempotency_key_stands_for_the_same_run_after_a_kill() {
 
     let process = site.start().await;
     let alice = process.alice();
-    for (key, body, before) in [(&ended, &hello, &first)] {
-        let again = alice.post_with("/v1/runs", key, body.clone()).await;
-        assert_eq!((again.status, &again.body["run_id"]), (202, &before.body["run_id"]), "{}", again.text);
-        assert_eq!(again.header("Idempotency-Replayed"), Some("true"));
-    }
+    let again = alice.post_with("/v1/runs", &ended, hello).await;
+    assert_eq!((again.status, &again.body["run_id"]), (202, &first.body["run_id"]), "{}", again.text);
+    assert_eq!(again.header("Idempotency-Replayed"), Some("true"));
     let other = alice.post_with("/v1/runs", &ended, json!({"input": "other"})).await;
     assert_eq!((other.status, other.code()), (409, "idempotency_key_conflict"));
     assert!(site.upstream.requests().len() <= asked + 1, "nothing is done twice");
@@ -92,4 +90,21 @@ async fn keys_and_revocations_outlive_a_kill() {
         }
         process.kill().await;
     }
+}
+
+#[actix_web::test]
+async fn the_first_key_is_good_from_the_moment_it_is_shown_and_is_shown_once() {
+    let site = Site::new().await;
+    site.set_env("alice", 0, None);
+    let mut process = site.start().await;
+    assert_eq!(process.line().await, "New keys, shown this once:");
+    let shown = process.line().await;
+    let key = shown.split_whitespace().last().unwrap().to_owned();
+    process.kill().await;
+
+    let mut process = site.start().await;
+    let alice = process.alice().with_key(Some(&key));
+    assert_eq!(alice.chat("hello").await.status, 200, "{key}");
+    assert_eq!(process.line().await, "Try it:", "no other key was made");
+    process.kill().await;
 }

@@ -25,8 +25,12 @@ async fn queued_runs_run_after_a_kill_in_their_order() {
         let record = alice.finished(run).await;
         assert_eq!((&record["status"], &record["output"]), (&json!("completed"), &json!(output)));
     }
-    let asked: Vec<_> =
-        site.upstream.requests().iter().map(|body| body["messages"].as_array().unwrap().last().cloned()).collect();
+    let asked: Vec<_> = site
+        .upstream
+        .requests()
+        .iter()
+        .map(|body| body["messages"].as_array().unwrap().last().cloned())
+        .collect();
     let said: Vec<_> = asked.iter().map(|message| message.as_ref().unwrap()["content"].clone()).collect();
     assert_eq!(said, ["@@gate hold", "second", "third"], "one after the other, and each once");
 }

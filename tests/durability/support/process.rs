@@ -44,7 +44,8 @@ impl Process {
         }
     }
 
-    async fn line(&mut self) -> String {
+    /// The next line of its output.
+    pub async fn line(&mut self) -> String {
         let mut line = String::new();
         let read = self.within(|process| process.rest.read_line(&mut line)).await;
         assert!(read.unwrap() > 0, "the gateway ended: {}", self.log());
