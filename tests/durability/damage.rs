@@ -1,7 +1,11 @@
 //! A store that lost half of itself is refused, and a backup brings it back while the others serve.
 
 use crate::support::{PATIENCE, Site};
-use std::{fs::OpenOptions, time::Duration};
+use serde_json::json;
+use std::{
+    fs::{self, OpenOptions},
+    time::Duration,
+};
 
 #[actix_web::test]
 async fn a_store_cut_to_half_is_refused_and_restored_from_a_backup() {
@@ -34,6 +38,41 @@ async fn a_store_cut_to_half_is_refused_and_restored_from_a_backup() {
     assert_eq!(alice.events(&run, None).await.rest().await, seen, "the log is whole again");
     assert_eq!(alice.chat("hello").await.status, 200);
     assert_eq!(bob.chat("hello").await.status, 200);
+}
+
+#[actix_web::test]
+async fn wherever_a_store_is_cut_it_is_whole_or_refused() {
+    let site = Site::new().await;
+    let process = site.start().await;
+    let alice = process.alice();
+    let mut told = Vec::new();
+    for turn in 0..12 {
+        let run = alice.run(&format!("turn {turn}: {}", "filling ".repeat(10_000))).await;
+        let frames = alice.events(&run, None).await.rest().await;
+        told.push((run, frames));
+    }
+    process.kill().await;
+    let database = site.profile_dir("alice").join("state/db/db");
+    let whole = fs::read(&database).unwrap();
+
+    let mut refused = 0;
+    for tenth in (1..10).rev() {
+        fs::write(&database, &whole[..whole.len() * tenth / 10]).unwrap();
+        let process = site.start().await;
+        let alice = process.alice();
+        let answer = alice.get("/v1/runs").await;
+        if answer.status == 200 {
+            for (run, frames) in &told {
+                assert_eq!(&alice.events(run, None).await.rest().await, frames, "{tenth} tenths");
+            }
+        } else {
+            assert_eq!((answer.status, answer.code()), (503, "profile_unavailable"), "{}", answer.text);
+            assert_eq!(alice.post("/v1/runs", json!({"input": "new"})).await.status, 503);
+            refused += 1;
+        }
+        process.kill().await;
+    }
+    assert!(refused > 0, "nothing was cut off");
 }
 
 /// The reason of alice's state, once the roster has heard of it.

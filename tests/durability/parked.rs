@@ -95,3 +95,86 @@ async fn a_question_that_expired_meanwhile_is_denied_and_its_run_goes_on() {
     assert_eq!(approval["status"], "expired", "{approval}");
     assert!(!site.profile_dir("alice").join("workspace/went").exists());
 }
+
+#[actix_web::test]
+async fn of_two_questions_the_answered_one_stays_answered() {
+    let site = Site::new().await;
+    let process = site.start().await;
+    let alice = process.alice();
+    let call = |name: &str| {
+        format!("terminal {}", json!({ "command": format!("rm -rf ./{name} && echo {name}-5") }))
+    };
+    let run = alice.run(&format!("@@tools {} ;; {}", call("one"), call("two"))).await;
+    let mut events = alice.events(&run, None).await;
+    let first = events.until("approval.request").await.json();
+    let second = events.until("approval.request").await.json();
+    let path = format!("/v1/approvals/{}", first["approval_id"].as_str().unwrap());
+    assert_eq!(alice.post(&path, json!({"choice": "deny"})).await.status, 200);
+    process.kill().await;
+
+    let process = site.start().await;
+    let alice = process.alice();
+    let record = alice.get(&format!("/v1/runs/{run}")).await.body;
+    assert_eq!(record["waiting"], json!([second["approval_id"]]), "{record}");
+    let other = alice.post(&path, json!({"choice": "once"})).await;
+    assert_eq!((other.status, other.code()), (409, "approval_already_decided"), "{}", other.text);
+    let answer = alice.post(&format!("/v1/runs/{run}/approval"), json!({"choice": "once"})).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let frames = alice.events(&run, None).await.rest().await;
+    let tools = frames.iter().map(Frame::json).filter(|event| event["event"] == "tool.completed");
+    let failed: Vec<Value> = tools.map(|event| event["error"].clone()).collect();
+    assert_eq!(failed, [json!(true), json!(false)], "the first was denied, the second ran");
+    assert_eq!(frames.last().unwrap().kind(), "run.completed");
+}
+
+#[actix_web::test]
+async fn a_waiting_run_keeps_its_turn_in_the_session() {
+    let site = Site::new().await;
+    let process = site.start().await;
+    let alice = process.alice();
+    let asks = r#"@@tool terminal {"command":"rm -rf ./none"}"#;
+    let first = alice.run_with(json!({ "input": asks, "session_id": "s1" })).await;
+    alice.events(&first, None).await.until("approval.request").await;
+    let second = alice.run_with(json!({ "input": "second", "session_id": "s1" })).await;
+    process.kill().await;
+
+    let process = site.start().await;
+    let alice = process.alice();
+    // A turn of another session shows that the profile works while these two wait.
+    assert_eq!(alice.chat("hello").await.status, 200);
+    assert_eq!(alice.get(&format!("/v1/runs/{second}")).await.body["status"], "queued");
+    let answer = alice.post(&format!("/v1/runs/{first}/approval"), json!({"choice": "always"})).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(alice.finished(&second).await["status"], "completed");
+    let said = site.upstream.requests().pop().unwrap()["messages"].as_array().unwrap().clone();
+    assert!(said.iter().any(|message| message["content"] == asks), "the second turn knows of the first");
+    process.kill().await;
+
+    let process = site.start().await;
+    let again = process.alice().run(asks).await;
+    assert_eq!(process.alice().finished(&again).await["status"], "completed", "`always` outlives a kill");
+}
+
+#[actix_web::test]
+async fn a_run_whose_key_was_revoked_meanwhile_is_cancelled() {
+    let site = Site::new().await;
+    let process = site.start().await;
+    let made: Value =
+        serde_json::from_str(&site.hermes(&["-p", "alice", "key", "create", "--json"])).unwrap();
+    let (run, _seen, request) = asked(&process.alice().with_key(made["token"].as_str())).await;
+    process.kill().await;
+    site.hermes(&["-p", "alice", "key", "revoke", made["key"]["id"].as_str().unwrap()]);
+
+    let process = site.start().await;
+    let alice = process.alice();
+    assert_eq!(alice.finished(&run).await["status"], "cancelled");
+    let path = format!("/v1/approvals/{}", request["approval_id"].as_str().unwrap());
+    let late = alice.post(&path, json!({"choice": "once"})).await;
+    assert_eq!(late.status, 409, "{}", late.text);
+    assert_eq!(
+        alice.get("/v1/approvals?status=pending").await.body["data"],
+        json!([]),
+        "nobody asks any more"
+    );
+    assert!(!site.profile_dir("alice").join("workspace/went").exists());
+}
