@@ -5,7 +5,7 @@ use super::{
     context::{Context, Place, Way},
     error::CliError,
     key::date,
-    output::{Cell, Output, Style, clip},
+    output::{Cell, Output, Style, clip, printable},
 };
 use crate::{
     config::FoundProfile,
@@ -70,10 +70,9 @@ fn list(context: &Context, pending: bool, json: bool, output: &Output) -> Result
 }
 
 fn of_gateway(client: &Client, profile: &ProfileName, pending: bool) -> Result<Vec<Approval>, CliError> {
-    match client.ask(Command::ListApprovals { profile: profile.clone(), pending })? {
-        Reply::Approvals(approvals) => Ok(approvals),
-        _other => Err(ClientError::Garbage.into()),
-    }
+    let list = Command::ListApprovals { profile: profile.clone(), pending };
+    let Reply::Approvals(approvals) = client.ask(list)? else { return Err(ClientError::Garbage.into()) };
+    Ok(approvals)
 }
 
 fn row(profile: &ProfileName, approval: &Approval) -> Vec<Cell> {
@@ -136,18 +135,10 @@ fn answer(
     output: &Output,
 ) -> Result<(), CliError> {
     let command = Command::DecideApproval { profile: profile.clone(), id, choice, reason };
-    match client.ask(command)? {
-        Reply::Approvals(decided) => {
-            for approval in decided {
-                let what = if choice.allows() { "approved" } else { "denied" };
-                output.line(format_args!(
-                    "{what} {}: {}",
-                    approval.id,
-                    clip(&super::output::printable(&approval.command), 70)
-                ));
-            }
-            Ok(())
-        }
-        _other => Err(ClientError::Garbage.into()),
+    let Reply::Approvals(decided) = client.ask(command)? else { return Err(ClientError::Garbage.into()) };
+    for approval in decided {
+        let what = if choice.allows() { "approved" } else { "denied" };
+        output.line(format_args!("{what} {}: {}", approval.id, clip(&printable(&approval.command), 70)));
     }
+    Ok(())
 }

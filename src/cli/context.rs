@@ -6,7 +6,7 @@ use crate::{
     domain::ProfileName,
     gateway::{Client, ClientError, Command, Offline, Reply},
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub struct Context {
     pub home: PathBuf,
@@ -25,12 +25,8 @@ pub enum Way<'a> {
 impl Context {
     /// # Errors
     /// There is no home to be found.
-    pub fn new(
-        home: Option<PathBuf>,
-        profile: Option<ProfileName>,
-        env: ProcessEnv,
-    ) -> Result<Self, CliError> {
-        let home = find_home(home.as_deref(), &env)?;
+    pub fn new(home: Option<&Path>, profile: Option<ProfileName>, env: ProcessEnv) -> Result<Self, CliError> {
+        let home = find_home(home, &env)?;
         Ok(Self { home, profile, env })
     }
 
@@ -152,8 +148,6 @@ impl From<&FoundProfile> for Place {
 /// # Errors
 /// The gateway refused.
 pub fn ask_profile(client: &Client, command: Command) -> Result<crate::gateway::ProfileStatus, CliError> {
-    match client.ask(command)? {
-        Reply::Profile(status) => Ok(status),
-        _other => Err(ClientError::Garbage.into()),
-    }
+    let Reply::Profile(status) = client.ask(command)? else { return Err(ClientError::Garbage.into()) };
+    Ok(status)
 }

@@ -15,10 +15,10 @@ use crate::gateway::{
 use std::path::PathBuf;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-pub fn run(context: &Context, args: GatewayArgs, output: &Output) -> Result<(), CliError> {
-    match args.command {
+pub fn run(context: &Context, args: &GatewayArgs, output: &Output) -> Result<(), CliError> {
+    match &args.command {
         None => serve(context, output),
-        Some(GatewayCommand::Status { json }) => status(context, json, output),
+        Some(GatewayCommand::Status { json }) => status(context, *json, output),
         Some(GatewayCommand::Stop) => stop(context, output),
     }
 }

@@ -42,10 +42,12 @@ fn create(
         Way::Offline(offline) => offline.create_key(&name, &scopes)?,
         Way::Gateway(client) => {
             let profile = place.name.clone();
-            match client.ask(Command::CreateKey { profile, name, scopes })? {
-                Reply::KeyCreated { token, key } => (Secret::new(token), key),
-                _other => return Err(ClientError::Garbage.into()),
-            }
+            let Reply::KeyCreated { token, key } =
+                client.ask(Command::CreateKey { profile, name, scopes })?
+            else {
+                return Err(ClientError::Garbage.into());
+            };
+            (Secret::new(token), key)
         }
     };
     if json {
@@ -62,10 +64,12 @@ fn create(
 fn list(context: &Context, place: &Place, json: bool, output: &Output) -> Result<(), CliError> {
     let keys = match context.way(place)? {
         Way::Offline(offline) => offline.keys()?,
-        Way::Gateway(client) => match client.ask(Command::ListKeys { profile: place.name.clone() })? {
-            Reply::Keys(keys) => keys,
-            _other => return Err(ClientError::Garbage.into()),
-        },
+        Way::Gateway(client) => {
+            let Reply::Keys(keys) = client.ask(Command::ListKeys { profile: place.name.clone() })? else {
+                return Err(ClientError::Garbage.into());
+            };
+            keys
+        }
     };
     if json {
         return output.json(&keys);
@@ -82,10 +86,12 @@ fn list(context: &Context, place: &Place, json: bool, output: &Output) -> Result
 fn revoke(context: &Context, place: &Place, id: KeyId, output: &Output) -> Result<(), CliError> {
     let key = match context.way(place)? {
         Way::Offline(offline) => offline.revoke_key(&id)?,
-        Way::Gateway(client) => match client.ask(Command::RevokeKey { profile: place.name.clone(), id })? {
-            Reply::Key(key) => key,
-            _other => return Err(ClientError::Garbage.into()),
-        },
+        Way::Gateway(client) => {
+            let Reply::Key(key) = client.ask(Command::RevokeKey { profile: place.name.clone(), id })? else {
+                return Err(ClientError::Garbage.into());
+            };
+            key
+        }
     };
     output.line(format_args!("revoked {} ({})", key.id, key.name));
     Ok(())

@@ -55,9 +55,9 @@ fn run(words: impl Iterator<Item = OsString>, env: ProcessEnv) -> ExitCode {
 
 fn dispatch(args: Args, env: ProcessEnv, output: &Output) -> Result<(), CliError> {
     let Args { home, profile, command } = args;
-    let context = Context::new(home, profile, env)?;
+    let context = Context::new(home.as_deref(), profile, env)?;
     match command {
-        Command::Gateway(command) => gateway::run(&context, command, output),
+        Command::Gateway(command) => gateway::run(&context, &command, output),
         Command::Profile(command) => profile::run(&context, command, output),
         Command::Key(command) => key::run(&context, command, output),
         Command::Approvals(command) => approvals::run(&context, command, output),

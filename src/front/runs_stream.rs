@@ -22,7 +22,7 @@ struct Frame<'a> {
 
 impl Presenter for RunStream {
     fn open(&mut self, out: &mut BytesMut) {
-        out.put_slice(b": stream opened\n\n");
+        out.put_slice(b": stream opened\n");
     }
 
     fn event(&mut self, logged: &Logged, out: &mut BytesMut) -> ControlFlow<()> {
@@ -41,12 +41,12 @@ impl Presenter for RunStream {
     }
 
     fn close(&mut self, out: &mut BytesMut) {
-        out.put_slice(b": stream closed\n\n");
+        out.put_slice(b": stream closed\n");
     }
 
     /// Not the run's end, so no event says so: the client comes back with `Last-Event-ID`.
     fn broken(&mut self, code: Code, message: &str, out: &mut BytesMut) {
-        out.put_slice(format!(": stream broken: {} {message}\n\n", code.wire()).as_bytes());
+        out.put_slice(format!(": stream broken: {} {message}\n", code.wire()).as_bytes());
     }
 }
 

@@ -97,7 +97,9 @@ async fn pull<S: Source, P: Presenter>(
                 feed.presenter.close(&mut feed.out);
                 feed.over = true;
             }
-            Wake::Quiet => feed.out.put_slice(b": ping\n\n"),
+            // A comment is a line of its own, without a blank one behind it: some readers, httpx-sse among them, take
+            // that blank line for an empty event once they have seen an id.
+            Wake::Quiet => feed.out.put_slice(b": ping\n"),
         }
     }
     if feed.out.is_empty() {

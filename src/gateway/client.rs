@@ -108,12 +108,13 @@ impl Client {
         let token = run.control_token()?;
         let mut found = Vec::new();
         for stream in streams {
-            match ask(stream, &token, Command::Status, QUICK)? {
-                (Reply::Gateway(status), _) => {
-                    found.push(Self { run: run.clone(), token: token.clone(), status })
-                }
-                (other, _) => return Err(unexpected(other)),
-            }
+            let reply = match ask(stream, &token, Command::Status, QUICK) {
+                // It ended between the two questions; the others have not.
+                Err(ClientError::Io(error)) if is_gone(&error) => continue,
+                asked => accepted(asked?.0)?,
+            };
+            let Reply::Gateway(status) = reply else { return Err(ClientError::Garbage) };
+            found.push(Self { run: run.clone(), token: token.clone(), status });
         }
         Ok(found)
     }
@@ -150,15 +151,11 @@ impl Client {
     /// As [`Client::ask`]; also when it takes longer than five minutes.
     pub fn stop(&self) -> Result<(), ClientError> {
         let (reply, mut rest) = ask(self.connect()?, &self.token, Command::StopGateway, PATIENT)?;
-        match accepted(reply)? {
-            Reply::Stopping => {
-                // The end of the connection, clean or not, is the end of the gateway; only a timeout is not.
-                match rest.read(&mut [0; 1]) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error.into()),
-                    Ok(_) | Err(_) => Ok(()),
-                }
-            }
-            other => Err(unexpected(other)),
+        let Reply::Stopping = accepted(reply)? else { return Err(ClientError::Garbage) };
+        // The end of the connection, clean or not, is the end of the gateway; only a timeout is not.
+        match rest.read(&mut [0; 1]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error.into()),
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 
@@ -206,6 +203,7 @@ fn accepted(reply: Reply) -> Result<Reply, ClientError> {
     }
 }
 
-fn unexpected(reply: Reply) -> ClientError {
-    accepted(reply).err().unwrap_or(ClientError::Garbage)
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }

@@ -29,3 +29,6 @@ pub use run_dir::RunDir;
 pub use running::{Gateway, GatewayOptions, StartError, block_on};
 pub use scopes::parse as parse_scopes;
 pub use status::{KeyState, ProfileStatus, State, upstream};
+
+#[cfg(test)]
+mod tests;

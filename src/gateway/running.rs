@@ -147,6 +147,12 @@ impl Gateway {
         Some(seat.tenant)
     }
 
+    /// Where tenants send their notices; for tests that play a tenant.
+    #[cfg(test)]
+    pub(super) const fn roster(&self) -> &Addr<Roster> {
+        &self.roster
+    }
+
     /// Whether no profile at all listens.
     pub async fn is_idle(&self) -> bool {
         self.profiles().await.iter().all(|status| status.address.is_none() && status.state != State::Starting)

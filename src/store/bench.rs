@@ -5,9 +5,10 @@ use super::{
     command::{Command, LogAck, Stage, Write},
     database::Database,
     error::guarded,
-    inner::{Inner, Meta},
+    inner::Inner,
     keyspace::{Key, Table},
     mark::{Mark, MarkFile},
+    opening::{self, Meta},
     sessions::Sessions,
     wake::WakeFile,
     writer::Work,
@@ -68,10 +69,15 @@ impl Bench {
         if commands.is_empty() {
             return;
         }
-        let result = guarded(|| self.write(inner, &mut commands));
+        let result = Self::check_space(inner).and_then(|()| {
+            let written = guarded(|| self.heal(inner).and_then(|()| self.write(inner, &mut commands)));
+            if let Err(error) = &written {
+                self.broken.get_or_insert_with(|| (error.clone(), Instant::now()));
+            }
+            written
+        });
         if let Err(error) = &result {
             tracing::error!(%error, commands = commands.len(), "a commit failed");
-            self.broken = Some((error.clone(), Instant::now()));
         }
         for command in commands {
             inner.finish(command, &result);
@@ -80,7 +86,6 @@ impl Bench {
     }
 
     fn write(&mut self, inner: &Arc<Inner>, commands: &mut [Command]) -> Result<(), StoreError> {
-        self.heal(inner)?;
         let writes: Vec<Write> = commands.iter_mut().flat_map(|command| command.writes.drain(..)).collect();
         let mut batch = sled::Batch::default();
         let mut opened = HashSet::new();
@@ -128,7 +133,7 @@ impl Bench {
             self.generation_of.remove(run);
         }
         if keys {
-            let keys = inner.read(super::inner::count_keys)?;
+            let keys = inner.read(opening::count_keys)?;
             self.wake.set(|wake| wake.keys = keys)?;
         }
         Ok(())
@@ -141,9 +146,9 @@ impl Bench {
         let next = Mark { commit: self.at.commit + 1, ..self.at };
         let meta = codec::to_json(&Meta::from(next))?;
         codec::put(&mut batch, &inner.payloads, Key::table(Table::Meta), &meta)?;
-        inner.read(|db| db.commit(batch))?;
-        self.at = next;
-        self.file.write(next)
+        let length = inner.read(|db| db.commit(batch).map(|()| db.size()))?;
+        self.at = Mark { length, ..next };
+        self.file.write(self.at)
     }
 
     /// Commits the chunks to the second database; returns how many writes of the main batch came of it.
@@ -175,30 +180,33 @@ impl Bench {
         // If there is a commit of the main database it says how far this one has come; alone it is not worth one.
         let key = Key::table(Table::Generation).with(&generation.to_be_bytes());
         codec::put(batch, &inner.payloads, key, &codec::to_json(&number)?)?;
-        let written = database.commit(second);
-        if written.is_err() {
-            self.generation_of.clear();
-            inner.deltas.forget(generation);
-        }
-        written.map(|()| indexed)
+        // Should it fail, the database stays open for readers; before the next write it is opened anew.
+        database.commit(second).map(|()| indexed)
     }
 
-    /// After a failed write the database in memory is not what the disk has: it is opened anew before the next write.
+    /// Refuses before sled meets a full disk: what it has in memory after that is not what the disk has, it has to be
+    /// opened anew, and that takes space too.
+    fn check_space(inner: &Inner) -> Result<(), StoreError> {
+        let low = inner.free_space().is_some_and(|free| free < inner.room());
+        if low { Err(StoreError::Full) } else { Ok(()) }
+    }
+
+    /// After a failed write the database is opened anew before the next one.
     fn heal(&mut self, inner: &Inner) -> Result<(), StoreError> {
-        let Some((error, since)) = &self.broken else {
+        let Some((error, since)) = &mut self.broken else {
             return Ok(());
         };
-        let no_space =
-            *error == StoreError::Full && inner.free_space().is_some_and(|free| free < inner.room());
-        if since.elapsed() < inner.options.heal_after || no_space {
+        if since.elapsed() < inner.options.heal_after {
             return Err(error.clone());
         }
+        *since = Instant::now();
         let mut main = inner.main_mut();
-        *main = None;
+        // sled holds a lock on its file: the old one goes first.
+        drop(main.take());
         inner.deltas.close();
         self.generation_of.clear();
         let database = Database::open(&inner.dir.join("db"), &inner.payloads, inner.options.cache)?;
-        self.at = super::inner::verify(&database, self.at)?;
+        self.at = opening::verify(&database, self.at)?;
         *main = Some(database);
         self.broken = None;
         tracing::info!("the store writes again");

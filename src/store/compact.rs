@@ -2,6 +2,7 @@
 
 use super::{
     StoreError, bench::Bench, codec, database::Database, error::guarded, files, inner::Inner, keyspace::Key,
+    opening,
 };
 
 /// Values that are copied in one batch.
@@ -68,7 +69,7 @@ impl Inner {
         files::rename(&db, &old)?;
         let opened = files::rename(&aside, &db)
             .and_then(|()| Database::open(&db, &self.payloads, self.options.cache))
-            .and_then(|database| super::inner::verify(&database, bench.at).map(|_| database));
+            .and_then(|database| opening::verify(&database, bench.at).map(|_| database));
         match opened {
             Ok(database) => {
                 *main = Some(database);

@@ -33,7 +33,8 @@ pub(super) struct Database {
 impl Database {
     /// Opens, or makes, the database in `path`.
     pub(super) fn open(path: &Path, payloads: &Payloads, cache: u64) -> Result<Self, StoreError> {
-        let fresh = !path.exists();
+        // Not the folder: a crash may have left it empty.
+        let fresh = !path.join("db").exists();
         if fresh {
             files::create_dir(path)?;
         }
@@ -175,7 +176,7 @@ fn open_unlocked(config: &sled::Config) -> Result<sled::Db, StoreError> {
     loop {
         match config.open().map_err(StoreError::from) {
             Err(StoreError::Locked { .. }) if Instant::now() < patience => {
-                thread::park_timeout(Duration::from_millis(1))
+                thread::park_timeout(Duration::from_millis(1));
             }
             opened => return opened,
         }

@@ -32,10 +32,11 @@ impl StoreError {
     }
 
     pub(super) fn io(what: &str, cause: &io::Error) -> Self {
-        match cause.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
-            kind => Self::Io(format!("{what}: {cause} ({kind:?})")),
+        let kind = cause.kind();
+        if matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return Self::Full;
         }
+        Self::Io(format!("{what}: {cause} ({kind:?})"))
     }
 }
 

@@ -1,25 +1,21 @@
 //! The store that all handles share.
 
 use super::{
-    KeyRecord, Options, ProfileLock, StoreError, Wake,
+    Options, ProfileLock, StoreError,
     bench::{Bench, generation_mark},
-    codec,
     database::Database,
     deltas::Generations,
-    files,
     keyspace::{Key, Table},
-    live::{Limits, Live, LiveState},
+    live::{Limits, Live},
     lock_of,
-    mark::{Mark, MarkFile},
     payload::Payloads,
-    wake::WakeFile,
+    state::LiveState,
     writer::Queue,
 };
 use crate::domain::RunId;
-use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
-    path::{Path, PathBuf},
+    collections::{BTreeMap, VecDeque},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard},
     time::{Duration, Instant},
 };
@@ -27,23 +23,10 @@ use tokio::{runtime::Handle, sync::Notify};
 
 /// Ended logs whose last commit failed: kept in memory so that they can still be read.
 const UNSAVED: usize = 256;
-/// A full store is opened again only when at least this much is free.
+/// Free disk that is left alone: enough to open every database again.
 const ROOM: u64 = 16 << 20;
 /// How long no run has to be open before `state/wake` says so.
 const WAKE_SETTLES: Duration = Duration::from_secs(1);
-
-/// Which database it is and its last commit, as stored inside.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Meta {
-    pub(super) generation: u64,
-    pub(super) commit: u64,
-}
-
-impl From<Mark> for Meta {
-    fn from(Mark { generation, commit }: Mark) -> Self {
-        Self { generation, commit }
-    }
-}
 
 /// One open store.
 pub(super) struct Inner {
@@ -51,72 +34,23 @@ pub(super) struct Inner {
     pub(super) dir: PathBuf,
     pub(super) payloads: Payloads,
     /// `None` once closed. Held for one read at a time; taken for writing only to swap the database.
-    main: RwLock<Option<Database>>,
+    pub(super) main: RwLock<Option<Database>>,
     pub(super) deltas: Generations,
     pub(super) queue: Mutex<Queue>,
-    bench: Mutex<Bench>,
+    pub(super) bench: Mutex<Bench>,
     /// Makes the bench's lock fair: whoever waits for it holds this one.
-    turn: Mutex<()>,
+    pub(super) turn: Mutex<()>,
     /// Logs that have a writer, or whose last commit is not on disk.
-    live: Mutex<BTreeMap<RunId, Arc<Live>>>,
-    unsaved: Mutex<VecDeque<RunId>>,
+    pub(super) live: Mutex<BTreeMap<RunId, Arc<Live>>>,
+    pub(super) unsaved: Mutex<VecDeque<RunId>>,
     /// Rung when somebody goes on with a run, and when the store closes.
     pub(super) arrivals: Notify,
-    disk: Mutex<Option<(Instant, bool)>>,
+    pub(super) disk: Mutex<Option<(Instant, bool)>>,
     /// Given back when the store is closed, whoever still holds a handle or a cursor.
-    lock: Mutex<Option<Arc<ProfileLock>>>,
+    pub(super) lock: Mutex<Option<Arc<ProfileLock>>>,
 }
 
 impl Inner {
-    /// Opens, checks against the mark, and repairs nothing.
-    pub(super) fn open(dir: &Path, lock: Arc<ProfileLock>, options: Options) -> Result<Self, StoreError> {
-        files::create_dir(dir)?;
-        finish_swap(dir)?;
-        let path = dir.join("db");
-        let payloads = Payloads::new(dir.join("payloads"));
-        let file = MarkFile::open(dir)?;
-        let mark = match file.read()? {
-            Some(mark) => mark,
-            None if path.exists() => return Err(StoreError::Damaged("`state/mark` is missing".to_owned())),
-            None => {
-                let mark = Mark { generation: new_generation(), commit: 0 };
-                file.reset(mark)?;
-                files::sync_dir(dir)?;
-                mark
-            }
-        };
-        if mark.commit > 0 && !path.join("db").exists() {
-            return Err(StoreError::Damaged("`state/db` is missing".to_owned()));
-        }
-        let database = Database::open(&path, &payloads, options.cache)?;
-        let at = verify(&database, mark)?;
-        let mut open = HashSet::new();
-        database.scan_all(Table::OpenRun, Key::table(Table::OpenRun), |key, _| {
-            open.insert(RunId::from_bytes(key.id()));
-            Ok(true)
-        })?;
-        let next_due_ms = Wake::read(dir).and_then(|wake| wake.next_due_ms);
-        let found = Wake { open_runs: !open.is_empty(), next_due_ms, keys: count_keys(&database)? };
-        let wake = WakeFile::open(dir, found)?;
-        let deltas =
-            Generations::new(dir.join("events"), payloads.clone(), options.cache, options.generation_bytes);
-        Ok(Self {
-            dir: dir.to_owned(),
-            payloads,
-            main: RwLock::new(Some(database)),
-            deltas,
-            queue: Mutex::default(),
-            bench: Mutex::new(Bench::new(file, at, wake, open)),
-            turn: Mutex::default(),
-            live: Mutex::default(),
-            unsaved: Mutex::default(),
-            arrivals: Notify::new(),
-            disk: Mutex::default(),
-            lock: Mutex::new(Some(lock)),
-            options,
-        })
-    }
-
     /// Reads (or, on the bench, writes) the main database.
     pub(super) fn read<T>(
         &self,
@@ -195,7 +129,7 @@ impl Inner {
         Some(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// Free disk that is needed before a full store is tried again.
+    /// Free disk below which nothing is written.
     pub(super) fn room(&self) -> u64 {
         self.options.disk_floor.min(ROOM)
     }
@@ -251,46 +185,4 @@ impl Inner {
     pub(super) fn is_stored(&self, run: RunId) -> Result<bool, StoreError> {
         self.read(|db| db.has(Key::run(Table::Run, run)))
     }
-}
-
-/// A database must know at least what its mark says of it.
-pub(super) fn verify(database: &Database, mark: Mark) -> Result<Mark, StoreError> {
-    let meta: Option<Meta> = database.read(Key::table(Table::Meta))?;
-    match meta {
-        None if mark.commit == 0 => Ok(mark),
-        None => Err(StoreError::Damaged(format!("it is empty, but {} commits were written", mark.commit))),
-        Some(meta) if meta.generation != mark.generation => {
-            Err(StoreError::Damaged("`state/db` and `state/mark` are not of the same store".to_owned()))
-        }
-        Some(meta) if meta.commit < mark.commit => {
-            let Meta { commit, .. } = meta;
-            Err(StoreError::Damaged(format!("it knows {commit} of {} commits", mark.commit)))
-        }
-        Some(Meta { generation, commit }) => Ok(Mark { generation, commit }),
-    }
-}
-
-/// A name that no other database had.
-pub(super) fn new_generation() -> u64 {
-    let bytes = *RunId::new().as_bytes();
-    bytes.last_chunk::<8>().map_or(1, |tail| u64::from_be_bytes(*tail))
-}
-
-pub(super) fn count_keys(database: &Database) -> Result<usize, StoreError> {
-    let mut count = 0;
-    database.scan_all(Table::Key, Key::table(Table::Key), |_, json| {
-        count += usize::from(codec::from_json::<KeyRecord>(&json)?.revoked_at.is_none());
-        Ok(true)
-    })?;
-    Ok(count)
-}
-
-/// A compaction that was cut between its two renames left the old database under another name; it is whole.
-fn finish_swap(dir: &Path) -> Result<(), StoreError> {
-    let (db, old) = (dir.join("db"), dir.join("db.old"));
-    if !db.exists() && old.exists() {
-        files::rename(&old, &db)?;
-    }
-    files::remove_dir(&old)?;
-    files::remove_dir(&dir.join("db.compact"))
 }

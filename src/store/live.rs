@@ -3,38 +3,13 @@
 //! An event is visible when all before it are. In a gated log (a durable run's) one that is not a delta is visible
 //! only when the disk has it, and no number is visible that the disk does not know to be given out.
 
-use super::{
-    StoreError, codec,
-    command::Write,
-    deltas,
-    keyspace::{Key, Table},
-    lock_of,
-};
-use crate::domain::{Event, Logged, Millis, RunId, RunRecord, Seq};
-use serde::{Deserialize, Serialize};
-use std::{
-    borrow::Cow,
-    collections::VecDeque,
-    mem,
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicUsize, Ordering},
-    },
+use super::{StoreError, lock_of, state::LiveState};
+use crate::domain::RunId;
+use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicUsize, Ordering},
 };
 use tokio::sync::Notify;
-
-/// Text in one chunk of deltas: a reader at any position decodes no more than this.
-const CHUNK: usize = 32 << 10;
-
-/// A stored event: its place beside it, since `Event` knows none.
-#[derive(Serialize, Deserialize)]
-pub(super) struct StoredEvent<'a> {
-    pub(super) seq: Seq,
-    pub(super) at: Millis,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) lost_after: Option<Seq>,
-    pub(super) event: Cow<'a, Event>,
-}
 
 /// How much a ring holds.
 #[derive(Debug, Clone, Copy)]
@@ -95,21 +70,14 @@ impl Live {
 
     /// Whether a log that nothing stores yet holds more than a ring should.
     pub(super) fn overflows(&self, state: &LiveState) -> bool {
-        state.ring.len() > self.limits.events || state.bytes > self.limits.bytes
+        state.holds_more_than(self.limits.events, self.limits.bytes)
     }
 
     /// The disk has all up to `upto`, and knows that numbers up to `reserved` may be given out. `true`: deltas came
     /// meanwhile that nobody has asked to be written.
     pub(super) fn committed(&self, upto: u64, reserved: Option<u64>) -> bool {
         let mut state = self.state();
-        state.durable = state.durable.max(upto);
-        if reserved.is_some() {
-            state.in_flight = state.in_flight.saturating_sub(1);
-            state.granted = state.granted.max(reserved);
-        }
-        while state.pending.front().is_some_and(|&seq| seq <= upto) {
-            state.pending.pop_front();
-        }
+        state.arrived(upto, reserved);
         let more = state.wants_writing();
         self.publish(state);
         more
@@ -118,8 +86,7 @@ impl Live {
     /// A commit failed: from here on the log lives in memory alone, and all of it is visible.
     pub(super) fn fail(&self, error: &StoreError) {
         let mut state = self.state();
-        state.failed.get_or_insert_with(|| error.clone());
-        state.pending.clear();
+        state.give_up(error);
         self.publish(state);
     }
 
@@ -128,244 +95,4 @@ impl Live {
         self.state().parked = true;
         self.bell.notify_waiters();
     }
-}
-
-/// What the log's lock guards.
-pub(super) struct LiveState {
-    pub(super) record: RunRecord,
-    /// The record as readers may see it, while events wait for the disk.
-    held: Option<Box<RunRecord>>,
-    /// Events behind `floor`, in order; the last are perhaps not visible yet.
-    ring: VecDeque<Arc<Logged>>,
-    bytes: usize,
-    /// All events up to here are no longer in the ring, or never were.
-    pub(super) floor: u64,
-    next: u64,
-    /// What the first event has to say after a crash.
-    lost_after: Option<Seq>,
-    pub(super) visible: u64,
-    /// Numbers of events that are visible only after their commit.
-    pending: VecDeque<u64>,
-    /// Highest number that may be visible; `None`: any.
-    pub(super) granted: Option<u64>,
-    /// Whether events wait for the disk.
-    pub(super) gated: bool,
-    /// Whether the store has been given the run.
-    pub(super) stored: bool,
-    /// All up to here has been given to the store's writer …
-    handed: u64,
-    /// … and is on disk.
-    durable: u64,
-    /// Commands of the log's writer that are on their way to the disk.
-    in_flight: usize,
-    /// Whether the store's writer has been told that deltas wait.
-    dirty: bool,
-    pub(super) parked: bool,
-    pub(super) failed: Option<StoreError>,
-}
-
-impl LiveState {
-    pub(super) fn begin(record: RunRecord, gated: bool) -> Self {
-        Self {
-            held: None,
-            ring: VecDeque::new(),
-            bytes: 0,
-            floor: record.last_seq.0,
-            next: record.last_seq.0 + 1,
-            lost_after: None,
-            visible: record.last_seq.0,
-            pending: VecDeque::new(),
-            granted: gated.then_some(record.reserved.0),
-            gated,
-            stored: false,
-            handed: record.last_seq.0,
-            durable: record.last_seq.0,
-            in_flight: 0,
-            dirty: false,
-            parked: false,
-            failed: None,
-            record,
-        }
-    }
-
-    /// Goes on behind a stored log: at the next number if it was closed in order, else behind all that were reserved.
-    pub(super) fn resume(record: RunRecord) -> Self {
-        let (last, reserved) = (record.last_seq, record.reserved);
-        let mut state = Self::begin(record, true);
-        state.stored = true;
-        // Deltas may have come to the disk behind the block that it knows of; nobody saw their numbers.
-        state.record.reserved = reserved.max(last);
-        if reserved > last {
-            state.next = reserved.0 + 1;
-            state.lost_after = Some(last);
-        }
-        state
-    }
-
-    pub(super) fn last(&self) -> u64 {
-        self.record.last_seq.0
-    }
-
-    /// The record as readers may see it.
-    pub(super) fn shown(&self) -> &RunRecord {
-        self.held.as_deref().unwrap_or(&self.record)
-    }
-
-    /// Ended, and all of it is visible.
-    pub(super) fn is_over(&self) -> bool {
-        self.record.status.is_terminal() && self.visible >= self.last()
-    }
-
-    /// Appends an event; whether the run's state allows it, the record decides.
-    pub(super) fn push(&mut self, event: Event, now: Millis) -> Result<(), StoreError> {
-        let waits = self.gated && !event.is_delta() && self.failed.is_none();
-        let before = (waits && self.held.is_none()).then(|| Box::new(self.record.clone()));
-        let logged = Logged {
-            seq: Seq(self.next),
-            // Time does not run backwards inside a log, whatever the wall clock does.
-            at: now.max(self.record.updated_at),
-            lost_after: self.lost_after,
-            event,
-        };
-        self.record.apply(&logged).map_err(|step| StoreError::Illegal(step.to_string()))?;
-        self.held = self.held.take().or(before);
-        self.lost_after = None;
-        if waits {
-            self.pending.push_back(self.next);
-        }
-        self.next += 1;
-        self.bytes += weight(&logged);
-        self.ring.push_back(Arc::new(logged));
-        Ok(())
-    }
-
-    /// What the store has not been given yet, as records. `whole`: the deltas go beside the events, since this is all
-    /// that will ever be written of the run.
-    pub(super) fn hand_over(&mut self, whole: bool) -> Result<Vec<Write>, StoreError> {
-        let from = self.ring.partition_point(|logged| logged.seq.0 <= self.handed);
-        let mut writes = Vec::new();
-        let mut rest = self.ring.range(from..).peekable();
-        while let Some(logged) = rest.next() {
-            if !logged.event.is_delta() {
-                let event = StoredEvent {
-                    seq: logged.seq,
-                    at: logged.at,
-                    lost_after: logged.lost_after,
-                    event: Cow::Borrowed(&logged.event),
-                };
-                let key = Key::numbered(Table::Event, self.record.run_id, logged.seq.0);
-                writes.push(Write::Put(key, codec::to_json(&event)?));
-                continue;
-            }
-            let mut size = weight(logged);
-            let mut chunk: Vec<&Logged> = vec![logged];
-            while let Some(next) = rest.next_if(|next| next.event.is_delta() && size < CHUNK) {
-                size += weight(next);
-                chunk.push(next);
-            }
-            let key = Key::numbered(Table::Deltas, self.record.run_id, logged.seq.0);
-            let json = deltas::encode(chunk.into_iter())?;
-            writes.push(if whole { Write::Put(key, json) } else { Write::Deltas(key, json) });
-        }
-        self.handed = self.last();
-        Ok(writes)
-    }
-
-    /// A command with all up to the last event goes its way.
-    pub(super) const fn sent(&mut self) {
-        self.stored = true;
-        self.in_flight += 1;
-    }
-
-    /// For the store's writer: deltas that wait. None while a command is on its way: it may have been handed over after
-    /// this commit's work was taken, and what comes after it must not overtake it.
-    pub(super) fn collect(&mut self) -> Result<Vec<Write>, StoreError> {
-        self.dirty = false;
-        if self.failed.is_some() || self.in_flight > 0 {
-            return Ok(Vec::new());
-        }
-        self.hand_over(false)
-    }
-
-    /// Whether the store's writer has to be told of deltas that wait; says so once until they are collected.
-    pub(super) fn wants_writing(&mut self) -> bool {
-        let waits = self.stored && !self.dirty && self.failed.is_none() && self.handed < self.last();
-        self.dirty |= waits;
-        waits
-    }
-
-    /// The record as a stored value. While the run is open its text is left out: the deltas have it, and it would be
-    /// written again with every event.
-    pub(super) fn head(&mut self) -> Result<Write, StoreError> {
-        let key = Key::run(Table::Run, self.record.run_id);
-        if self.record.status.is_terminal() {
-            return Ok(Write::Put(key, codec::to_json(&self.record)?));
-        }
-        let text = mem::take(&mut self.record.text);
-        let json = codec::to_json(&self.record);
-        self.record.text = text;
-        Ok(Write::Put(key, json?))
-    }
-
-    /// Reserves another block when the present one is nearly used up.
-    pub(super) fn reserve(&mut self, block: u64) -> bool {
-        let short = self.last() + block / 4 > self.record.reserved.0;
-        if short {
-            self.record.reserved = Seq(self.last() + block);
-        }
-        short
-    }
-
-    /// Moves the limit of what is visible; `true` when there is more.
-    fn settle(&mut self) -> bool {
-        let mut limit = self.last();
-        if self.failed.is_none() {
-            limit = self.pending.front().map_or(limit, |&first| limit.min(first - 1));
-            limit = self.granted.map_or(limit, |granted| limit.min(granted));
-        }
-        if limit <= self.visible {
-            return false;
-        }
-        self.visible = limit;
-        if self.pending.is_empty() {
-            self.held = None;
-        } else if let Some(held) = &mut self.held {
-            let seen = held.last_seq;
-            for logged in self.ring.iter().filter(|logged| logged.seq > seen && logged.seq.0 <= limit) {
-                // The writer's record took the same events in the same order.
-                let _ = held.apply(logged);
-            }
-        }
-        true
-    }
-
-    /// Drops the oldest events that the disk has. What is nowhere else stays, whatever the limits say, unless the
-    /// disk will never have it.
-    fn trim(&mut self, events: usize, bytes: usize) {
-        while self.ring.len() > events.max(1) || self.bytes > bytes && self.ring.len() > 1 {
-            let kept = |logged: &Arc<Logged>| {
-                logged.seq.0 > self.visible || logged.seq.0 > self.durable && self.failed.is_none()
-            };
-            let Some(oldest) = self.ring.front() else { return };
-            if kept(oldest) {
-                return;
-            }
-            self.bytes -= weight(oldest);
-            self.floor = oldest.seq.0;
-            self.ring.pop_front();
-        }
-    }
-
-    /// Visible events behind `after`, which must not be below the floor.
-    pub(super) fn read(&self, after: u64, limit: usize) -> Vec<Arc<Logged>> {
-        let from = self.ring.partition_point(|logged| logged.seq.0 <= after);
-        let visible = self.ring.range(from..).take_while(|logged| logged.seq.0 <= self.visible);
-        visible.take(limit).cloned().collect()
-    }
-}
-
-/// Roughly what an event costs in memory.
-fn weight(logged: &Logged) -> usize {
-    let text = deltas::text_of(&logged.event).map_or(256, |(_, text)| text.len());
-    mem::size_of::<Logged>() + 2 * mem::size_of::<usize>() + text
 }

@@ -1,25 +1,18 @@
 //! The writer of one run's log.
 
 use super::{
-    Change, Committed, IdempotencyEntry, StoreError, codec,
+    Change, Committed, IdempotencyEntry, StoreError,
     command::{self, Command, LogAck, Stage, Write},
     inner::Inner,
     keyspace::{Key, Table},
-    live::{Live, LiveState},
+    live::Live,
+    spec::SpecToStore,
+    state::LiveState,
     writer::Urgency,
 };
 use crate::domain::{self, Code, Event, RunRecord, RunSpec, Seq, Usage};
-use std::{borrow::Cow, mem, sync::Arc};
+use std::{mem, sync::Arc};
 use tokio::sync::oneshot;
-
-/// What the store has of the run's specification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SpecStored {
-    No,
-    /// Without the history: enough for a status, not for going on.
-    Bare,
-    Full,
-}
 
 /// The one writer of one run's log.
 ///
@@ -31,9 +24,7 @@ enum SpecStored {
 pub struct LogWriter {
     store: Arc<Inner>,
     live: Arc<Live>,
-    /// `None` once the store has all of it.
-    spec: Option<Arc<RunSpec>>,
-    spec_stored: SpecStored,
+    spec: SpecToStore,
     /// Number of the run's next message.
     messages: u64,
     /// Records of a run that nothing has been stored of.
@@ -53,8 +44,7 @@ impl LogWriter {
         let mut writer = Self {
             store,
             live,
-            spec: Some(spec),
-            spec_stored: SpecStored::No,
+            spec: SpecToStore::new(spec),
             messages: 0,
             deferred: Vec::new(),
             durable,
@@ -75,8 +65,7 @@ impl LogWriter {
         Self {
             store,
             live,
-            spec: None,
-            spec_stored: SpecStored::Full,
+            spec: SpecToStore::none(),
             messages: messages as u64,
             deferred: Vec::new(),
             durable: true,
@@ -90,9 +79,7 @@ impl LogWriter {
         let terminal = event.is_terminal();
         let live = Arc::clone(&self.live);
         let mut state = live.state();
-        if self.durable && !state.stored {
-            state.gated = true;
-        }
+        state.gated |= self.durable;
         state.push(event, domain::now())?;
         self.done |= terminal;
         if let Some(error) = state.failed.clone() {
@@ -160,13 +147,8 @@ impl LogWriter {
     }
 
     /// From here on the run is durable: spec and all before go to disk with the next append.
-    pub fn make_durable(&mut self) {
+    pub const fn make_durable(&mut self) {
         self.durable = true;
-        let mut state = self.live.state();
-        if state.stored {
-            // It already writes in the background; from now on its events wait for the disk.
-            state.gated = true;
-        }
     }
 
     /// Adds an upstream call's usage to the record (written with the next commit).
@@ -217,7 +199,7 @@ impl LogWriter {
         self.defer(changes)?;
         let whole = stage == Stage::Ended && !state.stored;
         let mut writes = mem::take(&mut self.deferred);
-        self.store_spec(&mut writes)?;
+        writes.extend(self.spec.write(self.durable)?);
         let open = Key::run(Table::OpenRun, run);
         match stage {
             Stage::Ended if state.stored => writes.push(Write::Remove(open)),
@@ -234,9 +216,9 @@ impl LogWriter {
             }
             Stage::Begun => {}
         }
-        if !state.stored && !self.durable && stage == Stage::Going {
-            // A stateless run that is being stored as it grows: what the disk may learn from this command must hold
-            // for what is shown from now on.
+        if !state.stored && stage == Stage::Going {
+            // What readers already see was never limited. From now on the disk may learn of the run at any moment, so
+            // nothing beyond what this command tells it is shown.
             state.granted = Some(state.record.reserved.0);
         }
         writes.extend(state.hand_over(whole)?);
@@ -249,23 +231,6 @@ impl LogWriter {
             stage,
         };
         Ok(Command { writes, log: Some(log), answer: None })
-    }
-
-    fn store_spec(&mut self, writes: &mut Vec<Write>) -> Result<(), StoreError> {
-        let wanted = if self.durable { SpecStored::Full } else { SpecStored::Bare };
-        let Some(spec) = self.spec.as_ref().filter(|_| self.spec_stored != wanted) else {
-            return Ok(());
-        };
-        let mut stored = Cow::Borrowed(&**spec);
-        if wanted == SpecStored::Bare && !spec.history.is_empty() {
-            stored = Cow::Owned(without_history(spec));
-        }
-        writes.push(Write::Put(Key::run(Table::Spec, spec.run_id), codec::to_json(&*stored)?));
-        self.spec_stored = wanted;
-        if wanted == SpecStored::Full {
-            self.spec = None;
-        }
-        Ok(())
     }
 
     /// A durable run's command is waited for; a stateless one's goes with the next commit.
@@ -298,26 +263,6 @@ impl Drop for LogWriter {
         if let Err(error) = self.append(event, Vec::new()) {
             tracing::warn!(run = %self.live.run, %error, "the end of an abandoned run was not stored");
         }
-    }
-}
-
-/// Nobody goes on with a stateless run, so nobody needs what came before it.
-fn without_history(spec: &RunSpec) -> RunSpec {
-    RunSpec {
-        run_id: spec.run_id,
-        surface: spec.surface,
-        created_at: spec.created_at,
-        session: spec.session.clone(),
-        key_id: spec.key_id.clone(),
-        model: spec.model.clone(),
-        system: spec.system.clone(),
-        history: Vec::new(),
-        load_history: spec.load_history,
-        input: spec.input.clone(),
-        sampling: spec.sampling.clone(),
-        durable: spec.durable,
-        on_disconnect: spec.on_disconnect,
-        unattended: spec.unattended,
     }
 }
 

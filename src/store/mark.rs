@@ -8,8 +8,8 @@ use super::{StoreError, files};
 use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
 const MAGIC: &[u8; 4] = b"HMK1";
-/// magic, generation, commit, crc32c.
-const LENGTH: usize = 4 + 8 + 8 + 4;
+/// magic, generation, commit, length, crc32c.
+const LENGTH: usize = 4 + 8 + 8 + 8 + 4;
 /// The two copies lie in sectors of their own and are written in turn: a torn write costs one of them at most.
 const SLOTS: [u64; 2] = [0, 4096];
 
@@ -18,6 +18,8 @@ const SLOTS: [u64; 2] = [0, 4096];
 pub(super) struct Mark {
     pub(super) generation: u64,
     pub(super) commit: u64,
+    /// Bytes of the data file then. sled gives some back at times, so a shorter file is a reason to look, no proof.
+    pub(super) length: u64,
 }
 
 /// The open file. It is not synced itself: it may lag behind the database, and never runs ahead of it.
@@ -48,6 +50,7 @@ impl MarkFile {
         Some(Mark {
             generation: u64::from_be_bytes(body[4..12].try_into().ok()?),
             commit: u64::from_be_bytes(body[12..20].try_into().ok()?),
+            length: u64::from_be_bytes(body[20..28].try_into().ok()?),
         })
     }
 
@@ -69,8 +72,9 @@ impl MarkFile {
         bytes[..4].copy_from_slice(MAGIC);
         bytes[4..12].copy_from_slice(&mark.generation.to_be_bytes());
         bytes[12..20].copy_from_slice(&mark.commit.to_be_bytes());
-        let crc = crc32c::crc32c(&bytes[..20]);
-        bytes[20..].copy_from_slice(&crc.to_be_bytes());
+        bytes[20..28].copy_from_slice(&mark.length.to_be_bytes());
+        let crc = crc32c::crc32c(&bytes[..28]);
+        bytes[28..].copy_from_slice(&crc.to_be_bytes());
         self.0.write_all_at(&bytes, slot).map_err(|cause| StoreError::io("mark", &cause))
     }
 }
@@ -84,7 +88,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = MarkFile::open(dir.path()).unwrap();
         assert_eq!(file.read().unwrap(), None);
-        let mark = |commit| Mark { generation: 7, commit };
+        let mark = |commit| Mark { generation: 7, commit, length: 0 };
         file.reset(mark(0)).unwrap();
         file.write(mark(1)).unwrap();
         file.write(mark(2)).unwrap();

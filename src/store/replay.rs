@@ -6,7 +6,7 @@ use super::{
     deltas,
     inner::Inner,
     keyspace::{Key, Table},
-    live::StoredEvent,
+    state::StoredEvent,
 };
 use crate::domain::{Logged, RunId};
 

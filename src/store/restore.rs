@@ -6,9 +6,9 @@ use super::{
     codec,
     database::Database,
     files,
-    inner::{Meta, new_generation},
     keyspace::{Key, Table},
     mark::{Mark, MarkFile},
+    opening::{Meta, new_generation},
     payload::Payloads,
 };
 use crate::domain::now;
@@ -82,7 +82,7 @@ fn load(aside: &Path, payloads: &Payloads, from: &mut dyn BufRead) -> Result<Loa
     if lines.next()?.is_some() {
         return Err(StoreError::Damaged("the backup goes on after its last line".to_owned()));
     }
-    let mark = Mark { generation: new_generation(), commit: 1 };
+    let mark = Mark { generation: new_generation(), commit: 1, length: 0 };
     codec::put(&mut batch, payloads, Key::table(Table::Meta), &codec::to_json(&Meta::from(mark))?)?;
     database.commit(batch)?;
     Ok(Loaded { count, mark, wake })

@@ -16,6 +16,8 @@ use std::{collections::HashSet, time::Duration};
 
 /// Keys that are removed in one commit.
 const BATCH: usize = 2000;
+/// Runs that are removed in one commit.
+const RUNS: usize = 20;
 
 impl Store {
     /// Deletes what retention lets go and compacts when the file has grown beyond 4 x live + 64 MB. Blocking;
@@ -25,8 +27,10 @@ impl Store {
         // Found without the writer's place: what ended long ago does not change any more.
         let runs = inner.ended_before(cutoff(now, retention.runs))?;
         let runs_deleted = runs.len();
-        for run in runs {
-            inner.delete(&mut inner.bench(), |db, batch| remove_run(db, batch, run))?;
+        for some in runs.chunks(RUNS) {
+            inner.delete(&mut inner.bench(), |db, batch| {
+                some.iter().try_fold(0, |count, &run| Ok(count + remove_run(db, batch, run)?))
+            })?;
         }
         let sessions_deleted = inner.delete_sessions(cutoff(now, retention.derived_sessions))?;
         inner.delete_idempotency(cutoff(now, retention.idempotency))?;

@@ -107,14 +107,17 @@ async fn a_stop_kills_the_whole_process_tree_of_a_command() {
     let house = House::open().await;
     let alice = house.alice().await;
     let mark = house.profile_dir("alice").join("workspace/alive");
-    let command = "(setsid sh -c 'while :; do date +%N > alive; done' &) ; sleep 60";
+    let command = "(trap '' TERM HUP; while :; do date +%N > alive; done) | sleep 60";
     let run = alice.run(&format!("@@tool terminal {}", json!({ "command": command }))).await;
 
     let mut events = alice.events(&run, None).await;
     events.until("tool.started").await;
-    while !mark.exists() {
-        tokio::task::yield_now().await;
-    }
+    crate::support::within(async {
+        while !mark.exists() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
     assert_eq!(events.rest().await.pop().unwrap().kind(), "run.cancelled");
     // Nobody writes any more: the file can be taken away and stays away.

@@ -199,7 +199,7 @@ impl ChatStream {
 impl Presenter for ChatStream {
     fn open(&mut self, out: &mut BytesMut) {
         if self.resumed {
-            out.put_slice(b": resumed\n\n");
+            out.put_slice(b": resumed\n");
         } else {
             self.chunk(None, &Role { role: "assistant" }, out);
         }

@@ -99,30 +99,10 @@ where
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(ended) = self.connections.join_next() => {
-                    // The connection of a handler that panicked is lost, and nothing else.
-                    if ended.is_err_and(|error| error.is_panic()) {
-                        tracing::error!("a request panicked; its connection was closed");
-                    }
-                }
+                // A panic of a handler was logged where it happened; its connection is lost, and nothing else.
+                Some(_ended) = self.connections.join_next() => {}
                 Some(_ended) = self.refusals.join_next() => {}
-                accepted = socket.accept() => match accepted {
-                    Ok((stream, _peer)) => {
-                        pause = Pause::default();
-                        self.admit(stream);
-                    }
-                    Err(error) if is_about_one_connection(&error) => {}
-                    Err(error) => {
-                        // Out of descriptors or memory: the connection stays in the kernel's queue. Asking again at
-                        // once would spin.
-                        tracing::warn!(%error, "no connection can be accepted now");
-                        let wait = pause.next();
-                        tokio::select! {
-                            () = tokio::time::sleep(wait) => {}
-                            () = stop.cancelled() => break,
-                        }
-                    }
-                }
+                accepted = accept(&socket, &mut pause) => self.admit(accepted),
             }
         }
         let all = async { while self.connections.join_next().await.is_some() {} };
@@ -150,6 +130,25 @@ where
     }
 }
 
+/// The next connection, however long it takes until there can be one. Dropping the future loses none.
+async fn accept(socket: &TcpListener, pause: &mut Pause) -> TcpStream {
+    loop {
+        match socket.accept().await {
+            Ok((stream, _peer)) => {
+                *pause = Pause::default();
+                return stream;
+            }
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                // Out of descriptors or memory: the connection stays in the kernel's queue. Asking again at once would
+                // spin.
+                tracing::warn!(%error, "no connection can be accepted now");
+                pause.pass().await;
+            }
+        }
+    }
+}
+
 /// Errors of `accept` that speak of the connection that was to be accepted, not of us.
 fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
@@ -166,10 +165,10 @@ impl Default for Pause {
 }
 
 impl Pause {
-    fn next(&mut self) -> Duration {
+    async fn pass(&mut self) {
         let now = self.0;
         self.0 = (now * 2).min(Duration::from_secs(1));
-        now
+        tokio::time::sleep(now).await;
     }
 }
 

@@ -49,7 +49,7 @@ pub type Answer = Result<ProfileStatus, String>;
 pub enum Request {
     /// The first start, with what the home's files said.
     Begin {
-        plan: Plan,
+        plan: Box<Plan>,
         answer: oneshot::Sender<Answer>,
     },
     Act {
@@ -136,7 +136,7 @@ impl Keeper {
                 request = requests.recv() => match request {
                     // Whoever asked may have gone away; the answers below are then for nobody.
                     Some(Request::Begin { plan, answer }) => {
-                        let begun = self.bring_up(plan, Kept::default()).await;
+                        let begun = self.bring_up(*plan, Kept::default()).await;
                         let _ = answer.send(begun);
                     }
                     Some(Request::Act { action, answer }) => {

@@ -116,7 +116,7 @@ impl Handler<BeginAll> for Roster {
         let names: Vec<_> = plans.iter().map(|(name, _)| name.clone()).collect();
         let begun: Vec<_> = plans
             .into_iter()
-            .map(|(name, plan)| self.ask(&name, |answer| Request::Begin { plan, answer }))
+            .map(|(name, plan)| self.ask(&name, |answer| Request::Begin { plan: Box::new(plan), answer }))
             .collect();
         let views: Vec<_> =
             names.iter().filter_map(|name| Some(self.profiles.get(name)?.view.clone())).collect();

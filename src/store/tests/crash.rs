@@ -137,9 +137,15 @@ async fn a_store_that_lost_something_is_refused() {
     let cases: [(&str, Harm); 6] = [
         ("cut to half", |state, size| cut(&state.join("db/db"), size / 2)),
         ("cut to nothing", |state, _| cut(&state.join("db/db"), 0)),
-        ("database gone", |state, _| std::fs::remove_dir_all(state.join("db")).unwrap()),
-        ("mark gone", |state, _| std::fs::remove_file(state.join("mark")).unwrap()),
-        ("mark overwritten", |state, _| std::fs::write(state.join("mark"), [7; 8192]).unwrap()),
+        ("database gone", |state, _| {
+            std::fs::remove_dir_all(state.join("db")).unwrap();
+        }),
+        ("mark gone", |state, _| {
+            std::fs::remove_file(state.join("mark")).unwrap();
+        }),
+        ("mark overwritten", |state, _| {
+            std::fs::write(state.join("mark"), [7; 8192]).unwrap();
+        }),
         ("another store's database", |state, _| {
             let other = tempfile::tempdir().unwrap();
             open(other.path()).close().unwrap();

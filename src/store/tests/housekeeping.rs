@@ -28,6 +28,17 @@ async fn run(store: &Store, texts: &[&str], output: &str) -> RunId {
     spec.run_id
 }
 
+fn append(session: &SessionRef, run_id: RunId) -> SessionAppend {
+    SessionAppend {
+        session: session.clone(),
+        run_id,
+        source: "chat",
+        model: "m".to_owned(),
+        messages: vec![crate::domain::Message::user("hi")],
+        usage: crate::domain::Usage::default(),
+    }
+}
+
 fn days(count: i64) -> i64 {
     now() + count * 24 * 3_600_000
 }
@@ -44,14 +55,7 @@ async fn what_is_old_is_deleted_and_what_is_named_or_open_stays() {
     let named = SessionRef { id: SessionId::parse("named").unwrap(), named: true };
     let label = SessionRef { id: SessionId::parse("label").unwrap(), named: false };
     for session in [&named, &label] {
-        let append = SessionAppend {
-            session: session.clone(),
-            run_id: ended,
-            source: "chat",
-            model: "m".to_owned(),
-            messages: vec![crate::domain::Message::user("hi")],
-            usage: crate::domain::Usage::default(),
-        };
+        let append = append(session, ended);
         let entry =
             IdempotencyEntry { scope: [1; 32], fingerprint: [2; 32], run_id: ended, created_at: now() };
         store.commit(vec![Change::SessionAppend(append), Change::Idempotency(entry)]).await.unwrap();

@@ -117,7 +117,7 @@ async fn a_chat_that_becomes_durable_brings_all_before_it() {
     spec.history = vec![crate::domain::Message::user("before")];
     let spec = Arc::new(spec);
     let (mut log, _) = store.begin(Arc::clone(&spec), None);
-    let _ = log.append(started(&spec), Vec::new()).unwrap();
+    drop(log.append(started(&spec), Vec::new()).unwrap());
     log.delta(delta("thinking")).unwrap();
     log.make_durable();
     log.append(Event::RunStopping {}, Vec::new()).unwrap().await.unwrap();
@@ -223,4 +223,32 @@ async fn an_illegal_step_is_refused_and_changes_nothing() {
     log.append(completed(""), Vec::new()).unwrap().await.unwrap();
     assert!(matches!(log.delta(delta("late")), Err(StoreError::Illegal(_))));
     assert_eq!(read_all(&store, spec.run_id, 0).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_chat_that_became_durable_by_a_record_waits_for_the_disk_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let spec = Arc::new(spec(false));
+    let (mut log, _) = store.begin(Arc::clone(&spec), None);
+    drop(log.append(started(&spec), Vec::new()).unwrap());
+    log.make_durable();
+    log.write(Vec::new()).await.unwrap();
+    let mut cursor = store.tail(spec.run_id, Seq(1)).unwrap().unwrap();
+    let bench = store.0.bench();
+    let stopping = log.append(Event::RunStopping {}, Vec::new()).unwrap();
+    assert!(futures_util::FutureExt::now_or_never(cursor.next()).is_none());
+    drop(bench);
+    stopping.await.unwrap();
+    assert_eq!(cursor.next().await.unwrap().unwrap()[0].seq, Seq(2));
+    drop(log);
+}
+
+#[test]
+fn handles_may_cross_threads() {
+    fn crosses<T: Send + 'static>() {}
+    fn shared<T: Send + Sync + Clone + 'static>() {}
+    shared::<Store>();
+    crosses::<crate::store::LogWriter>();
+    crosses::<crate::store::EventCursor>();
 }

@@ -81,8 +81,8 @@ async fn closing_writes_what_waits_and_refuses_the_rest() {
     let store = open(dir.path());
     let chat = Arc::new(spec(false));
     let (mut log, _) = store.begin(Arc::clone(&chat), None);
-    let _ = log.append(started(&chat), Vec::new()).unwrap();
-    let _ = log.append(completed("x"), Vec::new()).unwrap();
+    drop(log.append(started(&chat), Vec::new()).unwrap());
+    drop(log.append(completed("x"), Vec::new()).unwrap());
     let open_run = Arc::new(spec(true));
     let (mut going, begun) = store.begin(Arc::clone(&open_run), None);
     begun.await.unwrap();

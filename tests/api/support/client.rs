@@ -58,7 +58,6 @@ impl Frame {
 
 /// A stream of frames. Dropping it closes the connection.
 pub struct Frames {
-    pub status: u16,
     pub headers: HeaderMap,
     body: Pin<Box<dyn Stream<Item = Result<actix_web::web::Bytes, awc::error::PayloadError>>>>,
     rest: String,
@@ -211,9 +210,9 @@ impl Client {
             Some(body) => request.send_json(&body).await.unwrap(),
             None => request.send().await.unwrap(),
         };
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let headers = response.headers().clone();
         assert_eq!(response.status(), StatusCode::OK, "a stream was refused");
-        Frames { status, headers, body: Box::pin(response), rest: String::new() }
+        Frames { headers, body: Box::pin(response), rest: String::new() }
     }
 
     // ---- the usual requests

@@ -7,4 +7,4 @@ pub mod upstream;
 
 pub use client::{Client, Frames, ask};
 pub use house::{House, Plan};
-pub use upstream::Upstream;
+pub use upstream::{Upstream, within};

@@ -1,0 +1,151 @@
+//! Opening a store: what is found is checked against what was written, and nothing is repaired.
+
+use super::{
+    KeyRecord, Options, ProfileLock, StoreError, Wake,
+    bench::Bench,
+    codec,
+    database::Database,
+    deltas::Generations,
+    files,
+    inner::Inner,
+    keyspace::{Key, Table},
+    mark::{Mark, MarkFile},
+    payload::Payloads,
+    wake::WakeFile,
+};
+use crate::domain::RunId;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashSet,
+    path::Path,
+    sync::{Arc, Mutex, RwLock},
+};
+use tokio::sync::Notify;
+
+/// Which database it is and its last commit, as stored inside.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Meta {
+    pub(super) generation: u64,
+    pub(super) commit: u64,
+}
+
+impl From<Mark> for Meta {
+    fn from(Mark { generation, commit, length: _ }: Mark) -> Self {
+        Self { generation, commit }
+    }
+}
+
+impl Inner {
+    /// Opens, checks against the mark, and repairs nothing.
+    pub(super) fn open(dir: &Path, lock: Arc<ProfileLock>, options: Options) -> Result<Self, StoreError> {
+        files::create_dir(dir)?;
+        finish_swap(dir)?;
+        let path = dir.join("db");
+        let payloads = Payloads::new(dir.join("payloads"));
+        let file = MarkFile::open(dir)?;
+        let mark = match file.read()? {
+            Some(mark) => mark,
+            None if path.exists() => return Err(StoreError::Damaged("`state/mark` is missing".to_owned())),
+            None => {
+                let mark = Mark { generation: new_generation(), commit: 0, length: 0 };
+                file.reset(mark)?;
+                files::sync_dir(dir)?;
+                mark
+            }
+        };
+        if mark.commit > 0 && !path.join("db").exists() {
+            return Err(StoreError::Damaged("`state/db` is missing".to_owned()));
+        }
+        rehearse(dir, &path, mark, &payloads, options.cache)?;
+        let database = Database::open(&path, &payloads, options.cache)?;
+        let at = verify(&database, mark)?;
+        let mut open = HashSet::new();
+        database.scan_all(Table::OpenRun, Key::table(Table::OpenRun), |key, _| {
+            open.insert(RunId::from_bytes(key.id()));
+            Ok(true)
+        })?;
+        let next_due_ms = Wake::read(dir).and_then(|wake| wake.next_due_ms);
+        let found = Wake { open_runs: !open.is_empty(), next_due_ms, keys: count_keys(&database)? };
+        let wake = WakeFile::open(dir, found)?;
+        let deltas =
+            Generations::new(dir.join("events"), payloads.clone(), options.cache, options.generation_bytes);
+        Ok(Self {
+            dir: dir.to_owned(),
+            payloads,
+            main: RwLock::new(Some(database)),
+            deltas,
+            queue: Mutex::default(),
+            bench: Mutex::new(Bench::new(file, at, wake, open)),
+            turn: Mutex::default(),
+            live: Mutex::default(),
+            unsaved: Mutex::default(),
+            arrivals: Notify::new(),
+            disk: Mutex::default(),
+            lock: Mutex::new(Some(lock)),
+            options,
+        })
+    }
+}
+
+/// sled mends a file that was cut short by cutting it further. So one that is shorter than it was is opened as a copy
+/// first, and when that one does not know what it should, the original is left as it is for whoever can save it.
+fn rehearse(dir: &Path, path: &Path, mark: Mark, payloads: &Payloads, cache: u64) -> Result<(), StoreError> {
+    let length = std::fs::metadata(path.join("db")).map_or(0, |meta| meta.len());
+    if length >= mark.length {
+        return Ok(());
+    }
+    let copy = dir.join("db.rehearsal");
+    files::remove_dir(&copy)?;
+    files::create_dir(&copy)?;
+    for name in ["db", "conf"] {
+        if path.join(name).exists() {
+            files::named(path, std::fs::copy(path.join(name), copy.join(name)))?;
+        }
+    }
+    let verified =
+        Database::open(&copy, payloads, cache).and_then(|database| verify(&database, mark).map(drop));
+    files::remove_dir(&copy)?;
+    verified
+}
+
+/// A database must know at least what its mark says of it.
+pub(super) fn verify(database: &Database, mark: Mark) -> Result<Mark, StoreError> {
+    let meta: Option<Meta> = database.read(Key::table(Table::Meta))?;
+    match meta {
+        None if mark.commit == 0 => Ok(mark),
+        None => Err(StoreError::Damaged(format!("it is empty, but {} commits were written", mark.commit))),
+        Some(meta) if meta.generation != mark.generation => {
+            Err(StoreError::Damaged("`state/db` and `state/mark` are not of the same store".to_owned()))
+        }
+        Some(meta) if meta.commit < mark.commit => {
+            let Meta { commit, .. } = meta;
+            Err(StoreError::Damaged(format!("it knows {commit} of {} commits", mark.commit)))
+        }
+        Some(Meta { generation, commit }) => Ok(Mark { generation, commit, length: database.size() }),
+    }
+}
+
+/// A name that no other database had.
+pub(super) fn new_generation() -> u64 {
+    let bytes = *RunId::new().as_bytes();
+    bytes.last_chunk::<8>().map_or(1, |tail| u64::from_be_bytes(*tail))
+}
+
+pub(super) fn count_keys(database: &Database) -> Result<usize, StoreError> {
+    let mut count = 0;
+    database.scan_all(Table::Key, Key::table(Table::Key), |_, json| {
+        count += usize::from(codec::from_json::<KeyRecord>(&json)?.revoked_at.is_none());
+        Ok(true)
+    })?;
+    Ok(count)
+}
+
+/// A compaction that was cut between its two renames left the old database under another name; it is whole.
+fn finish_swap(dir: &Path) -> Result<(), StoreError> {
+    let (db, old) = (dir.join("db"), dir.join("db.old"));
+    if !db.exists() && old.exists() {
+        files::rename(&old, &db)?;
+    }
+    files::remove_dir(&old)?;
+    files::remove_dir(&dir.join("db.compact"))
+}

@@ -1,0 +1,127 @@
+//! What must not bring a gateway down, and how it ends when it is busy.
+
+use crate::support::{Home, address, get, post};
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::Shutdown,
+    os::unix::net::UnixStream,
+};
+
+#[test]
+fn strangers_on_the_control_socket_are_refused_and_harm_nothing() {
+    let home = Home::new();
+    home.profile("alice");
+    let gateway = home.gateway(&[]);
+    let socket = home.path().join(format!("run/{}.sock", gateway.pid()));
+    let token = "0".repeat(64);
+    let cases = [
+        ("no JSON", "hello\n".to_owned(), "not a request"),
+        ("no token", "{\"command\":\"status\"}\n".to_owned(), "token"),
+        ("wrong token", format!("{{\"token\":\"{token}\",\"command\":\"stop_gateway\"}}\n"), "token"),
+        ("unknown command", format!("{{\"token\":\"{token}\",\"command\":\"explode\"}}\n"), "not a request"),
+        ("deep", format!("{}\n", "[".repeat(60_000)), "not a request"),
+        ("too long", "x".repeat(200_000), "one line of at most"),
+        ("cut off", "{\"token\"".to_owned(), "one line of at most"),
+    ];
+    for (case, request, told) in cases {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        // A request that is too long is answered before all of it was taken.
+        let _ = stream.write_all(request.as_bytes());
+        let _ = stream.shutdown(Shutdown::Write);
+        let mut answer = String::new();
+        let _ = BufReader::new(stream).read_line(&mut answer);
+        assert!(answer.contains("refused") && answer.contains(told), "{case}: {answer}");
+    }
+    let silent: Vec<_> = (0..20).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    home.ok(&["gateway", "status"]);
+    drop(silent);
+    home.ok(&["gateway", "stop"]);
+    assert_eq!(gateway.wait().code, Some(0));
+}
+
+#[test]
+fn a_damaged_store_is_refused_and_comes_back_from_a_backup() {
+    let home = Home::new();
+    home.profile("alice");
+    home.profile("bob");
+    for number in 0..20 {
+        home.ok(&["-p", "alice", "key", "create", "--name", &format!("number {number}")]);
+    }
+    let keys = home.json(&["-p", "alice", "key", "list", "--json"]);
+    home.ok(&["backup", "alice", "alice.jsonl"]);
+    cut(&home.path().join("profiles/alice/state/db/db"));
+
+    let gateway = home.gateway(&[]);
+    let bob = address(&home, "bob").unwrap();
+    // A store that nobody waits for is opened by the first request that needs it.
+    let alice = address(&home, "alice").unwrap();
+    assert_eq!(get(alice, "/v1/models", "hk_00000000_00000000000000000000000000000000"), 503);
+    let told = home.ok(&["gateway", "status"]);
+    assert!(told.contains("failed") && told.contains("hermes restore alice FILE"), "{told}");
+    assert_eq!(get(bob, "/health", ""), 200);
+
+    home.ok(&["restore", "alice", "alice.jsonl"]);
+    assert_eq!(home.json(&["-p", "alice", "key", "list", "--json"]), keys);
+    assert!(home.ok(&["profile", "list"]).lines().all(|line| !line.contains("failed")));
+    drop(gateway);
+}
+
+/// Cuts sled's log within its records; a segment is longer than all that the test writes.
+fn cut(log: &std::path::Path) {
+    std::fs::OpenOptions::new().write(true).open(log).unwrap().set_len(2_000).unwrap();
+}
+
+const BUSY: &str = r#"{"model":"alice","messages":[{"role":"user","content":"run: while [ ! -e go ]; do :; done; echo ended"}]}"#;
+
+#[test]
+fn a_turn_under_way_is_finished_before_the_end() {
+    let home = Home::new();
+    home.profile("alice");
+    let gateway = home.gateway(&[]);
+    let (key, alice) = (gateway.key(), address(&home, "alice").unwrap());
+    std::thread::scope(|scope| {
+        let busy = scope.spawn(|| post(alice, "/v1/chat/completions", &key, BUSY));
+        while home.json(&["gateway", "status", "--json"])[0]["profiles"][0]["state"] != "serving"
+            || !is_busy(alice, &key)
+        {}
+        gateway.signal("TERM");
+        // Draining: refused, and not by a closed port.
+        while post(alice, "/v1/chat/completions", &key, BUSY_NOT).0 != 503 {}
+        std::fs::write(home.path().join("profiles/alice/workspace/go"), "").unwrap();
+        let (status, body) = busy.join().unwrap();
+        assert!(status == 200 && body.contains("ended"), "{status} {body}");
+    });
+    assert_eq!(gateway.wait().code, Some(0));
+}
+
+const BUSY_NOT: &str = r#"{"model":"alice","messages":[{"role":"user","content":"hello"}]}"#;
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let home = Home::new();
+    home.profile("alice");
+    let gateway = home.gateway(&[]);
+    let (key, alice) = (gateway.key(), address(&home, "alice").unwrap());
+    std::thread::scope(|scope| {
+        scope.spawn(|| post(alice, "/v1/chat/completions", &key, BUSY));
+        while !is_busy(alice, &key) {}
+        gateway.signal("TERM");
+        while post(alice, "/v1/chat/completions", &key, BUSY_NOT).0 != 503 {}
+        gateway.signal("TERM");
+        let done = gateway.wait();
+        assert!(done.code == Some(1) && done.err.contains("ended at once"), "{done:?}");
+    });
+}
+
+/// Whether a run is under way.
+fn is_busy(address: std::net::SocketAddr, key: &str) -> bool {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET /v1/runs HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.contains("\"running\"")
+}

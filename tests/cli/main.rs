@@ -1,0 +1,7 @@
+//! The real binary: what it says, and with which exit code it ends.
+#![allow(clippy::unwrap_used)]
+
+mod attacks;
+mod running;
+mod support;
+mod usage;

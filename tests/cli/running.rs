@@ -1,0 +1,173 @@
+//! A running gateway, and commands beside it.
+
+use crate::support::{Home, address, get};
+use std::net::TcpStream;
+
+#[test]
+fn a_gateway_serves_shows_new_keys_once_and_ends_in_order() {
+    let home = Home::new();
+    home.profile("alice");
+    home.profile("bob");
+    let gateway = home.gateway(&[]);
+    for part in ["PROFILE", "alice", "bob", "demo (built in)", "just made", "http://127.0.0.1:", "Bearer hk_"]
+    {
+        assert!(gateway.table.contains(part), "{part}: {}", gateway.table);
+    }
+    assert!(!gateway.table.contains('\x1b'), "no colours where no terminal is");
+    let wide =
+        gateway.table.lines().filter(|line| !line.contains("curl")).map(|line| line.chars().count()).max();
+    assert!(wide <= Some(100), "{}", gateway.table);
+
+    let key = gateway.table.split("Bearer ").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let (alice, bob) = (address(&home, "alice").unwrap(), address(&home, "bob").unwrap());
+    assert_eq!([get(alice, "/v1/models", &key), get(bob, "/v1/models", &key)], [200, 401]);
+
+    gateway.signal("TERM");
+    let done = gateway.wait();
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(TcpStream::connect(alice).is_err());
+
+    let again = home.gateway(&[]);
+    assert!(again.table.contains("$HERMES_KEY") && !again.table.contains("Bearer hk_"), "{}", again.table);
+    assert!(again.table.contains("key create"), "the way to a new one: {}", again.table);
+    assert_eq!(
+        get(address(&home, "alice").unwrap(), "/v1/models", &key),
+        200,
+        "the key of the first start still works"
+    );
+    again.signal("INT");
+    assert_eq!(again.wait().code, Some(0));
+}
+
+#[test]
+fn profiles_start_and_stop_while_their_neighbours_serve() {
+    let home = Home::new();
+    home.profile("alice");
+    let gateway = home.gateway(&[]);
+    let alice = address(&home, "alice").unwrap();
+
+    home.profile("bob");
+    home.ok(&["profile", "start", "bob"]);
+    let bob = address(&home, "bob").unwrap();
+    assert_eq!(get(bob, "/health", ""), 200);
+    assert_eq!(home.run(&["profile", "delete", "bob", "--yes"]).code, Some(1), "not while it runs");
+
+    home.ok(&["profile", "stop", "bob"]);
+    assert!(TcpStream::connect(bob).is_err());
+    assert_eq!(get(alice, "/health", ""), 200);
+
+    std::fs::write(home.path().join("profiles/alice/config.yaml"), "agent: [").unwrap();
+    let refused = home.run(&["profile", "reload", "alice"]);
+    assert!(refused.code == Some(1) && refused.err.contains("config.yaml"), "{refused:?}");
+    assert_eq!(get(alice, "/health", ""), 200, "a broken file is no reason to stop");
+    std::fs::write(home.path().join("profiles/alice/config.yaml"), "").unwrap();
+    home.ok(&["profile", "reload", "alice"]);
+    home.ok(&["profile", "restart", "alice"]);
+    assert_eq!(address(&home, "alice"), Some(alice), "the port stays open over a restart");
+
+    home.ok(&["profile", "delete", "bob", "--yes"]);
+    home.ok(&["gateway", "stop"]);
+    assert_eq!(gateway.wait().code, Some(0));
+}
+
+#[test]
+fn keys_are_managed_while_the_gateway_holds_the_store() {
+    let home = Home::new();
+    home.profile("alice");
+    let gateway = home.gateway(&[]);
+    let alice = address(&home, "alice").unwrap();
+    let made = home.json(&["-p", "alice", "key", "create", "--json"]);
+    let token = made["token"].as_str().unwrap();
+    assert_eq!(get(alice, "/v1/models", token), 200);
+    home.ok(&["-p", "alice", "key", "revoke", made["key"]["id"].as_str().unwrap()]);
+    assert_eq!(get(alice, "/v1/models", token), 401);
+    assert_eq!(home.json(&["-p", "alice", "key", "list", "--json"]).as_array().unwrap().len(), 2);
+    assert_eq!(home.json(&["approvals", "list", "--json"]), serde_json::json!([]));
+    drop(gateway);
+}
+
+#[test]
+fn one_profile_each_side_by_side_in_one_home() {
+    let home = Home::new();
+    home.profile("alice");
+    home.profile("bob");
+    let (alice, bob) = (home.gateway(&["-p", "alice"]), home.gateway(&["-p", "bob"]));
+    assert_eq!(home.json(&["gateway", "status", "--json"]).as_array().unwrap().len(), 2);
+    assert!(!alice.table.contains("bob"), "{}", alice.table);
+
+    let second = home.run(&["-p", "alice", "gateway"]);
+    assert_eq!((second.code, second.out.contains("already has it")), (Some(1), true), "{second:?}");
+
+    home.ok(&["-p", "alice", "gateway", "stop"]);
+    assert_eq!(alice.wait().code, Some(0));
+    assert_eq!(get(address(&home, "bob").unwrap(), "/health", ""), 200);
+    home.ok(&["gateway", "stop"]);
+    assert_eq!(bob.wait().code, Some(0));
+}
+
+#[test]
+fn a_profile_that_cannot_be_served_says_why_and_the_others_serve() {
+    let home = Home::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    for name in ["alice", "bob", "carol"] {
+        home.profile(name);
+    }
+    home.set_port("bob", taken.local_addr().unwrap().port());
+    std::fs::write(home.path().join("profiles/carol/config.yaml"), "a: [").unwrap();
+    let gateway = home.gateway(&[]);
+    assert!(
+        gateway.table.contains("bob failed: port ") && gateway.table.contains("carol failed: "),
+        "{}",
+        gateway.table
+    );
+    assert_eq!(get(address(&home, "alice").unwrap(), "/health", ""), 200);
+
+    drop(taken);
+    home.ok(&["profile", "start", "bob"]);
+    assert_eq!(get(address(&home, "bob").unwrap(), "/health", ""), 200);
+    drop(gateway);
+}
+
+#[test]
+fn a_killed_gateway_leaves_nothing_that_stands_in_the_way() {
+    let home = Home::new();
+    home.profile("alice");
+    let gateway = home.gateway(&[]);
+    gateway.signal("KILL");
+    drop(gateway.wait());
+    assert_eq!(home.run(&["gateway", "status"]).code, Some(1), "its socket deceives nobody");
+    let again = home.gateway(&[]);
+    let sockets = std::fs::read_dir(home.path().join("run"))
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|kind| kind == "sock"));
+    assert_eq!(sockets.count(), 1, "the dead one's was cleared away");
+    drop(again);
+}
+
+#[test]
+fn a_store_goes_into_a_file_and_comes_back() {
+    let home = Home::new();
+    home.profile("alice");
+    let key = |home: &Home| home.json(&["-p", "alice", "key", "list", "--json"]);
+    home.ok(&["-p", "alice", "key", "create", "--name", "kept"]);
+    let before = key(&home);
+    home.ok(&["backup", "alice", "alice.jsonl"]);
+    assert_eq!(home.run(&["backup", "alice", "alice.jsonl"]).code, Some(1), "a backup is never overwritten");
+
+    home.ok(&["-p", "alice", "key", "create", "--name", "later"]);
+    home.ok(&["restore", "alice", "alice.jsonl"]);
+    assert_eq!(key(&home), before);
+
+    let file = home.path().join("alice.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, &text[..text.len() / 2]).unwrap();
+    assert_eq!(home.run(&["restore", "alice", "alice.jsonl"]).code, Some(1), "half a backup is none");
+    assert_eq!(key(&home), before);
+
+    let gateway = home.gateway(&[]);
+    let refused = home.run(&["backup", "alice", "second.jsonl"]);
+    assert!(refused.code == Some(1) && refused.err.contains("--stop"), "{refused:?}");
+    home.ok(&["backup", "alice", "second.jsonl", "--stop"]);
+    assert_eq!(get(address(&home, "alice").unwrap(), "/health", ""), 200, "it serves again");
+    drop(gateway);
+}

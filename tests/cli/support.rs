@@ -1,0 +1,160 @@
+//! A home of its own for each test, and the binary run on it.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
+
+const HERMES: &str = env!("CARGO_BIN_EXE_hermes");
+
+pub struct Home(tempfile::TempDir);
+
+/// What a command came to.
+#[derive(Debug)]
+pub struct Done {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Home {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(HERMES);
+        command.env_clear().arg("--home").arg(self.path()).args(words).current_dir(self.path());
+        command
+    }
+
+    pub fn run(&self, words: &[&str]) -> Done {
+        let Output { status, stdout, stderr } = self.command(words).stdin(Stdio::null()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Done { code: status.code(), out: text(stdout), err: text(stderr) }
+    }
+
+    /// Runs a command that must succeed.
+    pub fn ok(&self, words: &[&str]) -> String {
+        let done = self.run(words);
+        assert_eq!(done.code, Some(0), "{words:?}: {done:?}");
+        done.out
+    }
+
+    pub fn json(&self, words: &[&str]) -> serde_json::Value {
+        serde_json::from_str(&self.ok(words)).unwrap()
+    }
+
+    /// A profile at a port that the kernel chooses.
+    pub fn profile(&self, name: &str) {
+        self.ok(&["profile", "create", name]);
+        self.set_port(name, 0);
+    }
+
+    pub fn set_port(&self, name: &str, port: u16) {
+        let env = self.path().join("profiles").join(name).join(".env");
+        std::fs::write(env, format!("API_SERVER_ENABLED=true\nAPI_SERVER_PORT={port}\n")).unwrap();
+    }
+
+    /// A gateway, as soon as its table stands.
+    pub fn gateway(&self, words: &[&str]) -> Gateway {
+        let mut words = words.to_vec();
+        words.push("gateway");
+        let mut child = self
+            .command(&words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        let mut table = String::new();
+        // The curl line is the last of it.
+        while !table.contains("curl ") && reader.read_line(&mut table).unwrap() > 0 {}
+        Gateway { child, table, _out: reader }
+    }
+}
+
+/// A running gateway; killed if a test ends early.
+pub struct Gateway {
+    child: Child,
+    pub table: String,
+    _out: BufReader<std::process::ChildStdout>,
+}
+
+impl Gateway {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The key in the curl line.
+    pub fn key(&self) -> String {
+        let rest = self.table.split("Bearer ").nth(1).unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    pub fn wait(mut self) -> Done {
+        let mut err = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        let code = self.child.wait().unwrap().code();
+        Done { code, out: std::mem::take(&mut self.table), err }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // Ended already: then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Where a running gateway serves a profile.
+pub fn address(home: &Home, profile: &str) -> Option<SocketAddr> {
+    let gateways = home.json(&["gateway", "status", "--json"]);
+    let all = gateways.as_array().unwrap().iter().flat_map(|gateway| gateway["profiles"].as_array().unwrap());
+    let found = all.filter(|status| status["name"] == profile).find_map(|status| status["address"].as_str());
+    found.map(|address| address.parse().unwrap())
+}
+
+/// The status code of an answer to `GET path`.
+pub fn get(address: SocketAddr, path: &str, token: &str) -> u16 {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer[9..12].parse().unwrap()
+}
+
+pub fn words(line: &str) -> Vec<&str> {
+    line.split(' ').filter(|word| !word.is_empty()).collect()
+}
+
+/// Status code and the rest of an answer to `POST path`; 0 when the connection broke off.
+pub fn post(address: SocketAddr, path: &str, token: &str, body: &str) -> (u16, String) {
+    let Ok(mut stream) = TcpStream::connect(address) else { return (0, String::new()) };
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
+    let mut answer = String::new();
+    let asked = stream.write_all((head + body).as_bytes()).and_then(|()| stream.read_to_string(&mut answer));
+    let status = asked.ok().and_then(|_| answer.get(9..12)?.parse().ok());
+    (status.unwrap_or(0), answer)
+}

@@ -1,0 +1,129 @@
+//! Commands by themselves: no gateway runs.
+
+use crate::support::{Home, words};
+use std::path::PathBuf;
+
+#[test]
+fn wrong_use_ends_with_2_and_says_what_to_type() {
+    let home = Home::new();
+    home.profile("alice");
+    let cases = [
+        ("no command", "", "Usage:"),
+        ("mistyped", "gatway", "gateway"),
+        ("no name", "profile create", "<NAME>"),
+        ("bad name", "profile create Alice", "a-z"),
+        ("reserved name", "profile create root", "profile create root-1"),
+        ("the home's own name", "profile create default", "profile create default-1"),
+        ("no profile", "profile show", "profile show NAME"),
+        ("two profiles", "-p bob profile show alice", "profile show alice"),
+        ("delete without yes", "profile delete alice", "--yes"),
+        ("delete the home", "profile delete default --yes", "default"),
+        ("whose key", "key create", "-p NAME key create"),
+        ("unknown scope", "-p alice key create --scope everything", "chat, runs"),
+        ("no approval", "approvals approve 7", "apr_"),
+        (
+            "both",
+            "approvals approve apr_00000000000000000000000000000000 --session --always",
+            "cannot be used with",
+        ),
+        ("restore what", "restore alice", "<FILE>"),
+        ("internal", "-p alice sandbox-exec", "sandbox-exec"),
+    ];
+    for (case, line, told) in cases {
+        let done = home.run(&words(line));
+        assert_eq!((done.code, done.err.contains(told)), (Some(2), true), "{case}: {done:?}");
+    }
+}
+
+#[test]
+fn a_failure_ends_with_1_and_says_why() {
+    let home = Home::new();
+    home.profile("alice");
+    let cases = [
+        ("made twice", "profile create alice", "there is a profile `alice` already"),
+        ("unknown profile", "profile show carol", "`hermes profile create carol`"),
+        ("unknown profile's gateway", "-p carol gateway", "carol"),
+        ("nothing to start in", "profile start alice", "hermes -p alice gateway"),
+        ("nothing to stop", "profile stop alice", "no gateway"),
+        ("no gateway", "gateway status", "no gateway runs"),
+        ("no gateway to stop", "gateway stop", "no gateway runs"),
+        ("no such key", "-p alice key revoke 00000000", "no key"),
+        ("no such question", "approvals deny apr_00000000000000000000000000000000", "no profile knows"),
+        ("no such file", "restore alice nowhere.jsonl", "nowhere.jsonl"),
+    ];
+    for (case, line, told) in cases {
+        let done = home.run(&words(line));
+        assert_eq!((done.code, done.err.contains(told)), (Some(1), true), "{case}: {done:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_no_failures() {
+    let home = Home::new();
+    assert_eq!(home.ok(&["--version"]), format!("hermes {}\n", env!("CARGO_PKG_VERSION")));
+    for line in ["--help", "gateway --help", "profile --help", "key --help", "approvals --help"] {
+        let help = home.ok(&words(line));
+        assert!(help.contains("Usage:") && !help.contains("sandbox-exec"), "{line}: {help}");
+    }
+    assert!(
+        std::fs::read_dir(home.path()).unwrap().next().is_none(),
+        "asking for help leaves nothing behind"
+    );
+}
+
+#[test]
+fn profiles_are_made_with_a_port_of_their_own_and_deleted_whole() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    home.ok(&["profile", "create", "alice"]);
+    home.ok(&["profile", "create", "bob"]);
+    let listed = home.json(&["profile", "list", "--json"]);
+    let ports: Vec<_> = listed.as_array().unwrap().iter().map(|row| row["port"].as_u64().unwrap()).collect();
+    assert!(ports.len() == 2 && ports[0] >= 8643 && ports[0] < ports[1], "{ports:?}");
+
+    let alice = home.path().join("profiles/alice");
+    for name in ["config.yaml", "SOUL.md", "skills", "workspace"] {
+        assert!(alice.join(name).exists(), "{name}");
+    }
+    assert_eq!(std::fs::metadata(alice.join(".env")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(home.json(&["profile", "show", "alice", "--json"])["warnings"], serde_json::json!([]));
+
+    home.ok(&["profile", "delete", "alice", "--yes"]);
+    let left: Vec<PathBuf> =
+        std::fs::read_dir(home.path().join("profiles")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(left, [home.path().join("profiles/bob")]);
+}
+
+#[test]
+fn many_that_create_at_once_get_different_ports() {
+    let home = Home::new();
+    let names: Vec<_> = (0..6).map(|number| format!("p{number}")).collect();
+    std::thread::scope(|scope| {
+        for name in &names {
+            scope.spawn(|| home.ok(&["profile", "create", name]));
+        }
+    });
+    let listed = home.json(&["profile", "list", "--json"]);
+    let ports: std::collections::BTreeSet<_> =
+        listed.as_array().unwrap().iter().map(|row| row["port"].as_u64().unwrap()).collect();
+    assert_eq!(ports.len(), names.len());
+}
+
+#[test]
+fn keys_are_made_listed_and_revoked_without_a_gateway() {
+    let home = Home::new();
+    home.profile("alice");
+    assert_eq!(home.json(&["-p", "alice", "key", "list", "--json"]), serde_json::json!([]));
+    assert!(!home.path().join("profiles/alice/state/db").exists(), "asking makes no store");
+
+    let made = home.json(&["-p", "alice", "key", "create", "--name", "laptop", "--scope", "chat", "--json"]);
+    let (token, id) = (made["token"].as_str().unwrap(), made["key"]["id"].as_str().unwrap());
+    assert!(token.starts_with(&format!("hk_{id}_")), "{made}");
+    let listed = home.run(&["-p", "alice", "key", "list", "--json"]);
+    assert!(!listed.out.contains(token) && !listed.out.contains("phc"), "no secret is listed: {listed:?}");
+    let keys: serde_json::Value = serde_json::from_str(&listed.out).unwrap();
+    assert_eq!((&keys[0]["name"], &keys[0]["scopes"]), (&"laptop".into(), &serde_json::json!(["chat"])));
+
+    home.ok(&["-p", "alice", "key", "revoke", id]);
+    assert!(home.json(&["-p", "alice", "key", "list", "--json"])[0]["revoked_at"].is_number());
+}
