@@ -104,3 +104,23 @@ async fn a_second_signal_ends_at_once() {
     let process = site.start().await;
     assert_eq!(process.alice().finished(&run).await["error_code"], "interrupted");
 }
+
+#[actix_web::test]
+async fn a_chat_that_waits_for_an_approval_gets_its_end() {
+    let config = "approvals:\n  unattended: wait\n";
+    let site = Site::with(config).await.home_config("agent:\n  restart_drain_timeout: 600\n");
+    let mut process = site.start().await;
+    let alice = process.alice();
+    let mut chat = alice.chat_stream(r#"@@tool terminal {"command":"rm -rf ./none"}"#).await;
+    while chat.data().await.unwrap().event.as_deref() != Some("hermes.tool.progress") {}
+    process.signal(Signal::TERM);
+    let rest = chat.rest().await;
+    let (status, _) = process.ended().await;
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(rest.last().and_then(|frame| frame.data.as_deref()), Some("[DONE]"), "{rest:?}");
+    assert_eq!(rest[rest.len() - 2].json()["error"]["code"], "interrupted");
+
+    let process = site.start().await;
+    let pending = process.alice().get("/v1/approvals?status=pending").await.body;
+    assert_eq!(pending["data"], json!([]), "nobody would read the answer");
+}
