@@ -1,8 +1,8 @@
 //! What becomes of the runs of a process that ended: once per process and store, before the port opens.
 
 use crate::{
-    domain::{ApprovalStatus, Code, Event, KeyId, RunStatus},
-    store::{KeyRecord, Store, StoreError, StoredRun},
+    domain::{Approval, ApprovalStatus, Code, Event, KeyId, Millis, RunStatus, now},
+    store::{Change, KeyRecord, Store, StoreError, StoredRun},
 };
 
 /// A run that goes on: it was queued, or it waits for an approval.
@@ -76,7 +76,15 @@ pub async fn recover(
             },
             Fate::Revoked => Event::RunCancelled { partial_output, usage },
         };
-        store.resume(&run).append(end, Vec::new())?.await?;
+        store.resume(&run).append(end, withdrawn(run.approvals, now()))?.await?;
     }
     Ok(revived)
+}
+
+/// The questions of a run that has ended: nobody is to be asked them any more.
+fn withdrawn(approvals: Vec<Approval>, at: Millis) -> Vec<Change> {
+    let pending = approvals.into_iter().filter(|approval| approval.status == ApprovalStatus::Pending);
+    let withdraw =
+        |approval| Approval { status: ApprovalStatus::Withdrawn, decided_at: Some(at), ..approval };
+    pending.map(withdraw).map(Change::Approval).collect()
 }

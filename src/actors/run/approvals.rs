@@ -164,12 +164,18 @@ impl Driver {
         }
     }
 
-    /// A stop counts as a denial of all that is open; it goes to disk with the run's last event.
+    /// A stop counts as a denial of all that is open.
     fn withdraw_all(&mut self) -> Result<(), Break> {
         let reason = self.control.reason.get();
         if reason == Some(StopReason::Shutdown) {
             return Err(Break::Parked);
         }
+        self.withdraw_pending();
+        Err(self.stopped())
+    }
+
+    /// Takes back what is open; it goes to disk with the run's last event.
+    pub(super) fn withdraw_pending(&mut self) {
         let at = now();
         for approval in
             self.approvals.iter_mut().filter(|approval| approval.status == ApprovalStatus::Pending)
@@ -179,7 +185,6 @@ impl Driver {
             self.changes.push(Change::Approval(approval.clone()));
         }
         self.control.questions.borrow_mut().clear();
-        Err(self.stopped())
     }
 }
 

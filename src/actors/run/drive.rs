@@ -7,7 +7,7 @@ use crate::{
         board::{SessionTurn, Slot, SlotWait, TurnWait},
     },
     agent::{Answered, Policy, Prompt, Step, Turn},
-    domain::{Approval, Code, Event, Failure, Message, OnDisconnect, RunSpec, now},
+    domain::{Approval, Event, Failure, Message, RunSpec, now},
     model::{Delta, ModelAnswer, ModelClient, ModelError, ModelRequest},
     store::{Change, LogWriter, Store, StoreError},
     tools::Toolbox,
@@ -117,10 +117,7 @@ impl Driver {
         let end = match end {
             Ok(end) => end,
             // A client that waits for its answer is told; whoever asked through `/v1/runs` finds the run later.
-            Err(Break::Parked) if self.is_chat_in_queue() => {
-                let text = "The gateway is shutting down; the turn had not begun.";
-                End::Failed(Failure { retryable: true, ..Failure::new(Code::GatewayDraining, text) })
-            }
+            Err(Break::Parked) if self.lives_for_its_reader() => self.turned_out(),
             Err(Break::Parked) => {
                 self.park().await;
                 return;
@@ -129,10 +126,6 @@ impl Driver {
             Err(Break::Failed(failure)) => End::Failed(failure),
         };
         self.finish(end).await;
-    }
-
-    fn is_chat_in_queue(&self) -> bool {
-        self.spec.on_disconnect == OnDisconnect::Cancel && self.log.record().started_at.is_none()
     }
 
     async fn park(self) {

@@ -2,7 +2,7 @@
 
 use super::{StopReason, drive::Driver};
 use crate::{
-    domain::{Code, Event, Failure, Finish, Message},
+    domain::{Code, Event, Failure, Finish, Message, OnDisconnect},
     store::{Change, SessionAppend},
 };
 
@@ -14,6 +14,21 @@ pub(super) enum End {
 }
 
 impl Driver {
+    /// Whether nobody would ever find the answer once its connection is gone.
+    pub(super) fn lives_for_its_reader(&self) -> bool {
+        self.spec.on_disconnect == OnDisconnect::Cancel
+    }
+
+    /// The end of a turn whose reader goes away with the gateway.
+    pub(super) fn turned_out(&mut self) -> End {
+        if self.log.record().started_at.is_some() {
+            self.withdraw_pending();
+            return End::Stopped(StopReason::Shutdown);
+        }
+        let text = "The gateway is shutting down; the turn had not begun.";
+        End::Failed(Failure { retryable: true, ..Failure::new(Code::GatewayDraining, text) })
+    }
+
     pub(super) async fn finish(mut self, end: End) {
         if matches!(end, End::Stopped(_)) {
             // Best effort: a log that refuses this one refuses the last event too, and says so below.

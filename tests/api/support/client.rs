@@ -84,7 +84,8 @@ impl Frames {
         loop {
             let frame = self.next().await?;
             if frame.data.is_some() {
-                return Some(frame);
+                // A comment ends with its line, so the next event follows it in the same frame.
+                return Some(Frame { comment: None, ..frame });
             }
         }
     }

@@ -1,0 +1,13 @@
+//! Kill and restart: the real binary over a real directory, ended by signals that it cannot or can answer.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::wildcard_enum_match_arm)]
+
+mod blobs;
+mod damage;
+mod descriptors;
+mod kept;
+mod killed;
+mod parked;
+mod ports;
+mod queued;
+mod stopped;
+mod support;

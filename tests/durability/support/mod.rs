@@ -1,0 +1,22 @@
+//! A home that outlives its processes, the processes, and what is read of a run before and after one of them died.
+
+// Shared with `tests/api`, which needs more of them.
+#[allow(dead_code)]
+#[path = "../../api/support/client.rs"]
+mod client;
+mod fifo;
+mod process;
+#[allow(dead_code)]
+#[path = "../../api/support/script.rs"]
+mod script;
+mod site;
+mod story;
+#[allow(dead_code)]
+#[path = "../../api/support/upstream.rs"]
+mod upstream;
+
+pub use client::{Client, Frame, PATIENCE};
+pub use fifo::Fifo;
+pub use process::Process;
+pub use site::{Site, sled_blobs};
+pub use story::{outlives_a_kill, seqs, text};
