@@ -27,7 +27,8 @@ impl Prompt<'_> {
         let identity = self.soul.map(str::trim).filter(|soul| !soul.is_empty()).unwrap_or(IDENTITY);
         format!(
             "{identity}\n\n{WORK}\n\nWorking directory: {} (it is also your home directory; relative paths of all tools \
-             start there). Temporary files go to /tmp.\nProfile: {}. Other profiles of this machine are other people's; \
+             start there). Temporary files: `$TMPDIR` in commands; file tools call that same folder `/tmp` (their \
+             `/tmp/x` is `$TMPDIR/x`). Commands must not use `/tmp` itself: it is the machine's, not yours.\nProfile: {}. Other profiles of this machine are other people's; \
              they are closed to you.\nModel: {}. Date: {}.",
             self.workspace,
             self.profile,
@@ -55,6 +56,7 @@ mod tests {
         };
         assert_eq!(prompt(1_795_299_161_000), prompt(1_795_299_999_000));
         assert!(prompt(0).starts_with("I am Ada.\n\n"), "{}", prompt(0));
+        assert!(prompt(0).contains("`/tmp/x` is `$TMPDIR/x`"), "{}", prompt(0));
         assert!(prompt(0).ends_with("Date: 1970-01-01."), "{}", prompt(0));
     }
 }

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     domain::{ProfileName, now},
     gateway::{Client, Command, Offline, State},
+    store::Revocations,
 };
 use std::{
     fs::{File, OpenOptions},
@@ -30,9 +31,9 @@ pub fn backup(
     let path = file.map_or_else(|| PathBuf::from(format!("{name}-{}.jsonl", now())), Path::to_owned);
     let lines = alone(context, &place, stop, false, "backup", |offline| {
         if path.as_os_str() == "-" {
-            return Ok(offline.backup(&mut io::stdout().lock())?);
+            return Ok(offline.backup(name, &mut io::stdout().lock())?);
         }
-        write_whole(&path, |to| Ok(offline.backup(to)?))
+        write_whole(&path, |to| Ok(offline.backup(name, to)?))
     })?;
     output.note(format_args!("{lines} records of `{name}` written to {}", path.display()));
     Ok(())
@@ -48,12 +49,24 @@ pub fn restore(
     let place = Place::from(&context.find(name)?);
     // Before anything is stopped: the file must be there.
     let from = File::open(file).map_err(|error| CliError::failed(format!("{}: {error}", file.display())))?;
-    let lines = alone(context, &place, stop, true, "restore", |offline| {
-        Ok(offline.restore(&mut BufReader::new(from))?)
+    let restored = alone(context, &place, stop, true, "restore", |offline| {
+        Ok(offline.restore(name, &mut BufReader::new(from))?)
     })?;
-    let kept = place.state_dir.display();
-    output
-        .note(format_args!("{lines} records of `{name}` restored; what was there before is kept in {kept}"));
+    output.note(format_args!(
+        "{} records of `{name}` restored; what was there before is kept in {}",
+        restored.records,
+        place.state_dir.display()
+    ));
+    match restored.revocations {
+        Revocations::Kept(0) => {}
+        Revocations::Kept(count) => {
+            output.note(format_args!("keys revoked since the backup stay revoked: {count}"));
+        }
+        Revocations::Lost(_) => output.note(format_args!(
+            "warning: the store that was replaced cannot be read, so keys of `{name}` that were revoked since the \
+             backup are valid again; look with `hermes -p {name} key list`, revoke with `hermes -p {name} key revoke ID`"
+        )),
+    }
     Ok(())
 }
 

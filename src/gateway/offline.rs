@@ -4,8 +4,8 @@ use super::{control::protocol::KeyInfo, run_dir::RunDir, scopes};
 use crate::{
     actors::keys::{self, NewKey},
     config::Secret,
-    domain::{Approval, ApprovalStatus, KeyId, now},
-    store::{self, Change, KeyRecord, ProfileLock, Store, StoreError, Wake},
+    domain::{Approval, ApprovalStatus, KeyId, ProfileName, now},
+    store::{self, Change, KeyRecord, ProfileLock, Restored, Store, StoreError, Wake},
 };
 use std::{
     fmt,
@@ -110,16 +110,16 @@ impl<'a> Offline<'a> {
     ///
     /// # Errors
     /// The store; `to` cannot be written.
-    pub fn backup(&self, to: &mut dyn Write) -> Result<u64, OfflineError> {
-        self.with_store(|store| Ok(store::backup(store, to)?))
+    pub fn backup(&self, profile: &ProfileName, to: &mut dyn Write) -> Result<u64, OfflineError> {
+        self.with_store(|store| Ok(store::backup(store, profile, to)?))
     }
 
-    /// Replaces the store by a backup; gives the number of its lines.
+    /// Replaces the store by a backup.
     ///
     /// # Errors
-    /// The backup is not whole: then nothing was changed.
-    pub fn restore(&self, from: &mut dyn BufRead) -> Result<u64, OfflineError> {
-        Ok(store::restore(self.state_dir, &self.lock, from)?)
+    /// The backup is not whole, or not of `profile`: then nothing was changed.
+    pub fn restore(&self, profile: &ProfileName, from: &mut dyn BufRead) -> Result<Restored, OfflineError> {
+        Ok(store::restore(self.state_dir, profile, &self.lock, from)?)
     }
 
     /// There is no store yet, and asking must not make one.

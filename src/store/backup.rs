@@ -1,19 +1,20 @@
 //! Backup: every record as a line of JSON, whatever lies under it; the last line says how many, and their hash.
 //!
 //! ```text
-//! {"hermes_backup":1}
+//! {"hermes_backup":1,"profile":"alice"}
 //! {"table":"run","key":"0190…","value":{…}}
 //! {"count":1,"blake3":"…"}
 //! ```
 //!
 //! Chunks of deltas are lines like any other and payload files are written out in full, so that a backup needs nothing
-//! beside itself.
+//! beside itself. It says whose it is: its keys would open another profile to people who were never let in there.
 
 use super::{
     Store, StoreError, codec,
     database::Database,
     keyspace::{Key, Table},
 };
+use crate::domain::ProfileName;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{borrow::Cow, io::Write};
@@ -21,7 +22,10 @@ use std::{borrow::Cow, io::Write};
 /// The first line.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Head {
+    /// The version of the format.
     pub(super) hermes_backup: u32,
+    /// Whose store it was.
+    pub(super) profile: ProfileName,
 }
 
 pub(super) const VERSION: u32 = 1;
@@ -50,12 +54,12 @@ pub(super) struct Foot {
 ///
 /// # Errors
 /// I/O on either side; damage that is found on the way.
-pub fn backup(store: &Store, to: &mut dyn Write) -> Result<u64, StoreError> {
+pub fn backup(store: &Store, profile: &ProfileName, to: &mut dyn Write) -> Result<u64, StoreError> {
     let inner = &store.0;
     inner.drain(false);
     let _writer = inner.bench();
     let mut out = Out { to, hasher: blake3::Hasher::new(), count: 0 };
-    out.line(&Head { hermes_backup: VERSION })?;
+    out.line(&Head { hermes_backup: VERSION, profile: profile.clone() })?;
     for table in Table::BACKED_UP {
         inner.read(|db| out.table(db, table))?;
         if table == Table::Deltas {

@@ -12,6 +12,8 @@ pub enum StoreError {
     },
     /// The store is not what it was when it was last written; nothing was changed. Says what was seen.
     Damaged(String),
+    /// What was to be restored is not a whole backup of this profile; nothing was changed. Says what was seen.
+    BadBackup(String),
     /// No space left.
     Full,
     Io(String),
@@ -27,7 +29,9 @@ impl StoreError {
         match self {
             Self::Full => Code::StorageLow,
             Self::Illegal(_) => Code::Internal,
-            Self::Locked { .. } | Self::Damaged(_) | Self::Io(_) | Self::Closed => Code::StorageFailed,
+            Self::Locked { .. } | Self::Damaged(_) | Self::BadBackup(_) | Self::Io(_) | Self::Closed => {
+                Code::StorageFailed
+            }
         }
     }
 
@@ -46,6 +50,7 @@ impl fmt::Display for StoreError {
             Self::Locked { pid: Some(pid) } => write!(f, "the store is in use by process {pid}"),
             Self::Locked { pid: None } => f.write_str("the store is in use by another process"),
             Self::Damaged(what) => write!(f, "the store is damaged: {what}; restore it from a backup"),
+            Self::BadBackup(what) => write!(f, "{what}; nothing was changed"),
             Self::Full => f.write_str("no space left on the store's disk"),
             Self::Io(what) => write!(f, "the store cannot be used: {what}"),
             Self::Illegal(what) => write!(f, "not a step of this run: {what}"),

@@ -48,6 +48,7 @@ mod records;
 mod replay;
 mod restore;
 mod retention;
+mod revoked;
 mod runs;
 mod sessions;
 mod spec;
@@ -67,7 +68,8 @@ pub use error::StoreError;
 pub use handle::Store;
 pub use lock::ProfileLock;
 pub use log::LogWriter;
-pub use restore::restore;
+pub use restore::{Restored, restore};
+pub use revoked::Revocations;
 pub use sessions::SessionHeader;
 pub use types::{
     Change, Committed, Housekept, IdempotencyEntry, KeyRecord, Options, Retention, RunFilter, SessionAppend,

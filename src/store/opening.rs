@@ -39,26 +39,8 @@ impl Inner {
     /// Opens, checks against the mark, and repairs nothing.
     pub(super) fn open(dir: &Path, lock: Arc<ProfileLock>, options: Options) -> Result<Self, StoreError> {
         files::create_dir(dir)?;
-        finish_swap(dir)?;
-        let path = dir.join("db");
         let payloads = Payloads::new(dir.join("payloads"));
-        let file = MarkFile::open(dir)?;
-        let mark = match file.read()? {
-            Some(mark) => mark,
-            None if path.exists() => return Err(StoreError::Damaged("`state/mark` is missing".to_owned())),
-            None => {
-                let mark = Mark { generation: new_generation(), commit: 0, length: 0 };
-                file.reset(mark)?;
-                files::sync_dir(dir)?;
-                mark
-            }
-        };
-        if mark.commit > 0 && !path.join("db").exists() {
-            return Err(StoreError::Damaged("`state/db` is missing".to_owned()));
-        }
-        rehearse(dir, &path, mark, &payloads, options.cache)?;
-        let database = Database::open(&path, &payloads, options.cache)?;
-        let at = verify(&database, mark)?;
+        let (database, file, at) = open_main(dir, &payloads, options.cache)?;
         let mut open = HashSet::new();
         database.scan_all(Table::OpenRun, Key::table(Table::OpenRun), |key, _| {
             open.insert(RunId::from_bytes(key.id()));
@@ -85,6 +67,34 @@ impl Inner {
             options,
         })
     }
+}
+
+/// The main database, once it is known to be what was last written, with its mark.
+pub(super) fn open_main(
+    dir: &Path,
+    payloads: &Payloads,
+    cache: u64,
+) -> Result<(Database, MarkFile, Mark), StoreError> {
+    finish_swap(dir)?;
+    let path = dir.join("db");
+    let file = MarkFile::open(dir)?;
+    let mark = match file.read()? {
+        Some(mark) => mark,
+        None if path.exists() => return Err(StoreError::Damaged("`state/mark` is missing".to_owned())),
+        None => {
+            let mark = Mark { generation: new_generation(), commit: 0, length: 0 };
+            file.reset(mark)?;
+            files::sync_dir(dir)?;
+            mark
+        }
+    };
+    if mark.commit > 0 && !path.join("db").exists() {
+        return Err(StoreError::Damaged("`state/db` is missing".to_owned()));
+    }
+    rehearse(dir, &path, mark, payloads, cache)?;
+    let database = Database::open(&path, payloads, cache)?;
+    let at = verify(&database, mark)?;
+    Ok((database, file, at))
 }
 
 /// sled mends a file that was cut short by cutting it further. So one that is shorter than it was is opened as a copy

@@ -1,25 +1,39 @@
 //! Restore: a backup becomes a new store beside the old one, which it replaces only when every line was read.
 
 use super::{
-    KeyRecord, Options, ProfileLock, StoreError, Wake,
+    Options, ProfileLock, StoreError, Wake,
     backup::{Foot, Head, Line, VERSION, from_hex},
     codec,
     database::Database,
     files,
     keyspace::{Key, Table},
     mark::{Mark, MarkFile},
-    opening::{Meta, new_generation},
+    opening::{Meta, count_keys, new_generation},
     payload::Payloads,
+    revoked::{Revocations, revoke},
 };
-use crate::domain::now;
+use crate::domain::{ProfileName, now};
 use std::{io::BufRead, path::Path};
 
 /// Records in one batch.
 const BATCH: usize = 500;
 
+/// What a restore did.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Restored {
+    pub records: u64,
+    pub revocations: Revocations,
+}
+
 /// What was read into the new database.
 struct Loaded {
-    count: u64,
+    records: u64,
+    open_runs: bool,
+}
+
+/// The new store, whole but for its place.
+struct Ready {
+    restored: Restored,
     mark: Mark,
     wake: Wake,
 }
@@ -27,9 +41,16 @@ struct Loaded {
 /// Reads a backup into a new store beside the old one, verifies it, and swaps it in; the old one is kept as
 /// `state/db.before-restore-<ms>` (and its other files likewise). Blocking. Works on a store that cannot be opened.
 ///
+/// Keys that the old store knows as revoked stay revoked; [`Restored::revocations`] says whether it could be asked.
+///
 /// # Errors
-/// [`StoreError::Damaged`] for a backup that is cut or altered: the store is then as it was.
-pub fn restore(state_dir: &Path, lock: &ProfileLock, from: &mut dyn BufRead) -> Result<u64, StoreError> {
+/// [`StoreError::BadBackup`] for one that is cut, altered, or another profile's: the store is then as it was.
+pub fn restore(
+    state_dir: &Path,
+    profile: &ProfileName,
+    lock: &ProfileLock,
+    from: &mut dyn BufRead,
+) -> Result<Restored, StoreError> {
     // Holding it is what matters: nobody has the store open.
     let ProfileLock { .. } = lock;
     files::create_dir(state_dir)?;
@@ -37,30 +58,50 @@ pub fn restore(state_dir: &Path, lock: &ProfileLock, from: &mut dyn BufRead) -> 
     let payloads = Payloads::new(state_dir.join("payloads.restore"));
     files::remove_dir(&aside)?;
     files::remove_dir(payloads.folder())?;
-    let loaded = load(&aside, &payloads, from);
-    let loaded = loaded.or_else(|error| {
+    let ready = prepare(state_dir, profile, &aside, &payloads, from).or_else(|error| {
         files::remove_dir(&aside)?;
         files::remove_dir(payloads.folder())?;
         Err(error)
     })?;
-    swap(state_dir, &loaded)?;
-    Ok(loaded.count)
+    swap(state_dir, &ready)?;
+    Ok(ready.restored)
 }
 
-fn load(aside: &Path, payloads: &Payloads, from: &mut dyn BufRead) -> Result<Loaded, StoreError> {
+fn prepare(
+    state_dir: &Path,
+    profile: &ProfileName,
+    aside: &Path,
+    payloads: &Payloads,
+    from: &mut dyn BufRead,
+) -> Result<Ready, StoreError> {
     let database = Database::open(aside, payloads, Options::default().cache)?;
+    let loaded = load(&database, profile, payloads, from)?;
+    let mut batch = sled::Batch::default();
+    // Only now: the old store is not even looked at for a backup that is none.
+    let revocations = revoke(state_dir, &database, payloads, &mut batch)?;
+    let mark = Mark { generation: new_generation(), commit: 1, length: 0 };
+    codec::put(&mut batch, payloads, Key::table(Table::Meta), &codec::to_json(&Meta::from(mark))?)?;
+    database.commit(batch)?;
+    let wake = Wake { open_runs: loaded.open_runs, next_due_ms: None, keys: count_keys(&database)? };
+    Ok(Ready { restored: Restored { records: loaded.records, revocations }, mark, wake })
+}
+
+/// Puts the records into the new database.
+fn load(
+    database: &Database,
+    profile: &ProfileName,
+    payloads: &Payloads,
+    from: &mut dyn BufRead,
+) -> Result<Loaded, StoreError> {
     let mut lines = Lines { from, hasher: blake3::Hasher::new(), text: String::new() };
-    let head: Option<Head> = lines.next()?.and_then(|text| serde_json::from_str(text).ok());
-    if head.is_none_or(|head| head.hermes_backup != VERSION) {
-        return Err(StoreError::Damaged("this is not a backup of version 1".to_owned()));
-    }
+    check_head(lines.next()?, profile)?;
     let mut batch = sled::Batch::default();
     let mut count = 0;
-    let mut wake = Wake::default();
+    let mut open_runs = false;
     loop {
         let before = lines.hasher.finalize();
         let Some(text) = lines.next()? else {
-            return Err(StoreError::Damaged(format!(
+            return Err(StoreError::BadBackup(format!(
                 "the backup ends after {count} records, without its last line"
             )));
         };
@@ -69,10 +110,7 @@ fn load(aside: &Path, payloads: &Payloads, from: &mut dyn BufRead) -> Result<Loa
             break;
         }
         let (table, key, json) = record(text, count)?;
-        wake.open_runs |= table == Table::OpenRun;
-        if table == Table::Key {
-            wake.keys += usize::from(codec::from_json::<KeyRecord>(json)?.revoked_at.is_none());
-        }
+        open_runs |= table == Table::OpenRun;
         codec::put(&mut batch, payloads, key, json)?;
         count += 1;
         if count % BATCH as u64 == 0 {
@@ -80,26 +118,39 @@ fn load(aside: &Path, payloads: &Payloads, from: &mut dyn BufRead) -> Result<Loa
         }
     }
     if lines.next()?.is_some() {
-        return Err(StoreError::Damaged("the backup goes on after its last line".to_owned()));
+        return Err(StoreError::BadBackup("the backup goes on after its last line".to_owned()));
     }
-    let mark = Mark { generation: new_generation(), commit: 1, length: 0 };
-    codec::put(&mut batch, payloads, Key::table(Table::Meta), &codec::to_json(&Meta::from(mark))?)?;
     database.commit(batch)?;
-    Ok(Loaded { count, mark, wake })
+    Ok(Loaded { records: count, open_runs })
+}
+
+fn check_head(text: Option<&str>, profile: &ProfileName) -> Result<(), StoreError> {
+    let head: Option<Head> = text.and_then(|text| serde_json::from_str(text).ok());
+    let wrong = match head {
+        Some(head) if head.hermes_backup == VERSION && head.profile == *profile => return Ok(()),
+        Some(head) if head.hermes_backup == VERSION => {
+            format!("this is a backup of `{}`, and `{profile}` is another profile", head.profile)
+        }
+        Some(_) | None => format!("this is not a backup of format version {VERSION} that names its profile"),
+    };
+    Err(StoreError::BadBackup(wrong))
 }
 
 fn check_foot(foot: &Foot, count: u64, hash: blake3::Hash) -> Result<(), StoreError> {
     if foot.count != count {
-        return Err(StoreError::Damaged(format!("the backup has {count} records, but says {}", foot.count)));
+        return Err(StoreError::BadBackup(format!(
+            "the backup has {count} records, but says {}",
+            foot.count
+        )));
     }
     if foot.blake3 != hash.to_hex().as_str() {
-        return Err(StoreError::Damaged("the backup does not match its hash".to_owned()));
+        return Err(StoreError::BadBackup("the backup does not match its hash".to_owned()));
     }
     Ok(())
 }
 
 fn record(text: &str, number: u64) -> Result<(Table, Key, &[u8]), StoreError> {
-    let wrong = || StoreError::Damaged(format!("record {} of the backup cannot be read", number + 1));
+    let wrong = || StoreError::BadBackup(format!("record {} of the backup cannot be read", number + 1));
     let line: Line<'_> = serde_json::from_str(text).map_err(|_error| wrong())?;
     let table = Table::BACKED_UP.into_iter().find(|table| table.name() == line.table).ok_or_else(wrong)?;
     let body = from_hex(&line.key).filter(|body| body.len() == table.width()).ok_or_else(wrong)?;
@@ -107,7 +158,7 @@ fn record(text: &str, number: u64) -> Result<(Table, Key, &[u8]), StoreError> {
 }
 
 /// The database comes last: while it is missing, the mark says that the store is damaged, and a second try is offered.
-fn swap(state_dir: &Path, loaded: &Loaded) -> Result<(), StoreError> {
+fn swap(state_dir: &Path, ready: &Ready) -> Result<(), StoreError> {
     let suffix = format!("before-restore-{}", now());
     for (name, new) in [("events", false), ("payloads", true), ("db", true)] {
         let path = state_dir.join(name);
@@ -120,9 +171,9 @@ fn swap(state_dir: &Path, loaded: &Loaded) -> Result<(), StoreError> {
         }
     }
     let next_due_ms = Wake::read(state_dir).and_then(|wake| wake.next_due_ms);
-    let wake = codec::to_json(&Wake { next_due_ms, ..loaded.wake })?;
+    let wake = codec::to_json(&Wake { next_due_ms, ..ready.wake })?;
     files::replace(&state_dir.join("wake"), &wake)?;
-    MarkFile::open(state_dir)?.reset(loaded.mark)
+    MarkFile::open(state_dir)?.reset(ready.mark)
 }
 
 struct Lines<'a> {

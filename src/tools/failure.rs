@@ -74,7 +74,7 @@ impl From<JailError> for Failure {
         let message = error.to_string();
         match error {
             JailError::Outside(_) => Self::new("outside_workspace", message)
-                .hint("use a path relative to the workspace, or below /tmp (private to this session)"),
+                .hint("use a path relative to the workspace, or below /tmp (private to this session; $TMPDIR of commands)"),
             JailError::Link(_) => Self::new("outside_workspace", message)
                 .hint("name the file itself; links must be relative and stay inside the workspace"),
             JailError::Missing(_) => Self::new("not_found", message),

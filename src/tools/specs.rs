@@ -20,8 +20,8 @@ pub const ALL: &[ToolSpec] = &[
     },
     ToolSpec {
         name: "read_file",
-        description: "Read a text file, as `N|line`. Paths are relative to the workspace, or below /tmp. Use offset and \
-                      limit for long files; `truncated` and `hint` say how to go on.",
+        description: "Read a text file, as `N|line`. Paths are relative to the workspace, or below /tmp (which \
+                      commands know as $TMPDIR). Use offset and limit for long files; `truncated` and `hint` say how to go on.",
         parameters: include_str!("schema/read_file.json"),
         read_only: true,
         toolset: "file",
@@ -41,8 +41,8 @@ pub const ALL: &[ToolSpec] = &[
         name: "terminal",
         description: "Run a shell command in the workspace and return its output (stdout and stderr together) and exit \
                       code. Working directory and exported variables are kept between calls. No network, no terminal, \
-                      no input. Put temporary files below $TMPDIR (file tools call it /tmp). Processes left running \
-                      end with the command.",
+                      no input. Put temporary files below $TMPDIR: file tools call that folder /tmp, but to commands \
+                      /tmp itself is closed. Processes left running end with the command.",
         parameters: include_str!("schema/terminal.json"),
         read_only: false,
         toolset: "terminal",

@@ -201,3 +201,18 @@ async fn a_missing_helper_is_an_answer() {
         assert!(probed.reason.is_some());
     }
 }
+
+#[tokio::test]
+async fn the_prompt_s_word_on_temporary_files_is_true() {
+    let world = World::new();
+    let written = world.call("write_file", json!({ "path": "/tmp/note", "content": "same" })).await;
+    assert_eq!(written["error"], Value::Null, "{written}");
+    assert_eq!(world.sh("cat $TMPDIR/note").await, ("same".to_owned(), 0));
+    world.sh("printf back > $TMPDIR/answer").await;
+    let read = world.call("read_file", json!({ "path": "/tmp/answer" })).await;
+    assert!(read["content"].as_str().unwrap().ends_with("|back"), "{read}");
+    // Landlock cannot put another folder in `/tmp`'s place; it can only close it.
+    for command in ["cat /tmp/note", "ls /tmp", "touch /tmp/hermes-note"] {
+        assert_ne!(world.sh(command).await.1, 0, "{command}");
+    }
+}

@@ -1,13 +1,10 @@
-//! Retention, compaction, generations, backup and restore.
+//! Retention, compaction and generations.
 
 use crate::{
-    domain::{Event, Logged, RunId, RunStatus, Seq, SessionId, SessionRef, now},
-    store::{
-        Change, Housekept, IdempotencyEntry, Options, Retention, RunFilter, SessionAppend, Store, StoreError,
-        backup, restore, testing::*,
-    },
+    domain::{Event, RunId, RunStatus, Seq, SessionId, SessionRef, now},
+    store::{Change, Housekept, IdempotencyEntry, Options, Retention, SessionAppend, Store, testing::*},
 };
-use std::{io::Cursor, path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -15,7 +12,7 @@ fn retention() -> Retention {
     Retention { runs: 7 * DAY, derived_sessions: 30 * DAY, idempotency: DAY }
 }
 
-async fn run(store: &Store, texts: &[&str], output: &str) -> RunId {
+pub(super) async fn run(store: &Store, texts: &[&str], output: &str) -> RunId {
     let spec = Arc::new(spec(true));
     let (mut log, begun) = store.begin(Arc::clone(&spec), None);
     begun.await.unwrap();
@@ -132,73 +129,4 @@ async fn a_swap_that_a_crash_cut_is_taken_back() {
     let after = open(copy.path());
     assert_eq!(read_all(&after, ended, 0).await.len(), 3);
     assert!(!copy.path().join("db.compact").exists());
-}
-
-async fn everything(store: &Store) -> Vec<Vec<Logged>> {
-    let mut logs = Vec::new();
-    for record in store.runs(&RunFilter { limit: 100, ..RunFilter::default() }).unwrap() {
-        if record.status.is_terminal() {
-            logs.push(read_all(store, record.run_id, 0).await);
-        }
-    }
-    logs
-}
-
-fn restored(state: &Path, text: &[u8]) -> Result<u64, StoreError> {
-    let lock = crate::store::ProfileLock::acquire(state).unwrap();
-    restore(state, &lock, &mut Cursor::new(text))
-}
-
-#[tokio::test]
-async fn a_damaged_store_is_restored_from_a_backup_and_nothing_less_than_a_whole_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    run(&store, &["one ", "two"], "one two").await;
-    run(&store, &[], &"large ".repeat(400_000)).await;
-    let parked = Arc::new(spec(true));
-    let (mut log, begun) = store.begin(Arc::clone(&parked), None);
-    begun.await.unwrap();
-    log.append(started(&parked), Vec::new()).unwrap().await.unwrap();
-    log.delta(delta("half")).unwrap();
-    let before = everything(&store).await;
-    let mut text = Vec::new();
-    let count = backup(&store, &mut text).unwrap();
-    assert!(count > 10);
-    drop(log);
-
-    let copy = crash(dir.path());
-    std::fs::write(copy.path().join("db/db"), b"").unwrap();
-    let lines = text.iter().filter(|&&byte| byte == b'\n').count();
-    let cut: Vec<u8> =
-        text.split_inclusive(|&byte| byte == b'\n').take(lines - 1).flatten().copied().collect();
-    let mut altered = text.clone();
-    let at = altered.windows(3).position(|three| three == b"one").unwrap();
-    altered[at] = b'O';
-    let cases = [
-        ("empty", Vec::new()),
-        ("not a backup", b"{}\n".to_vec()),
-        ("without its last line", cut),
-        ("cut in a line", text[..text.len() / 2].to_vec()),
-        ("altered", altered),
-        ("twice", text.repeat(2)),
-        ("not text", vec![0xff; 100]),
-    ];
-    for (case, bytes) in cases {
-        assert!(restored(copy.path(), &bytes).is_err(), "{case}");
-        assert!(!copy.path().join("db.restore").exists(), "{case}");
-        assert_eq!(std::fs::metadata(copy.path().join("db/db")).unwrap().len(), 0, "{case}: untouched");
-    }
-    assert_eq!(restored(copy.path(), &text), Ok(count));
-
-    let after = open(copy.path());
-    assert_eq!(everything(&after).await, before);
-    let found = after.open_runs().unwrap().remove(0);
-    assert_eq!((found.spec, found.record.text.as_str()), ((*parked).clone(), "half"));
-    let kept = std::fs::read_dir(copy.path()).unwrap().filter(|entry| {
-        entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("db.before-restore-")
-    });
-    assert_eq!(kept.count(), 1);
-    // The restored store goes on like any other, and its backup is the same but for what is new.
-    run(&after, &["x"], "x").await;
-    assert_eq!(everything(&after).await.len(), before.len() + 1);
 }

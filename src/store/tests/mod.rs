@@ -3,6 +3,7 @@
 // A held bench is how a test keeps the writer from committing; each runtime here has a single thread.
 #![allow(clippy::await_holding_lock)]
 
+mod backup;
 mod crash;
 mod housekeeping;
 mod log;
