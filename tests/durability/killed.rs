@@ -11,7 +11,7 @@ async fn a_stream_that_was_killed_is_told_to_its_last_kept_token() {
     let site = Site::new().await;
     let process = site.start().await;
     let alice = process.alice();
-    let run = alice.run("@@stream 100000 2").await;
+    let run = alice.run("@@stream 3000 2").await;
     let mut events = alice.events(&run, None).await;
     let mut seen = Vec::new();
     while seen.len() < 60 {
@@ -21,13 +21,14 @@ async fn a_stream_that_was_killed_is_told_to_its_last_kept_token() {
 
     let process = site.start().await;
     let alice = process.alice();
+    // The end is written before the port opens.
+    let record = alice.get(&format!("/v1/runs/{run}")).await.body;
+    assert_eq!((&record["status"], &record["error_code"]), (&json!("failed"), &json!("interrupted")));
     let after = alice.events(&run, None).await.rest().await;
     outlives_a_kill(&seen, &after);
     let last = after.last().unwrap().json();
     assert_eq!((&last["event"], &last["error_code"]), (&json!("run.failed"), &json!("interrupted")));
     assert!(last["seq"].as_u64() > seqs(&seen).last().copied(), "its number was given out before the kill");
-    let record = alice.get(&format!("/v1/runs/{run}")).await.body;
-    assert_eq!((&record["status"], &record["error_code"]), (&json!("failed"), &json!("interrupted")));
     assert_eq!(record["partial_output"], json!(text(&after)), "the record and the log tell the same");
     assert!(text(&after).starts_with("tok0 "), "nothing at all was kept");
 
@@ -65,11 +66,12 @@ async fn a_tool_that_was_killed_is_uncertain_and_is_not_run_again() {
 
     let process = site.start().await;
     let alice = process.alice();
+    // The end is written before the port opens.
+    let record = alice.get(&format!("/v1/runs/{run}")).await.body;
+    assert_eq!((&record["status"], &record["error_code"]), (&json!("failed"), &json!("interrupted")));
     let after = alice.events(&run, None).await.rest().await;
     outlives_a_kill(&seen, &after);
     assert_eq!(after.last().unwrap().json()["error_code"], "interrupted");
-    let record = alice.get(&format!("/v1/runs/{run}")).await.body;
-    assert_eq!((&record["status"], &record["error_code"]), (&json!("failed"), &json!("interrupted")));
     let tools: Vec<_> = record["tools"].as_array().unwrap().iter().map(|tool| &tool["status"]).collect();
     assert_eq!(tools, ["completed", "uncertain"], "{record}");
     assert_eq!(std::fs::read_to_string(workspace.join("times")).unwrap(), "ran\n");
@@ -96,7 +98,7 @@ async fn what_had_ended_reads_the_same_after_a_kill() {
 /// Inputs that write every kind of event, faster than any disk.
 const BUSY: [&str; 4] = [
     r#"@@loop 50 terminal {"command":"echo again"}"#,
-    "@@stream 100000 1",
+    "@@stream 3000 1",
     r#"@@tools terminal {"command":"echo before"} ;; terminal {"command":"rm -rf ./none"}"#,
     r#"@@loop 50 read_file {"path":"no such file"}"#,
 ];
