@@ -178,7 +178,12 @@ impl KeyRing {
         let env = inner.env.iter();
         let stored = inner.stored.iter().flatten();
         // All are compared, each in constant time, so that the time tells nothing of which one was near.
-        let found = env.chain(stored).filter(|known| bool::from(known.fast.ct_eq(hash))).last();
+        let mut found = None;
+        for known in env.chain(stored) {
+            if bool::from(known.fast.ct_eq(hash)) {
+                found = Some(known);
+            }
+        }
         match found {
             Some(known) if known.phc.is_none() || inner.verified.get(hash) == Some(&known.caller.key_id) => {
                 Quick::Known(known.caller.clone())

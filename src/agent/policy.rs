@@ -95,7 +95,7 @@ impl Ask {
 fn shape(words: &[String]) -> String {
     let quoted: Vec<String> = words
         .iter()
-        .map(|word| if word.contains(char::is_whitespace) { format!("{word:?}") } else { (*word).to_owned() })
+        .map(|word| if word.contains(char::is_whitespace) { format!("{word:?}") } else { (*word).clone() })
         .collect();
     quoted.join(" ")
 }

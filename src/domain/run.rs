@@ -250,12 +250,10 @@ impl RunRecord {
         match event {
             Event::RunStarted { .. } => RunStatus::Running,
             Event::ApprovalRequest(_) => RunStatus::WaitingForApproval,
-            Event::ApprovalResponded { approval_id, .. } => match self.status {
-                RunStatus::WaitingForApproval if self.waiting.iter().all(|id| id == approval_id) => {
-                    RunStatus::Running
-                }
-                status => status,
-            },
+            Event::ApprovalResponded { approval_id, .. } => {
+                let settled = self.waiting.iter().all(|id| id == approval_id);
+                if settled && self.status == RunStatus::WaitingForApproval { RunStatus::Running } else { self.status }
+            }
             Event::RunStopping {} => RunStatus::Stopping,
             Event::RunCompleted { .. } => RunStatus::Completed,
             Event::RunFailed { .. } => RunStatus::Failed,

@@ -11,6 +11,9 @@ use crate::{
 };
 use actix::{Addr, Handler, ResponseFuture};
 
+/// A question, and the run that asks it if that run lives.
+type Meant = (Approval, Option<Addr<RunActor>>);
+
 impl ProfileActor {
     fn approval(&self, id: ApprovalId) -> Result<Approval, ProfileError> {
         let found = self.store.approval(id)?;
@@ -21,7 +24,7 @@ impl ProfileActor {
     fn meant(
         &self,
         target: &ApprovalTarget,
-    ) -> Result<Vec<(Approval, Option<Addr<RunActor>>)>, ProfileError> {
+    ) -> Result<Vec<Meant>, ProfileError> {
         let ids = match *target {
             ApprovalTarget::One(id) => vec![id],
             ApprovalTarget::OfRun(run, id) => {

@@ -154,7 +154,7 @@ impl Driver {
                 }
             }
             Some(Entry::Parked { turn: Some(turn) }) => {
-                self.session = self.unless_stopped(turn.wait()).await?
+                self.session = self.unless_stopped(turn.wait()).await?;
             }
             Some(Entry::Parked { turn: None }) | None => {}
         }

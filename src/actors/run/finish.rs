@@ -53,7 +53,7 @@ impl Driver {
         };
         let completed = matches!(event, Event::RunCompleted { .. });
         let mut changes = std::mem::take(&mut self.changes);
-        changes.extend(self.transcript(completed, text, usage));
+        changes.extend(self.transcript(completed, &text, usage));
         let run = self.spec.run_id;
         let written = match self.log.append(event, changes) {
             Ok(committed) => committed.await,
@@ -66,7 +66,7 @@ impl Driver {
 
     /// What the session keeps. A turn that failed before it did or said anything leaves no trace there: the next one would
     /// only be confused by it.
-    fn transcript(&mut self, completed: bool, text: String, usage: crate::domain::Usage) -> Option<Change> {
+    fn transcript(&mut self, completed: bool, text: &str, usage: crate::domain::Usage) -> Option<Change> {
         let mut messages = vec![Message::User { content: self.spec.input.clone() }];
         messages.extend(self.turn.messages().iter().cloned());
         if !completed {
@@ -75,7 +75,7 @@ impl Driver {
                 return None;
             }
             let said = matches!(messages.last(), Some(Message::Assistant { tool_calls, .. }) if tool_calls.is_empty());
-            let rest = unsaid(&messages, &text);
+            let rest = unsaid(&messages, text);
             if !said && !rest.is_empty() {
                 messages.push(Message::assistant(rest));
             }
