@@ -157,6 +157,12 @@ fn a_store_goes_into_a_file_and_comes_back() {
     home.ok(&["-p", "alice", "key", "create", "--name", "later"]);
     home.ok(&["restore", "alice", "alice.jsonl"]);
     assert_eq!(key(&home), before);
+    let id = before[0]["id"].as_str().unwrap();
+    home.ok(&["-p", "alice", "key", "revoke", id]);
+    let before = key(&home);
+    let restored = home.run(&["restore", "alice", "alice.jsonl"]);
+    assert!(restored.err.contains("stay revoked: 1"), "{restored:?}");
+    assert_eq!(key(&home), before, "a revoked key does not come back");
 
     let file = home.path().join("alice.jsonl");
     let text = std::fs::read_to_string(&file).unwrap();
