@@ -34,5 +34,5 @@ pub use launch::Helper;
 pub use link::Report;
 pub use policy::{Limits, Policy};
 pub use probe::Sandbox;
-pub use tmp::{clean_tmp, session_tmp};
+pub use tmp::{clean_tmp, remove_tmp, session_tmp};
 pub use view::View;

@@ -47,6 +47,19 @@ pub fn clean_tmp(profile: &str, root: &Path, now: SystemTime) -> io::Result<usiz
     Ok(removed)
 }
 
+/// Removes the folders of all sessions of a profile that is no more. Blocking.
+///
+/// # Errors
+///
+/// The profile's folder is not ours, or cannot be removed.
+pub fn remove_tmp(profile: &str, root: &Path) -> io::Result<()> {
+    let base = base(profile, root);
+    match private(&base).and_then(|_ours| fs::remove_dir_all(&base)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Err(_) | Ok(()) => Ok(()),
+    }
+}
+
 /// Makes the folder when it is missing and marks it as used.
 pub(super) fn ensure(dir: &Path) -> io::Result<OwnedFd> {
     let base = dir.parent().ok_or(io::ErrorKind::InvalidInput)?;
@@ -129,12 +142,30 @@ mod tests {
     }
 
     #[test]
+    fn all_folders_of_a_profile_go_with_it() {
+        let root = root();
+        let dirs = ["s", "t"].map(|name| session_tmp("alice", root.path(), &session(name)));
+        let bobs = session_tmp("bob", root.path(), &session("s"));
+        for dir in dirs.iter().chain([&bobs]) {
+            ensure(dir).unwrap();
+            fs::write(dir.join("file"), "x").unwrap();
+        }
+        remove_tmp("alice", root.path()).unwrap();
+        assert!(!dirs[0].parent().unwrap().exists());
+        assert!(bobs.join("file").exists());
+        remove_tmp("alice", root.path()).expect("none is fine");
+        remove_tmp("bob", root.path()).unwrap();
+    }
+
+    #[test]
     fn what_somebody_else_prepared_is_refused() {
         let root = root();
         let dir = session_tmp("mallory", root.path(), &session("s"));
         let base = dir.parent().unwrap();
         symlink(root.path(), base).unwrap();
         ensure(&dir).unwrap_err();
+        remove_tmp("mallory", root.path()).unwrap_err();
+        assert!(root.path().exists(), "a link is not followed");
         fs::remove_file(base).unwrap();
         fs::create_dir(base).unwrap();
         fs::set_permissions(base, fs::Permissions::from_mode(0o777)).unwrap();

@@ -60,7 +60,14 @@ fn a_damaged_store_is_refused_and_comes_back_from_a_backup() {
     assert!(told.contains("failed") && told.contains("hermes restore alice FILE"), "{told}");
     assert_eq!(get(bob, "/health", ""), 200);
 
-    home.ok(&["restore", "alice", "alice.jsonl"]);
+    let other = home.run(&["restore", "bob", "alice.jsonl", "--stop"]);
+    assert!(other.code == Some(1) && other.err.contains("a backup of `alice`"), "{other:?}");
+    let restored = home.run(&["restore", "alice", "alice.jsonl"]);
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+    assert!(
+        restored.err.contains("`hermes -p alice key revoke ID`"),
+        "its revocations are lost: {restored:?}"
+    );
     assert_eq!(home.json(&["-p", "alice", "key", "list", "--json"]), keys);
     assert!(home.ok(&["profile", "list"]).lines().all(|line| !line.contains("failed")));
     drop(gateway);

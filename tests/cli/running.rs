@@ -157,6 +157,12 @@ fn a_store_goes_into_a_file_and_comes_back() {
     home.ok(&["-p", "alice", "key", "create", "--name", "later"]);
     home.ok(&["restore", "alice", "alice.jsonl"]);
     assert_eq!(key(&home), before);
+    let id = before[0]["id"].as_str().unwrap();
+    home.ok(&["-p", "alice", "key", "revoke", id]);
+    let before = key(&home);
+    let restored = home.run(&["restore", "alice", "alice.jsonl"]);
+    assert!(restored.err.contains("stay revoked: 1"), "{restored:?}");
+    assert_eq!(key(&home), before, "a revoked key does not come back");
 
     let file = home.path().join("alice.jsonl");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -170,4 +176,34 @@ fn a_store_goes_into_a_file_and_comes_back() {
     home.ok(&["backup", "alice", "second.jsonl", "--stop"]);
     assert_eq!(get(address(&home, "alice").unwrap(), "/health", ""), 200, "it serves again");
     drop(gateway);
+}
+
+#[test]
+fn a_gateway_clears_the_temporary_folders_of_sessions_that_rest() {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let home = Home::new();
+    home.profile("alice");
+    let root = home.path().join("profiles/alice");
+    let [old, new] = ["old", "new"].map(|name| {
+        let session = hermes_gateway::domain::SessionId::parse(name).unwrap();
+        let dir = hermes_gateway::sandbox::session_tmp("alice", &root, &session);
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).unwrap();
+        dir
+    });
+    let days_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(48);
+    std::fs::File::open(&old).unwrap().set_modified(days_ago).unwrap();
+
+    let gateway = home.gateway(&[]);
+    let alice = address(&home, "alice").unwrap();
+    // The first request that needs the store brings the profile's actor to life, and with it its housekeeping.
+    let answered = get(alice, "/v1/models", "hk_00000000_00000000000000000000000000000000");
+    assert_eq!(answered, 401);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while old.exists() {
+        assert!(std::time::Instant::now() < deadline, "{} is still there", old.display());
+        home.ok(&["gateway", "status"]);
+    }
+    assert!(new.exists());
+    drop(gateway);
+    home.ok(&["profile", "delete", "alice", "--yes"]);
 }

@@ -73,7 +73,7 @@ fn help_and_version_are_no_failures() {
 
 #[test]
 fn profiles_are_made_with_a_port_of_their_own_and_deleted_whole() {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     let home = Home::new();
     home.ok(&["profile", "create", "alice"]);
     home.ok(&["profile", "create", "bob"]);
@@ -88,7 +88,13 @@ fn profiles_are_made_with_a_port_of_their_own_and_deleted_whole() {
     assert_eq!(std::fs::metadata(alice.join(".env")).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(home.json(&["profile", "show", "alice", "--json"])["warnings"], serde_json::json!([]));
 
+    let session = hermes_gateway::domain::SessionId::parse("s").unwrap();
+    let tmp = hermes_gateway::sandbox::session_tmp("alice", &alice, &session);
+    let all = tmp.parent().unwrap();
+    std::fs::DirBuilder::new().mode(0o700).create(all).unwrap();
+    std::fs::create_dir(&tmp).unwrap();
     home.ok(&["profile", "delete", "alice", "--yes"]);
+    assert!(!all.exists(), "its temporary folders go with it");
     let left: Vec<PathBuf> =
         std::fs::read_dir(home.path().join("profiles")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(left, [home.path().join("profiles/bob")]);

@@ -5,7 +5,10 @@ use serde_json::json;
 use std::{
     fs,
     net::{TcpListener, UdpSocket},
-    os::unix::{fs::symlink, net::UnixListener},
+    os::unix::{
+        fs::{PermissionsExt, symlink},
+        net::UnixListener,
+    },
 };
 
 /// A Python that the sandbox may run: not one in somebody's home.
@@ -158,4 +161,34 @@ async fn a_workspace_that_contains_the_home_is_refused() {
             assert_eq!(world.call(name, arguments).await["code"], "workspace_unsafe", "{name}");
         }
     }
+}
+
+#[tokio::test]
+async fn commands_have_no_capability_whoever_runs_the_gateway() {
+    let world = World::new();
+    // What an owner closed is closed to root's commands, too; and files cannot be given away.
+    let (output, code) = world.sh("echo x > sealed; chmod 0 sealed; cat sealed").await;
+    assert!(code != 0 && output.contains("Permission denied"), "{code}: {output}");
+    let (output, code) = world.sh("chown 12345 sealed").await;
+    assert!(code != 0 && output.contains("not permitted"), "{code}: {output}");
+    if !fs::exists(PYTHON).unwrap() {
+        return;
+    }
+    // Version 3 of `capget`: effective, permitted and inheritable, twice. 23 and 47: bounding and ambient.
+    let script = "import ctypes, os\nlibc = ctypes.CDLL(None)\n\
+                  head = (ctypes.c_uint32 * 2)(0x20080522, 0)\nsets = (ctypes.c_uint32 * 6)()\n\
+                  assert libc.capget(head, sets) == 0\n\
+                  ambient = [n for n in range(41) if libc.prctl(47, 1, n, 0, 0) == 1]\n\
+                  bounding = [n for n in range(41) if libc.prctl(23, n, 0, 0, 0) == 1] if os.getuid() == 0 else []\n\
+                  print(list(sets), ambient, bounding)";
+    world.call("write_file", json!({ "path": "caps.py", "content": script })).await;
+    assert_eq!(world.sh(&format!("{PYTHON} caps.py")).await, ("[0, 0, 0, 0, 0, 0] [] []".to_owned(), 0));
+}
+
+#[tokio::test]
+async fn a_workspace_that_the_gateway_makes_is_closed_to_others() {
+    let world = World::new();
+    assert_eq!(world.sh("pwd").await.1, 0);
+    let mode = fs::metadata(world.workspace()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
 }

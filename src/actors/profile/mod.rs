@@ -15,15 +15,22 @@ use super::{
 use crate::{
     agent::Policy,
     config::{ApprovalMode, ProfileConfig},
-    domain::{RunId, RunStatus},
+    domain::{ProfileName, RunId, RunStatus},
     model::ModelClient,
+    sandbox::clean_tmp,
     store::{Retention, Store},
     tools::Toolbox,
 };
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
-use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::Path,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-/// Between two rounds of retention and compaction.
+/// Between two rounds of retention, compaction and clearing of `/tmp`.
 const HOUSEKEEPING: Duration = Duration::from_secs(3600);
 
 /// Command: the profile is being closed; end without a notice to the roster.
@@ -95,7 +102,8 @@ impl ProfileActor {
     }
 
     fn housekeep(&self) {
-        let retention = self.tenant.config().retention.clone();
+        let config = self.tenant.config();
+        let retention = config.retention.clone();
         let retention = Retention {
             runs: retention.runs,
             derived_sessions: retention.derived_sessions,
@@ -103,10 +111,21 @@ impl ProfileActor {
         };
         let (store, name) = (self.store.clone(), self.tenant.name().clone());
         // Nobody waits for it; what it did or why it could not is in the log.
-        drop(tokio::task::spawn_blocking(move || match store.housekeep(crate::domain::now(), &retention) {
-            Ok(kept) => tracing::debug!(profile = %name, ?kept, "housekeeping"),
-            Err(error) => tracing::warn!(profile = %name, %error, "housekeeping failed"),
+        drop(tokio::task::spawn_blocking(move || {
+            match store.housekeep(crate::domain::now(), &retention) {
+                Ok(kept) => tracing::debug!(profile = %name, ?kept, "housekeeping"),
+                Err(error) => tracing::warn!(profile = %name, %error, "housekeeping failed"),
+            }
+            clear_tmp(&name, &config.root, SystemTime::now());
         }));
+    }
+}
+
+/// Removes the temporary folders of sessions that rest. Blocking.
+fn clear_tmp(name: &ProfileName, root: &Path, now: SystemTime) {
+    match clean_tmp(name.as_str(), root, now) {
+        Ok(removed) => tracing::debug!(profile = %name, removed, "temporary folders"),
+        Err(error) => tracing::warn!(profile = %name, %error, "temporary folders cannot be cleared"),
     }
 }
 

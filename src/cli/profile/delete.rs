@@ -8,6 +8,7 @@ use crate::{
     },
     domain::{ProfileName, now},
     gateway::{Command, Offline},
+    sandbox::remove_tmp,
 };
 use std::fs;
 
@@ -47,6 +48,10 @@ pub fn run(
     let grave = found.root.with_file_name(format!(".{name}.deleted-{}", now()));
     fs::rename(&found.root, &grave).map_err(at)?;
     fs::remove_dir_all(&grave).map_err(at)?;
+    // The profile is gone by now, so what is left of it in `/tmp` is worth a word, not a failure.
+    if let Err(error) = remove_tmp(name.as_str(), &found.root) {
+        output.note(format_args!("warning: the temporary folders of `{name}` are still there: {error}"));
+    }
     output.line(format_args!("deleted the profile `{name}`"));
     Ok(())
 }

@@ -81,23 +81,24 @@ fn lower(resource: Resource, wanted: u64) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?)
 }
 
-/// Root keeps the right to its workspace whoever owns the files there (Landlock still bounds it), and loses the rest:
-/// Landlock has no rule for `chown`, and none for what lies outside the file system.
+/// Root's commands are those of an ordinary user with number 0: modes and owners hold for them, and Landlock has no rule
+/// for `chown` nor for what lies outside the file system.
+///
+/// Running a program would give root everything back, up to the bounding set; that set is emptied, and where this root
+/// may not do so `no_new_privs` (set before) holds the program to what its caller had: nothing.
 fn drop_capabilities() -> io::Result<()> {
     let _ = clear_ambient_capability_set();
     let session = libc::KEYCTL_JOIN_SESSION_KEYRING;
     // SAFETY: a null name asks for a new, unnamed keyring; the kernel reads no memory of ours. Best effort: some
     // containers refuse it, and the filter refuses all keyring calls anyway.
     unsafe { libc::syscall(libc::SYS_keyctl, session, std::ptr::null::<libc::c_char>()) };
-    let keep = CapabilitySet::DAC_OVERRIDE;
     let held = rustix::thread::capabilities(None)?.permitted;
-    for capability in CapabilitySet::all().difference(keep).iter() {
+    for capability in CapabilitySet::all().iter() {
         // Fails for those that this kernel does not know, and all at once for an ordinary user.
         if remove_capability_from_bounding_set(capability).is_err() && held.is_empty() {
             break;
         }
     }
-    let left = held & keep;
-    let sets = CapabilitySets { effective: left, permitted: left, inheritable: CapabilitySet::empty() };
-    Ok(set_capabilities(None, sets)?)
+    let none = CapabilitySet::empty();
+    Ok(set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?)
 }

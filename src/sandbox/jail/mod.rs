@@ -14,8 +14,9 @@ use rustix::{
     io::Errno,
 };
 use std::{
+    fs::DirBuilder,
     io,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
     path::{Component, Path, PathBuf},
 };
 
@@ -59,7 +60,8 @@ impl Jail {
         let open = || openat(rustix::fs::CWD, workspace, flags, Mode::empty());
         let dir = match open() {
             Err(Errno::NOENT) => {
-                std::fs::create_dir_all(workspace)?;
+                // What an agent writes is for the gateway's user alone, like the rest of the profile.
+                DirBuilder::new().recursive(true).mode(0o700).create(workspace)?;
                 open()?
             }
             other => other?,
