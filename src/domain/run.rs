@@ -252,7 +252,11 @@ impl RunRecord {
             Event::ApprovalRequest(_) => RunStatus::WaitingForApproval,
             Event::ApprovalResponded { approval_id, .. } => {
                 let settled = self.waiting.iter().all(|id| id == approval_id);
-                if settled && self.status == RunStatus::WaitingForApproval { RunStatus::Running } else { self.status }
+                if settled && self.status == RunStatus::WaitingForApproval {
+                    RunStatus::Running
+                } else {
+                    self.status
+                }
             }
             Event::RunStopping {} => RunStatus::Stopping,
             Event::RunCompleted { .. } => RunStatus::Completed,

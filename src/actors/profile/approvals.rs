@@ -21,10 +21,7 @@ impl ProfileActor {
     }
 
     /// The questions that `target` means, each with the run that asks it if that run lives.
-    fn meant(
-        &self,
-        target: &ApprovalTarget,
-    ) -> Result<Vec<Meant>, ProfileError> {
+    fn meant(&self, target: &ApprovalTarget) -> Result<Vec<Meant>, ProfileError> {
         let ids = match *target {
             ApprovalTarget::One(id) => vec![id],
             ApprovalTarget::OfRun(run, id) => {
