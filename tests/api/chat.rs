@@ -1,6 +1,6 @@
 //! Chat completions: the shapes that OpenAI's clients rely on.
 
-use crate::support::{House, Plan};
+use crate::support::{Frame, House, Plan};
 use serde_json::{Value, json};
 
 #[actix_web::test]
@@ -34,7 +34,7 @@ async fn a_chat_stream_is_role_text_finish_with_usage_and_done() {
     let frames = house.alice().await.chat_stream("@@stream 3 1").await.rest().await;
     let (done, chunks) = frames.split_last().unwrap();
     assert_eq!(done.data.as_deref(), Some("[DONE]"));
-    let chunks: Vec<Value> = chunks.iter().map(|frame| frame.json()).collect();
+    let chunks: Vec<Value> = chunks.iter().map(Frame::json).collect();
     assert_eq!(chunks[0]["choices"][0]["delta"], json!({"role": "assistant"}));
     let text: String =
         chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();

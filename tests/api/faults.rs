@@ -1,6 +1,6 @@
 //! What goes wrong: bad input, bad upstreams, panics, damage. Each is answered by name and hurts nobody else.
 
-use crate::support::{House, Plan};
+use crate::support::{Frame, House, Plan};
 use actix::{Handler, Message};
 use hermes_gateway::{
     actors::{ProfileActor, run::RunActor},
@@ -56,11 +56,8 @@ async fn an_upstream_that_fails_is_a_failed_turn_with_a_name() {
 async fn a_stream_that_is_cut_keeps_its_text_and_ends_as_an_error() {
     let house = House::open().await;
     let frames = house.alice().await.chat_stream("@@drop 3").await.rest().await;
-    let chunks: Vec<_> = frames
-        .iter()
-        .filter(|frame| frame.data.as_deref() != Some("[DONE]"))
-        .map(|frame| frame.json())
-        .collect();
+    let chunks: Vec<_> =
+        frames.iter().filter(|frame| frame.data.as_deref() != Some("[DONE]")).map(Frame::json).collect();
     let text: String =
         chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
     assert_eq!(text, "tok0 tok1 tok2 ");

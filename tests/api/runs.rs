@@ -1,6 +1,6 @@
 //! Runs: accepted, followed by any number of readers, stopped, listed.
 
-use crate::support::House;
+use crate::support::{Frame, House};
 use serde_json::json;
 
 #[actix_web::test]
@@ -10,7 +10,7 @@ async fn a_run_tells_its_story_from_start_to_end() {
     let run = alice.run("hello").await;
 
     let frames = alice.events(&run, None).await.rest().await;
-    let kinds: Vec<String> = frames.iter().map(|frame| frame.kind()).collect();
+    let kinds: Vec<String> = frames.iter().map(Frame::kind).collect();
     assert_eq!(kinds.first().map(String::as_str), Some("run.started"));
     assert_eq!(kinds.last().map(String::as_str), Some("run.completed"));
     let text: String =
@@ -67,8 +67,7 @@ async fn a_tool_call_shows_id_arguments_and_result() {
     let run = alice.run(r#"@@tool terminal {"command":"echo rt-11"}"#).await;
 
     let frames = alice.events(&run, None).await.rest().await;
-    let tools: Vec<_> =
-        frames.iter().map(|frame| frame.json()).filter(|event| event["tool"].is_string()).collect();
+    let tools: Vec<_> = frames.iter().map(Frame::json).filter(|event| event["tool"].is_string()).collect();
     assert_eq!(tools.len(), 2);
     assert_eq!((&tools[0]["event"], &tools[0]["preview"]), (&json!("tool.started"), &json!("echo rt-11")));
     assert_eq!(tools[0]["arguments"], json!({"command": "echo rt-11"}));

@@ -5,6 +5,6 @@ mod house;
 pub mod script;
 pub mod upstream;
 
-pub use client::{Client, Frames, ask};
+pub use client::{Client, Frame, Frames, ask};
 pub use house::{House, Plan};
 pub use upstream::{Upstream, within};
