@@ -179,8 +179,3 @@ pub struct ProfileLoad {
     pub waiting_for_approval: usize,
     pub queued: usize,
 }
-
-/// Notice: a reader of a run went away before the terminal event.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct ReaderGone(pub RunId);

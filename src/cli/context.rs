@@ -4,7 +4,7 @@ use super::error::CliError;
 use crate::{
     config::{ConfigError, FoundProfile, Home, ProcessEnv, Select, find_home},
     domain::ProfileName,
-    gateway::{Client, ClientError, Command, Offline, Reply},
+    gateway::{Client, ClientError, Command, Offline, ProfileAnswer, Reply},
 };
 use std::path::{Path, PathBuf};
 
@@ -143,11 +143,11 @@ impl From<&FoundProfile> for Place {
     }
 }
 
-/// What a command asks, when the answer is a profile's status.
+/// What a command asks, when the answer is about a profile.
 ///
 /// # Errors
 /// The gateway refused.
-pub fn ask_profile(client: &Client, command: Command) -> Result<crate::gateway::ProfileStatus, CliError> {
-    let Reply::Profile(status) = client.ask(command)? else { return Err(ClientError::Garbage.into()) };
-    Ok(status)
+pub fn ask_profile(client: &Client, command: Command) -> Result<ProfileAnswer, CliError> {
+    let Reply::Profile(answer) = client.ask(command)? else { return Err(ClientError::Garbage.into()) };
+    Ok(answer)
 }

@@ -118,7 +118,7 @@ fn status(context: &Context, json: bool, output: &Output) -> Result<(), CliError
         output.table(&["PROFILE", "STATE", "URL", "MODEL", "SANDBOX"], &rows);
         for profile in status.profiles.iter().filter(|profile| profile.state != State::Serving) {
             if let Some(reason) = &profile.reason {
-                output.line(format_args!("{}: {reason}", profile.name));
+                output.hint(format_args!("{}: {reason}", profile.name));
             }
         }
     }

@@ -75,7 +75,7 @@ fn list(context: &Context, place: &Place, json: bool, output: &Output) -> Result
         return output.json(&keys);
     }
     if keys.is_empty() {
-        output.line(nothing(&place.name));
+        output.hint(nothing(&place.name));
         return Ok(());
     }
     let rows: Vec<_> = keys.iter().map(row).collect();

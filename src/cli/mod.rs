@@ -43,7 +43,7 @@ fn run(words: impl Iterator<Item = OsString>, env: ProcessEnv) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let output = Output::new(&env);
+    let output = Output::new(&env).with_home(args.home.as_deref());
     match dispatch(args, env, &output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

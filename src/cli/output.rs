@@ -6,12 +6,15 @@ use serde::Serialize;
 use std::{
     fmt,
     io::{self, IsTerminal as _, Write as _},
+    path::Path,
 };
 
 /// Standard output and error. A reader that has gone (`hermes profile list | head -1`) is no reason to fail.
 pub struct Output {
     colour: bool,
     log_colour: bool,
+    /// What the hints must repeat: the home as it was given.
+    home: Option<String>,
 }
 
 /// How a word of a table looks on a terminal.
@@ -42,7 +45,13 @@ impl Output {
         Self {
             colour: wanted && io::stdout().is_terminal(),
             log_colour: wanted && io::stderr().is_terminal(),
+            home: None,
         }
+    }
+
+    /// Commands in hints name this home from now on: they are to be pasted as they stand.
+    pub fn with_home(self, given: Option<&Path>) -> Self {
+        Self { home: given.map(|home| shell_word(&home.display().to_string())), ..self }
     }
 
     /// Whether the log may be coloured.
@@ -54,8 +63,23 @@ impl Output {
         let _ = writeln!(io::stdout(), "{text}");
     }
 
+    /// A line with commands to type in it.
+    pub fn hint(&self, text: impl fmt::Display) {
+        self.line(self.at_home(&text.to_string()));
+    }
+
     pub fn note(&self, text: impl fmt::Display) {
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", self.at_home(&text.to_string()));
+    }
+
+    /// Done here for all hints: those that a gateway sends cannot know how this command was called.
+    fn at_home(&self, text: &str) -> String {
+        match &self.home {
+            Some(home) if !text.contains("`hermes --home") => {
+                text.replace("`hermes ", &format!("`hermes --home {home} "))
+            }
+            Some(_) | None => text.to_owned(),
+        }
     }
 
     pub fn error(&self, error: &CliError) {
@@ -126,6 +150,15 @@ pub fn clip(text: &str, most: usize) -> String {
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// Text as one word of a POSIX shell.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// Text that others chose (a command that a model wrote) must not steer the terminal.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
@@ -134,6 +167,24 @@ pub fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hints_repeat_the_home_that_was_given() {
+        let output = |home: Option<&str>| Output::new(&ProcessEnv::default()).with_home(home.map(Path::new));
+        let hint = "type `hermes gateway` or `hermes -p a gateway`";
+        assert_eq!(output(None).at_home(hint), hint);
+        assert_eq!(
+            output(Some("/my home")).at_home(hint),
+            "type `hermes --home '/my home' gateway` or `hermes --home '/my home' -p a gateway`"
+        );
+    }
+
+    #[test]
+    fn words_survive_the_shell() {
+        for (text, word) in [("/srv/h", "/srv/h"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("", "''")] {
+            assert_eq!(shell_word(text), word);
+        }
+    }
 
     #[test]
     fn long_and_hostile_texts_stay_in_their_cell() {

@@ -2,7 +2,7 @@
 
 use super::{
     context::Context,
-    output::{Cell, Output, Style, clip},
+    output::{Cell, Output, Style, clip, shell_word},
     profile::style_of,
 };
 use crate::{
@@ -27,7 +27,7 @@ pub async fn print(gateway: &Gateway, context: &Context, output: &Output) {
     );
     for status in profiles.iter().filter(|status| status.state != State::Serving) {
         let reason = status.reason.as_deref().unwrap_or("no reason is known");
-        output.line(format_args!(
+        output.hint(format_args!(
             "\n{} {}: {reason}",
             status.name,
             output.paint(Style::Bad, status.state.name())
@@ -102,15 +102,6 @@ fn curl(url: &str, model: &str, key: Option<&Secret>) -> String {
     )
 }
 
-/// Text as one word of a POSIX shell.
-fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,12 +113,5 @@ mod tests {
         let line = curl(url, "al'ice", Some(&key));
         assert!(line.contains("Bearer hk_1_2\"") && line.contains(r"al'\''ice"), "{line}");
         assert!(curl(url, "alice", None).contains("Bearer $HERMES_KEY\""));
-    }
-
-    #[test]
-    fn words_survive_the_shell() {
-        for (text, word) in [("/srv/h", "/srv/h"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("", "''")] {
-            assert_eq!(shell_word(text), word);
-        }
     }
 }

@@ -80,18 +80,14 @@ fn api(settings: &Settings<'_>) -> Result<ApiConfig, ConfigError> {
 fn approvals(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<ApprovalsConfig, ConfigError> {
     let found = settings.yaml("approvals.mode")?;
     let smart = found.as_ref().filter(|found| found.text.trim().eq_ignore_ascii_case("smart"));
+    let is_smart = smart.is_some();
     if let Some(smart) = smart {
         warnings.push(
             smart.place.warning("`smart` does not exist yet and is read as `manual`: every finding is asked"),
         );
     }
     // YAML's older rules read a bare `off` as `false`, and people who know that write `false`.
-    let modes = [
-        ("manual", ApprovalMode::Manual),
-        ("smart", ApprovalMode::Manual),
-        ("off", ApprovalMode::Off),
-        ("false", ApprovalMode::Off),
-    ];
+    let modes = [("manual", ApprovalMode::Manual), ("off", ApprovalMode::Off), ("false", ApprovalMode::Off)];
     let timeout = match settings.yaml("approvals.timeout")? {
         Some(found) if found.text.trim().eq_ignore_ascii_case("never") => None,
         Some(found) => Some(found.duration(1..=TEN_YEARS).map_err(|mut error| {
@@ -111,7 +107,11 @@ fn approvals(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<Appr
             .push(format!("{file}: `HERMES_YOLO_MODE`: has no effect: write `mode: off` below `approvals:`"));
     }
     Ok(ApprovalsConfig {
-        mode: found.map_or(Ok(ApprovalMode::Manual), |found| found.choice(&modes))?,
+        // `smart` is no choice that an error should offer.
+        mode: match found {
+            Some(found) if !is_smart => found.choice(&modes)?,
+            Some(_) | None => ApprovalMode::Manual,
+        },
         timeout,
         unattended: settings.choice("approvals.unattended", &unattended, Unattended::Deny)?,
         deny: deny.into_iter().map(|glob| glob.text).collect(),

@@ -1,12 +1,11 @@
-//! A client's reader of a run. When it goes away before the run's end, the profile is told.
+//! A client's reader of a run. When it goes away before the run's end, the run is told.
 
 use super::{ask, error::ApiError};
 use crate::{
-    actors::{NewRun, ProfileActor, ReaderGone, StartRun, StartedRun, TailRun, Tenant},
+    actors::{NewRun, StartRun, StartedRun, TailRun, Tenant},
     domain::{Code, Logged, Millis, RunId, Seq, SessionId},
     store::{EventCursor, StoreError},
 };
-use actix::Addr;
 use std::sync::Arc;
 
 /// Where a run's events come from.
@@ -20,7 +19,7 @@ pub trait Source {
 pub struct Reader {
     cursor: EventCursor,
     run_id: RunId,
-    profile: Addr<ProfileActor>,
+    tenant: Arc<Tenant>,
     /// The run may go on after this reader.
     open: bool,
 }
@@ -43,7 +42,7 @@ impl Source for Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         if self.open {
-            self.profile.do_send(ReaderGone(self.run_id));
+            self.tenant.reader_gone(self.run_id);
         }
     }
 }
@@ -80,7 +79,7 @@ pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
             created_at,
             model,
             replayed,
-            reader: Reader { cursor: events, run_id, profile, open: true },
+            reader: Reader { cursor: events, run_id, tenant, open: true },
         })
     });
     task.await.map_err(ApiError::internal)?
@@ -102,7 +101,7 @@ pub async fn rejoin(tenant: &Arc<Tenant>, run_id: RunId, after: Seq) -> Result<T
         created_at: record.created_at,
         model: record.model,
         replayed: false,
-        reader: Reader { cursor, run_id, profile, open: !record.status.is_terminal() },
+        reader: Reader { cursor, run_id, tenant: tenant.clone(), open: !record.status.is_terminal() },
     })
 }
 

@@ -22,9 +22,9 @@ mod status;
 
 pub use crate::telemetry::{init as log_to_stderr, log_panics};
 pub use client::{Client, ClientError};
-pub use control::protocol::{Command, GatewayStatus, KeyInfo, Reply};
+pub use control::protocol::{Command, GatewayStatus, KeyInfo, ProfileAnswer, Reply};
 pub use offline::{Offline, OfflineError};
-pub use roster::{Action, Answer, Selection};
+pub use roster::{Action, Selection};
 pub use run_dir::RunDir;
 pub use running::{Gateway, GatewayOptions, StartError, block_on};
 pub use scopes::parse as parse_scopes;

@@ -2,7 +2,7 @@
 //!
 //! The folder is 0700 and lies in no tenant's view of the file system.
 
-use crate::config::Secret;
+use crate::{config::Secret, domain::ProfileName, store::Wake};
 use rustix::fs::{AtFlags, CWD, Mode};
 use std::{
     fs::{DirBuilder, OpenOptions, Permissions},
@@ -49,9 +49,48 @@ impl RunDir {
     ///
     /// # Errors
     /// The file cannot be read or made, or is not what was written: a new one would make every issued key useless, so
-    /// none is made.
+    /// none is made. For the same reason none is made when the file is missing while stores of the home hold keys.
     pub fn home_secret(&self) -> io::Result<Arc<[u8; SECRET_LENGTH]>> {
+        let path = self.0.join("secret");
+        let keyed = if path.exists() { Vec::new() } else { self.keyed_profiles()? };
+        // Looked at again: another process may just have made it, and a key with it.
+        if let Some(first) = keyed.first()
+            && !path.exists()
+        {
+            return Err(io::Error::other(format!(
+                "{} is missing, and keys of {} were made with it: none of them would be accepted any more. Put the \
+                 file back from a backup of the home. If it is lost, revoke those keys (`hermes -p {first} key list` \
+                 shows them, `hermes -p {first} key revoke ID` revokes one); the next start then makes a new file, and \
+                 a new key for each profile that has none",
+                path.display(),
+                keyed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+            )));
+        }
         Ok(Arc::new(self.random_file("secret")?))
+    }
+
+    /// The profiles whose stores hold valid keys, by what their side files say: of all the home, since all of it
+    /// shares the secret.
+    fn keyed_profiles(&self) -> io::Result<Vec<String>> {
+        let Some(home) = self.0.parent() else { return Ok(Vec::new()) };
+        let holds_keys = |root: &Path| Wake::read(&root.join("state")).is_some_and(|wake| wake.keys > 0);
+        let mut keyed = Vec::new();
+        if holds_keys(home) {
+            keyed.push(ProfileName::home().to_string());
+        }
+        let entries = match std::fs::read_dir(home.join("profiles")) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(keyed),
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            let entry = entry?;
+            // Folders of other names (a profile that is being deleted) are none of the home's profiles.
+            let name = entry.file_name().to_str().and_then(|name| ProfileName::parse(name).ok());
+            keyed.extend(name.filter(|_| holds_keys(&entry.path())).map(|name| name.to_string()));
+        }
+        keyed.sort();
+        Ok(keyed)
     }
 
     /// What a client of a control socket must know.
@@ -140,6 +179,26 @@ mod tests {
         let names: Vec<_> =
             std::fs::read_dir(run.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names.len(), 2, "nothing is left aside: {names:?}");
+    }
+
+    #[test]
+    fn a_lost_secret_is_not_replaced_while_keys_depend_on_it() {
+        let home = tempfile::tempdir().unwrap();
+        let run = RunDir::open(home.path()).unwrap();
+        let state = home.path().join("profiles/bob/state");
+        std::fs::create_dir_all(&state).unwrap();
+        let wake = |keys: usize| {
+            let wake = Wake { keys, ..Wake::default() };
+            std::fs::write(state.join("wake"), serde_json::to_vec(&wake).unwrap()).unwrap();
+        };
+        wake(1);
+        let refused = run.home_secret().unwrap_err().to_string();
+        assert!(refused.contains("run/secret is missing") && refused.contains("`bob`"), "{refused}");
+        assert!(!run.path().join("secret").exists());
+        wake(0);
+        let made = run.home_secret().unwrap();
+        wake(1);
+        assert_eq!(run.home_secret().unwrap(), made, "a file that is there is never in question");
     }
 
     #[test]

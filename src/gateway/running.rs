@@ -174,9 +174,10 @@ impl Gateway {
     ///
     /// # Errors
     /// A sentence that says why it was not done.
-    pub async fn act(&self, name: &ProfileName, action: super::Action) -> super::Answer {
+    pub async fn act(&self, name: &ProfileName, action: super::Action) -> Result<ProfileStatus, String> {
         let act = super::roster::Act { name: name.clone(), action };
-        self.roster.send(act).await.unwrap_or_else(|error| Err(error.to_string()))
+        let acted = self.roster.send(act).await.map_err(|error| error.to_string())?;
+        acted.map(|acted| acted.status)
     }
 
     /// Resolves when somebody asks over the control socket that the gateway end.

@@ -68,7 +68,10 @@ impl From<sled::Error> for StoreError {
                 Self::Locked { pid: None }
             }
             sled::Error::Io(cause) => Self::io("database", &cause),
-            sled::Error::Corruption { .. } => Self::Damaged(error.to_string()),
+            // The engine's own words hold an offset and a backtrace that it never fills in.
+            sled::Error::Corruption { .. } => {
+                Self::Damaged("its data cannot be read back as they were written".to_owned())
+            }
             sled::Error::CollectionNotFound(_)
             | sled::Error::Unsupported(_)
             | sled::Error::ReportableBug(_) => Self::Io(error.to_string()),

@@ -1,7 +1,9 @@
 //! A running gateway, and commands beside it.
 
-use crate::support::{Home, address, get};
+use crate::support::{Home, address, get, post};
 use std::net::TcpStream;
+
+const CHAT: &str = r#"{"model": "alice", "messages": [{"role": "user", "content": "hi"}]}"#;
 
 #[test]
 fn a_gateway_serves_shows_new_keys_once_and_ends_in_order() {
@@ -47,9 +49,11 @@ fn profiles_start_and_stop_while_their_neighbours_serve() {
     let alice = address(&home, "alice").unwrap();
 
     home.profile("bob");
-    home.ok(&["profile", "start", "bob"]);
+    let started = home.ok(&["profile", "start", "bob"]);
     let bob = address(&home, "bob").unwrap();
-    assert_eq!(get(bob, "/health", ""), 200);
+    let key = started.split("shown this once: ").nth(1).unwrap().trim();
+    assert_eq!(get(bob, "/v1/models", key), 200);
+    assert!(!home.ok(&["profile", "start", "bob"]).contains("hk_"), "once");
     assert_eq!(home.run(&["profile", "delete", "bob", "--yes"]).code, Some(1), "not while it runs");
 
     home.ok(&["profile", "stop", "bob"]);
@@ -60,9 +64,18 @@ fn profiles_start_and_stop_while_their_neighbours_serve() {
     let refused = home.run(&["profile", "reload", "alice"]);
     assert!(refused.code == Some(1) && refused.err.contains("config.yaml"), "{refused:?}");
     assert_eq!(get(alice, "/health", ""), 200, "a broken file is no reason to stop");
+    assert_eq!(home.run(&["profile", "restart", "alice"]).code, Some(1));
+    assert_eq!(address(&home, "alice"), Some(alice), "the port stays open, and says what is wrong");
+    let (status, answer) = post(alice, "/v1/chat/completions", &gateway.key(), CHAT);
+    assert!(status == 503 && answer.to_lowercase().contains("retry-after: "), "{answer}");
+    assert!(answer.contains("profile_unavailable"), "{answer}");
     std::fs::write(home.path().join("profiles/alice/config.yaml"), "").unwrap();
-    home.ok(&["profile", "reload", "alice"]);
-    home.ok(&["profile", "restart", "alice"]);
+    let disabled = "API_SERVER_ENABLED=false\nAPI_SERVER_PORT=0\n";
+    std::fs::write(home.path().join("profiles/alice/.env"), disabled).unwrap();
+    let reloaded = home.run(&["profile", "reload", "alice"]);
+    assert!(reloaded.code == Some(0) && reloaded.err.contains("do not enable"), "{reloaded:?}");
+    home.set_port("alice", 0);
+    assert_eq!(home.run(&["profile", "restart", "alice"]).err, "");
     assert_eq!(address(&home, "alice"), Some(alice), "the port stays open over a restart");
 
     home.ok(&["profile", "delete", "bob", "--yes"]);

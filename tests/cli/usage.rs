@@ -41,9 +41,10 @@ fn a_failure_ends_with_1_and_says_why() {
     home.profile("alice");
     let cases = [
         ("made twice", "profile create alice", "there is a profile `alice` already"),
-        ("unknown profile", "profile show carol", "`hermes profile create carol`"),
+        // The home was given, so every hint repeats it: `cli::output` shows how.
+        ("unknown profile", "profile show carol", " profile create carol`"),
         ("unknown profile's gateway", "-p carol gateway", "carol"),
-        ("nothing to start in", "profile start alice", "hermes -p alice gateway"),
+        ("nothing to start in", "profile start alice", " -p alice gateway`"),
         ("nothing to stop", "profile stop alice", "no gateway"),
         ("no gateway", "gateway status", "no gateway runs"),
         ("no gateway to stop", "gateway stop", "no gateway runs"),

@@ -3,8 +3,8 @@
 use super::ProfileActor;
 use crate::{
     actors::{
-        GetLoad, GetRun, ListRuns, ProfileError, ProfileLoad, ReaderGone, RunView, StopRun, TailRun,
-        run::{Stop, StopReason, Unread},
+        GetLoad, GetRun, ListRuns, ProfileError, ProfileLoad, RunView, StopRun, TailRun,
+        run::{Stop, StopReason},
     },
     domain::{Code, RunId, RunRecord, RunStatus},
     store::EventCursor,
@@ -69,16 +69,6 @@ impl Handler<StopRun> for ProfileActor {
                 Some(_) | None => Ok(record.status),
             }
         })
-    }
-}
-
-impl Handler<ReaderGone> for ProfileActor {
-    type Result = ();
-
-    fn handle(&mut self, ReaderGone(run): ReaderGone, _ctx: &mut Self::Context) {
-        if let Some(actor) = self.tenant.board().live(run) {
-            actor.do_send(Unread);
-        }
     }
 }
 

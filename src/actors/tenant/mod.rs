@@ -7,10 +7,11 @@ use super::{
     AuthError, Board, Caller, MachineSlots, Permissions, ProfileActor, Unavailable,
     keys::{self, KeyRing},
     recovery,
+    run::Unread,
 };
 use crate::{
     config::ProfileConfig,
-    domain::{Millis, ProfileName, ToolSpec, now},
+    domain::{Millis, ProfileName, RunId, ToolSpec, now},
     sandbox::Sandbox,
     store::{ProfileLock, Store, StoreError},
 };
@@ -195,6 +196,14 @@ impl Tenant {
         }
         self.ensure().await?;
         self.actor().ok_or_else(|| self.unavailable("has just been closed"))
+    }
+
+    /// A reader of a run went away before the terminal event. The run is told by itself: the profile's actor may just
+    /// have fallen, while the run goes on.
+    pub fn reader_gone(&self, run: RunId) {
+        if let Some(actor) = self.board.live(run) {
+            actor.do_send(Unread);
+        }
     }
 
     fn actor(&self) -> Option<Addr<ProfileActor>> {

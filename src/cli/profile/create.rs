@@ -71,7 +71,7 @@ pub fn run(context: &Context, name: &ProfileName, output: &Output) -> Result<(),
         return Err(CliError::failed(format!("{}: {error}", folder.display())));
     }
     output.line(format_args!("made the profile `{name}` at port {port}, in {}", folder.display()));
-    output.line(format_args!(
+    output.hint(format_args!(
         "Describe its agent in SOUL.md. Serve it with `hermes -p {name} gateway`, or, where a gateway runs, with\n\
          `hermes profile start {name}`."
     ));

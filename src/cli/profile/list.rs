@@ -23,7 +23,7 @@ pub fn all(context: &Context, as_json: bool, output: &Output) -> Result<(), CliE
         return output.json(&rows.iter().map(Row::json).collect::<Vec<_>>());
     }
     if rows.is_empty() {
-        output.line("no profiles yet; `hermes profile create NAME` makes one");
+        output.hint("no profiles yet; `hermes profile create NAME` makes one");
         return Ok(());
     }
     output.table(
@@ -32,7 +32,7 @@ pub fn all(context: &Context, as_json: bool, output: &Output) -> Result<(), CliE
     );
     for row in &rows {
         if let Some(reason) = &row.reason {
-            output.line(format_args!("\n{}: {reason}", row.name));
+            output.hint(format_args!("\n{}: {reason}", row.name));
         }
     }
     Ok(())

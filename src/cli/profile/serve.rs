@@ -7,7 +7,7 @@ use crate::{
         output::Output,
     },
     domain::ProfileName,
-    gateway::{Client, Command, ProfileStatus, State},
+    gateway::{Client, Command, ProfileAnswer, State},
 };
 
 pub fn start(context: &Context, name: &ProfileName, output: &Output) -> Result<(), CliError> {
@@ -17,8 +17,8 @@ pub fn start(context: &Context, name: &ProfileName, output: &Output) -> Result<(
         Some(client) => client,
         None => context.server(name)?,
     };
-    let status = ask_profile(&client, Command::StartProfile { profile: name.clone() })?;
-    say(&status, output);
+    let answer = ask_profile(&client, Command::StartProfile { profile: name.clone() })?;
+    say(&answer, output);
     Ok(())
 }
 
@@ -37,8 +37,8 @@ pub fn running(context: &Context, command: Command, output: &Output) -> Result<(
             "no gateway of this home serves `{name}`; `hermes profile start {name}` starts it where one runs"
         )));
     };
-    let status = ask_profile(&client, command)?;
-    say(&status, output);
+    let answer = ask_profile(&client, command)?;
+    say(&answer, output);
     Ok(())
 }
 
@@ -55,9 +55,16 @@ fn having(context: &Context, name: &ProfileName) -> Result<Option<Client>, CliEr
     Ok(known.into_iter().next().map(|(_, client)| client))
 }
 
-fn say(status: &ProfileStatus, output: &Output) {
+pub fn say(answer: &ProfileAnswer, output: &Output) {
+    let ProfileAnswer { status, first_key, warnings } = answer;
+    for warning in warnings {
+        output.note(format_args!("warning: {warning}"));
+    }
     match status.url() {
         Some(url) => output.line(format_args!("{} is {} at {url}", status.name, status.state.name())),
         None => output.line(format_args!("{} is {}", status.name, status.state.name())),
+    }
+    if let Some(key) = first_key {
+        output.line(format_args!("New key, shown this once: {key}"));
     }
 }

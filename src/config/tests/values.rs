@@ -63,6 +63,9 @@ fn approvals_are_read_in_every_form() {
         assert_eq!((approvals.mode, approvals.timeout), (mode, timeout.map(Duration::from_secs)), "{line}");
         assert_eq!(home.found("a").warnings.len(), warnings, "{line}");
     }
+    let wrong = Disk::profile("approvals:\n  mode: clever\n", "").read();
+    let error = wrong.found("a").config.as_ref().unwrap_err().to_string();
+    assert!(error.contains("manual") && !error.contains("smart"), "{error}");
     let home = Disk::profile("approvals: {deny: ['git push *', 'a, b'], unattended: wait}", "").read();
     assert_eq!(home.config("a").approvals.deny, ["git push *", "a, b"]);
     assert_eq!(home.config("a").approvals.unattended, Unattended::Wait);

@@ -1,11 +1,11 @@
 //! What each command of the control socket does.
 
-use super::protocol::{Command, GatewayStatus, KeyInfo, Reply};
+use super::protocol::{Command, GatewayStatus, KeyInfo, ProfileAnswer, Reply};
 use crate::{
     actors::{ApprovalTarget, DecideApproval, ListApprovals, ProfileError, Tenant, Unavailable},
     domain::{ApprovalStatus, KeyId, Millis, ProfileName},
     gateway::{
-        roster::{Act, Action, GetSeat, ListProfiles, Roster, Seat},
+        roster::{Act, Acted, Action, GetSeat, ListProfiles, Roster, Seat},
         scopes,
     },
 };
@@ -84,8 +84,10 @@ impl Answers {
     }
 
     async fn act(&self, name: ProfileName, action: Action) -> Result<Reply, String> {
-        let status = self.roster.send(Act { name, action }).await.map_err(|error| error.to_string())??;
-        Ok(Reply::Profile(status))
+        let acted = self.roster.send(Act { name, action }).await.map_err(|error| error.to_string())??;
+        let Acted { status, first_key, warnings } = acted;
+        let first_key = first_key.map(|key| key.reveal().to_owned());
+        Ok(Reply::Profile(ProfileAnswer { status, first_key, warnings }))
     }
 
     /// Asks a profile's tenant on its own thread.

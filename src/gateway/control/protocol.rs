@@ -68,7 +68,7 @@ pub enum Command {
 pub enum Reply {
     Gateway(GatewayStatus),
     Stopping,
-    Profile(ProfileStatus),
+    Profile(ProfileAnswer),
     KeyCreated {
         token: String,
         key: KeyInfo,
@@ -80,6 +80,15 @@ pub enum Reply {
     Refused {
         message: String,
     },
+}
+
+/// What starting, stopping or reloading a profile came to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProfileAnswer {
+    pub status: ProfileStatus,
+    /// The key that was made because the profile had none; said here and nowhere else.
+    pub first_key: Option<String>,
+    pub warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -37,6 +37,8 @@ pub struct Plan {
     pub config: Result<ProfileConfig, String>,
     /// Another profile whose files name the same port.
     pub rival: Option<ProfileName>,
+    /// What is odd in the files, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 impl Files {
@@ -80,9 +82,15 @@ impl Files {
 pub fn plans(found: Vec<FoundProfile>) -> impl Iterator<Item = (ProfileName, Plan)> {
     let ports: Vec<_> =
         found.iter().filter_map(|profile| Some((profile.name.clone(), profile.port?))).collect();
-    found.into_iter().map(move |FoundProfile { name, config, root: _, enabled: _, port, warnings: _ }| {
+    found.into_iter().map(move |FoundProfile { name, config, root: _, enabled, port, mut warnings }| {
         let rival = ports.iter().find(|(other, taken)| port == Some(*taken) && *taken != 0 && *other != name);
         let rival = rival.map(|(other, _)| other.clone());
-        (name, Plan { config: config.map_err(|error| error.to_string()), rival })
+        if !enabled {
+            warnings.push(format!(
+                "the files of `{name}` do not enable it: it is served now because you asked, but the next \
+                 `hermes gateway` leaves it out"
+            ));
+        }
+        (name, Plan { config: config.map_err(|error| error.to_string()), rival, warnings })
     })
 }

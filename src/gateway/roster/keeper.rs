@@ -13,7 +13,7 @@
 use super::{
     backoff::{Failures, Verdict},
     files::{Files, Plan},
-    opening::{self, Ground, Kept, Up},
+    opening::{self, Ground, Kept, Trouble, Up},
 };
 use crate::{
     actors::{GoneReason, Tenant},
@@ -44,7 +44,17 @@ pub enum Action {
     Reload,
 }
 
-pub type Answer = Result<ProfileStatus, String>;
+/// What came of an action.
+#[derive(Debug)]
+pub struct Acted {
+    pub status: ProfileStatus,
+    /// The key that this very action made: whoever asked is the only one to see it.
+    pub first_key: Option<Secret>,
+    /// What the files have that is odd.
+    pub warnings: Vec<String>,
+}
+
+pub type Answer = Result<Acted, String>;
 
 pub enum Request {
     /// The first start, with what the home's files said.
@@ -160,7 +170,7 @@ impl Keeper {
 
     async fn act(&mut self, action: Action) -> Answer {
         match action {
-            Action::Start if self.view.borrow().status.state == State::Serving => Ok(self.status()),
+            Action::Start if self.view.borrow().status.state == State::Serving => Ok(self.nothing_new()),
             Action::Start | Action::Restart => {
                 let plan = self.files.plan(&self.name).await?;
                 self.failures = Failures::default();
@@ -175,7 +185,7 @@ impl Keeper {
             }
             Action::Stop => {
                 self.stop(self.drain).await;
-                Ok(self.status())
+                Ok(self.nothing_new())
             }
         }
     }
@@ -188,7 +198,8 @@ impl Keeper {
         self.bring_up(plan, kept).await
     }
 
-    async fn bring_up(&mut self, plan: Plan, kept: Kept) -> Answer {
+    async fn bring_up(&mut self, mut plan: Plan, kept: Kept) -> Answer {
+        let warnings = std::mem::take(&mut plan.warnings);
         self.retry_at = None;
         // Notices of an earlier life say nothing of the next one.
         while self.gone.try_recv().is_ok() {}
@@ -216,14 +227,20 @@ impl Keeper {
             view.first_key.clone_from(&up.first_key);
             view.seat = Some(Seat { tenant: up.tenant.clone(), place: self.place.clone() });
         });
-        let trouble = up.trouble.clone();
+        let (trouble, first_key) = (up.trouble.clone(), up.first_key.clone());
         self.up = Some(up);
         match trouble {
             None => {
                 self.set(State::Serving, None);
-                Ok(self.status())
+                Ok(Acted { status: self.status(), first_key, warnings })
             }
-            Some(trouble) => {
+            Some(Trouble::Held(reason)) => {
+                tracing::warn!(profile = %self.name, reason, "the profile cannot be started again; its port says so");
+                // The tenant has a state of its own, without what only the operator may read.
+                self.view.send_modify(|view| view.status.set(State::Failed, Some(reason.clone())));
+                Err(reason)
+            }
+            Some(Trouble::Store(trouble)) => {
                 self.opening_failed(trouble).await;
                 Err(self.status().reason.unwrap_or_default())
             }
@@ -311,6 +328,10 @@ impl Keeper {
             up.tenant.set_state(tenant_state(state, reason.as_deref()));
         }
         self.view.send_modify(|view| view.status.set(state, reason));
+    }
+
+    fn nothing_new(&self) -> Acted {
+        Acted { status: self.status(), first_key: None, warnings: Vec::new() }
     }
 
     fn status(&self) -> ProfileStatus {

@@ -9,7 +9,7 @@ mod keeper;
 mod opening;
 
 pub use files::{Files, Plan, Selection, plans};
-pub use keeper::{Action, Answer, Seat, View};
+pub use keeper::{Acted, Action, Answer, Seat, View};
 pub use opening::Ground;
 
 use crate::{actors::ProfileGone, config::Secret, domain::ProfileName, gateway::status::ProfileStatus};

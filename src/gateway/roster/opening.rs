@@ -60,10 +60,19 @@ pub struct Up {
     pub keys: KeyState,
     /// The key that was made because there was none.
     pub first_key: Option<Secret>,
-    /// Why its store could not be opened: the port is served, and answers 503.
-    pub trouble: Option<String>,
+    /// The port is served, and answers 503.
+    pub trouble: Option<Trouble>,
     listener: Listener,
     lock: Arc<ProfileLock>,
+}
+
+/// Why a port is open without a profile that could serve.
+#[derive(Debug, Clone)]
+pub enum Trouble {
+    /// The store could not be opened; trying again may help.
+    Store(String),
+    /// The profile could not be started again, so its earlier port is held: only new files help.
+    Held(String),
 }
 
 /// What is kept while a profile is taken down and brought up again, so that nobody else takes it meanwhile.
@@ -71,6 +80,8 @@ pub struct Up {
 pub struct Kept {
     pub socket: Option<TcpListener>,
     pub lock: Option<Arc<ProfileLock>>,
+    /// Whose settings the port has until there are others that work.
+    pub tenant: Option<Arc<Tenant>>,
 }
 
 /// Brings a profile up: lock, port, store where it must be open now, key where there is none.
@@ -82,12 +93,25 @@ pub async fn bring_up(
     place: &Place,
     name: &ProfileName,
     plan: Plan,
-    kept: Kept,
+    mut kept: Kept,
 ) -> Result<Up, String> {
-    let Plan { config, rival } = plan;
+    match bring_up_new(ground, place, name, plan, &mut kept).await {
+        Ok(up) => Ok(up),
+        Err(reason) => kept.hold(ground, place, reason).await,
+    }
+}
+
+async fn bring_up_new(
+    ground: &Ground,
+    place: &Place,
+    name: &ProfileName,
+    plan: Plan,
+    kept: &mut Kept,
+) -> Result<Up, String> {
+    let Plan { config, rival, warnings: _ } = plan;
     let config = config?;
-    let (lock, wake) = lock(name, &config, kept.lock).await?;
-    let socket = match kept.socket.filter(|socket| is_at(socket, config.listen)) {
+    let (lock, wake) = lock(name, &config, kept.lock.clone()).await?;
+    let socket = match kept.socket_for(config.listen) {
         Some(socket) => socket,
         None => {
             bind(config.listen).map_err(|error| explain_bind(&error, config.listen, name, rival.as_ref()))?
@@ -95,14 +119,7 @@ pub async fn bring_up(
     };
     let address = socket.local_addr().map_err(|error| error.to_string())?;
     let (has_env_key, wake) = (config.api_key.is_some(), wake.unwrap_or_default());
-    let tenant = Tenant::new(TenantOptions {
-        config,
-        sandbox: ground.sandbox.clone(),
-        home_secret: ground.home_secret.clone(),
-        machine: ground.machine.clone(),
-        lock: lock.clone(),
-        gone: ground.gone.clone(),
-    });
+    let tenant = new_tenant(ground, config, &lock);
     tenant.set_state(TenantState::Restarting);
 
     // Recovery comes before the first request. A store that nobody waits for is opened by that first request.
@@ -124,10 +141,26 @@ pub async fn bring_up(
         (None, false) if stored == 0 => KeyState::Unknown,
         (None, false) => KeyState::Stored(stored),
     };
+    let listener = serve(place, socket, &tenant).await?;
+    Ok(Up { tenant, address, keys, first_key, trouble: trouble.map(Trouble::Store), listener, lock })
+}
+
+fn new_tenant(ground: &Ground, config: ProfileConfig, lock: &Arc<ProfileLock>) -> Arc<Tenant> {
+    Tenant::new(TenantOptions {
+        config,
+        sandbox: ground.sandbox.clone(),
+        home_secret: ground.home_secret.clone(),
+        machine: ground.machine.clone(),
+        lock: lock.clone(),
+        gone: ground.gone.clone(),
+    })
+}
+
+/// Serves a port in the name of a tenant.
+async fn serve(place: &Place, socket: TcpListener, tenant: &Arc<Tenant>) -> Result<Listener, String> {
     let of = tenant.clone();
     let port = Port { socket, mark: Arc::new(move |connection| drop(connection.insert(of.clone()))) };
-    let listener = place.serve(port).await.map_err(|error| format!("its port cannot be served: {error}"))?;
-    Ok(Up { tenant, address, keys, first_key, trouble, listener, lock })
+    place.serve(port).await.map_err(|error| format!("its port cannot be served: {error}"))
 }
 
 /// Opens (again) the store and the actor of a tenant.
@@ -158,16 +191,48 @@ impl Up {
             tracing::error!("a profile's store did not close in time");
         }
         tenant.set_state(TenantState::Stopped);
-        Kept { socket, lock: Some(lock) }
+        Kept { socket, lock: Some(lock), tenant: Some(tenant) }
     }
 }
 
 impl Kept {
+    /// The socket, if it is one that listens where it should; else it stays, so that it can be held.
+    fn socket_for(&mut self, wanted: SocketAddr) -> Option<TcpListener> {
+        if let Some(socket) = self.socket.take_if(|socket| is_at(socket, wanted)) {
+            return Some(socket);
+        }
+        // The same port at other addresses cannot be bound while this one listens.
+        drop(self.socket.take_if(|socket| socket.local_addr().is_ok_and(|has| has.port() == wanted.port())));
+        None
+    }
+
+    /// Has a tenant with the earlier settings answer 503 at its port: a client then reads why, where it would find nobody.
+    ///
+    /// # Errors
+    /// `reason`, when there was no such port.
+    async fn hold(self, ground: &Ground, place: &Place, reason: String) -> Result<Up, String> {
+        let Self { socket: Some(socket), lock: Some(lock), tenant: Some(tenant) } = self else {
+            return Err(reason);
+        };
+        let Ok(address) = socket.local_addr() else { return Err(reason) };
+        // A new one: the earlier one goes on saying that it drains.
+        let config = ProfileConfig::clone(&tenant.config());
+        let tenant = new_tenant(ground, config, &lock);
+        // The reason names files of the host, which a client is not to learn.
+        tenant.set_state(TenantState::Failed(
+            "it could not be started again; its operator can see why".to_owned(),
+        ));
+        let Ok(listener) = serve(place, socket, &tenant).await else { return Err(reason) };
+        let (keys, trouble) = (KeyState::Unknown, Some(Trouble::Held(reason)));
+        Ok(Up { tenant, address, keys, first_key: None, trouble, listener, lock })
+    }
+
     /// Gives port and lock back, and waits (a second at most) until nothing holds the lock any more: whoever asked for
     /// the stop may open the store next.
     pub async fn release(self) {
-        let Self { socket, lock } = self;
-        drop(socket);
+        let Self { socket, lock, tenant } = self;
+        // The tenant holds the lock as well.
+        drop((socket, tenant));
         let Some(lock) = lock.map(|lock| Arc::downgrade(&lock)) else {
             return;
         };
