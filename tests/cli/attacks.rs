@@ -57,7 +57,7 @@ fn a_damaged_store_is_refused_and_comes_back_from_a_backup() {
     let alice = address(&home, "alice").unwrap();
     assert_eq!(get(alice, "/v1/models", "hk_00000000_00000000000000000000000000000000"), 503);
     let told = home.ok(&["gateway", "status"]);
-    assert!(told.contains("failed") && told.contains("hermes restore alice FILE"), "{told}");
+    assert!(told.contains("failed") && told.contains(" restore alice FILE"), "{told}");
     assert_eq!(get(bob, "/health", ""), 200);
 
     let other = home.run(&["restore", "bob", "alice.jsonl", "--stop"]);
