@@ -78,6 +78,23 @@ struct RunAnswer<'a> {
     approvals: Vec<ApprovalView<'a>>,
 }
 
+/// The answer in a body. What it is about is looked up only when the body is bad: that it is unknown comes first.
+async fn read<T>(
+    auth: &Authorised,
+    request: &HttpRequest,
+    payload: web::Payload,
+    known: impl Future<Output = Result<T, ApiError>>,
+) -> Result<Answer, ApiError> {
+    let body = body::json(request, payload, &auth.tenant).await;
+    match body.and_then(Answer::parse) {
+        Ok(answer) => Ok(answer),
+        Err(error) => {
+            known.await?;
+            Err(error)
+        }
+    }
+}
+
 /// `POST /v1/runs/{id}/approval`.
 pub async fn answer_run(
     auth: Authorised,
@@ -88,15 +105,7 @@ pub async fn answer_run(
     auth.require(Scope::Approve)?;
     idempotency::key(request.headers())?;
     let run = run_id(&id)?;
-    let body = body::json(&request, payload, &auth.tenant).await;
-    let answer = match body.and_then(Answer::parse) {
-        Ok(answer) => answer,
-        Err(error) => {
-            // An unknown run comes before a bad body.
-            ask(&auth.tenant, GetRun(run)).await?;
-            return Err(error);
-        }
-    };
+    let answer = read(&auth, &request, payload, ask(&auth.tenant, GetRun(run))).await?;
     let decide = DecideApproval {
         target: answer.target(run),
         choice: answer.choice,
@@ -129,14 +138,7 @@ pub async fn answer(
     auth.require(Scope::Approve)?;
     idempotency::key(request.headers())?;
     let id = approval_id(&id)?;
-    let body = body::json(&request, payload, &auth.tenant).await;
-    let answer = match body.and_then(Answer::parse) {
-        Ok(answer) => answer,
-        Err(error) => {
-            ask(&auth.tenant, GetApproval(id)).await?;
-            return Err(error);
-        }
-    };
+    let answer = read(&auth, &request, payload, ask(&auth.tenant, GetApproval(id))).await?;
     let decide = DecideApproval {
         target: ApprovalTarget::One(id),
         choice: answer.choice,
