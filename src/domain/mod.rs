@@ -12,7 +12,7 @@ mod tool;
 pub use approval::{Approval, ApprovalScope, ApprovalStatus, Choice, Finding, Rule, Unattended};
 pub use code::Code;
 pub use event::{ApprovalRequest, Event, Logged};
-pub use ids::{ApprovalId, IdError, KeyId, ProfileName, RunId, Seq, SessionId};
+pub use ids::{ApprovalId, IdError, KeyId, ProfileName, RunId, Seq, SessionId, TranscriptId};
 pub use message::{Content, ImageUrl, Message, Part, ToolCall};
 pub use outcome::{Failure, Finish, Outcome, Usage};
 pub use run::{

@@ -34,6 +34,10 @@ impl Driver {
             // Best effort: a log that refuses this one refuses the last event too, and says so below.
             drop(self.log.append(Event::RunStopping {}, std::mem::take(&mut self.changes)));
         }
+        let finish = match &end {
+            End::Completed(finish) => Some(*finish),
+            End::Failed(_) | End::Stopped(_) => None,
+        };
         let record = self.log.record();
         let (usage, text) = (record.usage, record.text);
         let event = match end {
@@ -51,9 +55,8 @@ impl Driver {
                 )
             }
         };
-        let completed = matches!(event, Event::RunCompleted { .. });
         let mut changes = std::mem::take(&mut self.changes);
-        changes.extend(self.transcript(completed, &text, usage));
+        changes.extend(self.transcript(finish, &text, usage));
         let run = self.spec.run_id;
         let written = match self.log.append(event, changes) {
             Ok(committed) => committed.await,
@@ -66,10 +69,15 @@ impl Driver {
 
     /// What the session keeps. A turn that failed before it did or said anything leaves no trace there: the next one would
     /// only be confused by it.
-    fn transcript(&mut self, completed: bool, text: &str, usage: crate::domain::Usage) -> Option<Change> {
+    fn transcript(
+        &mut self,
+        finish: Option<Finish>,
+        text: &str,
+        usage: crate::domain::Usage,
+    ) -> Option<Change> {
         let mut messages = vec![Message::User { content: self.spec.input.clone() }];
         messages.extend(self.turn.messages().iter().cloned());
-        if !completed {
+        if finish.is_none() {
             close_open_calls(&mut messages);
             if messages.len() == 1 && text.is_empty() {
                 return None;
@@ -85,7 +93,9 @@ impl Driver {
             run_id: self.spec.run_id,
             source: "api_server",
             model: self.tenant.config().model.default.clone(),
+            began_at: self.spec.created_at,
             messages,
+            finish,
             usage,
         }))
     }
