@@ -18,8 +18,8 @@ pub use ids::{ApprovalId, IdError, KeyId, ProfileName, RunId, Seq, SessionId, Tr
 pub use message::{Content, ImageUrl, Message, Part, ToolCall};
 pub use outcome::{Failure, Finish, Outcome, Usage};
 pub use run::{
-    IllegalTransition, ModelChoice, OnDisconnect, RunRecord, RunSpec, RunStatus, Sampling, SessionRef,
-    Surface, ToolSummary,
+    IllegalTransition, ModelChoice, OnBusy, OnDisconnect, RunRecord, RunSpec, RunStatus, Sampling,
+    SessionRef, Surface, ToolSummary,
 };
 pub use tool::{ToolOutput, ToolSpec};
 

@@ -29,6 +29,7 @@ mod runs;
 mod runs_request;
 mod runs_stream;
 mod runs_view;
+mod sessions;
 mod sse;
 mod trace;
 
