@@ -32,6 +32,7 @@ pub enum Code {
     InsufficientScope,
     OriginNotAllowed,
     BodyTooLarge,
+    UnsupportedMediaType,
     RequestTimeout,
     HeaderTooLarge,
     RateLimitExceeded,
@@ -63,7 +64,7 @@ const SERVER: &str = "server_error";
 const RATE: &str = "rate_limit_error";
 
 impl Code {
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::InvalidRequest,
         Self::InvalidJson,
         Self::InvalidApiKey,
@@ -91,6 +92,7 @@ impl Code {
         Self::InsufficientScope,
         Self::OriginNotAllowed,
         Self::BodyTooLarge,
+        Self::UnsupportedMediaType,
         Self::RequestTimeout,
         Self::HeaderTooLarge,
         Self::RateLimitExceeded,
@@ -137,6 +139,7 @@ impl Code {
             Self::InsufficientScope        => row("insufficient_scope",          403, CLIENT),
             Self::OriginNotAllowed         => row("origin_not_allowed",          403, CLIENT),
             Self::BodyTooLarge             => row("body_too_large",              413, CLIENT),
+            Self::UnsupportedMediaType     => row("unsupported_media_type",      415, CLIENT),
             Self::RequestTimeout           => row("request_timeout",             408, CLIENT),
             Self::HeaderTooLarge           => row("header_too_large",            431, CLIENT),
             Self::RateLimitExceeded        => row("rate_limit_exceeded",         429, RATE),

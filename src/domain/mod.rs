@@ -3,6 +3,7 @@
 mod approval;
 mod code;
 mod event;
+mod idempotency;
 mod ids;
 mod message;
 mod outcome;
@@ -12,6 +13,7 @@ mod tool;
 pub use approval::{Approval, ApprovalScope, ApprovalStatus, Choice, Finding, Rule, Unattended};
 pub use code::Code;
 pub use event::{ApprovalRequest, Event, Logged};
+pub use idempotency::{KeptAnswer, StandsFor};
 pub use ids::{ApprovalId, IdError, KeyId, ProfileName, RunId, Seq, SessionId};
 pub use message::{Content, ImageUrl, Message, Part, ToolCall};
 pub use outcome::{Failure, Finish, Outcome, Usage};
