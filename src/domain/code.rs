@@ -22,6 +22,9 @@ pub enum Code {
     ApprovalNotPending,
     ApprovalAmbiguous,
     ApprovalAlreadyDecided,
+    RunNotAcceptingSteer,
+    InvalidSteerInput,
+    VisionUnsupported,
     RuleNotFound,
     RunNotFound,
     SessionNotFound,
@@ -64,7 +67,7 @@ const SERVER: &str = "server_error";
 const RATE: &str = "rate_limit_error";
 
 impl Code {
-    pub const ALL: [Self; 42] = [
+    pub const ALL: &'static [Self] = &[
         Self::InvalidRequest,
         Self::InvalidJson,
         Self::InvalidApiKey,
@@ -82,6 +85,9 @@ impl Code {
         Self::ApprovalNotPending,
         Self::ApprovalAmbiguous,
         Self::ApprovalAlreadyDecided,
+        Self::RunNotAcceptingSteer,
+        Self::InvalidSteerInput,
+        Self::VisionUnsupported,
         Self::RuleNotFound,
         Self::RunNotFound,
         Self::SessionNotFound,
@@ -129,6 +135,9 @@ impl Code {
             Self::ApprovalNotPending       => row("approval_not_pending",        409, CLIENT),
             Self::ApprovalAmbiguous        => row("approval_ambiguous",          409, CLIENT),
             Self::ApprovalAlreadyDecided   => row("approval_already_decided",    409, CLIENT),
+            Self::RunNotAcceptingSteer     => row("run_not_accepting_steer",     409, CLIENT),
+            Self::InvalidSteerInput        => row("invalid_steer_input",         400, CLIENT),
+            Self::VisionUnsupported        => row("vision_unsupported",          400, CLIENT),
             Self::RuleNotFound             => row("rule_not_found",              404, CLIENT),
             Self::RunNotFound              => row("run_not_found",               404, CLIENT),
             Self::SessionNotFound          => row("session_not_found",           404, CLIENT),
@@ -185,7 +194,7 @@ impl Serialize for Code {
 impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(d)?;
-        let known = Self::ALL.into_iter().find(|code| code.wire() == text);
+        let known = Self::ALL.iter().copied().find(|code| code.wire() == text);
         known.ok_or_else(|| de::Error::custom(format!("unknown error code `{text}`")))
     }
 }

@@ -8,8 +8,7 @@ use crate::{
         run::{Entry, Kit, RunActor, Unread, Work},
     },
     domain::{
-        Code, Millis, OnDisconnect, RunId, RunRecord, RunSpec, Seq, SessionId, SessionRef, StandsFor,
-        Surface, now,
+        Code, Millis, OnDisconnect, RunId, RunRecord, RunSpec, Seq, SessionId, SessionRef, StandsFor, now,
     },
     store::{IdempotencyEntry, Store},
 };
@@ -106,7 +105,8 @@ impl ProfileActor {
                 "The disk is nearly full: new turns are refused until space is freed. Reading still works.";
             return Err(ProfileError::new(Code::StorageLow, text));
         }
-        let NewRun { session, idempotency, .. } = &new;
+        let NewRun { session, idempotency, background, .. } = &new;
+        let background = *background;
         let busy =
             session.as_ref().is_some_and(|session| session.named && self.tenant.board().is_busy(&session.id));
         let slot = if busy { None } else { Some(self.tenant.board().slot(false).map_err(full)?) };
@@ -125,6 +125,7 @@ impl ProfileActor {
             spec: Arc::new(spec),
             idempotency,
             slot,
+            background,
         })
     }
 }
@@ -152,7 +153,10 @@ fn spec(new: NewRun) -> RunSpec {
         system: new.system,
         history: new.history,
         load_history: new.load_history,
+        results: new.results,
         input: new.input,
+        client_tools: new.client_tools,
+        upstream: new.upstream,
         sampling: new.sampling,
         durable: new.durable || new.idempotency.is_some(),
         on_disconnect: new.on_disconnect,
@@ -169,6 +173,7 @@ struct Begun {
     idempotency: Option<IdempotencyEntry>,
     /// `None`: it queues for its session first.
     slot: Option<SlotWait>,
+    background: bool,
 }
 
 impl Begun {
@@ -176,9 +181,9 @@ impl Begun {
         let board = self.tenant.board().clone();
         let turn = self.spec.session.named.then(|| board.turn(&self.spec.session.id));
         let mut waited = false;
-        let entry = match (self.slot.take(), self.spec.surface) {
+        let entry = match self.slot.take() {
             // A chat is answered 429 or 200, so it is known which before the first byte; a run has its 202 and queues.
-            (Some(slot), Surface::Chat) => {
+            Some(slot) if !self.background => {
                 waited = !slot.is_ready();
                 let slot = self.chat_slot(slot).await?;
                 match turn {
@@ -186,7 +191,7 @@ impl Begun {
                     Some(turn) => Entry::Queue { turn: Some(turn), slot: Some(SlotWait::Ready(slot)) },
                 }
             }
-            (slot, _) => Entry::Queue { turn, slot },
+            slot => Entry::Queue { turn, slot },
         };
         let (log, committed) = self.store.begin(self.spec.clone(), self.idempotency.take());
         committed.await?;

@@ -37,9 +37,13 @@ impl Driver {
         let record = self.log.record();
         let (usage, text) = (record.usage, record.text);
         let event = match end {
-            End::Completed(finish_reason) => {
-                Event::RunCompleted { output: text.clone(), usage, finish_reason }
-            }
+            End::Completed(finish_reason) => Event::RunCompleted {
+                output: text.clone(),
+                usage,
+                finish_reason,
+                tool_calls: Vec::new(),
+                pending_steer: None,
+            },
             End::Failed(failure) => failed(failure, text.clone(), usage),
             End::Stopped(StopReason::Asked) => Event::RunCancelled { partial_output: text.clone(), usage },
             End::Stopped(StopReason::Shutdown) => {
@@ -67,11 +71,11 @@ impl Driver {
     /// What the session keeps. A turn that failed before it did or said anything leaves no trace there: the next one would
     /// only be confused by it.
     fn transcript(&mut self, completed: bool, text: &str, usage: crate::domain::Usage) -> Option<Change> {
-        let mut messages = vec![Message::User { content: self.spec.input.clone() }];
+        let mut messages = self.spec.opening();
         messages.extend(self.turn.messages().iter().cloned());
         if !completed {
             close_open_calls(&mut messages);
-            if messages.len() == 1 && text.is_empty() {
+            if self.turn.messages().is_empty() && text.is_empty() {
                 return None;
             }
             let said = matches!(messages.last(), Some(Message::Assistant { tool_calls, .. }) if tool_calls.is_empty());

@@ -36,7 +36,7 @@ pub fn error() -> Schema {
 }
 
 pub fn code() -> Schema {
-    one_of(Code::ALL.map(Code::wire))
+    one_of(Code::ALL.iter().map(|code| code.wire()))
 }
 
 /// The answer to a deletion.

@@ -144,10 +144,7 @@ fn event(name: &'static str) -> Schema {
 }
 
 fn run_event() -> Schema {
-    let finish = [Finish::Stop, Finish::Length].map(|finish| match finish {
-        Finish::Stop => "stop",
-        Finish::Length => "length",
-    });
+    let finish = [Finish::Stop, Finish::Length, Finish::ToolCalls].map(Finish::wire);
     let ended = |name| event(name).has("partial_output", text()).has("usage", named("Usage"));
     either([
         event("run.started").has("session_id", text()).has("model", text()),
@@ -174,7 +171,8 @@ fn run_event() -> Schema {
         event("run.completed")
             .has("output", text())
             .has("usage", named("Usage"))
-            .has("finish_reason", one_of(finish)),
+            .has("finish_reason", one_of(finish))
+            .may("tool_calls", list(any()).note("Calls of the client's own tools: they end the turn.")),
         ended("run.failed")
             .has("error", text())
             .has("error_code", code())

@@ -43,12 +43,12 @@ pub fn one_of<'a>(values: impl IntoIterator<Item = &'a str>) -> Schema {
 }
 
 pub fn list(of: Schema) -> Schema {
-    Schema(json!({"type": "array", "items": of.0}))
+    Schema(json!({"type": "array"})).with("items", of.0)
 }
 
 /// An object whose members have names of their own, all of one kind.
 pub fn map(of: Schema) -> Schema {
-    Schema(json!({"type": "object", "additionalProperties": of.0}))
+    Schema(json!({"type": "object"})).with("additionalProperties", of.0)
 }
 
 /// What fits one of several.

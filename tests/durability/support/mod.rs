@@ -1,11 +1,12 @@
 //! A home that outlives its processes, the processes, and what is read of a run before and after one of them died.
 
 // Shared with `tests/api`, which needs more of them.
+#[allow(dead_code)]
 #[path = "../../api/support/client.rs"]
 mod client;
 #[allow(dead_code)]
 #[path = "../../api/support/contract.rs"]
-pub mod contract;
+mod contract;
 mod fifo;
 mod process;
 #[allow(dead_code)]
