@@ -50,6 +50,13 @@ pub enum Code {
     GatewayDraining,
     StorageLow,
     StorageFailed,
+    SessionExists,
+    SessionBusy,
+    InvalidTitle,
+    InvalidSystemPrompt,
+    InvalidSystemMessage,
+    MissingMessage,
+    UnsupportedSessionField,
 }
 
 struct Row {
@@ -113,6 +120,13 @@ impl Code {
         Self::GatewayDraining,
         Self::StorageLow,
         Self::StorageFailed,
+        Self::SessionExists,
+        Self::SessionBusy,
+        Self::InvalidTitle,
+        Self::InvalidSystemPrompt,
+        Self::InvalidSystemMessage,
+        Self::MissingMessage,
+        Self::UnsupportedSessionField,
     ];
 
     #[rustfmt::skip]
@@ -163,6 +177,13 @@ impl Code {
             Self::GatewayDraining          => row("gateway_draining",            503, SERVER),
             Self::StorageLow               => row("storage_low",                 507, SERVER),
             Self::StorageFailed            => row("storage_failed",              503, SERVER),
+            Self::SessionExists            => row("session_exists",              409, CLIENT),
+            Self::SessionBusy              => row("session_busy",                409, CLIENT),
+            Self::InvalidTitle             => row("invalid_title",               400, CLIENT),
+            Self::InvalidSystemPrompt      => row("invalid_system_prompt",       400, CLIENT),
+            Self::InvalidSystemMessage     => row("invalid_system_message",      400, CLIENT),
+            Self::MissingMessage           => row("missing_message",             400, CLIENT),
+            Self::UnsupportedSessionField  => row("unsupported_session_field",   400, CLIENT),
         }
     }
 

@@ -16,7 +16,7 @@ pub use client_tools::{ClientTools, ToolChoice, ToolResult};
 pub use code::Code;
 pub use event::{ApprovalRequest, Event, Logged};
 pub use idempotency::{KeptAnswer, StandsFor};
-pub use ids::{ApprovalId, IdError, KeyId, ProfileName, RunId, Seq, SessionId};
+pub use ids::{ApprovalId, IdError, KeyId, ProfileName, RunId, Seq, SessionId, TranscriptId};
 pub use message::{Content, ImageUrl, Message, Part, ToolCall};
 pub use outcome::{Failure, Finish, Outcome, Usage};
 pub use run::{

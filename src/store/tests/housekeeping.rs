@@ -31,7 +31,9 @@ fn append(session: &SessionRef, run_id: RunId) -> SessionAppend {
         run_id,
         source: "chat",
         model: "m".to_owned(),
+        began_at: now(),
         messages: vec![crate::domain::Message::user("hi")],
+        finish: None,
         usage: crate::domain::Usage::default(),
     }
 }

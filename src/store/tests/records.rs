@@ -14,6 +14,8 @@ fn append(session: &SessionRef, texts: &[&str]) -> Change {
         run_id: RunId::new(),
         source: "chat",
         model: "m".to_owned(),
+        began_at: 0,
+        finish: None,
         messages: texts.iter().map(|text| Message::user(*text)).collect(),
         usage: Usage { input_tokens: 1, output_tokens: 1, total_tokens: 2 },
     })
