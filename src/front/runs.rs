@@ -68,12 +68,13 @@ fn new_run(
     idempotency: Option<Idempotency>,
     request: RunRequest,
 ) -> Result<NewRun, ApiError> {
-    let RunRequest { model, system, history, input, sampling, session, on_busy } = request;
+    let RunRequest { selection, system, history, input, mut sampling, session, on_busy } = request;
+    let (model, upstream) = selection.resolve(&auth.tenant.config(), Surface::Runs, &mut sampling)?;
     let session = Named { header: options.session.clone(), body: session, ..Named::default() }.session()?;
     Ok(NewRun {
         surface: Surface::Runs,
         key_id: auth.caller.key_id.clone(),
-        model: model.unwrap_or_else(|| auth.tenant.config().model_name.clone()),
+        model,
         system,
         // A history in the request is the whole of it.
         load_history: session.is_some() && history.is_empty(),
@@ -81,7 +82,7 @@ fn new_run(
         results: Vec::new(),
         input,
         client_tools: ClientTools::default(),
-        upstream: None,
+        upstream,
         sampling,
         session,
         on_busy: options.on_busy.or(on_busy).unwrap_or(auth.tenant.config().api.on_busy),

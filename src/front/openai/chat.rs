@@ -89,7 +89,7 @@ async fn begin(
     let parsed = ChatRequest::parse(body)?;
     let stream = parsed.stream;
     let session = session(auth, request.headers(), options, &parsed)?;
-    let run = new_run(auth, options, idempotency, session, parsed);
+    let run = new_run(auth, options, idempotency, session, parsed)?;
     Ok((reader::start(auth.tenant.clone(), run).await?, stream))
 }
 
@@ -120,23 +120,24 @@ fn new_run(
     idempotency: Option<Idempotency>,
     session: Option<SessionRef>,
     request: ChatRequest,
-) -> NewRun {
+) -> Result<NewRun, ApiError> {
     let config = auth.tenant.config();
     let named = session.as_ref().is_some_and(|session| session.named);
     // A client with a key comes back for its answer; another that goes away has pressed stop.
     let default = if idempotency.is_some() { OnDisconnect::Continue } else { OnDisconnect::Cancel };
-    let ChatRequest { model, stream: _, system, history, input, sampling } = request;
-    NewRun {
+    let ChatRequest { selection, stream: _, system, history, input, mut sampling } = request;
+    let (model, upstream) = selection.resolve(&config, Surface::Chat, &mut sampling)?;
+    Ok(NewRun {
         surface: Surface::Chat,
         key_id: auth.caller.key_id.clone(),
-        model: model.unwrap_or_else(|| config.model_name.clone()),
+        model,
         system,
         // A named session has its own history: of the request only the last message counts.
         history: if named { Vec::new() } else { history },
         results: Vec::new(),
         input,
         client_tools: ClientTools::default(),
-        upstream: None,
+        upstream,
         sampling,
         session,
         on_busy: options.on_busy.unwrap_or(config.api.on_busy),
@@ -146,7 +147,7 @@ fn new_run(
         background: false,
         durable: named || idempotency.is_some(),
         idempotency,
-    }
+    })
 }
 
 /// What every answer of a turn says in its headers.
