@@ -1,11 +1,11 @@
 //! OpenAI's API: chat completions and models.
 
 pub mod chat;
-mod chat_answer;
+pub mod chat_answer;
 mod chat_request;
 mod chat_stream;
 pub mod content;
 pub mod messages;
 pub mod models;
 pub mod sampling;
-mod turn_end;
+pub mod turn_end;

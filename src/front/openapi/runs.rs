@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     actors::Scope,
-    domain::{Choice, Code, Finish, RunStatus},
+    domain::{Choice, Code, Finish, OnBusy, RunStatus},
 };
 
 const TAG: &str = "runs";
@@ -64,6 +64,10 @@ pub fn stop() -> Operation {
         .fails([Code::RunNotFound])
 }
 
+pub fn on_busy() -> Schema {
+    one_of(OnBusy::NAMES.map(|(name, _)| name)).note("What to do when the session has a turn at work.")
+}
+
 pub fn status() -> Schema {
     one_of(RunStatus::ALL.map(RunStatus::wire))
 }
@@ -90,6 +94,7 @@ fn request() -> Schema {
         .has("input", either([text(), items]).note("A text, or messages of which the last is the input."))
         .may("instructions", text().note("Added to the agent's own system prompt."))
         .may("session_id", text().note("The session whose history is loaded and to which the turn is added."))
+        .may("on_busy", on_busy())
         .may("previous_response_id", text())
         .may("conversation_history", list(named("InputMessage")).note("Instead of the session's history."));
     selection(sampling(request)).open()
