@@ -30,6 +30,8 @@ pub(super) enum Table {
     RunApproval = 0x16,
     /// Run, generation: the second database in which some of its deltas are.
     RunGeneration = 0x17,
+    /// Run that was written in one piece: all of it.
+    WholeRun = 0x19,
     /// Generation: how many commits that database has seen.
     Generation = 0x18,
     Approval = 0x20,
@@ -46,12 +48,13 @@ pub(super) enum Table {
 
 impl Table {
     /// What a backup holds, in the order in which it holds it. The rest is about files that it does not copy.
-    pub(super) const BACKED_UP: [Self; 14] = [
+    pub(super) const BACKED_UP: [Self; 15] = [
         Self::Run,
         Self::Spec,
         Self::Message,
         Self::Event,
         Self::Deltas,
+        Self::WholeRun,
         Self::OpenRun,
         Self::RunApproval,
         Self::Approval,
@@ -75,6 +78,7 @@ impl Table {
             Self::OpenRun => "open_run",
             Self::RunApproval => "run_approval",
             Self::RunGeneration => "run_generation",
+            Self::WholeRun => "whole_run",
             Self::Generation => "generation",
             Self::Approval => "approval",
             Self::Pending => "pending",
@@ -92,6 +96,7 @@ impl Table {
             Self::Meta => 0,
             Self::Generation => 8,
             Self::Run
+            | Self::WholeRun
             | Self::Spec
             | Self::OpenRun
             | Self::Approval

@@ -55,6 +55,7 @@ mod spec;
 mod state;
 mod types;
 mod wake;
+mod whole;
 mod writer;
 
 #[cfg(test)]

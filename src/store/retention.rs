@@ -10,6 +10,7 @@ use super::{
     inner::Inner,
     keyspace::{Key, Table},
     payload::Payloads,
+    whole,
 };
 use crate::domain::{Millis, RunId, RunRecord};
 use std::{collections::HashSet, time::Duration};
@@ -50,12 +51,15 @@ impl Inner {
     fn ended_before(&self, cutoff: Millis) -> Result<Vec<RunId>, StoreError> {
         let mut old = Vec::new();
         self.read(|db| {
-            db.scan_all(Table::Run, Key::table(Table::Run), |_, json| {
-                let record: RunRecord = codec::from_json(&json)?;
+            let mut look = |record: &RunRecord| {
                 if record.ended_at.is_some_and(|ended| ended < cutoff) {
                     old.push(record.run_id);
                 }
                 Ok(true)
+            };
+            db.scan_all(Table::Run, Key::table(Table::Run), |_, json| look(&codec::from_json(&json)?))?;
+            db.scan_all(Table::WholeRun, Key::table(Table::WholeRun), |_, json| {
+                look(&codec::from_json::<whole::Head>(&json)?.record)
             })
         })?;
         Ok(old)
@@ -175,6 +179,7 @@ fn remove_run(db: &Database, batch: &mut sled::Batch, run: RunId) -> Result<usiz
     })?;
     for table in [
         Table::Run,
+        Table::WholeRun,
         Table::Spec,
         Table::Message,
         Table::Event,

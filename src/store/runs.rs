@@ -4,6 +4,7 @@ use super::{
     RunFilter, Store, StoreError, StoredRun, codec,
     inner::Inner,
     keyspace::{Key, Table},
+    whole::{self, WholeRun},
 };
 use crate::domain::{Approval, ApprovalId, Event, Message, RunId, RunRecord, RunSpec, RunStatus, SessionId};
 use std::collections::HashMap;
@@ -19,7 +20,11 @@ impl Inner {
 
     fn stored_record(&self, run: RunId) -> Result<Option<RunRecord>, StoreError> {
         let record: Option<RunRecord> = self.read(|db| db.read(Key::run(Table::Run, run)))?;
-        record.map(|record| self.complete(record)).transpose()
+        if let Some(record) = record {
+            return self.complete(record).map(Some);
+        }
+        let whole: Option<whole::Head> = self.read(|db| db.read(Key::run(Table::WholeRun, run)))?;
+        Ok(whole.map(|whole| whole.record))
     }
 
     /// An open run's record is stored without its text; the deltas have it, also those that came after the record.
@@ -75,23 +80,29 @@ impl Inner {
         wanted: impl Fn(&RunRecord) -> bool,
         records: &mut Vec<RunRecord>,
     ) -> Result<(), StoreError> {
-        let all = Key::table(Table::Run);
-        let mut until = filter.after.map_or(all.end(), |after| Key::run(Table::Run, after));
+        let mut until = filter.after;
         let mut count = 0;
         while count < filter.limit {
             // One record at a time, so that a swap of the database never waits for a long list.
-            let Some(key) = self.read(|db| db.last_key(Table::Run, all, until))? else {
+            let before = |table| self.run_before(table, until);
+            let Some(run) = before(Table::Run)?.max(before(Table::WholeRun)?) else {
                 break;
             };
-            until = key;
-            if let Some(record) = self.read(|db| db.read::<RunRecord>(key))?
-                && wanted(&record)
-            {
-                records.push(self.complete(record)?);
+            until = Some(run);
+            if let Some(record) = self.stored_record(run)?.filter(&wanted) {
+                records.push(record);
                 count += 1;
             }
         }
         Ok(())
+    }
+
+    /// The newest run of a table that is older than `until`.
+    fn run_before(&self, table: Table, until: Option<RunId>) -> Result<Option<RunId>, StoreError> {
+        let all = Key::table(table);
+        let until = until.map_or(all.end(), |until| Key::run(table, until));
+        let key = self.read(|db| db.last_key(table, all, until))?;
+        Ok(key.map(|key| RunId::from_bytes(key.id())))
     }
 
     pub(super) fn open_ids(&self) -> Result<Vec<RunId>, StoreError> {
@@ -107,7 +118,13 @@ impl Inner {
 
     fn stored_run(&self, run: RunId) -> Result<Option<StoredRun>, StoreError> {
         let Some(spec) = self.read(|db| db.read::<RunSpec>(Key::run(Table::Spec, run)))? else {
-            return Ok(None);
+            let whole = self.whole_run(run)?;
+            return Ok(whole.map(|WholeRun { record, spec, messages, .. }| StoredRun {
+                spec: spec.into_owned(),
+                record: record.into_owned(),
+                messages,
+                approvals: Vec::new(),
+            }));
         };
         let Some(record) = self.stored_record(run)? else {
             return Ok(None);
