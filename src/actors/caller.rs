@@ -90,9 +90,8 @@ pub struct Unavailable {
 impl From<Unavailable> for ProfileError {
     fn from(unavailable: Unavailable) -> Self {
         Self {
-            code: Code::ProfileUnavailable,
-            message: unavailable.message,
             retry_after: Some(unavailable.retry_after),
+            ..Self::new(Code::ProfileUnavailable, unavailable.message)
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::{
     domain::{
-        Approval, ApprovalId, ApprovalStatus, Choice, Code, Content, Failure, KeyId, Message as ChatMessage,
-        OnDisconnect, Rule, RunId, RunRecord, RunStatus, Sampling, Seq, SessionId, SessionRef, Surface,
-        Unattended,
+        Approval, ApprovalId, ApprovalStatus, Choice, ClientTools, Code, Content, Failure, KeptAnswer, KeyId,
+        Message as ChatMessage, ModelChoice, OnDisconnect, Rule, RunId, RunRecord, RunStatus, Sampling, Seq,
+        SessionId, SessionRef, Surface, ToolResult, Unattended,
     },
     store::{EventCursor, RunFilter, StoreError},
 };
@@ -18,12 +18,20 @@ pub struct ProfileError {
     pub message: String,
     /// Seconds, for `Retry-After`.
     pub retry_after: Option<u64>,
+    /// The member of the request that is to blame.
+    pub param: Option<String>,
 }
 
 impl ProfileError {
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retry_after: None }
+        Self { code, message: message.into(), retry_after: None, param: None }
+    }
+
+    /// Blames a member of the request.
+    #[must_use]
+    pub fn at(self, param: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), ..self }
     }
 }
 
@@ -43,7 +51,7 @@ impl From<StoreError> for ProfileError {
 
 impl From<Failure> for ProfileError {
     fn from(failure: Failure) -> Self {
-        Self { code: failure.code, message: failure.message, retry_after: failure.retry_after }
+        Self { retry_after: failure.retry_after, ..Self::new(failure.code, failure.message) }
     }
 }
 
@@ -56,7 +64,12 @@ pub struct NewRun {
     pub model: String,
     pub system: Option<String>,
     pub history: Vec<ChatMessage>,
+    /// What the client's tools gave back; the turn begins with these. Then `input` may be empty.
+    pub results: Vec<ToolResult>,
     pub input: Content,
+    pub client_tools: ClientTools,
+    /// `None`: the profile's own model.
+    pub upstream: Option<ModelChoice>,
     pub sampling: Sampling,
     /// `None`: the run is its own session (runs).
     pub session: Option<SessionRef>,
@@ -65,6 +78,8 @@ pub struct NewRun {
     pub on_disconnect: OnDisconnect,
     /// `None`: the surface can ask for approvals.
     pub unattended: Option<Unattended>,
+    /// The caller is answered at once and the run queues for its slot; else the answer waits until it has one.
+    pub background: bool,
     /// Runs are durable from the start; chats with a named session or an idempotency key too.
     pub durable: bool,
     pub idempotency: Option<Idempotency>,
@@ -77,6 +92,20 @@ pub struct Idempotency {
     pub scope: [u8; 32],
     /// blake3 of the canonical request without `stream` and `stream_options`, with the session headers.
     pub fingerprint: [u8; 32],
+}
+
+/// Query: the answer that was given to the first request with this key. `idempotency_key_conflict` when that was
+/// another request.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<KeptAnswer>, ProfileError>")]
+pub struct FindAnswer(pub Idempotency);
+
+/// Command: keep the answer to a request with this key. Answers when it is on disk.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), ProfileError>")]
+pub struct KeepAnswer {
+    pub key: Idempotency,
+    pub answer: KeptAnswer,
 }
 
 /// Command: take this turn on. Answers when a slot or a place in the queue is certain and, for a durable run, when

@@ -22,6 +22,9 @@ pub enum Code {
     ApprovalNotPending,
     ApprovalAmbiguous,
     ApprovalAlreadyDecided,
+    RunNotAcceptingSteer,
+    InvalidSteerInput,
+    VisionUnsupported,
     RuleNotFound,
     RunNotFound,
     SessionNotFound,
@@ -32,6 +35,7 @@ pub enum Code {
     InsufficientScope,
     OriginNotAllowed,
     BodyTooLarge,
+    UnsupportedMediaType,
     RequestTimeout,
     HeaderTooLarge,
     RateLimitExceeded,
@@ -46,6 +50,13 @@ pub enum Code {
     GatewayDraining,
     StorageLow,
     StorageFailed,
+    SessionExists,
+    SessionBusy,
+    InvalidTitle,
+    InvalidSystemPrompt,
+    InvalidSystemMessage,
+    MissingMessage,
+    UnsupportedSessionField,
 }
 
 struct Row {
@@ -63,7 +74,7 @@ const SERVER: &str = "server_error";
 const RATE: &str = "rate_limit_error";
 
 impl Code {
-    pub const ALL: [Self; 41] = [
+    pub const ALL: &'static [Self] = &[
         Self::InvalidRequest,
         Self::InvalidJson,
         Self::InvalidApiKey,
@@ -81,6 +92,9 @@ impl Code {
         Self::ApprovalNotPending,
         Self::ApprovalAmbiguous,
         Self::ApprovalAlreadyDecided,
+        Self::RunNotAcceptingSteer,
+        Self::InvalidSteerInput,
+        Self::VisionUnsupported,
         Self::RuleNotFound,
         Self::RunNotFound,
         Self::SessionNotFound,
@@ -91,6 +105,7 @@ impl Code {
         Self::InsufficientScope,
         Self::OriginNotAllowed,
         Self::BodyTooLarge,
+        Self::UnsupportedMediaType,
         Self::RequestTimeout,
         Self::HeaderTooLarge,
         Self::RateLimitExceeded,
@@ -105,6 +120,13 @@ impl Code {
         Self::GatewayDraining,
         Self::StorageLow,
         Self::StorageFailed,
+        Self::SessionExists,
+        Self::SessionBusy,
+        Self::InvalidTitle,
+        Self::InvalidSystemPrompt,
+        Self::InvalidSystemMessage,
+        Self::MissingMessage,
+        Self::UnsupportedSessionField,
     ];
 
     #[rustfmt::skip]
@@ -127,6 +149,9 @@ impl Code {
             Self::ApprovalNotPending       => row("approval_not_pending",        409, CLIENT),
             Self::ApprovalAmbiguous        => row("approval_ambiguous",          409, CLIENT),
             Self::ApprovalAlreadyDecided   => row("approval_already_decided",    409, CLIENT),
+            Self::RunNotAcceptingSteer     => row("run_not_accepting_steer",     409, CLIENT),
+            Self::InvalidSteerInput        => row("invalid_steer_input",         400, CLIENT),
+            Self::VisionUnsupported        => row("vision_unsupported",          400, CLIENT),
             Self::RuleNotFound             => row("rule_not_found",              404, CLIENT),
             Self::RunNotFound              => row("run_not_found",               404, CLIENT),
             Self::SessionNotFound          => row("session_not_found",           404, CLIENT),
@@ -137,6 +162,7 @@ impl Code {
             Self::InsufficientScope        => row("insufficient_scope",          403, CLIENT),
             Self::OriginNotAllowed         => row("origin_not_allowed",          403, CLIENT),
             Self::BodyTooLarge             => row("body_too_large",              413, CLIENT),
+            Self::UnsupportedMediaType     => row("unsupported_media_type",      415, CLIENT),
             Self::RequestTimeout           => row("request_timeout",             408, CLIENT),
             Self::HeaderTooLarge           => row("header_too_large",            431, CLIENT),
             Self::RateLimitExceeded        => row("rate_limit_exceeded",         429, RATE),
@@ -151,6 +177,13 @@ impl Code {
             Self::GatewayDraining          => row("gateway_draining",            503, SERVER),
             Self::StorageLow               => row("storage_low",                 507, SERVER),
             Self::StorageFailed            => row("storage_failed",              503, SERVER),
+            Self::SessionExists            => row("session_exists",              409, CLIENT),
+            Self::SessionBusy              => row("session_busy",                409, CLIENT),
+            Self::InvalidTitle             => row("invalid_title",               400, CLIENT),
+            Self::InvalidSystemPrompt      => row("invalid_system_prompt",       400, CLIENT),
+            Self::InvalidSystemMessage     => row("invalid_system_message",      400, CLIENT),
+            Self::MissingMessage           => row("missing_message",             400, CLIENT),
+            Self::UnsupportedSessionField  => row("unsupported_session_field",   400, CLIENT),
         }
     }
 
@@ -182,7 +215,7 @@ impl Serialize for Code {
 impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(d)?;
-        let known = Self::ALL.into_iter().find(|code| code.wire() == text);
+        let known = Self::ALL.iter().copied().find(|code| code.wire() == text);
         known.ok_or_else(|| de::Error::custom(format!("unknown error code `{text}`")))
     }
 }

@@ -48,11 +48,24 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         expired: bool,
     },
+    /// Somebody said something to the running turn: the next model call hears it.
+    #[serde(rename = "run.steered")]
+    RunSteered { accepted: bool, input: String },
     /// Somebody asked for the end; the run is clearing up.
     #[serde(rename = "run.stopping")]
     RunStopping {},
     #[serde(rename = "run.completed")]
-    RunCompleted { output: String, usage: Usage, finish_reason: super::Finish },
+    RunCompleted {
+        output: String,
+        usage: Usage,
+        finish_reason: super::Finish,
+        /// Calls that the client has to run; only with [`super::Finish::ToolCalls`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tool_calls: Vec<super::ToolCall>,
+        /// What somebody said to the running turn after its last model call had begun.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pending_steer: Option<String>,
+    },
     #[serde(rename = "run.failed")]
     RunFailed {
         error: String,
@@ -105,6 +118,7 @@ impl Event {
             Self::ToolCompleted { .. } => "tool.completed",
             Self::ApprovalRequest(_) => "approval.request",
             Self::ApprovalResponded { .. } => "approval.responded",
+            Self::RunSteered { .. } => "run.steered",
             Self::RunStopping {} => "run.stopping",
             Self::RunCompleted { .. } => "run.completed",
             Self::RunFailed { .. } => "run.failed",

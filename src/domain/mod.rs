@@ -1,8 +1,10 @@
 //! The words of the product as plain types: no I/O, no clock, no framework.
 
 mod approval;
+mod client_tools;
 mod code;
 mod event;
+mod idempotency;
 mod ids;
 mod message;
 mod outcome;
@@ -10,14 +12,16 @@ mod run;
 mod tool;
 
 pub use approval::{Approval, ApprovalScope, ApprovalStatus, Choice, Finding, Rule, Unattended};
+pub use client_tools::{ClientTools, ToolChoice, ToolResult};
 pub use code::Code;
 pub use event::{ApprovalRequest, Event, Logged};
-pub use ids::{ApprovalId, IdError, KeyId, ProfileName, RunId, Seq, SessionId};
+pub use idempotency::{KeptAnswer, StandsFor};
+pub use ids::{ApprovalId, IdError, KeyId, ProfileName, RunId, Seq, SessionId, TranscriptId};
 pub use message::{Content, ImageUrl, Message, Part, ToolCall};
 pub use outcome::{Failure, Finish, Outcome, Usage};
 pub use run::{
-    IllegalTransition, OnDisconnect, RunRecord, RunSpec, RunStatus, Sampling, SessionRef, Surface,
-    ToolSummary,
+    IllegalTransition, ModelChoice, OnDisconnect, RunRecord, RunSpec, RunStatus, Sampling, SessionRef,
+    Surface, ToolSummary,
 };
 pub use tool::{ToolOutput, ToolSpec};
 

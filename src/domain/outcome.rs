@@ -10,6 +10,20 @@ pub enum Finish {
     Stop,
     /// A limit was reached: the client's, the model's, or the cap on model calls per turn.
     Length,
+    /// The client has to run the tools that the model called.
+    ToolCalls,
+}
+
+impl Finish {
+    /// As chat completions call it.
+    #[must_use]
+    pub const fn wire(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+        }
+    }
 }
 
 /// What went wrong, in the words that a client may see.

@@ -1,8 +1,8 @@
 //! A run: what was asked, how far it got, and which steps are legal.
 
 use super::{
-    ApprovalId, Code, Content, Event, Finish, KeyId, Logged, Message, Millis, Outcome, RunId, Seq, SessionId,
-    Unattended, Usage,
+    ApprovalId, ClientTools, Code, Content, Event, KeyId, Logged, Message, Millis, Outcome, RunId, Seq,
+    SessionId, ToolResult, Unattended, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,7 +13,9 @@ use std::fmt;
 #[serde(rename_all = "snake_case")]
 pub enum Surface {
     Chat,
+    Responses,
     Runs,
+    SessionChat,
 }
 
 /// What happens to the run when its last reader goes away.
@@ -57,6 +59,15 @@ impl Sampling {
     }
 }
 
+/// The upstream that a request chose for its turn; `None` leaves the profile's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelChoice {
+    #[serde(default)]
+    pub provider: Option<String>,
+    #[serde(default)]
+    pub model: Option<String>,
+}
+
 /// A turn as accepted: all that is needed to run it, and to go on with it after a restart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSpec {
@@ -74,13 +85,36 @@ pub struct RunSpec {
     /// Set until the named session's history has been put into `history`.
     #[serde(default)]
     pub load_history: bool,
+    /// What the client's tools gave back: the turn begins with these, before `input`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub results: Vec<ToolResult>,
+    /// Empty when the turn only brings results.
     pub input: Content,
+    #[serde(default)]
+    pub client_tools: ClientTools,
+    #[serde(default)]
+    pub upstream: Option<ModelChoice>,
     pub sampling: Sampling,
     /// Durable from the first event; a stateless chat becomes so with its first tool call.
     pub durable: bool,
     pub on_disconnect: OnDisconnect,
     /// `None`: the surface can ask.
     pub unattended: Option<Unattended>,
+}
+
+impl RunSpec {
+    /// The messages that the turn begins with: the results of the client's tools, then what the user says.
+    #[must_use]
+    pub fn opening(&self) -> Vec<Message> {
+        let results = self.results.iter().map(|result| Message::Tool {
+            tool_call_id: result.call_id.clone(),
+            name: None,
+            content: result.content.clone(),
+        });
+        let says = (self.results.is_empty() || self.input.is_visible())
+            .then(|| Message::User { content: self.input.clone() });
+        results.chain(says).collect()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -195,6 +229,9 @@ pub struct RunRecord {
     /// Questions that wait for an answer, oldest first.
     pub waiting: Vec<ApprovalId>,
     pub outcome: Option<Outcome>,
+    /// What was said to the running turn too late for any model call to hear it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_steer: Option<String>,
     /// Number of the last event.
     pub last_seq: Seq,
     /// Highest number that may have been given out: after a crash the log goes on behind it.
@@ -221,6 +258,7 @@ impl RunRecord {
             tools: Vec::new(),
             waiting: Vec::new(),
             outcome: None,
+            pending_steer: None,
             last_seq: Seq::default(),
             reserved: Seq::default(),
         }
@@ -266,6 +304,7 @@ impl RunRecord {
             | Event::ReasoningDelta { .. }
             | Event::ToolStarted { .. }
             | Event::ToolCompleted { .. }
+            | Event::RunSteered { .. }
             | Event::Gap { .. } => self.status,
         }
     }
@@ -289,7 +328,8 @@ impl RunRecord {
             }
             Event::ApprovalRequest(request) => self.waiting.push(request.approval_id),
             Event::ApprovalResponded { approval_id, .. } => self.waiting.retain(|id| id != approval_id),
-            Event::RunCompleted { usage, finish_reason, .. } => {
+            Event::RunCompleted { usage, finish_reason, pending_steer, .. } => {
+                self.pending_steer.clone_from(pending_steer);
                 self.end(logged.at, *usage, Outcome::Completed { finish: *finish_reason });
             }
             Event::RunFailed { error, error_code, retryable, retry_after, usage, .. } => {
@@ -307,7 +347,10 @@ impl RunRecord {
                 self.end(logged.at, *usage, Outcome::Failed(failure));
             }
             Event::RunCancelled { usage, .. } => self.end(logged.at, *usage, Outcome::Cancelled),
-            Event::ReasoningDelta { .. } | Event::RunStopping {} | Event::Gap { .. } => {}
+            Event::ReasoningDelta { .. }
+            | Event::RunSteered { .. }
+            | Event::RunStopping {}
+            | Event::Gap { .. } => {}
         }
     }
 
@@ -322,8 +365,7 @@ impl RunRecord {
     #[must_use]
     pub const fn finish_reason(&self) -> Option<&'static str> {
         match &self.outcome {
-            Some(Outcome::Completed { finish: Finish::Stop }) => Some("stop"),
-            Some(Outcome::Completed { finish: Finish::Length }) => Some("length"),
+            Some(Outcome::Completed { finish }) => Some(finish.wire()),
             Some(Outcome::Failed(_) | Outcome::Cancelled) => Some("error"),
             None => None,
         }

@@ -147,7 +147,7 @@ pub fn status(code: Code) -> StatusCode {
 
 impl From<ProfileError> for ApiError {
     fn from(error: ProfileError) -> Self {
-        let ProfileError { code, message, retry_after } = error;
+        let ProfileError { code, message, retry_after, param } = error;
         // The texts of these two name files and inner states.
         let mut api = if code == Code::Internal {
             Self::internal(message)
@@ -158,6 +158,7 @@ impl From<ProfileError> for ApiError {
             Self::new(code, message)
         };
         api.retry_after = retry_after;
+        api.param = param;
         api
     }
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     actors::{GetRun, Idempotency, ListRuns, NewRun, Scope, StartRun, StartedRun, StopRun},
-    domain::{OnDisconnect, RunId, RunStatus, Seq, SessionId, SessionRef, Surface},
+    domain::{ClientTools, OnDisconnect, RunId, RunStatus, Seq, SessionId, SessionRef, Surface},
     store::RunFilter,
 };
 use actix_web::{HttpRequest, HttpResponse, http::Method, web};
@@ -76,11 +76,15 @@ fn new_run(
         // A history in the request is the whole of it.
         load_history: session.is_some() && history.is_empty(),
         history,
+        results: Vec::new(),
         input,
+        client_tools: ClientTools::default(),
+        upstream: None,
         sampling,
         session: session.map(|id| SessionRef { id, named: true }),
         on_disconnect: options.on_disconnect.unwrap_or(OnDisconnect::Continue),
         unattended: None,
+        background: true,
         durable: true,
         idempotency,
     }
@@ -140,14 +144,8 @@ struct Stopped {
 }
 
 /// Ends a run; of a finished one it tells how it ended.
-pub async fn stop(
-    auth: Authorised,
-    request: HttpRequest,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn stop(auth: Authorised, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     auth.require(Scope::Runs)?;
-    // Stopping twice is stopping once: a key needs no record, only a check.
-    idempotency::key(request.headers())?;
     let run_id = run_id(&id)?;
     let status = ask(&auth.tenant, StopRun(run_id)).await?;
     Ok(HttpResponse::Ok().json(Stopped { run_id, status }))

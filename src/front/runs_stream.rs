@@ -93,6 +93,8 @@ mod tests {
                     output: "x".to_owned(),
                     usage: Usage::default(),
                     finish_reason: Finish::Stop,
+                    tool_calls: Vec::new(),
+                    pending_steer: None,
                 },
                 None,
                 json!({"event": "run.completed", "output": "x", "finish_reason": "stop",

@@ -168,6 +168,8 @@ mod tests {
             system: &["system"],
             messages: &[messages],
             tools,
+            tool_choice: None,
+            parallel: None,
             sampling: &Sampling::default(),
         };
         let mut streamed = String::new();

@@ -5,6 +5,7 @@ use serde::{
     Serialize, Serializer,
     ser::{SerializeMap, SerializeSeq},
 };
+use serde_json::Value;
 
 /// One question to the model. Everything is borrowed: no history is cloned for a call.
 pub struct ModelRequest<'a> {
@@ -15,12 +16,17 @@ pub struct ModelRequest<'a> {
     pub messages: &'a [&'a [Message]],
     /// The `tools` array as JSON text, made once per profile; `None` sends no tools.
     pub tools: Option<&'a str>,
+    /// `tool_choice`, when it is not the default; sent only with tools.
+    pub tool_choice: Option<&'a Value>,
+    /// `parallel_tool_calls`, when the client said something about it; sent only with tools.
+    pub parallel: Option<bool>,
     /// Sent as it is. Which members belong to this call is for the caller to decide.
     pub sampling: &'a Sampling,
 }
 
 /// Members that are ours; a sampling member of that name would stand there twice.
-const OURS: [&str; 5] = ["model", "messages", "tools", "stream", "stream_options"];
+const OURS: [&str; 7] =
+    ["model", "messages", "tools", "tool_choice", "parallel_tool_calls", "stream", "stream_options"];
 
 impl ModelRequest<'_> {
     /// The tools, unless there are none: some servers refuse an empty list.
@@ -55,6 +61,14 @@ impl Serialize for Body<'_> {
         map.serialize_entry("messages", &Messages(request))?;
         map.serialize_entry("stream", &true)?;
         map.serialize_entry("stream_options", &StreamOptions { include_usage: true })?;
+        if request.tools().is_some() {
+            if let Some(choice) = request.tool_choice {
+                map.serialize_entry("tool_choice", choice)?;
+            }
+            if let Some(parallel) = request.parallel {
+                map.serialize_entry("parallel_tool_calls", &parallel)?;
+            }
+        }
         for (name, value) in &request.sampling.0 {
             if !OURS.contains(&name.as_str()) {
                 map.serialize_entry(name, value)?;
@@ -94,7 +108,7 @@ struct SystemMessage<'a> {
 mod tests {
     use super::*;
     use crate::domain::ToolCall;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn sent(tools: Option<&str>, sampling: Value) -> Value {
         let history = [Message::user("hi"), Message::assistant("hello")];
@@ -114,11 +128,14 @@ mod tests {
                 content: "out".to_owned(),
             },
         ];
+        let choice = json!("required");
         let request = ModelRequest {
             model: "m",
             system: &["own", "", "caller's"],
             messages: &[&history, &[], &turn],
             tools,
+            tool_choice: Some(&choice),
+            parallel: Some(false),
             sampling: &serde_json::from_value(sampling).unwrap(),
         };
         serde_json::from_slice(&request.body().unwrap()).unwrap()
@@ -144,6 +161,8 @@ mod tests {
             "stream_options": { "include_usage": true },
             "temperature": 0.5,
             "stop": ["x"],
+            "tool_choice": "required",
+            "parallel_tool_calls": false,
             "tools": [{ "type": "function", "function": { "name": "terminal" } }],
         });
         assert_eq!(sent(Some(tools), json!({ "temperature": 0.5, "stop": ["x"] })), expected);
@@ -152,7 +171,10 @@ mod tests {
     #[test]
     fn no_tools_means_no_member() {
         for tools in [None, Some("[]"), Some(" "), Some(" [] ")] {
-            assert_eq!(sent(tools, json!({})).get("tools"), None, "{tools:?}");
+            let body = sent(tools, json!({}));
+            for member in ["tools", "tool_choice", "parallel_tool_calls"] {
+                assert_eq!(body.get(member), None, "{member} {tools:?}");
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{
     Change, Committed, IdempotencyEntry, StoreError,
     command::{self, Command, LogAck, Stage, Write},
+    index,
     inner::Inner,
     keyspace::{Key, Table},
     live::Live,
@@ -210,6 +211,7 @@ impl LogWriter {
         });
         let mut writes = command::encode(others.collect(), None)?;
         writes.push(state.hand_over_whole(spec, messages)?);
+        writes.extend(index::of_run(&state.record, true));
         Ok(writes)
     }
 
@@ -226,6 +228,7 @@ impl LogWriter {
             }
             Stage::Begun | Stage::Going | Stage::Ended | Stage::Parked => {}
         }
+        writes.extend(index::of_run(&state.record, !state.stored));
         match stage {
             // What nobody will go on with needs no block; a log closed in order goes on without a hole.
             Stage::Ended | Stage::Parked => state.record.reserved = Seq(state.last()),

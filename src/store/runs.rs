@@ -1,7 +1,7 @@
 //! Runs: live ones from memory, the others from the disk, each exactly once.
 
 use super::{
-    RunFilter, Store, StoreError, StoredRun, codec,
+    RunFilter, Store, StoreError, StoredRun, codec, index,
     inner::Inner,
     keyspace::{Key, Table},
     whole::{self, WholeRun},
@@ -19,12 +19,8 @@ impl Inner {
     }
 
     fn stored_record(&self, run: RunId) -> Result<Option<RunRecord>, StoreError> {
-        let record: Option<RunRecord> = self.read(|db| db.read(Key::run(Table::Run, run)))?;
-        if let Some(record) = record {
-            return self.complete(record).map(Some);
-        }
-        let whole: Option<whole::Head> = self.read(|db| db.read(Key::run(Table::WholeRun, run)))?;
-        Ok(whole.map(|whole| whole.record))
+        let record = self.read(|db| whole::record(db, run))?;
+        record.map(|record| self.complete(record)).transpose()
     }
 
     /// An open run's record is stored without its text; the deltas have it, also those that came after the record.
@@ -58,11 +54,8 @@ impl Inner {
         }
         let mut records: Vec<RunRecord> = found.values().flatten().cloned().collect();
         if filter.status.is_none_or(RunStatus::is_terminal) {
-            self.list_stored(
-                filter,
-                |record| !found.contains_key(&record.run_id) && wanted(record),
-                &mut records,
-            )?;
+            let wanted = |record: &RunRecord| !found.contains_key(&record.run_id) && wanted(record);
+            self.list_stored(filter, wanted, &mut records)?;
         } else {
             // An open run has an index of its own.
             for run in self.open_ids()?.into_iter().filter(|run| behind(*run) && !found.contains_key(run)) {
@@ -80,12 +73,15 @@ impl Inner {
         wanted: impl Fn(&RunRecord) -> bool,
         records: &mut Vec<RunRecord>,
     ) -> Result<(), StoreError> {
+        let places = narrowest(filter);
         let mut until = filter.after;
         let mut count = 0;
         while count < filter.limit {
             // One record at a time, so that a swap of the database never waits for a long list.
-            let before = |table| self.run_before(table, until);
-            let Some(run) = before(Table::Run)?.max(before(Table::WholeRun)?) else {
+            let newest = |&(table, all)| self.run_before(table, all, until);
+            let Some(run) =
+                places.iter().map(newest).try_fold(None, |run, next| next.map(|next| run.max(next)))?
+            else {
                 break;
             };
             until = Some(run);
@@ -97,12 +93,11 @@ impl Inner {
         Ok(())
     }
 
-    /// The newest run of a table that is older than `until`.
-    fn run_before(&self, table: Table, until: Option<RunId>) -> Result<Option<RunId>, StoreError> {
-        let all = Key::table(table);
-        let until = until.map_or(all.end(), |until| Key::run(table, until));
+    /// The newest run in `all` of a table that is older than `until`.
+    fn run_before(&self, table: Table, all: Key, until: Option<RunId>) -> Result<Option<RunId>, StoreError> {
+        let until = until.map_or(all.end(), |until| all.with(until.as_bytes()));
         let key = self.read(|db| db.last_key(table, all, until))?;
-        Ok(key.map(|key| RunId::from_bytes(key.id())))
+        Ok(key.and_then(|key| key.body().last_chunk::<16>().map(|run| RunId::from_bytes(*run))))
     }
 
     pub(super) fn open_ids(&self) -> Result<Vec<RunId>, StoreError> {
@@ -147,6 +142,18 @@ impl Inner {
             Ok(())
         })?;
         Ok(Some(StoredRun { spec, record, messages, approvals }))
+    }
+}
+
+/// The tables that have the fewest runs beside those that are asked for, and where they begin there. Their keys end with
+/// the run.
+fn narrowest(filter: &RunFilter) -> Vec<(Table, Key)> {
+    if let Some(session) = &filter.session {
+        return vec![(Table::SessionRun, index::runs_of_session(session))];
+    }
+    match filter.status.and_then(index::runs_that_ended) {
+        Some(ended) => vec![(Table::EndedRun, ended)],
+        None => [Table::Run, Table::WholeRun].map(|table| (table, Key::table(table))).to_vec(),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{Options, ProfileLock, Store, StoreError, lock_of};
 use crate::domain::{
-    Content, Event, Finish, KeyId, Logged, OnDisconnect, RunId, RunSpec, Sampling, SessionRef, Surface,
-    Usage, now,
+    ClientTools, Content, Event, Finish, KeyId, Logged, OnDisconnect, RunId, RunSpec, Sampling, SessionRef,
+    Surface, Usage, now,
 };
 use std::{
     path::Path,
@@ -51,7 +51,10 @@ pub(super) fn spec(durable: bool) -> RunSpec {
         system: None,
         history: Vec::new(),
         load_history: false,
+        results: Vec::new(),
         input: Content::Text("hi".to_owned()),
+        client_tools: ClientTools::default(),
+        upstream: None,
         sampling: Sampling::default(),
         durable,
         on_disconnect: OnDisconnect::Continue,
@@ -68,7 +71,13 @@ pub(super) fn delta(text: &str) -> Event {
 }
 
 pub(super) fn completed(output: &str) -> Event {
-    Event::RunCompleted { output: output.to_owned(), usage: Usage::default(), finish_reason: Finish::Stop }
+    Event::RunCompleted {
+        output: output.to_owned(),
+        usage: Usage::default(),
+        finish_reason: Finish::Stop,
+        tool_calls: Vec::new(),
+        pending_steer: None,
+    }
 }
 
 /// Reads a log to its end.

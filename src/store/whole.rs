@@ -6,6 +6,7 @@
 use super::{
     StoreError, codec,
     command::Write,
+    database::Database,
     deltas::{self, Delta},
     inner::Inner,
     keyspace::{Key, Table},
@@ -67,6 +68,15 @@ impl<'a> WholeRun<'a> {
         log.truncate(limit);
         log
     }
+}
+
+/// The record of a run on disk, however it was written.
+pub(super) fn record(db: &Database, run: RunId) -> Result<Option<RunRecord>, StoreError> {
+    if let Some(record) = db.read(Key::run(Table::Run, run))? {
+        return Ok(Some(record));
+    }
+    let whole: Option<Head> = db.read(Key::run(Table::WholeRun, run))?;
+    Ok(whole.map(|whole| whole.record))
 }
 
 impl Inner {

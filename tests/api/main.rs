@@ -4,7 +4,9 @@
 mod approvals;
 mod chat;
 mod faults;
+mod idempotency;
 mod model;
 mod runs;
 mod support;
+mod surface;
 mod tenancy;

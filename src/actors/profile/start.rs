@@ -1,6 +1,6 @@
 //! Taking a turn on: idempotency, admission, the first record, the run's actor.
 
-use super::ProfileActor;
+use super::{ProfileActor, answers};
 use crate::{
     actors::{
         Idempotency, NewRun, ProfileError, StartRun, StartedRun, Tenant,
@@ -8,7 +8,7 @@ use crate::{
         run::{Entry, Kit, RunActor, Unread, Work},
     },
     domain::{
-        Code, Millis, OnDisconnect, RunId, RunRecord, RunSpec, Seq, SessionId, SessionRef, Surface, now,
+        Code, Millis, OnDisconnect, RunId, RunRecord, RunSpec, Seq, SessionId, SessionRef, StandsFor, now,
     },
     store::{IdempotencyEntry, Store},
 };
@@ -59,10 +59,7 @@ impl ProfileActor {
         match known {
             None => Ok(None),
             Some((fingerprint, run)) if fingerprint == key.fingerprint => Ok(Some(run)),
-            Some(_) => Err(ProfileError::new(
-                Code::IdempotencyKeyConflict,
-                "This Idempotency-Key was used for another request. Use a new key for a new request.",
-            )),
+            Some(_) => Err(answers::conflict()),
         }
     }
 
@@ -70,11 +67,14 @@ impl ProfileActor {
         let kept = self.tenant.config().retention.idempotency;
         let kept = Millis::try_from(kept.as_millis()).unwrap_or(Millis::MAX);
         // The time counts from the run's last change, as the reference's later versions do.
-        let since = match self.store.run(entry.run_id) {
+        let StandsFor::Run(run) = entry.stands_for else {
+            return None;
+        };
+        let since = match self.store.run(run) {
             Ok(Some(RunRecord { updated_at, .. })) => updated_at,
             Ok(None) | Err(_) => entry.created_at,
         };
-        (since.saturating_add(kept) > now()).then_some((entry.fingerprint, entry.run_id))
+        (since.saturating_add(kept) > now()).then_some((entry.fingerprint, run))
     }
 
     fn replay(&self, run: RunId) -> Result<StartedRun, ProfileError> {
@@ -105,7 +105,8 @@ impl ProfileActor {
                 "The disk is nearly full: new turns are refused until space is freed. Reading still works.";
             return Err(ProfileError::new(Code::StorageLow, text));
         }
-        let NewRun { session, idempotency, .. } = &new;
+        let NewRun { session, idempotency, background, .. } = &new;
+        let background = *background;
         let busy =
             session.as_ref().is_some_and(|session| session.named && self.tenant.board().is_busy(&session.id));
         let slot = if busy { None } else { Some(self.tenant.board().slot(false).map_err(full)?) };
@@ -114,7 +115,7 @@ impl ProfileActor {
         let idempotency = idempotency.map(|(scope, fingerprint)| IdempotencyEntry {
             scope,
             fingerprint,
-            run_id: spec.run_id,
+            stands_for: StandsFor::Run(spec.run_id),
             created_at: spec.created_at,
         });
         Ok(Begun {
@@ -124,6 +125,7 @@ impl ProfileActor {
             spec: Arc::new(spec),
             idempotency,
             slot,
+            background,
         })
     }
 }
@@ -151,7 +153,10 @@ fn spec(new: NewRun) -> RunSpec {
         system: new.system,
         history: new.history,
         load_history: new.load_history,
+        results: new.results,
         input: new.input,
+        client_tools: new.client_tools,
+        upstream: new.upstream,
         sampling: new.sampling,
         durable: new.durable || new.idempotency.is_some(),
         on_disconnect: new.on_disconnect,
@@ -168,6 +173,7 @@ struct Begun {
     idempotency: Option<IdempotencyEntry>,
     /// `None`: it queues for its session first.
     slot: Option<SlotWait>,
+    background: bool,
 }
 
 impl Begun {
@@ -175,9 +181,9 @@ impl Begun {
         let board = self.tenant.board().clone();
         let turn = self.spec.session.named.then(|| board.turn(&self.spec.session.id));
         let mut waited = false;
-        let entry = match (self.slot.take(), self.spec.surface) {
+        let entry = match self.slot.take() {
             // A chat is answered 429 or 200, so it is known which before the first byte; a run has its 202 and queues.
-            (Some(slot), Surface::Chat) => {
+            Some(slot) if !self.background => {
                 waited = !slot.is_ready();
                 let slot = self.chat_slot(slot).await?;
                 match turn {
@@ -185,7 +191,7 @@ impl Begun {
                     Some(turn) => Entry::Queue { turn: Some(turn), slot: Some(SlotWait::Ready(slot)) },
                 }
             }
-            (slot, _) => Entry::Queue { turn, slot },
+            slot => Entry::Queue { turn, slot },
         };
         let (log, committed) = self.store.begin(self.spec.clone(), self.idempotency.take());
         committed.await?;

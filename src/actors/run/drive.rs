@@ -65,7 +65,7 @@ pub(super) struct Driver {
     session: Option<SessionTurn>,
     /// Loaded transcript of a named session, when the spec asks for it.
     loaded: Vec<Message>,
-    input: [Message; 1],
+    opening: Vec<Message>,
     wrote_text: bool,
     /// The client's limit cut a tool call in two: limits are meant for the answer, so the call is made without them.
     unbounded: bool,
@@ -89,7 +89,7 @@ impl Driver {
         let Work { tenant, store, kit, spec, log, entry, messages, approvals } = work;
         Self {
             turn: Turn::new(tenant.config().agent.max_turns, messages),
-            input: [Message::User { content: spec.input.clone() }],
+            opening: spec.opening(),
             wrote_text: !log.record().text.is_empty(),
             tenant,
             store,
@@ -224,8 +224,10 @@ impl Driver {
         let request = ModelRequest {
             model: &config.model.default,
             system: &systems,
-            messages: &[&self.loaded, &self.spec.history, &self.input, self.turn.messages(), &nudge],
+            messages: &[&self.loaded, &self.spec.history, &self.opening, self.turn.messages(), &nudge],
             tools: tools.then(|| self.kit.toolbox.schema()),
+            tool_choice: None,
+            parallel: None,
             sampling: bare.as_ref().unwrap_or(&self.spec.sampling),
         };
         let mut text = TextWriter {

@@ -34,12 +34,20 @@ impl Driver {
             // Best effort: a log that refuses this one refuses the last event too, and says so below.
             drop(self.log.append(Event::RunStopping {}, std::mem::take(&mut self.changes)));
         }
+        let finish = match &end {
+            End::Completed(finish) => Some(*finish),
+            End::Failed(_) | End::Stopped(_) => None,
+        };
         let record = self.log.record();
         let (usage, text) = (record.usage, record.text);
         let event = match end {
-            End::Completed(finish_reason) => {
-                Event::RunCompleted { output: text.clone(), usage, finish_reason }
-            }
+            End::Completed(finish_reason) => Event::RunCompleted {
+                output: text.clone(),
+                usage,
+                finish_reason,
+                tool_calls: Vec::new(),
+                pending_steer: None,
+            },
             End::Failed(failure) => failed(failure, text.clone(), usage),
             End::Stopped(StopReason::Asked) => Event::RunCancelled { partial_output: text.clone(), usage },
             End::Stopped(StopReason::Shutdown) => {
@@ -51,9 +59,8 @@ impl Driver {
                 )
             }
         };
-        let completed = matches!(event, Event::RunCompleted { .. });
         let mut changes = std::mem::take(&mut self.changes);
-        changes.extend(self.transcript(completed, &text, usage));
+        changes.extend(self.transcript(finish, &text, usage));
         let run = self.spec.run_id;
         let written = match self.log.append(event, changes) {
             Ok(committed) => committed.await,
@@ -66,12 +73,17 @@ impl Driver {
 
     /// What the session keeps. A turn that failed before it did or said anything leaves no trace there: the next one would
     /// only be confused by it.
-    fn transcript(&mut self, completed: bool, text: &str, usage: crate::domain::Usage) -> Option<Change> {
-        let mut messages = vec![Message::User { content: self.spec.input.clone() }];
+    fn transcript(
+        &mut self,
+        finish: Option<Finish>,
+        text: &str,
+        usage: crate::domain::Usage,
+    ) -> Option<Change> {
+        let mut messages = self.spec.opening();
         messages.extend(self.turn.messages().iter().cloned());
-        if !completed {
+        if finish.is_none() {
             close_open_calls(&mut messages);
-            if messages.len() == 1 && text.is_empty() {
+            if self.turn.messages().is_empty() && text.is_empty() {
                 return None;
             }
             let said = matches!(messages.last(), Some(Message::Assistant { tool_calls, .. }) if tool_calls.is_empty());
@@ -85,7 +97,9 @@ impl Driver {
             run_id: self.spec.run_id,
             source: "api_server",
             model: self.tenant.config().model.default.clone(),
+            began_at: self.spec.created_at,
             messages,
+            finish,
             usage,
         }))
     }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     actors::{Idempotency, NewRun, Scope},
-    domain::{OnDisconnect, RunId, Seq, SessionRef, Surface},
+    domain::{ClientTools, OnDisconnect, RunId, Seq, SessionRef, Surface},
     front::{
         auth::Authorised,
         body,
@@ -106,12 +106,16 @@ fn new_run(
         system,
         // A named session has its own history: of the request only the last message counts.
         history: if named { Vec::new() } else { history },
+        results: Vec::new(),
         input,
+        client_tools: ClientTools::default(),
+        upstream: None,
         sampling,
         session: session.map(|id| SessionRef { id, named }),
         load_history: named,
         on_disconnect: options.on_disconnect.unwrap_or(default),
         unattended: Some(config.approvals.unattended),
+        background: false,
         durable: named || idempotency.is_some(),
         idempotency,
     }

@@ -110,7 +110,7 @@ impl Answer<'_> {
     /// Adds status and body to a response that has the turn's headers.
     pub fn render(&self, ended: &Ended, mut head: HttpResponseBuilder) -> HttpResponse {
         match TurnEnd::of(&ended.last.event) {
-            Some(TurnEnd::Answered { text, finish, usage }) => {
+            Some(TurnEnd::Answered { text, calls: _, finish, usage }) => {
                 head.json(self.completion(text, &ended.reasoning, finish, usage, None))
             }
             Some(TurnEnd::Failed(failed)) if self.failed_turn_ok => self.reference_failure(&failed, head),
@@ -203,6 +203,8 @@ mod tests {
             output: "You said: hello".to_owned(),
             usage: Usage { input_tokens: 50, output_tokens: 2, total_tokens: 52 },
             finish_reason: Finish::Stop,
+            tool_calls: Vec::new(),
+            pending_steer: None,
         };
         let expected = completion("You said: hello", "stop", [50, 2, 52]);
         assert_eq!(render(event, false).await, (200, json!([null, null, null]), expected));

@@ -190,7 +190,9 @@ impl ChatStream {
 
     fn end(&mut self, seq: Option<Seq>, end: TurnEnd<'_>, out: &mut BytesMut) {
         match end {
-            TurnEnd::Answered { finish, usage, text: _ } => self.finish(seq, finish, usage, None, out),
+            TurnEnd::Answered { finish, usage, text: _, calls: _ } => {
+                self.finish(seq, finish, usage, None, out);
+            }
             TurnEnd::Failed(failed) => self.finish(seq, "error", failed.usage, Some(&failed), out),
         }
     }
@@ -239,7 +241,10 @@ impl Presenter for ChatStream {
                     self.end(Some(seq), end, out);
                 }
             }
-            Event::RunStarted { .. } | Event::ApprovalResponded { .. } | Event::RunStopping {} => {}
+            Event::RunStarted { .. }
+            | Event::ApprovalResponded { .. }
+            | Event::RunSteered { .. }
+            | Event::RunStopping {} => {}
         }
         ControlFlow::Continue(())
     }

@@ -116,6 +116,8 @@ fn an_answer_is_role_text_finish_done() {
                 output: "tok\n0 ".to_owned(),
                 usage: usage(),
                 finish_reason: Finish::Length,
+                tool_calls: Vec::new(),
+                pending_steer: None,
             },
         ),
     ]);

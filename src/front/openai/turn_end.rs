@@ -1,7 +1,7 @@
 //! How a turn ended, as chat completions tell it; the same for the JSON form and the stream.
 
 use crate::{
-    domain::{Code, Event, Finish, Usage},
+    domain::{Code, Event, ToolCall, Usage},
     front::error::Members,
 };
 use serde::Serialize;
@@ -9,7 +9,7 @@ use serde::Serialize;
 /// A terminal event in the words of this surface.
 #[derive(Debug, PartialEq)]
 pub enum TurnEnd<'a> {
-    Answered { text: &'a str, finish: &'static str, usage: Tokens },
+    Answered { text: &'a str, calls: &'a [ToolCall], finish: &'static str, usage: Tokens },
     Failed(Failed<'a>),
 }
 
@@ -42,14 +42,14 @@ impl<'a> TurnEnd<'a> {
     /// `None`: the event does not end a turn.
     pub fn of(event: &'a Event) -> Option<Self> {
         match event {
-            Event::RunCompleted { output, usage, finish_reason } => Some(Self::Answered {
-                text: output,
-                finish: match finish_reason {
-                    Finish::Stop => "stop",
-                    Finish::Length => "length",
-                },
-                usage: (*usage).into(),
-            }),
+            Event::RunCompleted { output, usage, finish_reason, tool_calls, pending_steer: _ } => {
+                Some(Self::Answered {
+                    text: output,
+                    calls: tool_calls,
+                    finish: finish_reason.wire(),
+                    usage: (*usage).into(),
+                })
+            }
             Event::RunFailed { error, error_code, retryable, retry_after, partial_output, usage } => {
                 Some(Self::Failed(Failed {
                     code: *error_code,
@@ -75,6 +75,7 @@ impl<'a> TurnEnd<'a> {
             | Event::ToolCompleted { .. }
             | Event::ApprovalRequest(_)
             | Event::ApprovalResponded { .. }
+            | Event::RunSteered { .. }
             | Event::RunStopping {}
             | Event::Gap { .. } => None,
         }

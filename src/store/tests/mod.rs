@@ -8,4 +8,6 @@ mod crash;
 mod housekeeping;
 mod log;
 mod records;
+mod sessions;
 mod trouble;
+mod whole;

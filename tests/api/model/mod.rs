@@ -49,6 +49,8 @@ async fn ask_and_tell(
         system: &["own"],
         messages: &[&messages],
         tools: None,
+        tool_choice: None,
+        parallel: None,
         sampling: &Sampling::default(),
     };
     let mut on_delta = |delta: Delta<'_>| {
