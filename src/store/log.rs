@@ -202,14 +202,13 @@ impl LogWriter {
     fn whole(&mut self, state: &mut LiveState, spec: &RunSpec) -> Result<Vec<Write>, StoreError> {
         state.record.reserved = Seq(state.last());
         let mut messages = Vec::new();
-        let others = mem::take(&mut self.deferred).into_iter().filter_map(|change| match change {
-            Change::Message(message) => {
+        let mut others = mem::take(&mut self.deferred);
+        for change in others.extract_if(.., |change| matches!(change, Change::Message(_))) {
+            if let Change::Message(message) = change {
                 messages.push(message);
-                None
             }
-            other => Some(other),
-        });
-        let mut writes = command::encode(others.collect(), None)?;
+        }
+        let mut writes = command::encode(others, None)?;
         writes.push(state.hand_over_whole(spec, messages)?);
         writes.extend(index::of_run(&state.record, true));
         Ok(writes)

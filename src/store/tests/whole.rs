@@ -26,8 +26,8 @@ async fn chat(store: &Store, output: &str) -> RunId {
     spec.run_id
 }
 
-fn ids(store: &Store, filter: RunFilter) -> Vec<RunId> {
-    store.runs(&filter).unwrap().into_iter().map(|record| record.run_id).collect()
+fn ids(store: &Store, filter: &RunFilter) -> Vec<RunId> {
+    store.runs(filter).unwrap().into_iter().map(|record| record.run_id).collect()
 }
 
 fn all() -> RunFilter {
@@ -43,14 +43,14 @@ async fn lists_take_turns_between_runs_of_both_kinds() {
         runs.push(if number % 3 == 0 { run(&store, &["x"], "x").await } else { chat(&store, "y").await });
     }
     runs.reverse();
-    assert_eq!(ids(&store, all()), runs);
-    assert_eq!(ids(&store, RunFilter { status: Some(RunStatus::Completed), ..all() }), runs);
-    assert_eq!(ids(&store, RunFilter { status: Some(RunStatus::Failed), ..all() }), []);
+    assert_eq!(ids(&store, &all()), runs);
+    assert_eq!(ids(&store, &RunFilter { status: Some(RunStatus::Completed), ..all() }), runs);
+    assert_eq!(ids(&store, &RunFilter { status: Some(RunStatus::Failed), ..all() }), []);
     let page = RunFilter { after: Some(runs[1]), limit: 3, ..RunFilter::default() };
-    assert_eq!(ids(&store, page), runs[2..5]);
+    assert_eq!(ids(&store, &page), runs[2..5]);
     for run in &runs {
         let session = store.run(*run).unwrap().unwrap().session_id;
-        assert_eq!(ids(&store, RunFilter { session: Some(session), ..all() }), [*run]);
+        assert_eq!(ids(&store, &RunFilter { session: Some(session), ..all() }), [*run]);
     }
 }
 
@@ -90,11 +90,11 @@ async fn a_run_in_one_piece_comes_back_from_a_backup_and_ages_like_others() {
     assert_eq!(read_all(&store, run, 0).await, log);
     let record = store.run(run).unwrap().unwrap();
     let of_session = RunFilter { session: Some(record.session_id), ..all() };
-    assert_eq!(ids(&store, of_session.clone()), [run]);
+    assert_eq!(ids(&store, &of_session), [run]);
 
     let day = Duration::from_secs(24 * 3600);
     let keep = Retention { runs: day, derived_sessions: day, idempotency: day };
     let housekept = store.housekeep(record.created_at + 3 * 24 * 3_600_000, &keep).unwrap();
     assert_eq!(housekept.runs_deleted, 1);
-    assert_eq!((store.run(run).unwrap(), ids(&store, of_session)), (None, vec![]));
+    assert_eq!((store.run(run).unwrap(), ids(&store, &of_session)), (None, vec![]));
 }
