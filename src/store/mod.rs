@@ -72,8 +72,8 @@ pub use restore::{Restored, restore};
 pub use revoked::Revocations;
 pub use sessions::SessionHeader;
 pub use types::{
-    Change, Committed, Housekept, IdempotencyEntry, KeyRecord, Options, Retention, RunFilter, SessionAppend,
-    StoredRun,
+    Change, ClientCall, Committed, Housekept, IdempotencyEntry, KeyRecord, Options, Retention, RunFilter,
+    SessionAppend, StoredRun,
 };
 pub use wake::Wake;
 

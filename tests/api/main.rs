@@ -3,6 +3,7 @@
 
 mod approvals;
 mod chat;
+mod client_tools;
 mod faults;
 mod model;
 mod runs;

@@ -5,6 +5,7 @@
 
 mod approvals;
 mod queries;
+mod recall;
 mod start;
 
 use super::{

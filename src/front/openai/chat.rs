@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     actors::{Idempotency, NewRun, Scope},
-    domain::{ClientTools, OnDisconnect, RunId, Seq, SessionRef, Surface},
+    domain::{OnDisconnect, RunId, Seq, SessionRef, Surface},
     front::{
         auth::Authorised,
         body,
@@ -98,7 +98,7 @@ fn new_run(
     let session = options.session.clone().or_else(|| request.derived_session(&auth.caller.key_id));
     // A client with a key comes back for its answer; another that goes away has pressed stop.
     let default = if idempotency.is_some() { OnDisconnect::Continue } else { OnDisconnect::Cancel };
-    let ChatRequest { model, stream: _, system, history, input, sampling } = request;
+    let ChatRequest { model, stream: _, system, history, results, input, tools, sampling } = request;
     NewRun {
         surface: Surface::Chat,
         key_id: auth.caller.key_id.clone(),
@@ -106,9 +106,9 @@ fn new_run(
         system,
         // A named session has its own history: of the request only the last message counts.
         history: if named { Vec::new() } else { history },
-        results: Vec::new(),
+        results,
         input,
-        client_tools: ClientTools::default(),
+        client_tools: tools,
         upstream: None,
         sampling,
         session: session.map(|id| SessionRef { id, named }),
