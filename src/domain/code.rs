@@ -35,6 +35,7 @@ pub enum Code {
     InsufficientScope,
     OriginNotAllowed,
     BodyTooLarge,
+    UnsupportedMediaType,
     RequestTimeout,
     HeaderTooLarge,
     RateLimitExceeded,
@@ -49,6 +50,13 @@ pub enum Code {
     GatewayDraining,
     StorageLow,
     StorageFailed,
+    SessionExists,
+    SessionBusy,
+    InvalidTitle,
+    InvalidSystemPrompt,
+    InvalidSystemMessage,
+    MissingMessage,
+    UnsupportedSessionField,
 }
 
 struct Row {
@@ -97,6 +105,7 @@ impl Code {
         Self::InsufficientScope,
         Self::OriginNotAllowed,
         Self::BodyTooLarge,
+        Self::UnsupportedMediaType,
         Self::RequestTimeout,
         Self::HeaderTooLarge,
         Self::RateLimitExceeded,
@@ -111,6 +120,13 @@ impl Code {
         Self::GatewayDraining,
         Self::StorageLow,
         Self::StorageFailed,
+        Self::SessionExists,
+        Self::SessionBusy,
+        Self::InvalidTitle,
+        Self::InvalidSystemPrompt,
+        Self::InvalidSystemMessage,
+        Self::MissingMessage,
+        Self::UnsupportedSessionField,
     ];
 
     #[rustfmt::skip]
@@ -146,6 +162,7 @@ impl Code {
             Self::InsufficientScope        => row("insufficient_scope",          403, CLIENT),
             Self::OriginNotAllowed         => row("origin_not_allowed",          403, CLIENT),
             Self::BodyTooLarge             => row("body_too_large",              413, CLIENT),
+            Self::UnsupportedMediaType     => row("unsupported_media_type",      415, CLIENT),
             Self::RequestTimeout           => row("request_timeout",             408, CLIENT),
             Self::HeaderTooLarge           => row("header_too_large",            431, CLIENT),
             Self::RateLimitExceeded        => row("rate_limit_exceeded",         429, RATE),
@@ -160,6 +177,13 @@ impl Code {
             Self::GatewayDraining          => row("gateway_draining",            503, SERVER),
             Self::StorageLow               => row("storage_low",                 507, SERVER),
             Self::StorageFailed            => row("storage_failed",              503, SERVER),
+            Self::SessionExists            => row("session_exists",              409, CLIENT),
+            Self::SessionBusy              => row("session_busy",                409, CLIENT),
+            Self::InvalidTitle             => row("invalid_title",               400, CLIENT),
+            Self::InvalidSystemPrompt      => row("invalid_system_prompt",       400, CLIENT),
+            Self::InvalidSystemMessage     => row("invalid_system_message",      400, CLIENT),
+            Self::MissingMessage           => row("missing_message",             400, CLIENT),
+            Self::UnsupportedSessionField  => row("unsupported_session_field",   400, CLIENT),
         }
     }
 

@@ -92,6 +92,12 @@ uuid_id!(
     "apr_"
 );
 
+uuid_id!(
+    /// The messages of one life of a session: an id that is used again after a deletion does not find the old ones.
+    TranscriptId,
+    "trn_"
+);
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -4,6 +4,7 @@ mod approval;
 mod client_tools;
 mod code;
 mod event;
+mod idempotency;
 mod ids;
 mod message;
 mod outcome;
@@ -14,7 +15,8 @@ pub use approval::{Approval, ApprovalScope, ApprovalStatus, Choice, Finding, Rul
 pub use client_tools::{ClientTools, ToolChoice, ToolResult};
 pub use code::Code;
 pub use event::{ApprovalRequest, Event, Logged};
-pub use ids::{ApprovalId, IdError, KeyId, ProfileName, RunId, Seq, SessionId};
+pub use idempotency::{KeptAnswer, StandsFor};
+pub use ids::{ApprovalId, IdError, KeyId, ProfileName, RunId, Seq, SessionId, TranscriptId};
 pub use message::{Content, ImageUrl, Message, Part, ToolCall};
 pub use outcome::{Failure, Finish, Outcome, Usage};
 pub use run::{

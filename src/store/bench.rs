@@ -9,7 +9,7 @@ use super::{
     keyspace::{Key, Table},
     mark::{Mark, MarkFile},
     opening::{self, Meta},
-    sessions::Sessions,
+    sessions::{Draft, Sessions},
     wake::WakeFile,
     writer::Work,
 };
@@ -115,10 +115,22 @@ impl Bench {
                     count -= 1;
                 }
                 Write::Session(append) => {
-                    inner.read(|db| sessions.append(db, &inner.payloads, &mut batch, &append))?;
+                    inner.read(|database| {
+                        let payloads = &inner.payloads;
+                        sessions.append(&mut Draft { database, payloads, batch: &mut batch }, &append)
+                    })?;
+                }
+                Write::SessionEdit(edit) => {
+                    inner.read(|database| {
+                        let payloads = &inner.payloads;
+                        sessions.settle(&mut Draft { database, payloads, batch: &mut batch }, &edit)
+                    })?;
                 }
             }
         }
+        inner.read(|database| {
+            sessions.write(&mut Draft { database, payloads: &inner.payloads, batch: &mut batch })
+        })?;
         if !opened.is_empty() {
             self.wake.set(|wake| wake.open_runs = true)?;
         }
@@ -191,7 +203,7 @@ impl Bench {
         let database = inner.generation(generation)?;
         let number = generation_mark(&database)? + 1;
         let mut second = sled::Batch::default();
-        let meta = Meta { generation, commit: number };
+        let meta = Meta { generation, commit: number, indexes: 0 };
         codec::put(&mut second, &inner.payloads, Key::table(Table::Meta), &codec::to_json(&meta)?)?;
         let mut indexed = 0;
         for (key, json) in chunks {

@@ -4,6 +4,7 @@ use super::{
     Change, SessionAppend, StoreError, codec,
     keyspace::{Key, Table},
     live::Live,
+    sessions::SessionEdit,
 };
 use crate::domain::{Approval, ApprovalStatus, RunId};
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub(super) enum Write {
     Deltas(Key, Vec<u8>),
     /// Needs the session's header, which only the writer may read and write.
     Session(Box<SessionAppend>),
+    /// May be refused, by itself; the command that it came with must hold nothing else.
+    SessionEdit(SessionEdit),
 }
 
 /// Where a log stands when its command is on disk.

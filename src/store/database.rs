@@ -143,6 +143,27 @@ impl Database {
         self.scan(table, prefix, prefix.end(), visit)
     }
 
+    /// Goes backwards through the first parts of the records of `table` in `[from, until)`, as long as `visit` says
+    /// `true`. For tables of small records: their JSON is one part.
+    pub(super) fn scan_back(
+        &self,
+        table: Table,
+        from: Key,
+        until: Key,
+        mut visit: impl FnMut(Key, &[u8]) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        guarded(|| {
+            for entry in self.db.range(from.as_slice()..until.as_slice()).rev() {
+                let (bytes, value) = entry?;
+                let part = codec::open(&bytes, &value)?;
+                if bytes.ends_with(&[0, 0]) && !visit(record_key(table, &bytes)?, part.content)? {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// The last record's key in `[from, until)`.
     pub(super) fn last_key(&self, table: Table, from: Key, until: Key) -> Result<Option<Key>, StoreError> {
         guarded(|| {
@@ -153,9 +174,19 @@ impl Database {
 
     /// Puts the removal of every key that begins with `prefix` into the batch; the number of keys.
     pub(super) fn remove_all(&self, batch: &mut sled::Batch, prefix: Key) -> Result<usize, StoreError> {
+        self.remove_some(batch, prefix, usize::MAX)
+    }
+
+    /// As [`Database::remove_all`], for at most so many keys.
+    pub(super) fn remove_some(
+        &self,
+        batch: &mut sled::Batch,
+        prefix: Key,
+        most: usize,
+    ) -> Result<usize, StoreError> {
         guarded(|| {
             let mut count = 0;
-            for key in self.db.range(prefix.as_slice()..prefix.end().as_slice()).keys() {
+            for key in self.db.range(prefix.as_slice()..prefix.end().as_slice()).keys().take(most) {
                 batch.remove(key?);
                 count += 1;
             }

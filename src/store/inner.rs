@@ -14,7 +14,7 @@ use super::{
 };
 use crate::domain::RunId;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard},
     time::{Duration, Instant},
@@ -46,6 +46,8 @@ pub(super) struct Inner {
     /// Rung when somebody goes on with a run, and when the store closes.
     pub(super) arrivals: Notify,
     pub(super) disk: Mutex<Option<(Instant, bool)>>,
+    /// Transcripts that forks are being copied to: nobody's yet, and not to be cleared away.
+    pub(super) forking: Mutex<HashSet<[u8; 16]>>,
     /// Given back when the store is closed, whoever still holds a handle or a cursor.
     pub(super) lock: Mutex<Option<Arc<ProfileLock>>>,
 }

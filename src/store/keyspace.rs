@@ -32,14 +32,26 @@ pub(super) enum Table {
     RunGeneration = 0x17,
     /// Generation: how many commits that database has seen.
     Generation = 0x18,
+    /// Hash of a session's id, run: index.
+    SessionRun = 0x19,
+    /// How it ended, run: index.
+    EndedRun = 0x1a,
     Approval = 0x20,
     /// Approval: it waits.
     Pending = 0x21,
     Rule = 0x22,
     /// Hash of the session's id: its header.
     Session = 0x30,
-    /// Hash of the session's id, number: a message.
+    /// Transcript, number: a message.
     SessionMessage = 0x31,
+    /// Time, hash of the session's id: the order of last activity.
+    SessionActivity = 0x32,
+    /// Hash of a title: whose it is.
+    SessionTitle = 0x33,
+    /// Hash of the session's id: its system prompt.
+    SessionPrompt = 0x34,
+    /// Transcript: no session has it.
+    SessionTrash = 0x35,
     Idempotency = 0x40,
     Key = 0x50,
     /// Hash of a key's id, hash of a call's id: the run that ended with this call of a client's tool.
@@ -47,8 +59,9 @@ pub(super) enum Table {
 }
 
 impl Table {
-    /// What a backup holds, in the order in which it holds it. The rest is about files that it does not copy.
-    pub(super) const BACKED_UP: [Self; 15] = [
+    /// What a backup holds, in the order in which it holds it. The rest is about files that it does not copy, or
+    /// [an index](super::index), which is made anew.
+    pub(super) const BACKED_UP: [Self; 17] = [
         Self::Run,
         Self::Spec,
         Self::Message,
@@ -61,6 +74,8 @@ impl Table {
         Self::Rule,
         Self::Session,
         Self::SessionMessage,
+        Self::SessionPrompt,
+        Self::SessionTrash,
         Self::Idempotency,
         Self::Key,
         Self::ClientCall,
@@ -79,11 +94,17 @@ impl Table {
             Self::RunApproval => "run_approval",
             Self::RunGeneration => "run_generation",
             Self::Generation => "generation",
+            Self::SessionRun => "session_run",
+            Self::EndedRun => "ended_run",
             Self::Approval => "approval",
             Self::Pending => "pending",
             Self::Rule => "rule",
             Self::Session => "session",
             Self::SessionMessage => "session_message",
+            Self::SessionActivity => "session_activity",
+            Self::SessionTitle => "session_title",
+            Self::SessionPrompt => "session_prompt",
+            Self::SessionTrash => "session_trash",
             Self::Idempotency => "idempotency",
             Self::Key => "key",
             Self::ClientCall => "client_call",
@@ -102,9 +123,18 @@ impl Table {
             | Self::Pending
             | Self::Rule
             | Self::Session
+            | Self::SessionTitle
+            | Self::SessionPrompt
+            | Self::SessionTrash
             | Self::Key => 16,
-            Self::Message | Self::Event | Self::Deltas | Self::RunGeneration | Self::SessionMessage => 24,
-            Self::RunApproval | Self::Idempotency | Self::ClientCall => 32,
+            Self::EndedRun => 17,
+            Self::Message
+            | Self::Event
+            | Self::Deltas
+            | Self::RunGeneration
+            | Self::SessionMessage
+            | Self::SessionActivity => 24,
+            Self::RunApproval | Self::Idempotency | Self::SessionRun | Self::ClientCall => 32,
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     Change, Committed, IdempotencyEntry, StoreError,
     command::{self, Command, LogAck, Stage, Write},
+    index,
     inner::Inner,
     keyspace::{Key, Table},
     live::Live,
@@ -207,6 +208,13 @@ impl LogWriter {
                 writes.push(Write::Put(open, b"null".to_vec()));
             }
             Stage::Begun | Stage::Going | Stage::Ended | Stage::Parked => {}
+        }
+        if !state.stored {
+            let key = index::session_run(&state.record.session_id, run);
+            writes.push(Write::Put(key, b"null".to_vec()));
+        }
+        if let Some(key) = index::ended_run(state.record.status, run) {
+            writes.push(Write::Put(key, b"null".to_vec()));
         }
         match stage {
             // What nobody will go on with needs no block; a log closed in order goes on without a hole.

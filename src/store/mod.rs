@@ -36,6 +36,7 @@ mod deltas;
 mod error;
 mod files;
 mod handle;
+mod index;
 mod inner;
 mod keyspace;
 mod live;
@@ -70,7 +71,10 @@ pub use lock::ProfileLock;
 pub use log::LogWriter;
 pub use restore::{Restored, restore};
 pub use revoked::Revocations;
-pub use sessions::SessionHeader;
+pub use sessions::{
+    ForkSession, NewSession, SessionChange, SessionCursor, SessionEnd, SessionError, SessionFilter,
+    SessionHeader, SessionMessage, SessionMessages, Title,
+};
 pub use types::{
     Change, ClientCall, Committed, Housekept, IdempotencyEntry, KeyRecord, Options, Retention, RunFilter,
     SessionAppend, StoredRun,

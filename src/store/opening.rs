@@ -6,7 +6,7 @@ use super::{
     codec,
     database::Database,
     deltas::Generations,
-    files,
+    files, index,
     inner::Inner,
     keyspace::{Key, Table},
     mark::{Mark, MarkFile},
@@ -27,11 +27,14 @@ use tokio::sync::Notify;
 pub(super) struct Meta {
     pub(super) generation: u64,
     pub(super) commit: u64,
+    /// Which of [the indexes](super::index) its records have.
+    #[serde(default)]
+    pub(super) indexes: u32,
 }
 
 impl From<Mark> for Meta {
     fn from(Mark { generation, commit, length: _ }: Mark) -> Self {
-        Self { generation, commit }
+        Self { generation, commit, indexes: index::VERSION }
     }
 }
 
@@ -40,7 +43,8 @@ impl Inner {
     pub(super) fn open(dir: &Path, lock: Arc<ProfileLock>, options: Options) -> Result<Self, StoreError> {
         files::create_dir(dir)?;
         let payloads = Payloads::new(dir.join("payloads"));
-        let (database, file, at) = open_main(dir, &payloads, options.cache)?;
+        let (database, mut file, at) = open_main(dir, &payloads, options.cache)?;
+        let at = index::complete(&database, &payloads, &mut file, at)?;
         let mut open = HashSet::new();
         database.scan_all(Table::OpenRun, Key::table(Table::OpenRun), |key, _| {
             open.insert(RunId::from_bytes(key.id()));
@@ -63,6 +67,7 @@ impl Inner {
             unsaved: Mutex::default(),
             arrivals: Notify::new(),
             disk: Mutex::default(),
+            forking: Mutex::default(),
             lock: Mutex::new(Some(lock)),
             options,
         })
@@ -131,7 +136,9 @@ pub(super) fn verify(database: &Database, mark: Mark) -> Result<Mark, StoreError
             let Meta { commit, .. } = meta;
             Err(StoreError::Damaged(format!("it knows {commit} of {} commits", mark.commit)))
         }
-        Some(Meta { generation, commit }) => Ok(Mark { generation, commit, length: database.size() }),
+        Some(Meta { generation, commit, indexes: _ }) => {
+            Ok(Mark { generation, commit, length: database.size() })
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     backup::{Foot, Head, Line, VERSION, from_hex},
     codec,
     database::Database,
-    files,
+    files, index,
     keyspace::{Key, Table},
     mark::{Mark, MarkFile},
     opening::{Meta, count_keys, new_generation},
@@ -112,6 +112,9 @@ fn load(
         let (table, key, json) = record(text, count)?;
         open_runs |= table == Table::OpenRun;
         codec::put(&mut batch, payloads, key, json)?;
+        for (key, entry) in index::entries(table, json)? {
+            codec::put(&mut batch, payloads, key, &entry)?;
+        }
         count += 1;
         if count % BATCH as u64 == 0 {
             database.commit(std::mem::take(&mut batch))?;

@@ -1,15 +1,17 @@
 //! Housekeeping: what is old is deleted, and what deleting does not give back is won by rewriting.
 
 use super::{
-    ClientCall, Housekept, IdempotencyEntry, Retention, SessionHeader, Store, StoreError,
+    ClientCall, Housekept, IdempotencyEntry, Retention, Store, StoreError,
     bench::Bench,
     codec,
     codec::Kind,
     database::Database,
     error::guarded,
+    index,
     inner::Inner,
     keyspace::{Key, Table},
     payload::Payloads,
+    sessions::{Draft, Sessions},
 };
 use crate::domain::{Millis, RunId, RunRecord};
 use serde::de::DeserializeOwned;
@@ -66,7 +68,7 @@ impl Inner {
     }
 
     /// One commit of removals; none when there is nothing to remove.
-    fn delete(
+    pub(super) fn delete(
         &self,
         bench: &mut Bench,
         fill: impl FnOnce(&Database, &mut sled::Batch) -> Result<usize, StoreError>,
@@ -79,25 +81,32 @@ impl Inner {
     }
 
     fn delete_sessions(&self, cutoff: Millis) -> Result<usize, StoreError> {
-        // With the writer's place from here on: a session that is used again must not lose its new messages.
-        let mut bench = self.bench();
         let mut old = Vec::new();
         self.read(|db| {
-            db.scan_all(Table::Session, Key::table(Table::Session), |key, json| {
-                let header: SessionHeader = codec::from_json(&json)?;
-                if !header.named && header.last_active < cutoff {
-                    old.push(key.id());
-                }
+            let at = u64::try_from(cutoff).unwrap_or(0);
+            let (oldest, until) = (
+                Key::table(Table::SessionActivity),
+                Key::table(Table::SessionActivity).with(&at.to_be_bytes()),
+            );
+            db.scan(Table::SessionActivity, oldest, until, |key, _| {
+                old.push(key);
                 Ok(true)
             })
         })?;
-        for id in &old {
-            self.delete(&mut bench, |db, batch| {
-                let messages = db.remove_all(batch, Key::table(Table::SessionMessage).with(id))?;
-                Ok(messages + db.remove_all(batch, Key::table(Table::Session).with(id))?)
+        let mut deleted = 0;
+        for some in old.chunks(BATCH) {
+            // With the writer's place, and looked at again: one that was used meanwhile is not old any more.
+            self.delete(&mut self.bench(), |database, batch| {
+                let mut sessions = Sessions::default();
+                let mut draft = Draft { database, payloads: &self.payloads, batch };
+                let count = sessions.forget(&mut draft, some)?;
+                sessions.write(&mut draft)?;
+                deleted += count;
+                Ok(count)
             })?;
         }
-        Ok(old.len())
+        self.clear_trash()?;
+        Ok(deleted)
     }
 
     /// Deletes the records of a table that were made before `cutoff`.
@@ -176,6 +185,12 @@ fn collect_payloads(db: &Database, named: &mut HashSet<String>) -> Result<(), St
 
 fn remove_run(db: &Database, batch: &mut sled::Batch, run: RunId) -> Result<usize, StoreError> {
     let mut count = 0;
+    if let Some(record) = db.read::<RunRecord>(Key::run(Table::Run, run))? {
+        count += db.remove_all(batch, index::session_run(&record.session_id, run))?;
+        if let Some(key) = index::ended_run(record.status, run) {
+            count += db.remove_all(batch, key)?;
+        }
+    }
     db.scan_all(Table::RunApproval, Key::run(Table::RunApproval, run), |key, _| {
         let id = &key.body()[16..];
         count += db.remove_all(batch, Key::table(Table::Approval).with(id))?;

@@ -1,7 +1,7 @@
 //! Runs: live ones from memory, the others from the disk, each exactly once.
 
 use super::{
-    RunFilter, Store, StoreError, StoredRun, codec,
+    RunFilter, Store, StoreError, StoredRun, codec, index,
     inner::Inner,
     keyspace::{Key, Table},
 };
@@ -53,11 +53,8 @@ impl Inner {
         }
         let mut records: Vec<RunRecord> = found.values().flatten().cloned().collect();
         if filter.status.is_none_or(RunStatus::is_terminal) {
-            self.list_stored(
-                filter,
-                |record| !found.contains_key(&record.run_id) && wanted(record),
-                &mut records,
-            )?;
+            let wanted = |record: &RunRecord| !found.contains_key(&record.run_id) && wanted(record);
+            self.list_stored(filter, wanted, &mut records)?;
         } else {
             // An open run has an index of its own.
             for run in self.open_ids()?.into_iter().filter(|run| behind(*run) && !found.contains_key(run)) {
@@ -75,16 +72,17 @@ impl Inner {
         wanted: impl Fn(&RunRecord) -> bool,
         records: &mut Vec<RunRecord>,
     ) -> Result<(), StoreError> {
-        let all = Key::table(Table::Run);
-        let mut until = filter.after.map_or(all.end(), |after| Key::run(Table::Run, after));
+        let (table, all) = narrowest(filter);
+        let mut until = filter.after.map_or(all.end(), |after| all.with(after.as_bytes()));
         let mut count = 0;
         while count < filter.limit {
             // One record at a time, so that a swap of the database never waits for a long list.
-            let Some(key) = self.read(|db| db.last_key(Table::Run, all, until))? else {
+            let Some(key) = self.read(|db| db.last_key(table, all, until))? else {
                 break;
             };
             until = key;
-            if let Some(record) = self.read(|db| db.read::<RunRecord>(key))?
+            let run = key.body().last_chunk::<16>().copied().unwrap_or_default();
+            if let Some(record) = self.read(|db| db.read::<RunRecord>(Key::table(Table::Run).with(&run)))?
                 && wanted(&record)
             {
                 records.push(self.complete(record)?);
@@ -130,6 +128,18 @@ impl Inner {
             Ok(())
         })?;
         Ok(Some(StoredRun { spec, record, messages, approvals }))
+    }
+}
+
+/// The table that has the fewest runs beside those that are asked for, and where they begin in it. Its keys end with the
+/// run.
+fn narrowest(filter: &RunFilter) -> (Table, Key) {
+    if let Some(session) = &filter.session {
+        return (Table::SessionRun, index::runs_of_session(session));
+    }
+    match filter.status.and_then(index::runs_that_ended) {
+        Some(ended) => (Table::EndedRun, ended),
+        None => (Table::Run, Key::table(Table::Run)),
     }
 }
 

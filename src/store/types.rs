@@ -2,8 +2,8 @@
 
 use super::StoreError;
 use crate::domain::{
-    Approval, KeyId, Message, Millis, Rule, RunId, RunRecord, RunSpec, RunStatus, SessionId, SessionRef,
-    Usage,
+    Approval, Finish, KeyId, Message, Millis, Rule, RunId, RunRecord, RunSpec, RunStatus, SessionId,
+    SessionRef, StandsFor, Usage,
 };
 use serde::{Deserialize, Serialize};
 use std::{future::Future, pin::Pin, time::Duration};
@@ -32,7 +32,11 @@ pub struct SessionAppend {
     pub run_id: RunId,
     pub source: &'static str,
     pub model: String,
+    /// When the first of the messages was said; the others are as old as the commit.
+    pub began_at: Millis,
     pub messages: Vec<Message>,
+    /// Why the last message ended, when the model ended it.
+    pub finish: Option<Finish>,
     pub usage: Usage,
 }
 
@@ -42,7 +46,8 @@ pub struct IdempotencyEntry {
     pub scope: [u8; 32],
     /// blake3 of the canonical request.
     pub fingerprint: [u8; 32],
-    pub run_id: RunId,
+    #[serde(flatten)]
+    pub stands_for: StandsFor,
     pub created_at: Millis,
 }
 

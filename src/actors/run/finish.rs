@@ -37,6 +37,11 @@ impl Driver {
             // Best effort: a log that refuses this one refuses the last event too, and says so below.
             drop(self.log.append(Event::RunStopping {}, std::mem::take(&mut self.changes)));
         }
+        let finish = match &end {
+            End::Completed(finish) => Some(*finish),
+            End::HandedOver(_) => Some(Finish::ToolCalls),
+            End::Failed(_) | End::Stopped(_) => None,
+        };
         let record = self.log.record();
         let (usage, text) = (record.usage, record.text);
         let mut changes = std::mem::take(&mut self.changes);
@@ -57,8 +62,7 @@ impl Driver {
                 )
             }
         };
-        let completed = matches!(event, Event::RunCompleted { .. });
-        changes.extend(self.transcript(completed, &text, usage));
+        changes.extend(self.transcript(finish, &text, usage));
         let run = self.spec.run_id;
         let written = match self.log.append(event, changes) {
             Ok(committed) => committed.await,
@@ -81,9 +85,14 @@ impl Driver {
 
     /// What the session keeps. A turn that failed before it did or said anything leaves no trace there: the next one would
     /// only be confused by it.
-    fn transcript(&mut self, completed: bool, text: &str, usage: crate::domain::Usage) -> Option<Change> {
+    fn transcript(
+        &mut self,
+        finish: Option<Finish>,
+        text: &str,
+        usage: crate::domain::Usage,
+    ) -> Option<Change> {
         let mut said = self.turn.messages().to_vec();
-        if !completed {
+        if finish.is_none() {
             if said.is_empty() && text.is_empty() {
                 return None;
             }
@@ -103,7 +112,9 @@ impl Driver {
             run_id: self.spec.run_id,
             source: "api_server",
             model: self.tenant.config().model.default.clone(),
+            began_at: self.spec.created_at,
             messages,
+            finish,
             usage,
         }))
     }

@@ -101,18 +101,16 @@ fn name_of<'a>(definition: &'a Value, place: &str) -> Result<&'a str, ApiError> 
 }
 
 fn check_members(function: &Value, place: &str) -> Result<(), ApiError> {
-    let given = |name: &str| function.get(name).filter(|value| !value.is_null());
-    let members: [(&str, &str, fn(&Value) -> bool); 3] = [
-        ("description", "a string", Value::is_string),
-        ("parameters", "an object", Value::is_object),
-        ("strict", "true or false", Value::is_boolean),
-    ];
-    for (name, expected, good) in members {
-        if let Some(value) = given(name).filter(|value| !good(value)) {
-            return Err(wrong_type(format!("{place}.function.{name}"), expected, value));
-        }
-    }
-    Ok(())
+    let check = |name: &str, expected: &str, good: fn(&Value) -> bool| match function
+        .get(name)
+        .filter(|value| !value.is_null() && !good(value))
+    {
+        Some(value) => Err(wrong_type(format!("{place}.function.{name}"), expected, value)),
+        None => Ok(()),
+    };
+    check("description", "a string", Value::is_string)?;
+    check("parameters", "an object", Value::is_object)?;
+    check("strict", "true or false", Value::is_boolean)
 }
 
 fn is_name(text: &str) -> bool {

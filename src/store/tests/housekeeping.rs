@@ -33,7 +33,9 @@ fn append(session: &SessionRef, run_id: RunId) -> SessionAppend {
         run_id,
         source: "chat",
         model: "m".to_owned(),
+        began_at: now(),
         messages: vec![crate::domain::Message::user("hi")],
+        finish: None,
         usage: crate::domain::Usage::default(),
     }
 }
@@ -55,8 +57,12 @@ async fn what_is_old_is_deleted_and_what_is_named_or_open_stays() {
     let label = SessionRef { id: SessionId::parse("label").unwrap(), named: false };
     for session in [&named, &label] {
         let append = append(session, ended);
-        let entry =
-            IdempotencyEntry { scope: [1; 32], fingerprint: [2; 32], run_id: ended, created_at: now() };
+        let entry = IdempotencyEntry {
+            scope: [1; 32],
+            fingerprint: [2; 32],
+            stands_for: crate::domain::StandsFor::Run(ended),
+            created_at: now(),
+        };
         let call =
             ClientCall { key_id: KeyId::env(), call_id: "c".to_owned(), run_id: ended, created_at: now() };
         let changes =

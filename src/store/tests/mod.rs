@@ -8,4 +8,5 @@ mod crash;
 mod housekeeping;
 mod log;
 mod records;
+mod sessions;
 mod trouble;

@@ -1,5 +1,6 @@
 //! A client that speaks as a person with curl would, and reads event streams frame by frame.
 
+use super::contract;
 use awc::{
     Connector,
     http::{Method, StatusCode, header::HeaderMap},
@@ -59,6 +60,8 @@ impl Frame {
 /// A stream of frames. Dropping it closes the connection.
 pub struct Frames {
     pub headers: HeaderMap,
+    /// What `/openapi.json` says of the events.
+    events: Option<&'static Value>,
     body: Pin<Box<dyn Stream<Item = Result<actix_web::web::Bytes, awc::error::PayloadError>>>>,
     rest: String,
 }
@@ -69,12 +72,24 @@ impl Frames {
         loop {
             if let Some(at) = self.rest.find("\n\n") {
                 let text: String = self.rest.drain(..at + 2).collect();
-                return Some(parse(&text));
+                let frame = parse(&text);
+                self.hold_to_the_document(&frame);
+                return Some(frame);
             }
             let chunk = tokio::time::timeout(PATIENCE, self.body.next()).await.expect("the stream is silent");
             match chunk {
                 Some(Ok(bytes)) => self.rest.push_str(std::str::from_utf8(&bytes).unwrap()),
                 Some(Err(_)) | None => return None,
+            }
+        }
+    }
+
+    fn hold_to_the_document(&self, frame: &Frame) {
+        let data = frame.data.as_deref().filter(|data| *data != "[DONE]");
+        if let (Some(schema), Some(data)) = (self.events, data) {
+            let event = serde_json::from_str(data).unwrap();
+            if let Err(fault) = contract::validate(schema, &event, "event") {
+                panic!("`/openapi.json` and the stream differ: {fault}\n{data}");
             }
         }
     }
@@ -159,6 +174,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
     ) -> Reply {
+        let method_name = method.to_string();
         let mut request = self.request(method, path);
         for (name, value) in headers {
             request = request.insert_header((*name, *value));
@@ -171,6 +187,8 @@ impl Client {
         };
         let bytes = response.body().limit(64 << 20).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let media = response.headers().get("content-type").map(|value| value.to_str().unwrap());
+        contract::check(&method_name, path, response.status().as_u16(), media, &text);
         Reply {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
@@ -203,6 +221,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<Value>,
     ) -> Frames {
+        let events = contract::events(method.as_str(), path);
         let mut request = self.request(method, path);
         for (name, value) in headers {
             request = request.insert_header((*name, *value));
@@ -213,7 +232,7 @@ impl Client {
         };
         let headers = response.headers().clone();
         assert_eq!(response.status(), StatusCode::OK, "a stream was refused");
-        Frames { headers, body: Box::pin(response), rest: String::new() }
+        Frames { headers, events, body: Box::pin(response), rest: String::new() }
     }
 
     // ---- the usual requests

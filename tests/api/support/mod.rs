@@ -1,10 +1,11 @@
 //! A real gateway on port 0 over a home that is thrown away, in front of a scripted upstream.
 
 mod client;
+pub mod contract;
 mod house;
 pub mod script;
 pub mod upstream;
 
-pub use client::{Client, Frame, Frames, ask};
+pub use client::{Client, Frame, Frames, Reply, ask};
 pub use house::{House, Plan};
 pub use upstream::{Upstream, within};
