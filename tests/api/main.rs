@@ -8,6 +8,7 @@ mod faults;
 mod idempotency;
 mod model;
 mod runs;
+mod selection;
 mod support;
 mod surface;
 mod tenancy;

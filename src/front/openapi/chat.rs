@@ -3,6 +3,7 @@
 use super::{
     Access, Operation,
     common::error,
+    models::selection,
     runs::sampling,
     schema::{Schema, always, any, boolean, either, integer, list, named, object, one_of, text},
 };
@@ -57,7 +58,6 @@ fn message() -> Schema {
 fn request() -> Schema {
     let request = object()
         .has("messages", list(named("ChatMessage")).at_least(1).note("The last one is the turn's input."))
-        .may("model", text().note("Echoed."))
         .may("stream", boolean().or_else(false))
         .may(
             "tools",
@@ -65,7 +65,7 @@ fn request() -> Schema {
         )
         .may("tool_choice", either([one_of(["none", "auto", "required"]), chosen_tool()]))
         .may("parallel_tool_calls", boolean());
-    sampling(request).open()
+    selection(sampling(request)).open()
 }
 
 fn tool() -> Schema {
