@@ -36,6 +36,8 @@ pub(super) enum Table {
     SessionRun = 0x19,
     /// How it ended, run: index.
     EndedRun = 0x1a,
+    /// Run that was written in one piece: all of it.
+    WholeRun = 0x1b,
     Approval = 0x20,
     /// Approval: it waits.
     Pending = 0x21,
@@ -67,6 +69,7 @@ impl Table {
         Self::Message,
         Self::Event,
         Self::Deltas,
+        Self::WholeRun,
         Self::OpenRun,
         Self::RunApproval,
         Self::Approval,
@@ -93,6 +96,7 @@ impl Table {
             Self::OpenRun => "open_run",
             Self::RunApproval => "run_approval",
             Self::RunGeneration => "run_generation",
+            Self::WholeRun => "whole_run",
             Self::Generation => "generation",
             Self::SessionRun => "session_run",
             Self::EndedRun => "ended_run",
@@ -117,6 +121,7 @@ impl Table {
             Self::Meta => 0,
             Self::Generation => 8,
             Self::Run
+            | Self::WholeRun
             | Self::Spec
             | Self::OpenRun
             | Self::Approval
