@@ -1,7 +1,7 @@
 //! Housekeeping: what is old is deleted, and what deleting does not give back is won by rewriting.
 
 use super::{
-    Housekept, IdempotencyEntry, Retention, Store, StoreError,
+    ClientCall, Housekept, IdempotencyEntry, Retention, Store, StoreError,
     bench::Bench,
     codec,
     codec::Kind,
@@ -12,8 +12,10 @@ use super::{
     keyspace::{Key, Table},
     payload::Payloads,
     sessions::{Draft, Sessions},
+    whole,
 };
 use crate::domain::{Millis, RunId, RunRecord};
+use serde::de::DeserializeOwned;
 use std::{collections::HashSet, time::Duration};
 
 /// Keys that are removed in one commit.
@@ -35,7 +37,10 @@ impl Store {
             })?;
         }
         let sessions_deleted = inner.delete_sessions(cutoff(now, retention.derived_sessions))?;
-        inner.delete_idempotency(cutoff(now, retention.idempotency))?;
+        let created = |entry: &IdempotencyEntry| entry.created_at;
+        inner.delete_older(Table::Idempotency, created, cutoff(now, retention.idempotency))?;
+        let created = |call: &ClientCall| call.created_at;
+        inner.delete_older(Table::ClientCall, created, cutoff(now, retention.runs))?;
         let mut bench = inner.bench();
         inner.delete_generations(&mut bench)?;
         inner.delete_payloads()?;
@@ -52,12 +57,15 @@ impl Inner {
     fn ended_before(&self, cutoff: Millis) -> Result<Vec<RunId>, StoreError> {
         let mut old = Vec::new();
         self.read(|db| {
-            db.scan_all(Table::Run, Key::table(Table::Run), |_, json| {
-                let record: RunRecord = codec::from_json(&json)?;
+            let mut look = |record: &RunRecord| {
                 if record.ended_at.is_some_and(|ended| ended < cutoff) {
                     old.push(record.run_id);
                 }
                 Ok(true)
+            };
+            db.scan_all(Table::Run, Key::table(Table::Run), |_, json| look(&codec::from_json(&json)?))?;
+            db.scan_all(Table::WholeRun, Key::table(Table::WholeRun), |_, json| {
+                look(&codec::from_json::<whole::Head>(&json)?.record)
             })
         })?;
         Ok(old)
@@ -105,13 +113,18 @@ impl Inner {
         Ok(deleted)
     }
 
-    fn delete_idempotency(&self, cutoff: Millis) -> Result<(), StoreError> {
+    /// Deletes the records of a table that were made before `cutoff`.
+    fn delete_older<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        created: impl Fn(&T) -> Millis,
+        cutoff: Millis,
+    ) -> Result<(), StoreError> {
         let mut bench = self.bench();
         let mut old = Vec::new();
         self.read(|db| {
-            db.scan_all(Table::Idempotency, Key::table(Table::Idempotency), |key, json| {
-                let entry: IdempotencyEntry = codec::from_json(&json)?;
-                if entry.created_at < cutoff {
+            db.scan_all(table, Key::table(table), |key, json| {
+                if created(&codec::from_json(&json)?) < cutoff {
                     old.push(key);
                 }
                 Ok(true)
@@ -176,7 +189,7 @@ fn collect_payloads(db: &Database, named: &mut HashSet<String>) -> Result<(), St
 
 fn remove_run(db: &Database, batch: &mut sled::Batch, run: RunId) -> Result<usize, StoreError> {
     let mut count = 0;
-    if let Some(record) = db.read::<RunRecord>(Key::run(Table::Run, run))? {
+    if let Some(record) = whole::record(db, run)? {
         count += db.remove_all(batch, index::session_run(&record.session_id, run))?;
         if let Some(key) = index::ended_run(record.status, run) {
             count += db.remove_all(batch, key)?;
@@ -190,6 +203,7 @@ fn remove_run(db: &Database, batch: &mut sled::Batch, run: RunId) -> Result<usiz
     })?;
     for table in [
         Table::Run,
+        Table::WholeRun,
         Table::Spec,
         Table::Message,
         Table::Event,

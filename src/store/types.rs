@@ -22,6 +22,7 @@ pub enum Change {
     SessionAppend(SessionAppend),
     Idempotency(IdempotencyEntry),
     Key(KeyRecord),
+    ClientCall(ClientCall),
 }
 
 /// The messages that a turn adds to a session; the session is made if it is not there.
@@ -47,6 +48,15 @@ pub struct IdempotencyEntry {
     pub fingerprint: [u8; 32],
     #[serde(flatten)]
     pub stands_for: StandsFor,
+    pub created_at: Millis,
+}
+
+/// A call that a turn left to its client: whoever brings the result, with the same key, goes on with that turn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientCall {
+    pub key_id: KeyId,
+    pub call_id: String,
+    pub run_id: RunId,
     pub created_at: Millis,
 }
 
@@ -123,7 +133,8 @@ pub struct Options {
     pub compact_floor: u64,
     /// Free disk below which no new run begins.
     pub disk_floor: u64,
-    /// sled's cache, per database.
+    /// sled's cache, per database. sled divides it by 256, and a leaf of up to 16 records has to fit into such a share, or it
+    /// is read back from the disk at every touch.
     pub cache: u64,
     /// How long after a failed write the database is left alone before it is opened anew.
     pub heal_after: Duration,
@@ -144,7 +155,7 @@ impl Default for Options {
             generation_bytes: 64 << 20,
             compact_floor: 64 << 20,
             disk_floor: 256 << 20,
-            cache: 4 << 20,
+            cache: 8 << 20,
             heal_after: Duration::from_secs(1),
             #[cfg(test)]
             fault: super::testing::Fault::default(),
