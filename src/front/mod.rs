@@ -32,6 +32,8 @@ mod runs;
 mod runs_request;
 mod runs_stream;
 mod runs_view;
+mod selection;
+mod sessions;
 mod shared;
 mod sse;
 mod trace;

@@ -13,11 +13,12 @@ use super::{
     runs_request::RunRequest,
     runs_stream::RunStream,
     runs_view::RunView,
+    sessions::resolve::Named,
     sse,
 };
 use crate::{
     actors::{GetRun, Idempotency, ListRuns, NewRun, Scope, StartRun, StartedRun, StopRun},
-    domain::{ClientTools, OnDisconnect, RunId, RunStatus, Seq, SessionId, SessionRef, Surface},
+    domain::{ClientTools, OnDisconnect, RunId, RunStatus, Seq, SessionId, Surface},
     store::RunFilter,
 };
 use actix_web::{HttpRequest, HttpResponse, http::Method, web};
@@ -46,7 +47,7 @@ pub async fn start(
     let options = Options::of(request.headers())?;
     let body = body::json(&request, payload, &auth.tenant).await?;
     let idempotency = idempotency::of(&auth, request.headers(), ROUTE, &body)?;
-    let run = new_run(&auth, &options, idempotency, RunRequest::parse(body)?);
+    let run = new_run(&auth, &options, idempotency, RunRequest::parse(body)?)?;
     let profile = auth.tenant.profile().await?;
     let started = profile.send(StartRun(run)).timeout(patience_for_a_turn(&auth.tenant)).await??;
     let StartedRun { run_id, session_id, replayed, .. } = started;
@@ -66,12 +67,14 @@ fn new_run(
     options: &Options,
     idempotency: Option<Idempotency>,
     request: RunRequest,
-) -> NewRun {
-    let RunRequest { model, system, history, input, sampling, session } = request;
-    NewRun {
+) -> Result<NewRun, ApiError> {
+    let RunRequest { selection, system, history, input, mut sampling, session, on_busy } = request;
+    let (model, upstream) = selection.resolve(&auth.tenant.config(), Surface::Runs, &mut sampling)?;
+    let session = Named { header: options.session.clone(), body: session, ..Named::default() }.session()?;
+    Ok(NewRun {
         surface: Surface::Runs,
         key_id: auth.caller.key_id.clone(),
-        model: model.unwrap_or_else(|| auth.tenant.config().model_name.clone()),
+        model,
         system,
         // A history in the request is the whole of it.
         load_history: session.is_some() && history.is_empty(),
@@ -79,15 +82,16 @@ fn new_run(
         results: Vec::new(),
         input,
         client_tools: ClientTools::default(),
-        upstream: None,
+        upstream,
         sampling,
-        session: session.map(|id| SessionRef { id, named: true }),
+        session,
+        on_busy: options.on_busy.or(on_busy).unwrap_or(auth.tenant.config().api.on_busy),
         on_disconnect: options.on_disconnect.unwrap_or(OnDisconnect::Continue),
         unattended: None,
         background: true,
         durable: true,
         idempotency,
-    }
+    })
 }
 
 /// Runs of every surface, newest first.

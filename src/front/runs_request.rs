@@ -4,19 +4,22 @@ use super::{
     error::ApiError,
     json::Object,
     openai::{messages::Conversation, sampling},
+    selection::Selection,
+    sessions::resolve,
 };
-use crate::domain::{Code, Content, Message, Sampling, SessionId};
+use crate::domain::{Code, Content, Message, OnBusy, Sampling, SessionId};
 use serde_json::Value;
 
 #[derive(Debug, PartialEq)]
 pub struct RunRequest {
-    pub model: Option<String>,
+    pub selection: Selection,
     pub system: Option<String>,
     /// What the request itself says of the conversation before.
     pub history: Vec<Message>,
     pub input: Content,
     pub sampling: Sampling,
     pub session: Option<SessionId>,
+    pub on_busy: Option<OnBusy>,
 }
 
 impl RunRequest {
@@ -25,13 +28,11 @@ impl RunRequest {
     /// 400 that names the place; 404 for a response to go on from, since there are none.
     pub fn parse(body: Value) -> Result<Self, ApiError> {
         let mut body = Object::body(body)?;
-        let model = body.string("model")?.filter(|model| !model.is_empty());
+        let selection = Selection::take(&mut body)?;
         let instructions = body.string("instructions")?;
         let sampling = sampling::take(&mut body)?;
-        let session = body.string("session_id")?.filter(|id| !id.trim().is_empty());
-        let session = session.map(|id| SessionId::parse(&id)).transpose();
-        let session =
-            session.map_err(|error| ApiError::new(Code::InvalidSessionId, error.0).at("session_id"))?;
+        let session = resolve::member(body.string("session_id")?.as_deref(), "session_id")?;
+        let on_busy = resolve::on_busy(&mut body)?;
         let earlier = history(&mut body)?;
         let (before, input) = input(&mut body)?;
         if let Some(id) = body.string("previous_response_id")?.filter(|id| !id.is_empty()) {
@@ -42,12 +43,13 @@ impl RunRequest {
         let mut conversation = if earlier.messages.is_empty() { before } else { earlier };
         conversation.system.splice(0..0, instructions);
         Ok(Self {
-            model,
+            selection,
             system: conversation.system_text(),
             history: conversation.messages,
             input,
             sampling,
             session,
+            on_busy,
         })
     }
 }
@@ -102,18 +104,19 @@ mod tests {
         let got = RunRequest::parse(json!({
             "input": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
                       {"content": [{"type": "text", "text": "c"}]}],
-            "session_id": "s-1", "instructions": "Be brief.", "model": "m", "temperature": 0,
+            "session_id": "s-1", "instructions": "Be brief.", "model": "m", "temperature": 0, "on_busy": "reject",
         }))
         .unwrap();
         let mut sampling = Sampling::default();
         sampling.0.insert("temperature".to_owned(), json!(0));
         let expected = RunRequest {
-            model: Some("m".to_owned()),
+            selection: "m".into(),
             system: Some("Be brief.".to_owned()),
             history: vec![Message::user("a"), Message::assistant("b")],
             input: Content::Text("c".to_owned()),
             sampling,
             session: SessionId::parse("s-1").ok(),
+            on_busy: Some(OnBusy::Reject),
         };
         assert_eq!(got, expected);
     }
@@ -157,6 +160,12 @@ mod tests {
                 json!({"input": "x", "instructions": 5}),
                 "instructions",
                 "`instructions` must be a string, not a number",
+            ),
+            (
+                "busy",
+                json!({"input": "x", "on_busy": "shout"}),
+                "on_busy",
+                "`on_busy` must be one of: queue, reject, interrupt",
             ),
             ("session", json!({"input": "x", "session_id": "../x"}), "session_id", "Invalid session ID"),
             (

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::wildcard_enum_match_arm)]
 
 mod approvals;
+mod busy;
 mod chat;
 mod faults;
 mod idempotency;
 mod model;
 mod runs;
+mod selection;
 mod shared;
 mod support;
 mod surface;
