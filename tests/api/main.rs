@@ -8,3 +8,4 @@ mod model;
 mod runs;
 mod support;
 mod tenancy;
+mod transcripts;

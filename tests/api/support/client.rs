@@ -1,12 +1,16 @@
 //! A client that speaks as a person with curl would, and reads event streams frame by frame.
 
+use actix_web::web::Bytes;
 use awc::{
     Connector,
+    error::PayloadError,
     http::{Method, StatusCode, header::HeaderMap},
 };
 use futures_util::{Stream, StreamExt};
 use serde_json::{Value, json};
 use std::{pin::Pin, time::Duration};
+
+type Response = awc::ClientResponse<Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>>;
 
 /// Longest wait for anything in a test: a hang is a failure with a name, not a stuck suite.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -26,6 +30,17 @@ pub struct Reply {
 }
 
 impl Reply {
+    async fn of(mut response: Response) -> Self {
+        let bytes = response.body().limit(64 << 20).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Self {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: serde_json::from_str(&text).unwrap_or(Value::Null),
+            text,
+        }
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
@@ -59,11 +74,27 @@ impl Frame {
 /// A stream of frames. Dropping it closes the connection.
 pub struct Frames {
     pub headers: HeaderMap,
-    body: Pin<Box<dyn Stream<Item = Result<actix_web::web::Bytes, awc::error::PayloadError>>>>,
+    body: Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>,
     rest: String,
 }
 
+/// A body, and how it travels.
+pub enum Sent {
+    Whole(Vec<u8>),
+    Chunked(Vec<u8>),
+}
+
+/// An answer of either kind.
+pub enum Opened {
+    Whole(Reply),
+    Stream(Frames),
+}
+
 impl Frames {
+    fn of(response: Response) -> Self {
+        Self { headers: response.headers().clone(), body: Box::pin(response), rest: String::new() }
+    }
+
     /// The next frame; `None` at the end of the stream.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
@@ -110,6 +141,11 @@ impl Frames {
         }
         frames
     }
+}
+
+/// The frames of a stream that is there as a whole.
+pub fn frames_of(text: &str) -> Vec<Frame> {
+    text.split("\n\n").filter(|frame| !frame.trim().is_empty()).map(parse).collect()
 }
 
 fn parse(text: &str) -> Frame {
@@ -163,19 +199,29 @@ impl Client {
         for (name, value) in headers {
             request = request.insert_header((*name, *value));
         }
-        let mut response = match body {
+        let response = match body {
             Some(body) => {
                 request.insert_header(("Content-Type", "application/json")).send_body(body).await.unwrap()
             }
             None => request.send().await.unwrap(),
         };
-        let bytes = response.body().limit(64 << 20).await.unwrap();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        Reply {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            body: serde_json::from_str(&text).unwrap_or(Value::Null),
-            text,
+        Reply::of(response).await
+    }
+
+    /// Sends a request whose answer may be of either kind.
+    pub async fn open(&self, request: awc::ClientRequest, body: Option<Sent>) -> Opened {
+        let response = match body {
+            Some(Sent::Whole(body)) => request.send_body(body).await.unwrap(),
+            Some(Sent::Chunked(body)) => {
+                let chunks = body.chunks(1 << 16).map(|chunk| Ok(Bytes::copy_from_slice(chunk)));
+                let chunks = chunks.collect::<Vec<Result<_, std::io::Error>>>();
+                request.send_stream(futures_util::stream::iter(chunks)).await.unwrap()
+            }
+            None => request.send().await.unwrap(),
+        };
+        match response.headers().get("content-type") {
+            Some(kind) if kind == "text/event-stream" => Opened::Stream(Frames::of(response)),
+            Some(_) | None => Opened::Whole(Reply::of(response).await),
         }
     }
 
@@ -211,9 +257,8 @@ impl Client {
             Some(body) => request.send_json(&body).await.unwrap(),
             None => request.send().await.unwrap(),
         };
-        let headers = response.headers().clone();
         assert_eq!(response.status(), StatusCode::OK, "a stream was refused");
-        Frames { headers, body: Box::pin(response), rest: String::new() }
+        Frames::of(response)
     }
 
     // ---- the usual requests

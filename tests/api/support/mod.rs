@@ -5,6 +5,6 @@ mod house;
 pub mod script;
 pub mod upstream;
 
-pub use client::{Client, Frame, Frames, ask};
+pub use client::{Client, Frame, Frames, Opened, Reply, Sent, ask, frames_of};
 pub use house::{House, Plan};
 pub use upstream::{Upstream, within};
