@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        Approval, ApprovalId, ApprovalStatus, Choice, ClientTools, Code, Content, Failure, KeyId,
+        Approval, ApprovalId, ApprovalStatus, Choice, ClientTools, Code, Content, Failure, KeptAnswer, KeyId,
         Message as ChatMessage, ModelChoice, OnDisconnect, Rule, RunId, RunRecord, RunStatus, Sampling, Seq,
         SessionId, SessionRef, Surface, ToolResult, Unattended,
     },
@@ -92,6 +92,20 @@ pub struct Idempotency {
     pub scope: [u8; 32],
     /// blake3 of the canonical request without `stream` and `stream_options`, with the session headers.
     pub fingerprint: [u8; 32],
+}
+
+/// Query: the answer that was given to the first request with this key. `idempotency_key_conflict` when that was
+/// another request.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<KeptAnswer>, ProfileError>")]
+pub struct FindAnswer(pub Idempotency);
+
+/// Command: keep the answer to a request with this key. Answers when it is on disk.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), ProfileError>")]
+pub struct KeepAnswer {
+    pub key: Idempotency,
+    pub answer: KeptAnswer,
 }
 
 /// Command: take this turn on. Answers when a slot or a place in the queue is certain and, for a durable run, when

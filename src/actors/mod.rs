@@ -19,6 +19,7 @@ mod profile;
 mod recovery;
 pub mod run;
 mod tenant;
+mod under_way;
 
 pub use board::Board;
 pub use caller::{AuthError, Caller, Scope, Unavailable};
@@ -28,3 +29,4 @@ pub use messages::*;
 pub use permissions::Permissions;
 pub use profile::ProfileActor;
 pub use tenant::{GoneReason, ProfileGone, Tenant, TenantOptions, TenantState};
+pub use under_way::UnderWay;

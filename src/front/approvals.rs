@@ -6,7 +6,6 @@ use super::{
     auth::Authorised,
     body,
     error::ApiError,
-    idempotency,
     json::Object,
     query::Params,
     runs::run_id,
@@ -103,7 +102,6 @@ pub async fn answer_run(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     auth.require(Scope::Approve)?;
-    idempotency::key(request.headers())?;
     let run = run_id(&id)?;
     let answer = read(&auth, &request, payload, ask(&auth.tenant, GetRun(run))).await?;
     let decide = DecideApproval {
@@ -136,7 +134,6 @@ pub async fn answer(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     auth.require(Scope::Approve)?;
-    idempotency::key(request.headers())?;
     let id = approval_id(&id)?;
     let answer = read(&auth, &request, payload, ask(&auth.tenant, GetApproval(id))).await?;
     let decide = DecideApproval {

@@ -37,16 +37,64 @@ impl Default for ParseSlots {
 ///
 /// 413 over the profile's limit, 408 when it comes too slowly, 400 when it is not JSON or too deep.
 pub async fn json(request: &HttpRequest, payload: web::Payload, tenant: &Tenant) -> Result<Value, ApiError> {
-    let bytes = read(request, payload, tenant.config().api.max_body_bytes).await?;
+    let media = Media::of(request)?;
+    let bytes = bytes(request, payload, tenant).await?;
     if bytes.len() <= INLINE {
-        return parse(&bytes);
+        return parse(&bytes).map_err(|error| media.explain(error));
     }
     let slots = request.app_data::<web::Data<ParseSlots>>().cloned();
     let _slot = match &slots {
         Some(slots) => slots.0.acquire().await.ok(),
         None => None,
     };
-    web::block(move || parse(&bytes)).await.map_err(ApiError::internal)?
+    let parsed = web::block(move || parse(&bytes)).await.map_err(ApiError::internal)?;
+    parsed.map_err(|error| media.explain(error))
+}
+
+/// What the client says that its body is. Many clients say nothing, or the form type that `curl -d` puts there, and send
+/// JSON: so the body is what counts, and this only tells a client that sent something else what was wrong.
+enum Media {
+    Json,
+    Other(String),
+}
+
+impl Media {
+    /// # Errors
+    ///
+    /// 415 for a body that is compressed.
+    fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        let headers = request.headers();
+        let coded = headers.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity");
+        if coded.is_some() {
+            let message = "The request body must not be compressed: leave `Content-Encoding` out.";
+            return Err(ApiError::new(Code::UnsupportedMediaType, message).at("Content-Encoding"));
+        }
+        let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = declared.and_then(|text| text.split(';').next()).map(|text| text.trim().to_lowercase());
+        Ok(match essence {
+            Some(essence) if !essence.is_empty() && !essence.ends_with("json") => Self::Other(essence),
+            Some(_) | None => Self::Json,
+        })
+    }
+
+    fn explain(self, error: ApiError) -> ApiError {
+        match self {
+            Self::Json => error,
+            Self::Other(essence) => {
+                let message = format!("The request body must be JSON, not `{essence}`.");
+                ApiError::new(Code::UnsupportedMediaType, message).at("Content-Type")
+            }
+        }
+    }
+}
+
+/// Reads a body as it is.
+///
+/// # Errors
+///
+/// 413 over the profile's limit, 408 when it comes too slowly.
+pub async fn bytes(request: &HttpRequest, payload: web::Payload, tenant: &Tenant) -> Result<Bytes, ApiError> {
+    read(request, payload, tenant.config().api.max_body_bytes).await
 }
 
 /// Reads at most `limit` bytes, counting what really arrives.

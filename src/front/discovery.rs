@@ -1,6 +1,6 @@
 //! What this profile can do, told honestly: a flag is true only when its route works here and now.
 
-use super::{auth::Authorised, body::MAX_DEPTH, error::ApiError, health::PLATFORM, openai};
+use super::{auth::Authorised, body::MAX_DEPTH, error::ApiError, health::PLATFORM, openai, openapi, routes};
 use crate::{
     config::{ApiConfig, ProfileConfig, SandboxLevel},
     domain::ToolSpec,
@@ -10,40 +10,13 @@ use actix_web::HttpResponse;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Routes by the names that the reference gives them.
-const ENDPOINTS: [(&str, &str, &str); 20] = [
-    ("health", "GET", "/health"),
-    ("health_detailed", "GET", "/health/detailed"),
-    ("ready", "GET", "/ready"),
-    ("models", "GET", "/v1/models"),
-    ("model", "GET", "/v1/models/{model}"),
-    ("chat_completions", "POST", "/v1/chat/completions"),
-    ("runs", "POST", "/v1/runs"),
-    ("runs_list", "GET", "/v1/runs"),
-    ("run_status", "GET", "/v1/runs/{run_id}"),
-    ("run_events", "GET", "/v1/runs/{run_id}/events"),
-    ("run_approval", "POST", "/v1/runs/{run_id}/approval"),
-    ("run_stop", "POST", "/v1/runs/{run_id}/stop"),
-    ("approvals", "GET", "/v1/approvals"),
-    ("approval", "GET", "/v1/approvals/{approval_id}"),
-    ("approval_answer", "POST", "/v1/approvals/{approval_id}"),
-    ("approval_rules", "GET", "/v1/approvals/rules"),
-    ("approval_rule_delete", "DELETE", "/v1/approvals/rules/{rule_id}"),
-    ("capabilities", "GET", "/v1/capabilities"),
-    ("skills", "GET", "/v1/skills"),
-    ("toolsets", "GET", "/v1/toolsets"),
-];
-
 pub async fn capabilities(auth: Authorised) -> Result<HttpResponse, ApiError> {
     let config = auth.tenant.config();
     Ok(HttpResponse::Ok().json(document(&config, auth.tenant.sandbox())))
 }
 
 fn document(config: &ProfileConfig, sandbox: &Sandbox) -> Value {
-    let endpoints: BTreeMap<&str, Value> = ENDPOINTS
-        .iter()
-        .map(|(name, method, path)| (*name, json!({"method": method, "path": path})))
-        .collect();
+    let endpoints = endpoints();
     json!({
         "object": "hermes.api_server.capabilities",
         "platform": PLATFORM,
@@ -55,53 +28,68 @@ fn document(config: &ProfileConfig, sandbox: &Sandbox) -> Value {
             "split_runtime": false,
             "description": "The profile's agent runs in the gateway; its tools run on this machine, in a sandbox.",
         },
-        "features": features(config),
+        "features": features(config, &endpoints),
         "sandbox": {"level": level(sandbox.level), "abi": sandbox.abi},
         "limits": limits(&config.api),
         "endpoints": endpoints,
     })
 }
 
-fn features(config: &ProfileConfig) -> Value {
+/// Routes by the names that the reference gives them.
+fn endpoints() -> BTreeMap<&'static str, Value> {
+    let paths = routes::table();
+    let named = paths.iter().flat_map(|path| {
+        let shown = openapi::without_patterns(path.pattern());
+        path.operations()
+            .map(move |(method, operation)| (operation.name, json!({"method": method, "path": shown})))
+    });
+    named.collect()
+}
+
+/// Flags that stand for a route: true when the router has it.
+const ROUTED: [(&str, &str); 20] = [
+    ("chat_completions", "chat_completions"),
+    ("chat_completions_streaming", "chat_completions"),
+    ("responses_api", "responses"),
+    ("responses_streaming", "responses"),
+    ("responses_background", "response_cancel"),
+    ("run_submission", "runs"),
+    ("run_status", "run_status"),
+    ("run_events_sse", "run_events"),
+    ("run_event_replay", "run_events"),
+    ("run_stop", "run_stop"),
+    ("run_steer", "run_steer"),
+    ("run_approval_response", "run_approval"),
+    ("approvals_api", "approvals"),
+    ("session_resources", "sessions"),
+    ("session_chat", "session_chat"),
+    ("session_chat_streaming", "session_chat_stream"),
+    ("session_fork", "session_fork"),
+    ("skills_api", "skills"),
+    ("memory_read_api", "memory"),
+    ("config_read_api", "config"),
+];
+
+fn features(config: &ProfileConfig, endpoints: &BTreeMap<&'static str, Value>) -> Value {
     let retention = config.retention.idempotency.as_secs();
     let mut features = json!({
-        "chat_completions": true,
-        "chat_completions_streaming": true,
-        "run_submission": true,
-        "run_status": true,
-        "run_events_sse": true,
-        "run_event_replay": true,
-        "run_stop": true,
-        "run_approval_response": true,
         "run_submission_idempotency": true,
         "runs_idempotency": {"supported": true, "durable": true, "retention_seconds": retention},
         "tool_progress_events": true,
         "approval_events": true,
-        "approvals_api": true,
-        "skills_api": true,
+        "client_tools": false,
         "reasoning_streaming": config.api.show_reasoning,
         "session_continuity_header": "X-Hermes-Session-Id",
         "session_key_header": "X-Hermes-Session-Key",
         "cors": !config.cors_origins.is_empty(),
+        "admin_config_rw": false,
+        "jobs_admin": false,
+        "memory_write_api": false,
+        "audio_api": false,
+        "realtime_voice": false,
     });
-    let absent = [
-        "responses_api",
-        "responses_streaming",
-        "responses_background",
-        "client_tools",
-        "run_steer",
-        "session_resources",
-        "session_chat",
-        "session_chat_streaming",
-        "session_fork",
-        "admin_config_rw",
-        "jobs_admin",
-        "memory_write_api",
-        "audio_api",
-        "realtime_voice",
-    ];
-    for name in absent {
-        features[name] = Value::Bool(false);
+    for (flag, route) in ROUTED {
+        features[flag] = Value::Bool(endpoints.contains_key(route));
     }
     features
 }

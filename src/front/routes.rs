@@ -1,15 +1,20 @@
 //! The table of routes, and the App around it.
 
 use super::{
-    approvals, body::ParseSlots, discovery, error::ApiError, frame, health, openai, runs, trace::RequestSpan,
+    approvals,
+    body::ParseSlots,
+    discovery,
+    error::ApiError,
+    frame, health, openai, openapi,
+    route::{Path, at},
+    runs,
+    trace::RequestSpan,
 };
 use crate::domain::Code;
 use actix_web::{
-    App, Error, FromRequest, Handler, HttpRequest, Resource, Responder,
+    App, Error, HttpRequest,
     body::BoxBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    guard,
-    http::Method,
     middleware::from_fn,
     web::{self, ServiceConfig},
 };
@@ -35,95 +40,38 @@ pub fn app() -> App<
 /// Registers every route. [`app`] adds what must surround them.
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.app_data(web::Data::new(ParseSlots::default()));
-    let mut add = |path: Path| path.register(cfg);
-
-    add(at("/health").get(health::health));
-    add(at("/health/detailed").get(health::detailed));
-    add(at("/ready").get(health::ready));
-
-    add(at("/v1/models").get(openai::models::list));
-    add(at("/v1/models/{id:.+}").get(openai::models::one));
-    add(at("/v1/capabilities").get(discovery::capabilities));
-    add(at("/v1/toolsets").get(discovery::toolsets));
-    add(at("/v1/skills").get(discovery::skills));
-
-    add(at("/v1/chat/completions").post(openai::chat::complete));
-
-    add(at("/v1/runs").get(runs::list).post(runs::start));
-    add(at("/v1/runs/{run_id}").get(runs::show));
-    add(at("/v1/runs/{run_id}/events").get(runs::events));
-    add(at("/v1/runs/{run_id}/stop").post(runs::stop));
-    add(at("/v1/runs/{run_id}/approval").post(approvals::answer_run));
-
-    add(at("/v1/approvals").get(approvals::list));
-    add(at("/v1/approvals/rules").get(approvals::rules));
-    add(at("/v1/approvals/rules/{rule_id}").delete(approvals::remove_rule));
-    add(at("/v1/approvals/{approval_id}").get(approvals::show).post(approvals::answer));
-
+    for path in table() {
+        path.register(cfg);
+    }
     cfg.default_service(web::to(not_found));
 }
 
-/// A path with its methods. What it does not know is answered 405 with `Allow`.
-struct Path {
-    resource: Resource,
-    methods: Vec<&'static str>,
-}
-
-fn at(path: &str) -> Path {
-    Path { resource: web::resource(path), methods: Vec::new() }
-}
-
-impl Path {
-    /// `HEAD` works wherever `GET` does; the connection leaves the body out.
-    fn get<F, Args>(mut self, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.methods.extend(["GET", "HEAD"]);
-        let either = guard::Any(guard::Get()).or(guard::Head());
-        self.resource = self.resource.route(web::route().guard(either).to(handler));
-        self
-    }
-
-    fn post<F, Args>(self, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.other("POST", Method::POST, handler)
-    }
-
-    fn delete<F, Args>(self, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.other("DELETE", Method::DELETE, handler)
-    }
-
-    fn other<F, Args>(mut self, name: &'static str, method: Method, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.methods.push(name);
-        self.resource = self.resource.route(web::method(method).to(handler));
-        self
-    }
-
-    fn register(self, cfg: &mut ServiceConfig) {
-        let allow = self.methods.join(", ");
-        let refuse = web::to(move |request: HttpRequest| {
-            let error = ApiError::method_not_allowed(request.method(), allow.clone());
-            async move { Err::<String, ApiError>(error) }
-        });
-        cfg.service(self.resource.default_service(refuse));
-    }
+/// Every route, with its description: the router and `/openapi.json` are both made of this.
+pub fn table() -> Vec<Path> {
+    use super::openapi as of;
+    vec![
+        at("/health").get(health::health, of::discovery::health()),
+        at("/health/detailed").get(health::detailed, of::discovery::detailed()),
+        at("/ready").get(health::ready, of::discovery::ready()),
+        at("/openapi.json").get(openapi::openapi, of::discovery::openapi()),
+        at("/v1/models").get(openai::models::list, of::discovery::models()),
+        at("/v1/models/{id:.+}").get(openai::models::one, of::discovery::model()),
+        at("/v1/capabilities").get(discovery::capabilities, of::discovery::capabilities()),
+        at("/v1/toolsets").get(discovery::toolsets, of::discovery::toolsets()),
+        at("/v1/skills").get(discovery::skills, of::discovery::skills()),
+        at("/v1/chat/completions").post(openai::chat::complete, of::chat::complete()),
+        at("/v1/runs").get(runs::list, of::runs::list_all()).post(runs::start, of::runs::start()),
+        at("/v1/runs/{run_id}").get(runs::show, of::runs::show()),
+        at("/v1/runs/{run_id}/events").get(runs::events, of::runs::events()),
+        at("/v1/runs/{run_id}/stop").post(runs::stop, of::runs::stop()),
+        at("/v1/runs/{run_id}/approval").post(approvals::answer_run, of::approvals::answer_run()),
+        at("/v1/approvals").get(approvals::list, of::approvals::list_all()),
+        at("/v1/approvals/rules").get(approvals::rules, of::approvals::rules()),
+        at("/v1/approvals/rules/{rule_id}").delete(approvals::remove_rule, of::approvals::remove_rule()),
+        at("/v1/approvals/{approval_id}")
+            .get(approvals::show, of::approvals::show())
+            .post(approvals::answer, of::approvals::answer()),
+    ]
 }
 
 async fn not_found(request: HttpRequest) -> Result<String, ApiError> {
@@ -136,6 +84,7 @@ mod tests {
     use super::*;
     use actix_web::{
         body::to_bytes,
+        http::Method,
         test::{self, TestRequest},
     };
     use serde_json::Value;

@@ -3,7 +3,7 @@
 use super::StoreError;
 use crate::domain::{
     Approval, Finish, KeyId, Message, Millis, Rule, RunId, RunRecord, RunSpec, RunStatus, SessionId,
-    SessionRef, Usage,
+    SessionRef, StandsFor, Usage,
 };
 use serde::{Deserialize, Serialize};
 use std::{future::Future, pin::Pin, time::Duration};
@@ -45,7 +45,8 @@ pub struct IdempotencyEntry {
     pub scope: [u8; 32],
     /// blake3 of the canonical request.
     pub fingerprint: [u8; 32],
-    pub run_id: RunId,
+    #[serde(flatten)]
+    pub stands_for: StandsFor,
     pub created_at: Millis,
 }
 

@@ -4,8 +4,10 @@
 mod approvals;
 mod chat;
 mod faults;
+mod idempotency;
 mod model;
 mod runs;
 mod support;
+mod surface;
 mod tenancy;
 mod transcripts;

@@ -3,6 +3,7 @@
 //! It keeps nothing that cannot be had again: the store, the live runs and the queue belong to the [`Tenant`], so after a
 //! panic a new actor goes on where this one was.
 
+mod answers;
 mod approvals;
 mod queries;
 mod start;

@@ -1,13 +1,15 @@
 //! Taking a turn on: idempotency, admission, the first record, the run's actor.
 
-use super::ProfileActor;
+use super::{ProfileActor, answers};
 use crate::{
     actors::{
         Idempotency, NewRun, ProfileError, StartRun, StartedRun, Tenant,
         board::{Full, Slot, SlotWait},
         run::{Entry, Kit, RunActor, Unread, Work},
     },
-    domain::{Code, Millis, OnDisconnect, RunId, RunRecord, RunSpec, Seq, SessionId, SessionRef, now},
+    domain::{
+        Code, Millis, OnDisconnect, RunId, RunRecord, RunSpec, Seq, SessionId, SessionRef, StandsFor, now,
+    },
     store::{IdempotencyEntry, Store},
 };
 use actix::{ActorFutureExt, Handler, ResponseActFuture, WrapFuture};
@@ -57,10 +59,7 @@ impl ProfileActor {
         match known {
             None => Ok(None),
             Some((fingerprint, run)) if fingerprint == key.fingerprint => Ok(Some(run)),
-            Some(_) => Err(ProfileError::new(
-                Code::IdempotencyKeyConflict,
-                "This Idempotency-Key was used for another request. Use a new key for a new request.",
-            )),
+            Some(_) => Err(answers::conflict()),
         }
     }
 
@@ -68,11 +67,14 @@ impl ProfileActor {
         let kept = self.tenant.config().retention.idempotency;
         let kept = Millis::try_from(kept.as_millis()).unwrap_or(Millis::MAX);
         // The time counts from the run's last change, as the reference's later versions do.
-        let since = match self.store.run(entry.run_id) {
+        let StandsFor::Run(run) = entry.stands_for else {
+            return None;
+        };
+        let since = match self.store.run(run) {
             Ok(Some(RunRecord { updated_at, .. })) => updated_at,
             Ok(None) | Err(_) => entry.created_at,
         };
-        (since.saturating_add(kept) > now()).then_some((entry.fingerprint, entry.run_id))
+        (since.saturating_add(kept) > now()).then_some((entry.fingerprint, run))
     }
 
     fn replay(&self, run: RunId) -> Result<StartedRun, ProfileError> {
@@ -113,7 +115,7 @@ impl ProfileActor {
         let idempotency = idempotency.map(|(scope, fingerprint)| IdempotencyEntry {
             scope,
             fingerprint,
-            run_id: spec.run_id,
+            stands_for: StandsFor::Run(spec.run_id),
             created_at: spec.created_at,
         });
         Ok(Begun {

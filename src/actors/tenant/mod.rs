@@ -4,7 +4,7 @@ mod admin;
 mod closing;
 
 use super::{
-    AuthError, Board, Caller, MachineSlots, Permissions, ProfileActor, Unavailable,
+    AuthError, Board, Caller, MachineSlots, Permissions, ProfileActor, Unavailable, UnderWay,
     keys::{self, KeyRing},
     recovery,
     run::Unread,
@@ -70,6 +70,7 @@ pub struct Tenant {
     keys: KeyRing,
     board: Arc<Board>,
     permissions: Permissions,
+    under_way: UnderWay,
     started_at: Millis,
     draining: AtomicBool,
     /// Cancelled when runs that only wait are to be put aside: at a shutdown.
@@ -107,6 +108,7 @@ impl Tenant {
             gone,
             board,
             permissions: Permissions::default(),
+            under_way: UnderWay::default(),
             started_at: now(),
             draining: AtomicBool::new(false),
             parking: CancellationToken::new(),
@@ -145,6 +147,12 @@ impl Tenant {
     #[must_use]
     pub const fn permissions(&self) -> &Permissions {
         &self.permissions
+    }
+
+    /// Requests with an idempotency key that are being carried out.
+    #[must_use]
+    pub const fn under_way(&self) -> &UnderWay {
+        &self.under_way
     }
 
     #[must_use]

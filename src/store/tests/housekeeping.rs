@@ -55,8 +55,12 @@ async fn what_is_old_is_deleted_and_what_is_named_or_open_stays() {
     let label = SessionRef { id: SessionId::parse("label").unwrap(), named: false };
     for session in [&named, &label] {
         let append = append(session, ended);
-        let entry =
-            IdempotencyEntry { scope: [1; 32], fingerprint: [2; 32], run_id: ended, created_at: now() };
+        let entry = IdempotencyEntry {
+            scope: [1; 32],
+            fingerprint: [2; 32],
+            stands_for: crate::domain::StandsFor::Run(ended),
+            created_at: now(),
+        };
         store.commit(vec![Change::SessionAppend(append), Change::Idempotency(entry)]).await.unwrap();
     }
     assert!(store.0.deltas.list().len() >= 2, "{:?}", store.0.deltas.list());

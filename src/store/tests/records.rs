@@ -112,7 +112,12 @@ async fn an_idempotency_key_is_on_disk_with_its_run() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let chat = Arc::new(spec(false));
-    let entry = IdempotencyEntry { scope: [1; 32], fingerprint: [2; 32], run_id: chat.run_id, created_at: 3 };
+    let entry = IdempotencyEntry {
+        scope: [1; 32],
+        fingerprint: [2; 32],
+        stands_for: crate::domain::StandsFor::Run(chat.run_id),
+        created_at: 3,
+    };
     let before = store.0.bench().at.commit;
     let (log, begun) = store.begin(Arc::clone(&chat), Some(entry.clone()));
     begun.await.unwrap();

@@ -70,7 +70,7 @@ fn idempotency(scope: u8) -> crate::store::Change {
     crate::store::Change::Idempotency(crate::store::IdempotencyEntry {
         scope: [scope; 32],
         fingerprint: [0; 32],
-        run_id: crate::domain::RunId::new(),
+        stands_for: crate::domain::StandsFor::Run(crate::domain::RunId::new()),
         created_at: now(),
     })
 }

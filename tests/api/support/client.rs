@@ -1,5 +1,6 @@
 //! A client that speaks as a person with curl would, and reads event streams frame by frame.
 
+use super::contract;
 use actix_web::web::Bytes;
 use awc::{
     Connector,
@@ -30,9 +31,12 @@ pub struct Reply {
 }
 
 impl Reply {
-    async fn of(mut response: Response) -> Self {
+    /// The answer to such a request, held to `/openapi.json`.
+    async fn of(mut response: Response, method: &Method, path: &str) -> Self {
         let bytes = response.body().limit(64 << 20).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let media = response.headers().get("content-type").map(|value| value.to_str().unwrap());
+        contract::check(method.as_str(), path, response.status().as_u16(), media, &text);
         Self {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
@@ -74,6 +78,8 @@ impl Frame {
 /// A stream of frames. Dropping it closes the connection.
 pub struct Frames {
     pub headers: HeaderMap,
+    /// What `/openapi.json` says of the events.
+    events: Option<&'static Value>,
     body: Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>,
     rest: String,
 }
@@ -91,8 +97,8 @@ pub enum Opened {
 }
 
 impl Frames {
-    fn of(response: Response) -> Self {
-        Self { headers: response.headers().clone(), body: Box::pin(response), rest: String::new() }
+    fn of(response: Response, events: Option<&'static Value>) -> Self {
+        Self { headers: response.headers().clone(), events, body: Box::pin(response), rest: String::new() }
     }
 
     /// The next frame; `None` at the end of the stream.
@@ -100,12 +106,24 @@ impl Frames {
         loop {
             if let Some(at) = self.rest.find("\n\n") {
                 let text: String = self.rest.drain(..at + 2).collect();
-                return Some(parse(&text));
+                let frame = parse(&text);
+                self.hold_to_the_document(&frame);
+                return Some(frame);
             }
             let chunk = tokio::time::timeout(PATIENCE, self.body.next()).await.expect("the stream is silent");
             match chunk {
                 Some(Ok(bytes)) => self.rest.push_str(std::str::from_utf8(&bytes).unwrap()),
                 Some(Err(_)) | None => return None,
+            }
+        }
+    }
+
+    fn hold_to_the_document(&self, frame: &Frame) {
+        let data = frame.data.as_deref().filter(|data| *data != "[DONE]");
+        if let (Some(schema), Some(data)) = (self.events, data) {
+            let event = serde_json::from_str(data).unwrap();
+            if let Err(fault) = contract::validate(schema, &event, "event") {
+                panic!("`/openapi.json` and the stream differ: {fault}\n{data}");
             }
         }
     }
@@ -195,7 +213,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
     ) -> Reply {
-        let mut request = self.request(method, path);
+        let mut request = self.request(method.clone(), path);
         for (name, value) in headers {
             request = request.insert_header((*name, *value));
         }
@@ -205,11 +223,13 @@ impl Client {
             }
             None => request.send().await.unwrap(),
         };
-        Reply::of(response).await
+        Reply::of(response, &method, path).await
     }
 
     /// Sends a request whose answer may be of either kind.
     pub async fn open(&self, request: awc::ClientRequest, body: Option<Sent>) -> Opened {
+        let (method, path) = (request.get_method().clone(), request.get_uri().to_string());
+        let path = path.trim_start_matches(&self.base);
         let response = match body {
             Some(Sent::Whole(body)) => request.send_body(body).await.unwrap(),
             Some(Sent::Chunked(body)) => {
@@ -220,8 +240,10 @@ impl Client {
             None => request.send().await.unwrap(),
         };
         match response.headers().get("content-type") {
-            Some(kind) if kind == "text/event-stream" => Opened::Stream(Frames::of(response)),
-            Some(_) | None => Opened::Whole(Reply::of(response).await),
+            Some(kind) if kind == "text/event-stream" => {
+                Opened::Stream(Frames::of(response, contract::events(method.as_str(), path)))
+            }
+            Some(_) | None => Opened::Whole(Reply::of(response, &method, path).await),
         }
     }
 
@@ -249,6 +271,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<Value>,
     ) -> Frames {
+        let events = contract::events(method.as_str(), path);
         let mut request = self.request(method, path);
         for (name, value) in headers {
             request = request.insert_header((*name, *value));
@@ -258,7 +281,7 @@ impl Client {
             None => request.send().await.unwrap(),
         };
         assert_eq!(response.status(), StatusCode::OK, "a stream was refused");
-        Frames::of(response)
+        Frames::of(response, events)
     }
 
     // ---- the usual requests

@@ -1,6 +1,7 @@
 //! A real gateway on port 0 over a home that is thrown away, in front of a scripted upstream.
 
 mod client;
+pub mod contract;
 mod house;
 pub mod script;
 pub mod upstream;

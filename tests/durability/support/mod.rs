@@ -4,6 +4,9 @@
 #[allow(dead_code)]
 #[path = "../../api/support/client.rs"]
 mod client;
+#[allow(dead_code)]
+#[path = "../../api/support/contract.rs"]
+mod contract;
 mod fifo;
 mod process;
 #[allow(dead_code)]

@@ -1,0 +1,139 @@
+//! What a profile says of itself, described.
+
+use super::{
+    Access, Operation,
+    schema::{Schema, always, any, boolean, integer, list, map, named, object, one_of, text, time},
+};
+use crate::{actors::Scope, domain::Code};
+
+const TAG: &str = "discovery";
+
+pub fn health() -> Operation {
+    let answer = object().has("status", always("ok")).has("platform", text()).has("version", text());
+    Operation::new(TAG, "health", Access::Open, "The process answers")
+        .text("Touches nothing.")
+        .answers(200, answer, "It does.")
+}
+
+pub fn ready() -> Operation {
+    Operation::new(TAG, "ready", Access::Open, "New turns would be taken on")
+        .answers(200, object().has("status", always("ready")), "They would.")
+        .fails([Code::ProfileUnavailable, Code::GatewayDraining])
+}
+
+pub fn detailed() -> Operation {
+    Operation::new(TAG, "health_detailed", Access::Scope(Scope::Read), "Store, disk, model, sandbox and load")
+        .answers(200, named("Health"), "Always 200: the answer is the diagnosis.")
+}
+
+pub fn models() -> Operation {
+    Operation::new(TAG, "models", Access::Key, "The agent, as a model").answers(
+        200,
+        object().has("object", always("list")).has("data", list(named("Model"))),
+        "The models that may be named.",
+    )
+}
+
+pub fn model() -> Operation {
+    Operation::new(TAG, "model", Access::Key, "One model")
+        .answers(200, named("Model"), "The model.")
+        .fails([Code::ModelNotFound])
+}
+
+pub fn capabilities() -> Operation {
+    Operation::new(TAG, "capabilities", Access::Key, "Which features, limits and routes there are")
+        .text("A flag is true only when its route works here and now.")
+        .answers(200, named("Capabilities"), "What this profile can do.")
+}
+
+pub fn toolsets() -> Operation {
+    let set = object()
+        .has("name", text())
+        .has("label", text())
+        .has("description", text())
+        .has("enabled", boolean())
+        .has("configured", boolean())
+        .has("tools", list(text()));
+    let answer =
+        object().has("object", always("list")).has("platform", always("api_server")).has("data", list(set));
+    Operation::new(TAG, "toolsets", Access::Key, "The agent's tools").answers(200, answer, "Tools by set.")
+}
+
+pub fn skills() -> Operation {
+    Operation::new(TAG, "skills", Access::Key, "The skills of the profile").answers(
+        200,
+        object().has("object", always("list")).has("data", list(named("Skill"))),
+        "What its `skills` folder holds, by category and name.",
+    )
+}
+
+pub fn openapi() -> Operation {
+    Operation::new(TAG, "openapi", Access::Open, "This document").answers(
+        200,
+        object().has("openapi", text()).open(),
+        "OpenAPI 3.1.",
+    )
+}
+
+fn health_schema() -> Schema {
+    let sandbox =
+        object().has("level", text()).has("abi", integer().or_null()).has("reason", text().or_null());
+    let check = object().has("status", one_of(["ok", "degraded"])).open();
+    let readiness = object().has("status", one_of(["ok", "degraded"])).has("checks", map(check));
+    let platform = object()
+        .has("state", text())
+        .has("error_code", text().or_null())
+        .has("error_message", text().or_null())
+        .has("updated_at", text());
+    object()
+        .has("status", one_of(["ok", "degraded"]))
+        .has("readiness", readiness)
+        .has("platform", text())
+        .has("version", text())
+        .has("profile", text())
+        .has("gateway_state", text())
+        .has("platforms", map(platform))
+        .has("sandbox", sandbox)
+        .has("active_agents", integer())
+        .has("gateway_busy", boolean())
+        .has("gateway_drainable", boolean())
+        .has("exit_reason", text().or_null())
+        .has("started_at", time())
+        .has("updated_at", text())
+        .has("pid", integer())
+}
+
+fn capabilities_schema() -> Schema {
+    let auth = object().has("type", always("bearer")).has("required", always(true));
+    let endpoint = object().has("method", text()).has("path", text());
+    object()
+        .has("object", always("hermes.api_server.capabilities"))
+        .has("platform", text())
+        .has("model", text())
+        .has("auth", auth)
+        .has("runtime", object().open())
+        .has("features", map(any()).note("Flags; a few are texts or objects."))
+        .has("sandbox", object().has("level", text()).has("abi", integer().or_null()))
+        .has("limits", map(integer()))
+        .has("endpoints", map(endpoint))
+}
+
+pub fn components() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("Health", health_schema()),
+        (
+            "Model",
+            object()
+                .has("id", text())
+                .has("object", always("model"))
+                .has("created", integer())
+                .has("owned_by", text())
+                .has("permission", list(any()))
+                .has("root", text())
+                .has("parent", text().or_null())
+                .may("description", text()),
+        ),
+        ("Capabilities", capabilities_schema()),
+        ("Skill", object().has("name", text()).has("description", text()).has("category", text().or_null())),
+    ]
+}

@@ -1,0 +1,214 @@
+//! Runs, described.
+
+use super::{
+    Access, Operation,
+    common::code,
+    schema::{
+        Schema, always, any, boolean, either, integer, list, named, number, object, one_of, page, text, time,
+    },
+};
+use crate::{
+    actors::Scope,
+    domain::{Choice, Code, Finish, RunStatus},
+};
+
+const TAG: &str = "runs";
+const SCOPE: Access = Access::Scope(Scope::Runs);
+
+pub fn start() -> Operation {
+    Operation::new(TAG, "runs", SCOPE, "Start a turn in the background")
+        .text("The run is on disk before the answer is given, and goes on by itself.")
+        .body(named("RunRequest"))
+        .answers(202, named("RunAccepted"), "The run was taken on.")
+        .starts_a_run()
+        .fails([Code::UnsupportedParameter, Code::PreviousResponseNotFound])
+}
+
+pub fn list_all() -> Operation {
+    Operation::new(TAG, "runs_list", SCOPE, "List runs of every surface, newest first")
+        .query("status", one_of(RunStatus::ALL.map(RunStatus::wire)), "Only runs in this state.")
+        .query("session_id", text(), "Only runs of this session.")
+        .query("limit", integer().from(1).to(200).or_else(50), "Rows of the page.")
+        .query("after", text(), "A run id: only older ones.")
+        .answers(200, page(named("Run")), "A page of runs.")
+}
+
+pub fn show() -> Operation {
+    Operation::new(TAG, "run_status", SCOPE, "State, output, tools and usage of a run")
+        .answers(200, named("Run"), "The run as it stands.")
+        .fails([Code::RunNotFound])
+}
+
+pub fn events() -> Operation {
+    Operation::new(TAG, "run_events", SCOPE, "Follow a run's events, or read them again")
+        .text(
+            "Every event is numbered. A reader may come late, come back with `Last-Event-ID` or `after`, and be one of \
+             many. The stream ends with the terminal event and the comment `stream closed`.",
+        )
+        .query("after", integer().from(0), "The number of the last event that was seen.")
+        .header("Last-Event-ID", integer().from(0), "The same, as browsers send it; it counts before `after`.")
+        .streams(named("RunEvent"), "`data:` lines without an event name; `id:` is the event's number.")
+        .fails([Code::RunNotFound])
+}
+
+pub fn stop() -> Operation {
+    Operation::new(TAG, "run_stop", SCOPE, "End a run, its tool and the tool's processes")
+        .text("Of a finished run it tells how it ended.")
+        .answers(
+            200,
+            object().has("run_id", text()).has("status", status()),
+            "`stopping`, or the state in which it ended.",
+        )
+        .keeps_its_answer()
+        .fails([Code::RunNotFound])
+}
+
+pub fn status() -> Schema {
+    one_of(RunStatus::ALL.map(RunStatus::wire))
+}
+
+/// Members that go to the model as they are.
+pub fn sampling(request: Schema) -> Schema {
+    request
+        .may("temperature", number())
+        .may("top_p", number())
+        .may("seed", integer())
+        .may("presence_penalty", number())
+        .may("frequency_penalty", number())
+        .may("reasoning_effort", text())
+        .may("user", text())
+        .may("max_tokens", integer().from(1).note("Of the turn's final answer."))
+        .may("max_completion_tokens", integer().from(1).note("As `max_tokens`."))
+        .may("stop", either([text(), list(text())]))
+        .may("response_format", object().has("type", text()).open())
+}
+
+fn request() -> Schema {
+    let items = list(named("InputMessage")).at_least(1);
+    let request = object()
+        .has("input", either([text(), items]).note("A text, or messages of which the last is the input."))
+        .may("model", text().note("Echoed."))
+        .may("instructions", text().note("Added to the agent's own system prompt."))
+        .may("session_id", text().note("The session whose history is loaded and to which the turn is added."))
+        .may("previous_response_id", text())
+        .may("conversation_history", list(named("InputMessage")).note("Instead of the session's history."));
+    sampling(request).open()
+}
+
+fn run() -> Schema {
+    object()
+        .has("object", always("hermes.run"))
+        .has("run_id", text())
+        .has("status", status())
+        .has("surface", text().note("The road by which the turn came in."))
+        .has("created_at", time())
+        .has("updated_at", time())
+        .has("started_at", time().or_null())
+        .has("ended_at", time().or_null())
+        .has("session_id", text())
+        .has("model", text())
+        .may("last_event", text())
+        .has("last_seq", integer())
+        .may("output", text().note("Only when completed."))
+        .may(
+            "partial_output",
+            text().note("What there is of an answer that is not, or will never be, whole."),
+        )
+        .may("finish_reason", text())
+        .has("usage", named("Usage"))
+        .has("tools", list(tool()))
+        .may("approval", named("Approval").note("The oldest question that waits."))
+        .may("approvals", list(named("Approval")))
+        .may("waiting", list(text()))
+        .may("error", text())
+        .may("error_code", code())
+        .may("retry_after", integer())
+}
+
+fn tool() -> Schema {
+    object()
+        .has("call_id", text())
+        .has("tool", text())
+        .has("preview", text().or_null())
+        .has("status", one_of(["running", "completed", "failed", "uncertain"]))
+        .may("duration", number().note("Seconds."))
+}
+
+fn event(name: &'static str) -> Schema {
+    object()
+        .has("event", always(name))
+        .has("run_id", text())
+        .has("timestamp", time())
+        .has("seq", integer())
+        .may("lost_after", integer().note("The first event after a crash: numbers in between were lost."))
+}
+
+fn run_event() -> Schema {
+    let finish = [Finish::Stop, Finish::Length, Finish::ToolCalls].map(Finish::wire);
+    let ended = |name| event(name).has("partial_output", text()).has("usage", named("Usage"));
+    either([
+        event("run.started").has("session_id", text()).has("model", text()),
+        event("message.delta").has("delta", text()),
+        event("reasoning.delta").has("delta", text()),
+        event("tool.started")
+            .has("tool", text())
+            .has("preview", text().or_null())
+            .has("call_id", text())
+            .has("arguments", any()),
+        event("tool.completed")
+            .has("tool", text())
+            .has("call_id", text())
+            .has("duration", number())
+            .has("error", boolean())
+            .has("result", text().note("The beginning of it.")),
+        asked(),
+        event("approval.responded")
+            .has("approval_id", text())
+            .has("choice", one_of(Choice::ALL.map(Choice::wire)))
+            .has("resolved", integer())
+            .may("expired", boolean()),
+        event("run.stopping"),
+        event("run.completed")
+            .has("output", text())
+            .has("usage", named("Usage"))
+            .has("finish_reason", one_of(finish))
+            .may("tool_calls", list(any()).note("Calls of the client's own tools: they end the turn.")),
+        ended("run.failed")
+            .has("error", text())
+            .has("error_code", code())
+            .has("retryable", boolean())
+            .may("retry_after", integer()),
+        ended("run.cancelled"),
+        event("gap").has("from", integer()).has("snapshot", any()),
+    ])
+}
+
+fn asked() -> Schema {
+    event("approval.request")
+        .has("approval_id", text())
+        .has("call_id", text())
+        .has("tool", text())
+        .has("command", text())
+        .has("arguments_digest", text())
+        .has("pattern_key", text())
+        .has("pattern_keys", list(text()))
+        .has("description", text())
+        .has("allow_permanent", boolean())
+        .has("choices", list(one_of(Choice::ALL.map(Choice::wire))))
+        .may("expires_at", time())
+}
+
+pub fn components() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("RunRequest", request()),
+        (
+            "RunAccepted",
+            object().has("run_id", text()).has("status", always("started")).has("session_id", text()).has(
+                "replayed",
+                boolean().note("An earlier request with this `Idempotency-Key` started it."),
+            ),
+        ),
+        ("Run", run()),
+        ("RunEvent", run_event()),
+    ]
+}

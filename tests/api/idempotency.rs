@@ -1,0 +1,115 @@
+//! `Idempotency-Key` on routes that start no run: one act, one answer, however often it is asked.
+
+use crate::support::{Client, House};
+use awc::http::Method;
+use futures_util::future::join_all;
+use serde_json::json;
+use std::time::Duration;
+
+const KEY: [(&str, &str); 1] = [("Idempotency-Key", "retry-1")];
+
+async fn ask_to_delete(alice: &Client) -> (String, String) {
+    let run = alice.run(&format!("@@tool terminal {}", json!({"command": "rm -rf build"}))).await;
+    let mut events = alice.events(&run, None).await;
+    let asked = events.until("approval.request").await.json();
+    (run, asked["approval_id"].as_str().unwrap().to_owned())
+}
+
+#[actix_web::test]
+async fn a_retried_answer_gets_the_first_answer_and_another_body_is_a_conflict() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let (run, approval) = ask_to_delete(&alice).await;
+    let path = format!("/v1/approvals/{approval}");
+    let first = alice.post_with(&path, &KEY, json!({"choice": "deny"})).await;
+    assert_eq!((first.status, first.header("Idempotency-Replayed")), (200, None), "{}", first.text);
+    let again = alice.post_with(&path, &KEY, json!({"choice": "deny"})).await;
+    assert_eq!((again.status, again.header("Idempotency-Replayed")), (200, Some("true")));
+    assert_eq!(again.body, first.body);
+    let other = alice.post_with(&path, &KEY, json!({"choice": "once"})).await;
+    assert_eq!((other.status, other.code()), (409, "idempotency_key_conflict"), "{}", other.text);
+    alice.finished(&run).await;
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_key_means_one_run_and_one_route() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let (one, two) = (alice.run("@@gate on").await, alice.run("@@gate on").await);
+    let stop = |run: &str| format!("/v1/runs/{run}/stop");
+    assert_eq!(alice.post_with(&stop(&one), &KEY, json!({})).await.status, 200);
+    let other = alice.post_with(&stop(&two), &KEY, json!({})).await;
+    assert_eq!((other.status, other.code()), (409, "idempotency_key_conflict"), "{}", other.text);
+    let elsewhere = alice.post_with("/v1/runs", &KEY, json!({"input": "hello"})).await;
+    assert_eq!((elsewhere.status, &elsewhere.body["replayed"]), (202, &json!(false)), "{}", elsewhere.text);
+    house.upstream.open("on");
+    assert_eq!(alice.finished(&one).await["status"], "cancelled");
+    assert_eq!(alice.finished(&two).await["status"], "completed", "the second was never stopped");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_refusal_reserves_nothing() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let (run, approval) = ask_to_delete(&alice).await;
+    let path = format!("/v1/runs/{run}/approval");
+    let refused = alice.post_with(&path, &KEY, json!({"choice": "perhaps"})).await;
+    assert_eq!((refused.status, refused.code()), (400, "invalid_approval_choice"));
+    let broken = alice.send(Method::POST, &path, &KEY, Some(b"{".to_vec())).await;
+    assert_eq!((broken.status, broken.code()), (400, "invalid_json"), "{}", broken.text);
+    let good = alice.post_with(&path, &KEY, json!({"choice": "deny", "approval_id": approval})).await;
+    assert_eq!((good.status, good.header("Idempotency-Replayed")), (200, None), "{}", good.text);
+    let bad = alice.post_with(&path, &[("Idempotency-Key", "a b")], json!({"choice": "deny"})).await;
+    assert_eq!((bad.status, bad.code()), (400, "invalid_idempotency_key"));
+    alice.finished(&run).await;
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn retries_at_the_same_moment_are_one_act() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let (run, _) = ask_to_delete(&alice).await;
+    let path = format!("/v1/runs/{run}/approval");
+    let all = join_all((0..8).map(|_| alice.post_with(&path, &KEY, json!({"choice": "deny"})))).await;
+    // Without a key all but the first would find nothing that waits.
+    assert!(
+        all.iter().all(|reply| reply.status == 200),
+        "{:?}",
+        all.iter().map(|r| &r.text).collect::<Vec<_>>()
+    );
+    assert_eq!(all.iter().filter(|reply| reply.header("Idempotency-Replayed").is_none()).count(), 1);
+    assert!(all.iter().all(|reply| reply.body == all[0].body));
+    alice.finished(&run).await;
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_deletion_that_is_retried_after_a_restart_is_answered_as_before() {
+    let mut house = House::open().await;
+    let alice = house.alice().await;
+    let (run, approval) = ask_to_delete(&alice).await;
+    let allowed = alice.post(&format!("/v1/approvals/{approval}"), json!({"choice": "always"})).await;
+    assert_eq!(allowed.status, 200, "{}", allowed.text);
+    alice.finished(&run).await;
+    let rules = alice.get("/v1/approvals/rules").await.body;
+    let path = format!("/v1/approvals/rules/{}", rules["data"][0]["id"].as_str().unwrap());
+    let first = alice.send(Method::DELETE, &path, &KEY, None).await;
+    assert_eq!(first.status, 200, "{}", first.text);
+
+    house.stop(Duration::ZERO).await;
+    house.start().await;
+    let (alice, bob) = (house.alice().await, house.bob().await);
+    let again = alice.send(Method::DELETE, &path, &KEY, None).await;
+    assert_eq!((again.status, again.header("Idempotency-Replayed")), (200, Some("true")), "{}", again.text);
+    assert_eq!(again.body, first.body);
+    assert_eq!(alice.delete(&path).await.code(), "rule_not_found", "without the key it is gone");
+    assert_eq!(
+        bob.send(Method::DELETE, &path, &KEY, None).await.code(),
+        "rule_not_found",
+        "keys are one's own"
+    );
+    house.close().await;
+}
