@@ -11,7 +11,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 pub const DEFAULT_PORT: u16 = 8642;
 
 /// Where `config.yaml` may name a setting of the listener; the reference has all three places.
-const PLACES: [&str; 3] = ["gateway.api_server", "platforms.api_server.extra", "platforms.api_server"];
+pub(super) const PLACES: [&str; 3] =
+    ["gateway.api_server", "platforms.api_server.extra", "platforms.api_server"];
 
 const MIN_KEY: usize = 16;
 

@@ -6,10 +6,11 @@
 //!
 //! ```text
 //! yaml ─► node ─┐
-//!               ├─► settings (layers, inheritance, ${VAR}) ─► typed ─► listen, model, profile, server ─► home
+//!               ├─► settings (layers, inheritance, ${VAR}) ─► typed ─► listen, model, selection, profile, server ─► home
 //! env_file ─────┘
 //! ```
 
+mod choice;
 mod env_file;
 mod env_write;
 mod environment;
@@ -25,17 +26,20 @@ mod node;
 mod profile;
 mod provider;
 mod secret;
+mod selection;
 mod server;
 mod settings;
 mod text_file;
 mod typed;
 mod types;
+mod upstream;
 mod workspace;
 mod yaml;
 
 #[cfg(test)]
 mod tests;
 
+pub use choice::{ChoiceError, Chosen, Wanted};
 pub use env_write::write_env_value;
 pub use environment::{ProcessEnv, find_home};
 pub use error::ConfigError;
@@ -44,6 +48,6 @@ pub use listen::DEFAULT_PORT;
 pub use secret::Secret;
 pub use server::ServerConfig;
 pub use types::{
-    AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, ProfileConfig, Provider,
-    RetentionConfig, SandboxLevel, TerminalConfig,
+    AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, ModelRoute, ProfileConfig, Provider,
+    RetentionConfig, SandboxLevel, SelectionConfig, TerminalConfig,
 };

@@ -2,8 +2,8 @@
 
 use super::{
     AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ProfileConfig, RetentionConfig,
-    SandboxLevel, TerminalConfig, expand::is_env_name, listen, model, settings::Settings, typed::DAY,
-    workspace,
+    SandboxLevel, TerminalConfig, expand::is_env_name, listen, model, selection, settings::Settings,
+    typed::DAY, workspace,
 };
 use crate::domain::{ProfileName, Unattended};
 use std::{path::Path, time::Duration};
@@ -24,6 +24,9 @@ pub(super) fn resolve(
     warnings: &mut Vec<String>,
 ) -> Result<ProfileConfig, ConfigError> {
     let listen = listen::read(settings, name)?;
+    let table = selection::Table::read(settings, warnings)?;
+    let model = model::read(settings, &table, warnings)?;
+    let selection = selection::read(settings, &table, &model, warnings)?;
     Ok(ProfileConfig {
         name: name.clone(),
         root: root.to_owned(),
@@ -35,7 +38,8 @@ pub(super) fn resolve(
         api_key: listen.api_key,
         cors_origins: listen.cors_origins,
         model_name: listen.model_name,
-        model: model::read(settings, warnings)?,
+        model,
+        selection,
         api: api(settings)?,
         approvals: approvals(settings, warnings)?,
         terminal: terminal(settings, warnings)?,

@@ -12,7 +12,10 @@ pub(super) struct Known {
     pub needs_key: bool,
 }
 
-pub(super) const KNOWN: [Known; 8] = [
+/// The provider whose upstream is another gateway.
+pub(super) const HERMES: &str = "hermes";
+
+pub(super) const KNOWN: [Known; 9] = [
     Known {
         names: &["openai"],
         base_url: Some("https://api.openai.com/v1"),
@@ -55,6 +58,7 @@ pub(super) const KNOWN: [Known; 8] = [
         keys: &["LMSTUDIO_API_KEY"],
         needs_key: false,
     },
+    Known { names: &[HERMES], base_url: None, keys: &["HERMES_API_KEY"], needs_key: true },
     Known {
         names: &["custom"],
         base_url: None,
@@ -65,6 +69,12 @@ pub(super) const KNOWN: [Known; 8] = [
 
 pub(super) fn by_name(name: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|known| known.names.contains(&name))
+}
+
+/// The name that counts, of one that a person or client wrote.
+pub(super) fn canonical(name: &str) -> String {
+    let name = name.trim().to_ascii_lowercase();
+    by_name(&name).map_or(name, |known| known.names[0].to_owned())
 }
 
 /// Every name that a person may write for `model.provider` without more.

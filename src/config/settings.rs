@@ -7,10 +7,11 @@ use super::{
     error::Place,
     expand::expand,
     known::nearest_of,
-    node::{Kind, Node},
+    node::{Kind, Member, Node},
     provider,
     yaml::YamlFile,
 };
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Sections of the home's `config.yaml` that a profile inherits. Nothing about its listener is among them.
@@ -98,6 +99,52 @@ impl Settings<'_> {
         .map(Some)
     }
 
+    /// The names below a section, each with its place: the profile's own, then the inherited ones that it has not.
+    pub fn names(&self, section: &str) -> Vec<Found> {
+        let mut names: Vec<Found> = Vec::new();
+        let home = self.home.filter(|_| INHERITED.contains(&section)).map(|home| home.yaml);
+        for file in [self.yaml].into_iter().chain(home) {
+            for member in file.root.at(section).into_iter().flat_map(Node::members) {
+                if names.iter().all(|known| known.text != member.key) {
+                    let key = format!("{section}.{}", member.key);
+                    let place = Place { file: file.path.clone(), line: Some(member.line), key };
+                    names.push(Found { text: member.key.clone(), place });
+                }
+            }
+        }
+        names
+    }
+
+    /// A value of any form as JSON: what stands unquoted and reads as a number, `true`, `false` or `null` is that.
+    pub fn json(&self, path: &str) -> Result<Option<Value>, ConfigError> {
+        let Some(source) = self.source(path) else {
+            return Ok(None);
+        };
+        self.to_json(path, source, source.node).map(Some)
+    }
+
+    fn to_json(&self, path: &str, source: Source<'_>, node: &Node) -> Result<Value, ConfigError> {
+        match &node.kind {
+            Kind::Scalar { text, plain: true } => match serde_json::from_str(text) {
+                Ok(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) => Ok(value),
+                Ok(Value::String(_) | Value::Array(_) | Value::Object(_)) | Err(_) => {
+                    self.scalar(path, source, node).map(|found| Value::String(found.text))
+                }
+            },
+            Kind::Scalar { plain: false, .. } => {
+                self.scalar(path, source, node).map(|found| Value::String(found.text))
+            }
+            Kind::List(items) => items.iter().map(|item| self.to_json(path, source, item)).collect(),
+            Kind::Map(members) => {
+                let member = |member: &Member| {
+                    let below = format!("{path}.{}", member.key);
+                    Ok((member.key.clone(), self.to_json(&below, source, &member.value)?))
+                };
+                members.iter().map(member).collect::<Result<_, _>>().map(Value::Object)
+            }
+        }
+    }
+
     /// An entry of `.env` that is not empty: the profile's own, a shared one of the home, the process environment's.
     pub fn env(&self, name: &str) -> Option<Found> {
         if let Some(found) = self.env_entry(name).filter(|found| !found.text.is_empty()) {
@@ -164,7 +211,7 @@ impl Settings<'_> {
         let section = path.split('.').next().unwrap_or(path);
         let shared = home.shared.iter().any(|shared| shared == path);
         let own_endpoint = self.own_has("model.provider") || self.own_has("model.base_url");
-        let cut = ENDPOINT.contains(&path) && own_endpoint;
+        let cut = ENDPOINT.contains(&path) && own_endpoint || self.own_entry(path);
         // A workspace is one profile's own: two that met in one folder would read each other's files.
         if !INHERITED.contains(&section) || cut || path == "terminal.cwd" || (is_secret(path) && !shared) {
             return None;
@@ -172,6 +219,16 @@ impl Settings<'_> {
         let node = at(&home.yaml.root, path)?;
         let owner = if shared { Expand::Home } else { Expand::Profile };
         Some(Source { file: home.yaml, node, owner })
+    }
+
+    /// Whether a path lies in an entry of `providers` that the profile has itself: such an entry is not completed with
+    /// parts of the home's either.
+    fn own_entry(&self, path: &str) -> bool {
+        let name = path.strip_prefix("providers.").and_then(|rest| rest.split('.').next());
+        name.is_some_and(|name| {
+            let own = self.yaml.root.at("providers");
+            own.is_some_and(|own| own.members().iter().any(|member| member.key == name))
+        })
     }
 
     fn scalar(&self, path: &str, source: Source<'_>, node: &Node) -> Result<Found, ConfigError> {

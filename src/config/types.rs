@@ -2,6 +2,7 @@
 
 use super::Secret;
 use crate::domain::{ProfileName, Unattended};
+use serde_json::{Map, Value};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Everything about one profile: complete, checked, immutable.
@@ -24,6 +25,7 @@ pub struct ProfileConfig {
     /// for `default`.
     pub model_name: String,
     pub model: ModelConfig,
+    pub selection: SelectionConfig,
     pub api: ApiConfig,
     pub approvals: ApprovalsConfig,
     pub terminal: TerminalConfig,
@@ -39,15 +41,23 @@ pub enum Provider {
     Demo,
     /// Any server that speaks OpenAI's chat completions.
     OpenAi { base_url: String },
+    /// A profile of another gateway, used through its runs: its agent thinks and acts, not ours.
+    Hermes { base_url: String },
 }
 
+/// One upstream: where it is, its key, and the model that answers there unless a request says otherwise.
 #[derive(Debug, Clone)]
 pub struct ModelConfig {
     pub provider: Provider,
     /// As configured: `demo`, `custom`, `openai`, `openrouter`, `moonshot`, `ollama` …
     pub provider_name: String,
-    /// `model.default`.
+    /// `model.default`. Of a provider that is only named below `providers` it may be empty: a request that chooses that
+    /// provider has to name the model, too.
     pub default: String,
+    /// `providers.NAME.models`: the only models that may be chosen there; empty means any.
+    pub models: Vec<String>,
+    /// `providers.NAME.options`: members of every call, unless the request has its own.
+    pub options: Map<String, Value>,
     pub api_key: Option<Secret>,
     pub context_length: Option<u64>,
     /// 10 s.
@@ -58,6 +68,27 @@ pub struct ModelConfig {
     pub idle_timeout: Duration,
     /// `agent.api_max_retries`: attempts in all, 3.
     pub attempts: u32,
+}
+
+/// What a request may choose beside the profile's own model.
+#[derive(Debug, Clone, Default)]
+pub struct SelectionConfig {
+    /// The upstreams below `providers`, by name, without the profile's own.
+    pub providers: BTreeMap<String, ModelConfig>,
+    /// `model_routes`: names that a request may use for a model.
+    pub routes: BTreeMap<String, ModelRoute>,
+    /// `direct_model_requests`: a bare `model` of an OpenAI request is the upstream's name of it.
+    pub direct_model_requests: bool,
+}
+
+/// What an alias stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelRoute {
+    /// The profile's own, or one of [`SelectionConfig::providers`].
+    pub provider: String,
+    pub model: String,
+    /// Members of every call, unless the request has its own.
+    pub options: Map<String, Value>,
 }
 
 #[derive(Debug, Clone)]

@@ -59,13 +59,13 @@ impl Sampling {
     }
 }
 
-/// The upstream that a request chose for its turn; `None` leaves the profile's own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Who answers a turn, decided when it was accepted. Names only: address and key are looked up when it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelChoice {
-    #[serde(default)]
-    pub provider: Option<String>,
-    #[serde(default)]
-    pub model: Option<String>,
+    /// The profile's own upstream, or an entry of `providers`.
+    pub provider: String,
+    /// As the upstream calls it.
+    pub model: String,
 }
 
 /// A turn as accepted: all that is needed to run it, and to go on with it after a restart.
@@ -92,7 +92,8 @@ pub struct RunSpec {
     pub input: Content,
     #[serde(default)]
     pub client_tools: ClientTools,
-    #[serde(default)]
+    /// `None`: the profile's own model, whatever it is when the turn runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<ModelChoice>,
     pub sampling: Sampling,
     /// Durable from the first event; a stateless chat becomes so with its first tool call.

@@ -32,6 +32,7 @@ mod runs;
 mod runs_request;
 mod runs_stream;
 mod runs_view;
+mod selection;
 mod sse;
 mod trace;
 

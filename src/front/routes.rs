@@ -56,6 +56,7 @@ pub fn table() -> Vec<Path> {
         at("/openapi.json").get(openapi::openapi, of::discovery::openapi()),
         at("/v1/models").get(openai::models::list, of::discovery::models()),
         at("/v1/models/{id:.+}").get(openai::models::one, of::discovery::model()),
+        at("/api/model/options").get(openai::models::options, of::models::options()),
         at("/v1/capabilities").get(discovery::capabilities, of::discovery::capabilities()),
         at("/v1/toolsets").get(discovery::toolsets, of::discovery::toolsets()),
         at("/v1/skills").get(discovery::skills, of::discovery::skills()),

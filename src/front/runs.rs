@@ -46,7 +46,7 @@ pub async fn start(
     let options = Options::of(request.headers())?;
     let body = body::json(&request, payload, &auth.tenant).await?;
     let idempotency = idempotency::of(&auth, request.headers(), ROUTE, &body)?;
-    let run = new_run(&auth, &options, idempotency, RunRequest::parse(body)?);
+    let run = new_run(&auth, &options, idempotency, RunRequest::parse(body)?)?;
     let profile = auth.tenant.profile().await?;
     let started = profile.send(StartRun(run)).timeout(patience_for_a_turn(&auth.tenant)).await??;
     let StartedRun { run_id, session_id, replayed, .. } = started;
@@ -66,12 +66,13 @@ fn new_run(
     options: &Options,
     idempotency: Option<Idempotency>,
     request: RunRequest,
-) -> NewRun {
-    let RunRequest { model, system, history, input, sampling, session } = request;
-    NewRun {
+) -> Result<NewRun, ApiError> {
+    let RunRequest { selection, system, history, input, mut sampling, session } = request;
+    let (model, upstream) = selection.resolve(&auth.tenant.config(), Surface::Runs, &mut sampling)?;
+    Ok(NewRun {
         surface: Surface::Runs,
         key_id: auth.caller.key_id.clone(),
-        model: model.unwrap_or_else(|| auth.tenant.config().model_name.clone()),
+        model,
         system,
         // A history in the request is the whole of it.
         load_history: session.is_some() && history.is_empty(),
@@ -79,7 +80,7 @@ fn new_run(
         results: Vec::new(),
         input,
         client_tools: ClientTools::default(),
-        upstream: None,
+        upstream,
         sampling,
         session: session.map(|id| SessionRef { id, named: true }),
         on_disconnect: options.on_disconnect.unwrap_or(OnDisconnect::Continue),
@@ -87,7 +88,7 @@ fn new_run(
         background: true,
         durable: true,
         idempotency,
-    }
+    })
 }
 
 /// Runs of every surface, newest first.

@@ -4,13 +4,14 @@ use super::{
     error::ApiError,
     json::Object,
     openai::{messages::Conversation, sampling},
+    selection::Selection,
 };
 use crate::domain::{Code, Content, Message, Sampling, SessionId};
 use serde_json::Value;
 
 #[derive(Debug, PartialEq)]
 pub struct RunRequest {
-    pub model: Option<String>,
+    pub selection: Selection,
     pub system: Option<String>,
     /// What the request itself says of the conversation before.
     pub history: Vec<Message>,
@@ -25,7 +26,7 @@ impl RunRequest {
     /// 400 that names the place; 404 for a response to go on from, since there are none.
     pub fn parse(body: Value) -> Result<Self, ApiError> {
         let mut body = Object::body(body)?;
-        let model = body.string("model")?.filter(|model| !model.is_empty());
+        let selection = Selection::take(&mut body)?;
         let instructions = body.string("instructions")?;
         let sampling = sampling::take(&mut body)?;
         let session = body.string("session_id")?.filter(|id| !id.trim().is_empty());
@@ -42,7 +43,7 @@ impl RunRequest {
         let mut conversation = if earlier.messages.is_empty() { before } else { earlier };
         conversation.system.splice(0..0, instructions);
         Ok(Self {
-            model,
+            selection,
             system: conversation.system_text(),
             history: conversation.messages,
             input,
@@ -108,7 +109,7 @@ mod tests {
         let mut sampling = Sampling::default();
         sampling.0.insert("temperature".to_owned(), json!(0));
         let expected = RunRequest {
-            model: Some("m".to_owned()),
+            selection: "m".into(),
             system: Some("Be brief.".to_owned()),
             history: vec![Message::user("a"), Message::assistant("b")],
             input: Content::Text("c".to_owned()),

@@ -111,7 +111,9 @@ pub fn upstream(config: &ProfileConfig) -> String {
     match &model.provider {
         Provider::Demo => "demo (built in)".to_owned(),
         Provider::OpenAi { base_url } if model.default.is_empty() => base_url.clone(),
-        Provider::OpenAi { base_url } => format!("{} at {base_url}", model.default),
+        Provider::OpenAi { base_url } | Provider::Hermes { base_url } => {
+            format!("{} at {base_url}", model.default)
+        }
     }
 }
 

@@ -37,7 +37,7 @@ impl ModelClient {
     pub fn new(config: &ModelConfig) -> Self {
         let way = match &config.provider {
             Provider::Demo => Way::Demo,
-            Provider::OpenAi { base_url } => Way::Http(Rc::new(HttpModel {
+            Provider::OpenAi { base_url } | Provider::Hermes { base_url } => Way::Http(Rc::new(HttpModel {
                 endpoint: Endpoint::new(base_url, config),
                 idle_timeout: config.idle_timeout,
                 attempts: config.attempts,

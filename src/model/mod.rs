@@ -21,6 +21,7 @@ mod refusal;
 mod request;
 mod retry;
 mod sse;
+mod upstreams;
 
 pub use self::{
     answer::{Delta, ModelAnswer},
@@ -28,4 +29,5 @@ pub use self::{
     error::ModelError,
     request::ModelRequest,
     retry::Backoff,
+    upstreams::{Mind, Upstreams},
 };

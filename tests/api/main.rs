@@ -7,6 +7,7 @@ mod faults;
 mod idempotency;
 mod model;
 mod runs;
+mod selection;
 mod support;
 mod surface;
 mod tenancy;

@@ -3,7 +3,7 @@
 use hermes_gateway::{
     config::{
         AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, ProfileConfig, Provider,
-        RetentionConfig, SandboxLevel, Secret, TerminalConfig,
+        RetentionConfig, SandboxLevel, Secret, SelectionConfig, TerminalConfig,
     },
     domain::{ProfileName, RunId, SessionId, ToolOutput, Unattended},
     sandbox::Sandbox,
@@ -116,6 +116,8 @@ fn config(root: &Path) -> ProfileConfig {
             provider: Provider::Demo,
             provider_name: "demo".into(),
             default: "demo".into(),
+            models: Vec::new(),
+            options: serde_json::Map::new(),
             api_key: None,
             context_length: None,
             connect_timeout: second,
@@ -123,6 +125,7 @@ fn config(root: &Path) -> ProfileConfig {
             idle_timeout: second,
             attempts: 1,
         },
+        selection: SelectionConfig::default(),
         api: ApiConfig {
             max_concurrent_runs: 0,
             queue: 0,

@@ -17,7 +17,7 @@ use crate::{
     agent::Policy,
     config::{ApprovalMode, ProfileConfig},
     domain::{ProfileName, RunId, RunStatus},
-    model::ModelClient,
+    model::Upstreams,
     sandbox::clean_tmp,
     store::{Retention, Store},
     tools::Toolbox,
@@ -135,7 +135,7 @@ fn kit(tenant: &Tenant, config: &Arc<ProfileConfig>) -> Kit {
     // One small file at the profile's start and at a reload, not per run.
     let soul = std::fs::read_to_string(&config.soul_file).ok().map(Rc::from);
     Kit {
-        model: ModelClient::new(&config.model),
+        upstreams: Upstreams::new(&config.model, &config.selection),
         toolbox: Toolbox::new(config.clone(), tenant.sandbox().clone()),
         soul,
         policy: Rc::new(Policy {

@@ -7,8 +7,8 @@ use crate::{
         board::{SessionTurn, Slot, SlotWait, TurnWait},
     },
     agent::{Answered, Policy, Prompt, Step, Turn},
-    domain::{Approval, Event, Failure, Message, RunSpec, now},
-    model::{Delta, ModelAnswer, ModelClient, ModelError, ModelRequest},
+    domain::{Approval, Code, Event, Failure, Message, RunSpec, now},
+    model::{Delta, Mind, ModelAnswer, ModelError, ModelRequest, Upstreams},
     store::{Change, LogWriter, Store, StoreError},
     tools::Toolbox,
 };
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 /// What the runs of a profile work with. Belongs to the profile's thread; cheap to clone.
 #[derive(Clone)]
 pub struct Kit {
-    pub model: ModelClient,
+    pub upstreams: Upstreams,
     pub toolbox: Toolbox,
     /// `SOUL.md`.
     pub soul: Option<Rc<str>>,
@@ -194,19 +194,20 @@ impl Driver {
     }
 
     async fn work(&mut self) -> Result<End, Break> {
+        let mind = self.mind()?;
         let config = self.tenant.config();
         let workspace = config.workspace.display().to_string();
         let system = Prompt {
             soul: self.kit.soul.as_deref(),
             profile: config.name.as_str(),
             workspace: &workspace,
-            model: &config.model.default,
+            model: &mind.model,
             now: now(),
         }
         .render();
         loop {
             match self.turn.next() {
-                Step::Ask { tools, nudge } => self.ask(&system, tools, nudge).await?,
+                Step::Ask { tools, nudge } => self.ask(&mind, &system, tools, nudge).await?,
                 Step::Call(calls) => self.call_all(&calls).await?,
                 Step::Done(finish) => return Ok(End::Completed(finish)),
                 Step::Fail(failure) => return Err(Break::Failed(failure)),
@@ -214,21 +215,39 @@ impl Driver {
         }
     }
 
+    /// What the turn thinks with, as it was chosen when the turn was accepted.
+    fn mind(&self) -> Result<Mind, Break> {
+        let choice = self.spec.upstream.as_ref();
+        self.kit.upstreams.mind(choice, &self.spec.sampling).ok_or_else(|| {
+            let provider = choice.map(|choice| choice.provider.as_str()).unwrap_or_default();
+            let text = format!(
+                "The provider `{provider}`, which was chosen for this turn, is not configured any more; choose another."
+            );
+            Break::Failed(Failure::new(Code::UpstreamError, text))
+        })
+    }
+
     /// One model call.
-    async fn ask(&mut self, system: &str, tools: bool, nudge: Option<&'static str>) -> Result<(), Break> {
+    async fn ask(
+        &mut self,
+        mind: &Mind,
+        system: &str,
+        tools: bool,
+        nudge: Option<&'static str>,
+    ) -> Result<(), Break> {
         let config = self.tenant.config();
         let nudge: Vec<Message> = nudge.into_iter().map(Message::user).collect();
         let mut systems = vec![system];
         systems.extend(self.spec.system.as_deref());
-        let bare = self.unbounded.then(|| self.spec.sampling.without_limits());
+        let bare = self.unbounded.then(|| mind.sampling.without_limits());
         let request = ModelRequest {
-            model: &config.model.default,
+            model: &mind.model,
             system: &systems,
             messages: &[&self.loaded, &self.spec.history, &self.opening, self.turn.messages(), &nudge],
             tools: tools.then(|| self.kit.toolbox.schema()),
             tool_choice: None,
             parallel: None,
-            sampling: bare.as_ref().unwrap_or(&self.spec.sampling),
+            sampling: bare.as_ref().unwrap_or(&mind.sampling),
         };
         let mut text = TextWriter {
             log: &mut self.log,
@@ -237,7 +256,7 @@ impl Driver {
             wrote: false,
             failed: None,
         };
-        let answer = self.kit.model.ask(&request, &self.control.stop, &mut |delta| text.write(&delta)).await;
+        let answer = mind.client.ask(&request, &self.control.stop, &mut |delta| text.write(&delta)).await;
         let (wrote, failed) = (text.wrote, text.failed.take());
         self.wrote_text |= wrote;
         if let Some(error) = failed {

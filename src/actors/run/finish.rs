@@ -96,7 +96,10 @@ impl Driver {
             session: self.spec.session.clone(),
             run_id: self.spec.run_id,
             source: "api_server",
-            model: self.tenant.config().model.default.clone(),
+            model: match &self.spec.upstream {
+                Some(choice) => choice.model.clone(),
+                None => self.tenant.config().model.default.clone(),
+            },
             began_at: self.spec.created_at,
             messages,
             finish,

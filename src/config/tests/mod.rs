@@ -4,6 +4,7 @@ mod homes;
 mod inheritance;
 mod listening;
 mod models;
+mod selection;
 mod values;
 
 use super::{FoundProfile, Home, ProcessEnv, ProfileConfig, Provider, Secret, Select};

@@ -8,7 +8,7 @@ fn model(yaml: &str, env: &str) -> Result<(String, String, Option<String>), Stri
     let config = disk.read().found("a").config.clone().map_err(|error| disk.short(&error.to_string()))?;
     let url = match config.model.provider {
         Provider::Demo => "demo".to_owned(),
-        Provider::OpenAi { base_url } => base_url,
+        Provider::OpenAi { base_url } | Provider::Hermes { base_url } => base_url,
     };
     Ok((config.model.provider_name, url, config.model.api_key.map(|key| key.reveal().to_owned())))
 }

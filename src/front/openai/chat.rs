@@ -83,7 +83,7 @@ async fn begin(
     let idempotency = idempotency::of(auth, request.headers(), ROUTE, &body)?;
     let parsed = ChatRequest::parse(body)?;
     let stream = parsed.stream;
-    let run = new_run(auth, options, idempotency, parsed);
+    let run = new_run(auth, options, idempotency, parsed)?;
     Ok((reader::start(auth.tenant.clone(), run).await?, stream))
 }
 
@@ -92,24 +92,25 @@ fn new_run(
     options: &Options,
     idempotency: Option<Idempotency>,
     request: ChatRequest,
-) -> NewRun {
+) -> Result<NewRun, ApiError> {
     let config = auth.tenant.config();
     let named = options.session.is_some();
     let session = options.session.clone().or_else(|| request.derived_session(&auth.caller.key_id));
     // A client with a key comes back for its answer; another that goes away has pressed stop.
     let default = if idempotency.is_some() { OnDisconnect::Continue } else { OnDisconnect::Cancel };
-    let ChatRequest { model, stream: _, system, history, input, sampling } = request;
-    NewRun {
+    let ChatRequest { selection, stream: _, system, history, input, mut sampling } = request;
+    let (model, upstream) = selection.resolve(&config, Surface::Chat, &mut sampling)?;
+    Ok(NewRun {
         surface: Surface::Chat,
         key_id: auth.caller.key_id.clone(),
-        model: model.unwrap_or_else(|| config.model_name.clone()),
+        model,
         system,
         // A named session has its own history: of the request only the last message counts.
         history: if named { Vec::new() } else { history },
         results: Vec::new(),
         input,
         client_tools: ClientTools::default(),
-        upstream: None,
+        upstream,
         sampling,
         session: session.map(|id| SessionRef { id, named }),
         load_history: named,
@@ -118,7 +119,7 @@ fn new_run(
         background: false,
         durable: named || idempotency.is_some(),
         idempotency,
-    }
+    })
 }
 
 /// What every answer of a turn says in its headers.

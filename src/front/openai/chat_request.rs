@@ -6,6 +6,7 @@ use crate::{
         error::ApiError,
         json::Object,
         openai::{messages::Conversation, sampling},
+        selection::Selection,
     },
 };
 use serde_json::Value;
@@ -13,7 +14,7 @@ use serde_json::Value;
 /// What the client asks for. Members that we do not know are ignored, client tools among them for now.
 #[derive(Debug, PartialEq)]
 pub struct ChatRequest {
-    pub model: Option<String>,
+    pub selection: Selection,
     pub stream: bool,
     pub system: Option<String>,
     pub history: Vec<Message>,
@@ -28,7 +29,7 @@ impl ChatRequest {
     pub fn parse(body: Value) -> Result<Self, ApiError> {
         let mut body = Object::body(body)?;
         let stream = body.flag("stream")?.unwrap_or_default();
-        let model = body.string("model")?.filter(|model| !model.is_empty());
+        let selection = Selection::take(&mut body)?;
         sampling::refuse_unserved(&mut body)?;
         let sampling = sampling::take(&mut body)?;
         let items = match body.take("messages") {
@@ -42,7 +43,7 @@ impl ChatRequest {
         let input =
             input.ok_or_else(|| ApiError::invalid("messages", "No user message found in messages"))?;
         Ok(Self {
-            model,
+            selection,
             stream,
             system: conversation.system_text(),
             history: conversation.messages,
@@ -92,7 +93,7 @@ mod tests {
         let mut sampling = Sampling::default();
         sampling.0.insert("temperature".to_owned(), json!(0.2));
         let expected = ChatRequest {
-            model: Some("gpt-4o".to_owned()),
+            selection: "gpt-4o".into(),
             stream: true,
             system: Some("Be brief.".to_owned()),
             history: vec![Message::user("first"), Message::assistant("ok")],

@@ -3,6 +3,7 @@
 use super::{
     Access, Operation,
     common::error,
+    models::selection,
     runs::sampling,
     schema::{Schema, always, any, boolean, either, integer, list, named, object, one_of, text},
 };
@@ -54,9 +55,8 @@ fn message() -> Schema {
 fn request() -> Schema {
     let request = object()
         .has("messages", list(named("ChatMessage")).at_least(1).note("The last one is the turn's input."))
-        .may("model", text().note("Echoed."))
         .may("stream", boolean().or_else(false));
-    sampling(request).open()
+    selection(sampling(request)).open()
 }
 
 fn tokens() -> Schema {

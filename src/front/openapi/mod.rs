@@ -7,6 +7,7 @@ pub mod approvals;
 pub mod chat;
 mod common;
 pub mod discovery;
+pub mod models;
 mod operation;
 pub mod runs;
 mod schema;
@@ -63,6 +64,7 @@ fn components() -> Components {
     let all = [
         common::components(),
         discovery::components(),
+        models::components(),
         chat::components(),
         runs::components(),
         approvals::components(),

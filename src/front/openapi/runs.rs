@@ -3,6 +3,7 @@
 use super::{
     Access, Operation,
     common::code,
+    models::selection,
     schema::{
         Schema, always, any, boolean, either, integer, list, named, number, object, one_of, page, text, time,
     },
@@ -87,12 +88,11 @@ fn request() -> Schema {
     let items = list(named("InputMessage")).at_least(1);
     let request = object()
         .has("input", either([text(), items]).note("A text, or messages of which the last is the input."))
-        .may("model", text().note("Echoed."))
         .may("instructions", text().note("Added to the agent's own system prompt."))
         .may("session_id", text().note("The session whose history is loaded and to which the turn is added."))
         .may("previous_response_id", text())
         .may("conversation_history", list(named("InputMessage")).note("Instead of the session's history."));
-    sampling(request).open()
+    selection(sampling(request)).open()
 }
 
 fn run() -> Schema {

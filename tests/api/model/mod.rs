@@ -24,6 +24,8 @@ fn client(base_url: &str, limit: Duration) -> ModelClient {
         provider: Provider::OpenAi { base_url: base_url.to_owned() },
         provider_name: "custom".to_owned(),
         default: "scripted".to_owned(),
+        models: Vec::new(),
+        options: serde_json::Map::new(),
         api_key: Some(Secret::new("sk-test")),
         context_length: None,
         connect_timeout: LONG,
