@@ -31,8 +31,12 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// Recordings that cannot be sent again.
-pub const NOT_REPLAYED: &[(u32, &str)] =
-    &[(164, "the tool `execute_code` comes with the issue on the agent")];
+pub const NOT_REPLAYED: &[(u32, &str)] = &[
+    (23, "the shared listener is not there yet"),
+    (24, "the shared listener is not there yet"),
+    (164, "the tool `execute_code` comes with the issue on the agent"),
+    (208, "the shared listener is not there yet"),
+];
 
 /// Routes that are not there yet, by the beginning of their path.
 pub const PENDING: &Pending = &[
@@ -41,7 +45,6 @@ pub const PENDING: &Pending = &[
     ("/api/jobs", "jobs"),
     ("/api/cron", "jobs"),
     ("/api/platforms", "platforms"),
-    ("/p/", "the shared listener"),
 ];
 
 pub const WANTED: &[Wanted] = &[

@@ -21,11 +21,17 @@ pub struct Replay<'a> {
     client: &'a Client,
     pending: &'a Pending,
     ids: Ids,
-    running: Vec<(&'a Step, Rc<Listener>, rt::task::JoinHandle<Option<Answered>>)>,
+    running: Vec<Running<'a>>,
+    /// About how many commands the newest run will ask. We ask about all of a batch at once, so all must be there
+    /// before one is answered.
+    questions: usize,
     /// The runs whose approvals were answered so far.
     decided: Vec<String>,
     differences: Vec<String>,
 }
+
+/// A step that runs in the background, what it has brought, and its end.
+type Running<'a> = (&'a Step, Rc<Listener>, rt::task::JoinHandle<Option<Answered>>);
 
 /// A step, ready to be sent.
 struct Request {
@@ -56,6 +62,8 @@ impl Answered {
 struct Listener {
     /// The kind of the first recorded event.
     first: Option<String>,
+    /// How many questions belong together.
+    questions: usize,
     frames: RefCell<Vec<Frame>>,
     heard: watch::Sender<Heard>,
 }
@@ -81,6 +89,7 @@ impl<'a> Replay<'a> {
             pending,
             ids: Ids::new(),
             running: Vec::new(),
+            questions: 0,
             decided: Vec::new(),
             differences: Vec::new(),
         };
@@ -105,8 +114,15 @@ impl<'a> Replay<'a> {
         self.learn();
         self.wait_for(step).await;
         self.learn();
+        if step.path == "/v1/runs" {
+            self.questions = step.body.as_deref().unwrap_or("").matches("rm -rf").count();
+        }
         let pending = self.pending.iter().find(|(prefix, _)| step.path.starts_with(prefix));
-        let listener = Rc::<Listener>::new(Listener { first: first(step), ..Listener::default() });
+        let listener = Rc::<Listener>::new(Listener {
+            first: first(step),
+            questions: self.questions,
+            ..Listener::default()
+        });
         let mut sent = self.request(step);
         sent.chunked = recording.name.ends_with("chunked");
         let sending = send(self.client.clone(), sent, Rc::clone(&listener));
@@ -165,7 +181,7 @@ impl<'a> Replay<'a> {
                     || if timed_out {
                         heard.decided > decided
                     } else if asked {
-                        heard.asked > decided
+                        heard.asked >= (decided + 1).max(listener.questions)
                     } else {
                         heard.begun && !ended
                     }

@@ -56,7 +56,7 @@ impl Comparison {
             (Body::Stream { frames, left }, Got::Stream(ours)) => this.streams(frames, ours, *left),
             (Body::Text, Got::Whole(reply)) if !reply.body.is_null() => this.note("body", &"text", &"json"),
             (Body::Empty, Got::Whole(reply)) if !reply.text.is_empty() => {
-                this.note("body", &"empty", &"json")
+                this.note("body", &"empty", &"json");
             }
             (Body::Empty | Body::Text, Got::Whole(_)) => {}
             (Body::Stream { .. }, Got::Whole(_)) => this.note("body", &"stream", &"whole"),
