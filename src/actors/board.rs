@@ -3,11 +3,15 @@
 //! It belongs to the tenant, not to the profile's actor, so an actor that is built anew finds the runs that still live.
 //! Slots and turns are guards: whatever way a run ends, they come back.
 
-use super::{MachineSlots, machine::MachinePermit, run::RunActor};
+use super::{
+    MachineSlots,
+    machine::MachinePermit,
+    run::{RunActor, Stop, StopReason},
+};
 use crate::domain::{RunId, SessionId};
 use actix::Addr;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::{Notify, oneshot};
@@ -33,9 +37,18 @@ struct Inner {
     running: usize,
     waiting: VecDeque<oneshot::Sender<Slot>>,
     /// A session that is here has a turn; the turns behind it wait.
-    sessions: HashMap<SessionId, VecDeque<oneshot::Sender<SessionTurn>>>,
+    sessions: HashMap<SessionId, Line>,
     live: HashMap<RunId, Addr<RunActor>>,
+    /// Runs that are to be stopped as soon as they live.
+    unwanted: HashSet<RunId>,
     parked: usize,
+}
+
+/// The turns of a session.
+struct Line {
+    /// Whose turn it is; `None`: not a run's.
+    holder: Option<RunId>,
+    waiting: VecDeque<(Option<RunId>, oneshot::Sender<SessionTurn>)>,
 }
 
 /// Neither a slot nor a place in the queue is free.
@@ -133,15 +146,30 @@ impl Board {
         self.lock().sessions.contains_key(session)
     }
 
-    /// The session's turn, at once or when those before are through.
-    pub fn turn(self: &Arc<Self>, session: &SessionId) -> TurnWait {
+    /// The run whose turn it is in this session.
+    #[must_use]
+    pub fn holder(&self, session: &SessionId) -> Option<RunId> {
+        self.lock().sessions.get(session)?.holder
+    }
+
+    /// The runs that have or wait for a turn of this session, in order.
+    #[must_use]
+    pub fn in_line(&self, session: &SessionId) -> Vec<RunId> {
+        let inner = self.lock();
+        let line = inner.sessions.get(session);
+        let waiting = line.into_iter().flat_map(|line| line.waiting.iter().filter_map(|(run, _)| *run));
+        line.and_then(|line| line.holder).into_iter().chain(waiting).collect()
+    }
+
+    /// The session's turn, at once or when those before are through. `run` is whose it will be, when it is a run's.
+    pub fn turn(self: &Arc<Self>, session: &SessionId, run: Option<RunId>) -> TurnWait {
         let mut inner = self.lock();
-        if let Some(waiting) = inner.sessions.get_mut(session) {
+        if let Some(line) = inner.sessions.get_mut(session) {
             let (tell, told) = oneshot::channel();
-            waiting.push_back(tell);
+            line.waiting.push_back((run, tell));
             return TurnWait::Queued(told);
         }
-        inner.sessions.insert(session.clone(), VecDeque::new());
+        inner.sessions.insert(session.clone(), Line { holder: run, waiting: VecDeque::new() });
         TurnWait::Ready(SessionTurn { board: Some(self.clone()), session: session.clone() })
     }
 
@@ -149,7 +177,19 @@ impl Board {
         loop {
             let next = {
                 let mut inner = self.lock();
-                match inner.sessions.get_mut(session).and_then(VecDeque::pop_front) {
+                let Some(line) = inner.sessions.get_mut(session) else {
+                    return;
+                };
+                let over = line.holder.take();
+                let next = line.waiting.pop_front().map(|(run, next)| {
+                    line.holder = run;
+                    next
+                });
+                if let Some(over) = over {
+                    // It may have failed before it lived.
+                    inner.unwanted.remove(&over);
+                }
+                match next {
                     Some(next) => next,
                     None => {
                         inner.sessions.remove(session);
@@ -167,7 +207,20 @@ impl Board {
     // ---- live runs
 
     pub fn enlist(&self, run: RunId, actor: Addr<RunActor>) {
-        self.lock().live.insert(run, actor);
+        let mut inner = self.lock();
+        if inner.unwanted.remove(&run) {
+            actor.do_send(Stop(StopReason::Asked));
+        }
+        inner.live.insert(run, actor);
+    }
+
+    /// Stops a run: one that has a turn and is not live yet, as soon as it is.
+    pub fn stop(&self, run: RunId) {
+        let mut inner = self.lock();
+        match inner.live.get(&run) {
+            Some(actor) => actor.do_send(Stop(StopReason::Asked)),
+            None => drop(inner.unwanted.insert(run)),
+        }
     }
 
     pub fn strike(&self, run: RunId) {
@@ -323,11 +376,16 @@ mod tests {
     async fn turns_of_one_session_go_one_after_the_other() {
         let board = board(0, 0);
         let session = SessionId::parse("s").unwrap();
-        let first = board.turn(&session).wait().await.unwrap();
-        let second = board.turn(&session);
+        let [one, two, three] = [RunId::new(), RunId::new(), RunId::new()];
+        let first = board.turn(&session, Some(one)).wait().await.unwrap();
+        let second = board.turn(&session, Some(two));
+        let third = board.turn(&session, Some(three));
         assert!(board.is_busy(&session) && matches!(second, TurnWait::Queued(_)));
+        assert_eq!(board.in_line(&session), [one, two, three]);
+        drop(second);
         drop(first);
-        drop(second.wait().await.unwrap());
+        assert_eq!(board.holder(&session), Some(three), "the one that gave up is passed over");
+        drop(third.wait().await.unwrap());
         assert!(!board.is_busy(&session));
     }
 }

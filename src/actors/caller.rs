@@ -15,11 +15,13 @@ pub enum Scope {
     Jobs,
     Memory,
     Read,
+    /// To say on whose behalf it speaks: for frontends with many users behind one key.
+    Impersonate,
     Admin,
 }
 
 impl Scope {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Chat,
         Self::Runs,
         Self::Approve,
@@ -27,6 +29,7 @@ impl Scope {
         Self::Jobs,
         Self::Memory,
         Self::Read,
+        Self::Impersonate,
         Self::Admin,
     ];
 
@@ -40,6 +43,7 @@ impl Scope {
             Self::Jobs => "jobs",
             Self::Memory => "memory",
             Self::Read => "read",
+            Self::Impersonate => "impersonate",
             Self::Admin => "admin",
         }
     }

@@ -3,8 +3,8 @@
 use crate::{
     domain::{
         Approval, ApprovalId, ApprovalStatus, Choice, ClientTools, Code, Content, Failure, KeptAnswer, KeyId,
-        Message as ChatMessage, ModelChoice, OnDisconnect, Rule, RunId, RunRecord, RunStatus, Sampling, Seq,
-        SessionId, SessionRef, Surface, ToolResult, Unattended,
+        Message as ChatMessage, ModelChoice, OnBusy, OnDisconnect, Rule, RunId, RunRecord, RunStatus,
+        Sampling, Seq, SessionId, SessionRef, Surface, ToolResult, Unattended,
     },
     store::{EventCursor, RunFilter, StoreError},
 };
@@ -73,6 +73,8 @@ pub struct NewRun {
     pub sampling: Sampling,
     /// `None`: the run is its own session (runs).
     pub session: Option<SessionRef>,
+    /// What to do when the named session has a turn at work.
+    pub on_busy: OnBusy,
     /// Load the named session's transcript as history.
     pub load_history: bool,
     pub on_disconnect: OnDisconnect,

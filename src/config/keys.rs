@@ -41,6 +41,7 @@ pub(super) const KNOWN: &[&str] = &[
     "gateway.api_server.max_concurrent_runs",
     "gateway.api_server.model_name",
     "gateway.api_server.model_routes.**",
+    "gateway.api_server.on_busy",
     "gateway.api_server.port",
     "gateway.api_server.queue",
     "gateway.api_server.queue_timeout",

@@ -5,7 +5,7 @@ use super::{
     SandboxLevel, TerminalConfig, expand::is_env_name, listen, model, selection, settings::Settings,
     typed::DAY, workspace,
 };
-use crate::domain::{ProfileName, Unattended};
+use crate::domain::{OnBusy, ProfileName, Unattended};
 use std::{path::Path, time::Duration};
 
 /// A wait of this many runs is allowed where a profile sets no cap of its own, so that only the machine's counts.
@@ -76,6 +76,7 @@ fn api(settings: &Settings<'_>) -> Result<ApiConfig, ConfigError> {
             1_024..=1_000_000_000,
             10_000_000,
         )?,
+        on_busy: settings.choice("gateway.api_server.on_busy", &OnBusy::NAMES, OnBusy::default())?,
         failed_turn_ok: settings.choice("gateway.api_server.failed_turn_status", &statuses, false)?,
         show_reasoning: reasoning.map_or(Ok(false), |found| found.bool())?,
     })

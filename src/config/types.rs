@@ -1,7 +1,7 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
 use super::Secret;
-use crate::domain::{ProfileName, Unattended};
+use crate::domain::{OnBusy, ProfileName, Unattended};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -99,6 +99,8 @@ pub struct ApiConfig {
     pub queue: usize,
     /// How long one may wait, 30 s.
     pub queue_timeout: Duration,
+    /// `gateway.api_server.on_busy`: what becomes of a turn whose session has one at work, unless the request says so.
+    pub on_busy: OnBusy,
     /// `gateway.api_server.max_body_bytes`, default 10,000,000.
     pub max_body_bytes: usize,
     /// `gateway.api_server.failed_turn_status: 200`: failures of chat completions in the reference's form.

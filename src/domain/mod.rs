@@ -8,6 +8,7 @@ mod event;
 mod idempotency;
 mod ids;
 mod message;
+mod on_busy;
 mod outcome;
 mod run;
 mod tool;
@@ -20,6 +21,7 @@ pub use event::{ApprovalRequest, Event, Logged};
 pub use idempotency::{KeptAnswer, StandsFor};
 pub use ids::{ApprovalId, IdError, KeyId, ProfileName, RunId, Seq, SessionId, TranscriptId};
 pub use message::{Content, ImageUrl, Message, Part, ToolCall};
+pub use on_busy::OnBusy;
 pub use outcome::{Failure, Finish, Outcome, Usage};
 pub use run::{
     IllegalTransition, ModelChoice, OnDisconnect, RunRecord, RunSpec, RunStatus, Sampling, SessionRef,

@@ -33,6 +33,7 @@ mod runs_request;
 mod runs_stream;
 mod runs_view;
 mod selection;
+mod sessions;
 mod sse;
 mod trace;
 

@@ -1,13 +1,14 @@
 //! The `X-Hermes-*` headers of a request that starts a turn.
 
 use super::error::ApiError;
-use crate::domain::{Code, OnDisconnect, SessionId};
+use crate::domain::{Code, OnBusy, OnDisconnect, SessionId};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub const SESSION_ID: HeaderName = HeaderName::from_static("x-hermes-session-id");
 pub const SESSION_KEY: HeaderName = HeaderName::from_static("x-hermes-session-key");
 pub const RUN_ID: HeaderName = HeaderName::from_static("x-hermes-run-id");
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const ON_BUSY: HeaderName = HeaderName::from_static("x-hermes-on-busy");
 const ON_DISCONNECT: HeaderName = HeaderName::from_static("x-hermes-on-disconnect");
 /// Longest session key, in characters.
 const MAX_SESSION_KEY: usize = 256;
@@ -19,6 +20,7 @@ pub struct Options {
     /// Echoed on the answer.
     pub session_key: Option<HeaderValue>,
     pub on_disconnect: Option<OnDisconnect>,
+    pub on_busy: Option<OnBusy>,
 }
 
 impl Options {
@@ -30,6 +32,7 @@ impl Options {
             session: session(headers)?,
             session_key: session_key(headers)?,
             on_disconnect: on_disconnect(headers)?,
+            on_busy: on_busy(headers)?,
         })
     }
 }
@@ -47,6 +50,13 @@ fn session_key(headers: &HeaderMap) -> Result<Option<HeaderValue>, ApiError> {
         Some(text) => Ok(HeaderValue::from_bytes(text.as_bytes()).ok()),
         None => Ok(None),
     }
+}
+
+fn on_busy(headers: &HeaderMap) -> Result<Option<OnBusy>, ApiError> {
+    let name = "X-Hermes-On-Busy";
+    let refuse = || ApiError::invalid(name, format!("{name} must be {}", OnBusy::expected()));
+    let text = text(headers, &ON_BUSY).map_err(|()| refuse())?;
+    text.map(|text| OnBusy::parse(text).ok_or_else(refuse)).transpose()
 }
 
 fn on_disconnect(headers: &HeaderMap) -> Result<Option<OnDisconnect>, ApiError> {
@@ -85,6 +95,12 @@ mod tests {
             ("x-hermes-session-key", "user/12", Ok(())),
             ("x-hermes-session-key", &long, Err(("invalid_session_key", "Session key too long"))),
             ("x-hermes-on-disconnect", "Cancel", Ok(())),
+            ("x-hermes-on-busy", "Reject", Ok(())),
+            (
+                "x-hermes-on-busy",
+                "shout",
+                Err(("invalid_request", "X-Hermes-On-Busy must be one of: queue, reject, interrupt")),
+            ),
             (
                 "x-hermes-on-disconnect",
                 "maybe",

@@ -13,11 +13,12 @@ use super::{
     runs_request::RunRequest,
     runs_stream::RunStream,
     runs_view::RunView,
+    sessions::resolve::Named,
     sse,
 };
 use crate::{
     actors::{GetRun, Idempotency, ListRuns, NewRun, Scope, StartRun, StartedRun, StopRun},
-    domain::{ClientTools, OnDisconnect, RunId, RunStatus, Seq, SessionId, SessionRef, Surface},
+    domain::{ClientTools, OnDisconnect, RunId, RunStatus, Seq, SessionId, Surface},
     store::RunFilter,
 };
 use actix_web::{HttpRequest, HttpResponse, http::Method, web};
@@ -67,8 +68,9 @@ fn new_run(
     idempotency: Option<Idempotency>,
     request: RunRequest,
 ) -> Result<NewRun, ApiError> {
-    let RunRequest { selection, system, history, input, mut sampling, session } = request;
+    let RunRequest { selection, system, history, input, mut sampling, session, on_busy } = request;
     let (model, upstream) = selection.resolve(&auth.tenant.config(), Surface::Runs, &mut sampling)?;
+    let session = Named { header: options.session.clone(), body: session, ..Named::default() }.session()?;
     Ok(NewRun {
         surface: Surface::Runs,
         key_id: auth.caller.key_id.clone(),
@@ -82,7 +84,8 @@ fn new_run(
         client_tools: ClientTools::default(),
         upstream,
         sampling,
-        session: session.map(|id| SessionRef { id, named: true }),
+        session,
+        on_busy: options.on_busy.or(on_busy).unwrap_or(auth.tenant.config().api.on_busy),
         on_disconnect: options.on_disconnect.unwrap_or(OnDisconnect::Continue),
         unattended: None,
         background: true,

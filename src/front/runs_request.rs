@@ -5,8 +5,9 @@ use super::{
     json::Object,
     openai::{messages::Conversation, sampling},
     selection::Selection,
+    sessions::resolve,
 };
-use crate::domain::{Code, Content, Message, Sampling, SessionId};
+use crate::domain::{Code, Content, Message, OnBusy, Sampling, SessionId};
 use serde_json::Value;
 
 #[derive(Debug, PartialEq)]
@@ -18,6 +19,7 @@ pub struct RunRequest {
     pub input: Content,
     pub sampling: Sampling,
     pub session: Option<SessionId>,
+    pub on_busy: Option<OnBusy>,
 }
 
 impl RunRequest {
@@ -29,10 +31,8 @@ impl RunRequest {
         let selection = Selection::take(&mut body)?;
         let instructions = body.string("instructions")?;
         let sampling = sampling::take(&mut body)?;
-        let session = body.string("session_id")?.filter(|id| !id.trim().is_empty());
-        let session = session.map(|id| SessionId::parse(&id)).transpose();
-        let session =
-            session.map_err(|error| ApiError::new(Code::InvalidSessionId, error.0).at("session_id"))?;
+        let session = resolve::member(body.string("session_id")?.as_deref(), "session_id")?;
+        let on_busy = resolve::on_busy(&mut body)?;
         let earlier = history(&mut body)?;
         let (before, input) = input(&mut body)?;
         if let Some(id) = body.string("previous_response_id")?.filter(|id| !id.is_empty()) {
@@ -49,6 +49,7 @@ impl RunRequest {
             input,
             sampling,
             session,
+            on_busy,
         })
     }
 }
@@ -103,7 +104,7 @@ mod tests {
         let got = RunRequest::parse(json!({
             "input": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
                       {"content": [{"type": "text", "text": "c"}]}],
-            "session_id": "s-1", "instructions": "Be brief.", "model": "m", "temperature": 0,
+            "session_id": "s-1", "instructions": "Be brief.", "model": "m", "temperature": 0, "on_busy": "reject",
         }))
         .unwrap();
         let mut sampling = Sampling::default();
@@ -115,6 +116,7 @@ mod tests {
             input: Content::Text("c".to_owned()),
             sampling,
             session: SessionId::parse("s-1").ok(),
+            on_busy: Some(OnBusy::Reject),
         };
         assert_eq!(got, expected);
     }
@@ -158,6 +160,12 @@ mod tests {
                 json!({"input": "x", "instructions": 5}),
                 "instructions",
                 "`instructions` must be a string, not a number",
+            ),
+            (
+                "busy",
+                json!({"input": "x", "on_busy": "shout"}),
+                "on_busy",
+                "`on_busy` must be one of: queue, reject, interrupt",
             ),
             ("session", json!({"input": "x", "session_id": "../x"}), "session_id", "Invalid session ID"),
             (

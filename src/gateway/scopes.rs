@@ -3,7 +3,7 @@
 use crate::actors::Scope;
 
 /// Name and scope, in the order in which they are shown.
-const NAMES: [(&str, Scope); 8] = [
+const NAMES: [(&str, Scope); 9] = [
     ("chat", Scope::Chat),
     ("runs", Scope::Runs),
     ("approve", Scope::Approve),
@@ -11,13 +11,18 @@ const NAMES: [(&str, Scope); 8] = [
     ("jobs", Scope::Jobs),
     ("memory", Scope::Memory),
     ("read", Scope::Read),
+    ("impersonate", Scope::Impersonate),
     ("admin", Scope::Admin),
 ];
 
-/// What a key may do unless said otherwise: all that a client does, and nothing of the administration.
+/// What a key may do unless said otherwise: all that a client does for itself, and nothing of the administration.
 #[must_use]
 pub fn usual() -> Vec<Scope> {
-    NAMES.into_iter().map(|(_, scope)| scope).filter(|scope| *scope != Scope::Admin).collect()
+    NAMES
+        .into_iter()
+        .map(|(_, scope)| scope)
+        .filter(|scope| !matches!(scope, Scope::Admin | Scope::Impersonate))
+        .collect()
 }
 
 /// Reads scopes by name; none at all means the usual ones.

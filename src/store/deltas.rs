@@ -16,26 +16,30 @@ use std::{
 
 /// A delta inside a chunk: number, time, whether it is reasoning, `lost_after`, text.
 #[derive(Serialize, Deserialize)]
-struct Delta<'a>(u64, Millis, u8, Option<Seq>, Cow<'a, str>);
+pub(super) struct Delta<'a>(u64, Millis, u8, Option<Seq>, Cow<'a, str>);
 
-/// Writes deltas as one value.
-pub(super) fn encode<'a>(deltas: impl Iterator<Item = &'a Logged>) -> Result<Vec<u8>, StoreError> {
-    let chunk: Vec<Delta<'_>> = deltas
-        .filter_map(|logged| {
-            let (kind, text) = text_of(&logged.event)?;
-            Some(Delta(logged.seq.0, logged.at, kind, logged.lost_after, text.into()))
-        })
-        .collect();
-    codec::to_json(&chunk)
-}
+impl<'a> Delta<'a> {
+    /// `None` for an event that is no delta.
+    pub(super) fn of(logged: &'a Logged) -> Option<Self> {
+        let (kind, text) = text_of(&logged.event)?;
+        Some(Self(logged.seq.0, logged.at, kind, logged.lost_after, text.into()))
+    }
 
-pub(super) fn decode(json: &[u8]) -> Result<impl Iterator<Item = Logged>, StoreError> {
-    let chunk: Vec<Delta<'static>> = codec::from_json(json)?;
-    Ok(chunk.into_iter().map(|Delta(seq, at, kind, lost_after, text)| {
+    pub(super) fn into_logged(self) -> Logged {
+        let Self(seq, at, kind, lost_after, text) = self;
         let delta = text.into_owned();
         let event = if kind == 0 { Event::MessageDelta { delta } } else { Event::ReasoningDelta { delta } };
         Logged { seq: Seq(seq), at, lost_after, event }
-    }))
+    }
+}
+
+/// Writes deltas as one value.
+pub(super) fn encode<'a>(deltas: impl Iterator<Item = &'a Logged>) -> Result<Vec<u8>, StoreError> {
+    codec::to_json(&deltas.filter_map(Delta::of).collect::<Vec<_>>())
+}
+
+pub(super) fn decode(json: &[u8]) -> Result<impl Iterator<Item = Logged>, StoreError> {
+    Ok(codec::from_json::<Vec<Delta<'static>>>(json)?.into_iter().map(Delta::into_logged))
 }
 
 /// The text of a delta and its kind; `None` for other events.

@@ -5,12 +5,14 @@
 
 use super::{
     SessionHeader, StoreError, codec,
+    command::Write,
     database::Database,
     keyspace::{Key, Table},
     mark::{Mark, MarkFile},
     opening::Meta,
     payload::Payloads,
     sessions::{activity, title_key},
+    whole,
 };
 use crate::domain::{RunId, RunRecord, RunStatus, SessionId};
 
@@ -35,24 +37,39 @@ pub(super) fn ended_run(status: RunStatus, run: RunId) -> Option<Key> {
     runs_that_ended(status).map(|key| key.with(run.as_bytes()))
 }
 
-/// The beginning of the entries of all runs that ended so. The bytes are on disk.
+/// The beginning of the entries of all runs that ended so. The bytes are on disk. Nearly all runs complete: whoever asks
+/// for those goes through all, and each of them costs a record less.
 pub(super) fn runs_that_ended(status: RunStatus) -> Option<Key> {
     let byte = match status {
-        RunStatus::Completed => 1,
         RunStatus::Failed => 2,
         RunStatus::Cancelled => 3,
-        RunStatus::Queued | RunStatus::Running | RunStatus::WaitingForApproval | RunStatus::Stopping => {
+        RunStatus::Completed
+        | RunStatus::Queued
+        | RunStatus::Running
+        | RunStatus::WaitingForApproval
+        | RunStatus::Stopping => {
             return None;
         }
     };
     Some(Key::table(Table::EndedRun).with(&[byte]))
 }
 
+/// The entries that a run's record brings: the first one its session's, the last one its end's.
+pub(super) fn of_run(record: &RunRecord, first: bool) -> impl Iterator<Item = Write> {
+    let session = first.then(|| session_run(&record.session_id, record.run_id));
+    let keys = session.into_iter().chain(ended_run(record.status, record.run_id));
+    keys.map(|key| Write::Put(key, b"null".to_vec()))
+}
+
 /// The entries that belong to a record.
 pub(super) fn entries(table: Table, json: &[u8]) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
     let nothing = || b"null".to_vec();
-    if table == Table::Run {
-        let record: RunRecord = codec::from_json(json)?;
+    if table == Table::Run || table == Table::WholeRun {
+        let record: RunRecord = if table == Table::Run {
+            codec::from_json(json)?
+        } else {
+            codec::from_json::<whole::Head>(json)?.record
+        };
         let mut keys = vec![(session_run(&record.session_id, record.run_id), nothing())];
         keys.extend(ended_run(record.status, record.run_id).map(|key| (key, nothing())));
         return Ok(keys);
@@ -88,7 +105,7 @@ pub(super) fn complete(
         file.write(at)
     };
     let mut batch = sled::Batch::default();
-    for table in [Table::Run, Table::Session] {
+    for table in [Table::Run, Table::WholeRun, Table::Session] {
         let mut count = 0;
         database.scan_all(table, Key::table(table), |_, json| {
             for (key, value) in entries(table, &json)? {

@@ -185,6 +185,6 @@ impl Inner {
     }
 
     pub(super) fn is_stored(&self, run: RunId) -> Result<bool, StoreError> {
-        self.read(|db| db.has(Key::run(Table::Run, run)))
+        self.read(|db| Ok(db.has(Key::run(Table::Run, run))? || db.has(Key::run(Table::WholeRun, run))?))
     }
 }

@@ -36,6 +36,8 @@ pub(super) enum Table {
     SessionRun = 0x19,
     /// How it ended, run: index.
     EndedRun = 0x1a,
+    /// Run that was written in one piece: all of it.
+    WholeRun = 0x1b,
     Approval = 0x20,
     /// Approval: it waits.
     Pending = 0x21,
@@ -59,12 +61,13 @@ pub(super) enum Table {
 impl Table {
     /// What a backup holds, in the order in which it holds it. The rest is about files that it does not copy, or
     /// [an index](super::index), which is made anew.
-    pub(super) const BACKED_UP: [Self; 16] = [
+    pub(super) const BACKED_UP: [Self; 17] = [
         Self::Run,
         Self::Spec,
         Self::Message,
         Self::Event,
         Self::Deltas,
+        Self::WholeRun,
         Self::OpenRun,
         Self::RunApproval,
         Self::Approval,
@@ -90,6 +93,7 @@ impl Table {
             Self::OpenRun => "open_run",
             Self::RunApproval => "run_approval",
             Self::RunGeneration => "run_generation",
+            Self::WholeRun => "whole_run",
             Self::Generation => "generation",
             Self::SessionRun => "session_run",
             Self::EndedRun => "ended_run",
@@ -113,6 +117,7 @@ impl Table {
             Self::Meta => 0,
             Self::Generation => 8,
             Self::Run
+            | Self::WholeRun
             | Self::Spec
             | Self::OpenRun
             | Self::Approval

@@ -28,8 +28,8 @@ pub struct LogWriter {
     spec: SpecToStore,
     /// Number of the run's next message.
     messages: u64,
-    /// Records of a run that nothing has been stored of.
-    deferred: Vec<Write>,
+    /// Changes of a run that nothing has been stored of.
+    deferred: Vec<Change>,
     durable: bool,
     done: bool,
 }
@@ -92,11 +92,8 @@ impl LogWriter {
         }
         let stage = if terminal { Stage::Ended } else { Stage::Going };
         let must_store = terminal || self.durable || state.stored || live.overflows(&state);
-        let command = if must_store {
-            self.command(&mut state, stage, changes).map(Some)
-        } else {
-            self.defer(changes).map(|()| None)
-        };
+        self.deferred.extend(changes);
+        let command = must_store.then(|| self.command(&mut state, stage)).transpose();
         live.publish(state);
         // An event that cannot be written must not hold up those behind it.
         let command = command.inspect_err(|error| live.fail(error))?;
@@ -121,9 +118,9 @@ impl LogWriter {
         let block = self.store.options.reserve;
         let command = if state.stored {
             let short = state.last() + block / 4 > state.record.reserved.0;
-            short.then(|| self.command(&mut state, Stage::Going, Vec::new())).transpose()?
+            short.then(|| self.command(&mut state, Stage::Going)).transpose()?
         } else if live.overflows(&state) {
-            Some(self.command(&mut state, Stage::Going, Vec::new())?)
+            Some(self.command(&mut state, Stage::Going)?)
         } else {
             None
         };
@@ -144,7 +141,8 @@ impl LogWriter {
         if stored || self.durable {
             return self.write_at(Stage::Going, changes);
         }
-        ready(self.defer(changes))
+        self.deferred.extend(changes);
+        ready(Ok(()))
     }
 
     /// From here on the run is durable: spec and all before go to disk with the next append.
@@ -175,7 +173,8 @@ impl LogWriter {
         if let Some(error) = state.failed.clone() {
             return ready(Err(error));
         }
-        let command = self.command(&mut state, stage, changes);
+        self.deferred.extend(changes);
+        let command = self.command(&mut state, stage);
         live.publish(state);
         match command {
             Ok(command) => self.submit(command),
@@ -183,23 +182,42 @@ impl LogWriter {
         }
     }
 
-    fn defer(&mut self, changes: Vec<Change>) -> Result<(), StoreError> {
-        let writes = command::encode(changes, Some((self.live.run, &mut self.messages)))?;
-        self.deferred.extend(writes);
-        Ok(())
+    /// Everything that the store has not been given of this run, as one command.
+    fn command(&mut self, state: &mut LiveState, stage: Stage) -> Result<Command, StoreError> {
+        let writes = match self.spec.take_whole(stage == Stage::Ended && !state.stored) {
+            Some(spec) => self.whole(state, &spec)?,
+            None => self.parts(state, stage)?,
+        };
+        state.sent();
+        let log = LogAck {
+            live: Arc::clone(&self.live),
+            upto: state.last(),
+            reserved: Some(state.record.reserved.0),
+            stage,
+        };
+        Ok(Command { writes, log: Some(log), answer: None })
     }
 
-    /// Everything that the store has not been given of this run, as one command.
-    fn command(
-        &mut self,
-        state: &mut LiveState,
-        stage: Stage,
-        changes: Vec<Change>,
-    ) -> Result<Command, StoreError> {
+    /// A run of which this is the first and the last that the store gets.
+    fn whole(&mut self, state: &mut LiveState, spec: &RunSpec) -> Result<Vec<Write>, StoreError> {
+        state.record.reserved = Seq(state.last());
+        let mut messages = Vec::new();
+        let mut others = mem::take(&mut self.deferred);
+        for change in others.extract_if(.., |change| matches!(change, Change::Message(_))) {
+            if let Change::Message(message) = change {
+                messages.push(message);
+            }
+        }
+        let mut writes = command::encode(others, None)?;
+        writes.push(state.hand_over_whole(spec, messages)?);
+        writes.extend(index::of_run(&state.record, true));
+        Ok(writes)
+    }
+
+    fn parts(&mut self, state: &mut LiveState, stage: Stage) -> Result<Vec<Write>, StoreError> {
         let run = self.live.run;
-        self.defer(changes)?;
-        let whole = stage == Stage::Ended && !state.stored;
-        let mut writes = mem::take(&mut self.deferred);
+        let changes = mem::take(&mut self.deferred);
+        let mut writes = command::encode(changes, Some((run, &mut self.messages)))?;
         writes.extend(self.spec.write(self.durable)?);
         let open = Key::run(Table::OpenRun, run);
         match stage {
@@ -209,13 +227,7 @@ impl LogWriter {
             }
             Stage::Begun | Stage::Going | Stage::Ended | Stage::Parked => {}
         }
-        if !state.stored {
-            let key = index::session_run(&state.record.session_id, run);
-            writes.push(Write::Put(key, b"null".to_vec()));
-        }
-        if let Some(key) = index::ended_run(state.record.status, run) {
-            writes.push(Write::Put(key, b"null".to_vec()));
-        }
+        writes.extend(index::of_run(&state.record, !state.stored));
         match stage {
             // What nobody will go on with needs no block; a log closed in order goes on without a hole.
             Stage::Ended | Stage::Parked => state.record.reserved = Seq(state.last()),
@@ -229,16 +241,9 @@ impl LogWriter {
             // nothing beyond what this command tells it is shown.
             state.granted = Some(state.record.reserved.0);
         }
-        writes.extend(state.hand_over(whole)?);
+        writes.extend(state.hand_over()?);
         writes.push(state.head()?);
-        state.sent();
-        let log = LogAck {
-            live: Arc::clone(&self.live),
-            upto: state.last(),
-            reserved: Some(state.record.reserved.0),
-            stage,
-        };
-        Ok(Command { writes, log: Some(log), answer: None })
+        Ok(writes)
     }
 
     /// A durable run's command is waited for; a stateless one's goes with the next commit.

@@ -56,6 +56,7 @@ mod spec;
 mod state;
 mod types;
 mod wake;
+mod whole;
 mod writer;
 
 #[cfg(test)]

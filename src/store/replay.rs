@@ -19,6 +19,9 @@ impl Inner {
         upto: u64,
         limit: usize,
     ) -> Result<Vec<Logged>, StoreError> {
+        if let Some(page) = self.page_of_whole(run, after, upto, limit)? {
+            return Ok(page);
+        }
         // The first `limit` of each side hold the first `limit` of both.
         let mut page = self.read(|db| events(db, run, after, upto, limit))?;
         self.deltas_of(run, after, &mut |logged| {
@@ -73,8 +76,7 @@ fn events(db: &Database, run: RunId, after: u64, upto: u64, limit: usize) -> Res
         return Ok(found);
     }
     db.scan(Table::Event, from, until, |_, json| {
-        let StoredEvent { seq, at, lost_after, event } = codec::from_json(&json)?;
-        found.push(Logged { seq, at, lost_after, event: event.into_owned() });
+        found.push(codec::from_json::<StoredEvent<'_>>(&json)?.into_logged());
         Ok(found.len() < limit)
     })?;
     Ok(found)

@@ -12,6 +12,7 @@ use super::{
     keyspace::{Key, Table},
     payload::Payloads,
     sessions::{Draft, Sessions},
+    whole,
 };
 use crate::domain::{Millis, RunId, RunRecord};
 use std::{collections::HashSet, time::Duration};
@@ -52,12 +53,15 @@ impl Inner {
     fn ended_before(&self, cutoff: Millis) -> Result<Vec<RunId>, StoreError> {
         let mut old = Vec::new();
         self.read(|db| {
-            db.scan_all(Table::Run, Key::table(Table::Run), |_, json| {
-                let record: RunRecord = codec::from_json(&json)?;
+            let mut look = |record: &RunRecord| {
                 if record.ended_at.is_some_and(|ended| ended < cutoff) {
                     old.push(record.run_id);
                 }
                 Ok(true)
+            };
+            db.scan_all(Table::Run, Key::table(Table::Run), |_, json| look(&codec::from_json(&json)?))?;
+            db.scan_all(Table::WholeRun, Key::table(Table::WholeRun), |_, json| {
+                look(&codec::from_json::<whole::Head>(&json)?.record)
             })
         })?;
         Ok(old)
@@ -176,7 +180,7 @@ fn collect_payloads(db: &Database, named: &mut HashSet<String>) -> Result<(), St
 
 fn remove_run(db: &Database, batch: &mut sled::Batch, run: RunId) -> Result<usize, StoreError> {
     let mut count = 0;
-    if let Some(record) = db.read::<RunRecord>(Key::run(Table::Run, run))? {
+    if let Some(record) = whole::record(db, run)? {
         count += db.remove_all(batch, index::session_run(&record.session_id, run))?;
         if let Some(key) = index::ended_run(record.status, run) {
             count += db.remove_all(batch, key)?;
@@ -190,6 +194,7 @@ fn remove_run(db: &Database, batch: &mut sled::Batch, run: RunId) -> Result<usiz
     })?;
     for table in [
         Table::Run,
+        Table::WholeRun,
         Table::Spec,
         Table::Message,
         Table::Event,

@@ -4,6 +4,7 @@ use super::{
     RunFilter, Store, StoreError, StoredRun, codec, index,
     inner::Inner,
     keyspace::{Key, Table},
+    whole::{self, WholeRun},
 };
 use crate::domain::{Approval, ApprovalId, Event, Message, RunId, RunRecord, RunSpec, RunStatus, SessionId};
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ impl Inner {
     }
 
     fn stored_record(&self, run: RunId) -> Result<Option<RunRecord>, StoreError> {
-        let record: Option<RunRecord> = self.read(|db| db.read(Key::run(Table::Run, run)))?;
+        let record = self.read(|db| whole::record(db, run))?;
         record.map(|record| self.complete(record)).transpose()
     }
 
@@ -72,24 +73,31 @@ impl Inner {
         wanted: impl Fn(&RunRecord) -> bool,
         records: &mut Vec<RunRecord>,
     ) -> Result<(), StoreError> {
-        let (table, all) = narrowest(filter);
-        let mut until = filter.after.map_or(all.end(), |after| all.with(after.as_bytes()));
+        let places = narrowest(filter);
+        let mut until = filter.after;
         let mut count = 0;
         while count < filter.limit {
             // One record at a time, so that a swap of the database never waits for a long list.
-            let Some(key) = self.read(|db| db.last_key(table, all, until))? else {
+            let newest = |&(table, all)| self.run_before(table, all, until);
+            let Some(run) =
+                places.iter().map(newest).try_fold(None, |run, next| next.map(|next| run.max(next)))?
+            else {
                 break;
             };
-            until = key;
-            let run = key.body().last_chunk::<16>().copied().unwrap_or_default();
-            if let Some(record) = self.read(|db| db.read::<RunRecord>(Key::table(Table::Run).with(&run)))?
-                && wanted(&record)
-            {
-                records.push(self.complete(record)?);
+            until = Some(run);
+            if let Some(record) = self.stored_record(run)?.filter(&wanted) {
+                records.push(record);
                 count += 1;
             }
         }
         Ok(())
+    }
+
+    /// The newest run in `all` of a table that is older than `until`.
+    fn run_before(&self, table: Table, all: Key, until: Option<RunId>) -> Result<Option<RunId>, StoreError> {
+        let until = until.map_or(all.end(), |until| all.with(until.as_bytes()));
+        let key = self.read(|db| db.last_key(table, all, until))?;
+        Ok(key.and_then(|key| key.body().last_chunk::<16>().map(|run| RunId::from_bytes(*run))))
     }
 
     pub(super) fn open_ids(&self) -> Result<Vec<RunId>, StoreError> {
@@ -105,7 +113,13 @@ impl Inner {
 
     fn stored_run(&self, run: RunId) -> Result<Option<StoredRun>, StoreError> {
         let Some(spec) = self.read(|db| db.read::<RunSpec>(Key::run(Table::Spec, run)))? else {
-            return Ok(None);
+            let whole = self.whole_run(run)?;
+            return Ok(whole.map(|WholeRun { record, spec, messages, .. }| StoredRun {
+                spec: spec.into_owned(),
+                record: record.into_owned(),
+                messages,
+                approvals: Vec::new(),
+            }));
         };
         let Some(record) = self.stored_record(run)? else {
             return Ok(None);
@@ -131,15 +145,15 @@ impl Inner {
     }
 }
 
-/// The table that has the fewest runs beside those that are asked for, and where they begin in it. Its keys end with the
-/// run.
-fn narrowest(filter: &RunFilter) -> (Table, Key) {
+/// The tables that have the fewest runs beside those that are asked for, and where they begin there. Their keys end with
+/// the run.
+fn narrowest(filter: &RunFilter) -> Vec<(Table, Key)> {
     if let Some(session) = &filter.session {
-        return (Table::SessionRun, index::runs_of_session(session));
+        return vec![(Table::SessionRun, index::runs_of_session(session))];
     }
     match filter.status.and_then(index::runs_that_ended) {
-        Some(ended) => (Table::EndedRun, ended),
-        None => (Table::Run, Key::table(Table::Run)),
+        Some(ended) => vec![(Table::EndedRun, ended)],
+        None => [Table::Run, Table::WholeRun].map(|table| (table, Key::table(table))).to_vec(),
     }
 }
 

@@ -25,6 +25,11 @@ impl SpecToStore {
         Self { spec: None, bare: false }
     }
 
+    /// For a run that is written in one piece, which is so if `whole` and nothing of it was written before.
+    pub(super) fn take_whole(&mut self, whole: bool) -> Option<Arc<RunSpec>> {
+        self.spec.take_if(|_| whole && !self.bare)
+    }
+
     /// What is still to be written: all of it for a run that somebody may go on with, else all but its history.
     pub(super) fn write(&mut self, whole: bool) -> Result<Option<Write>, StoreError> {
         let Some(spec) = self.spec.take_if(|_| whole || !self.bare) else {
@@ -33,7 +38,8 @@ impl SpecToStore {
         let stored = if whole || spec.history.is_empty() {
             Cow::Borrowed(&*spec)
         } else {
-            Cow::Owned(without_history(&spec))
+            // Nobody goes on with a stateless run, so nobody needs what came before it.
+            Cow::Owned(RunSpec { history: Vec::new(), ..RunSpec::clone(&spec) })
         };
         let write = Write::Put(Key::run(Table::Spec, spec.run_id), codec::to_json(&*stored)?);
         if !whole {
@@ -41,28 +47,5 @@ impl SpecToStore {
             self.spec = Some(spec);
         }
         Ok(Some(write))
-    }
-}
-
-/// Nobody goes on with a stateless run, so nobody needs what came before it.
-fn without_history(spec: &RunSpec) -> RunSpec {
-    RunSpec {
-        run_id: spec.run_id,
-        surface: spec.surface,
-        created_at: spec.created_at,
-        session: spec.session.clone(),
-        key_id: spec.key_id.clone(),
-        model: spec.model.clone(),
-        system: spec.system.clone(),
-        history: Vec::new(),
-        load_history: spec.load_history,
-        results: spec.results.clone(),
-        input: spec.input.clone(),
-        client_tools: spec.client_tools.clone(),
-        upstream: spec.upstream.clone(),
-        sampling: spec.sampling.clone(),
-        durable: spec.durable,
-        on_disconnect: spec.on_disconnect,
-        unattended: spec.unattended,
     }
 }

@@ -5,8 +5,9 @@ use super::{
     command::Write,
     deltas,
     keyspace::{Key, Table},
+    whole::WholeRun,
 };
-use crate::domain::{Event, Logged, Millis, RunRecord, Seq};
+use crate::domain::{Event, Logged, Message, Millis, RunRecord, RunSpec, Seq};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::VecDeque, mem, sync::Arc};
 
@@ -21,6 +22,18 @@ pub(super) struct StoredEvent<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) lost_after: Option<Seq>,
     pub(super) event: Cow<'a, Event>,
+}
+
+impl<'a> StoredEvent<'a> {
+    pub(super) fn of(logged: &'a Logged) -> Self {
+        let Logged { seq, at, lost_after, event } = logged;
+        Self { seq: *seq, at: *at, lost_after: *lost_after, event: Cow::Borrowed(event) }
+    }
+
+    pub(super) fn into_logged(self) -> Logged {
+        let Self { seq, at, lost_after, event } = self;
+        Logged { seq, at, lost_after, event: event.into_owned() }
+    }
 }
 
 /// What the log's lock guards.
@@ -132,22 +145,15 @@ impl LiveState {
         Ok(())
     }
 
-    /// What the store has not been given yet, as records. `whole`: the deltas go beside the events, since this is all
-    /// that will ever be written of the run.
-    pub(super) fn hand_over(&mut self, whole: bool) -> Result<Vec<Write>, StoreError> {
+    /// What the store has not been given yet, as records.
+    pub(super) fn hand_over(&mut self) -> Result<Vec<Write>, StoreError> {
         let from = self.ring.partition_point(|logged| logged.seq.0 <= self.handed);
         let mut writes = Vec::new();
         let mut rest = self.ring.range(from..).peekable();
         while let Some(logged) = rest.next() {
             if !logged.event.is_delta() {
-                let event = StoredEvent {
-                    seq: logged.seq,
-                    at: logged.at,
-                    lost_after: logged.lost_after,
-                    event: Cow::Borrowed(&logged.event),
-                };
                 let key = Key::numbered(Table::Event, self.record.run_id, logged.seq.0);
-                writes.push(Write::Put(key, codec::to_json(&event)?));
+                writes.push(Write::Put(key, codec::to_json(&StoredEvent::of(logged))?));
                 continue;
             }
             let mut size = weight(logged);
@@ -157,11 +163,21 @@ impl LiveState {
                 chunk.push(next);
             }
             let key = Key::numbered(Table::Deltas, self.record.run_id, logged.seq.0);
-            let json = deltas::encode(chunk.into_iter())?;
-            writes.push(if whole { Write::Put(key, json) } else { Write::Deltas(key, json) });
+            writes.push(Write::Deltas(key, deltas::encode(chunk.into_iter())?));
         }
         self.handed = self.last();
         Ok(writes)
+    }
+
+    /// All of an ended run that the store has been given nothing of, as one record.
+    pub(super) fn hand_over_whole(
+        &mut self,
+        spec: &RunSpec,
+        messages: Vec<Message>,
+    ) -> Result<Write, StoreError> {
+        self.handed = self.last();
+        let log = self.ring.iter().map(|logged| &**logged);
+        WholeRun::new(&self.record, spec, messages, log).write()
     }
 
     /// A commit is on disk, with all up to `upto`.
@@ -199,7 +215,7 @@ impl LiveState {
         if self.failed.is_some() || self.in_flight > 0 {
             return Ok(Vec::new());
         }
-        self.hand_over(false)
+        self.hand_over()
     }
 
     /// Whether the store's writer has to be told of deltas that wait; says so once until they are collected.

@@ -123,7 +123,8 @@ pub struct Options {
     pub compact_floor: u64,
     /// Free disk below which no new run begins.
     pub disk_floor: u64,
-    /// sled's cache, per database.
+    /// sled's cache, per database. sled divides it by 256, and a leaf of up to 16 records has to fit into such a share, or it
+    /// is read back from the disk at every touch.
     pub cache: u64,
     /// How long after a failed write the database is left alone before it is opened anew.
     pub heal_after: Duration,
@@ -144,7 +145,7 @@ impl Default for Options {
             generation_bytes: 64 << 20,
             compact_floor: 64 << 20,
             disk_floor: 256 << 20,
-            cache: 4 << 20,
+            cache: 16 << 20,
             heal_after: Duration::from_secs(1),
             #[cfg(test)]
             fault: super::testing::Fault::default(),

@@ -1,7 +1,8 @@
 //! Group commit: one queue, and at most one task that empties it.
 //!
 //! A task runs on the blocking pool only while there is work, so that an idle store has neither thread nor timer.
-//! What arrives while it waits for the disk goes into its next commit together.
+//! What arrives while it waits for the disk goes into its next commit together. What nobody waits for gathers for a
+//! bounded time: a commit costs much the same for one chat as for a hundred.
 
 use super::{
     StoreError,
@@ -28,6 +29,8 @@ pub(super) struct Queue {
     commands: VecDeque<Command>,
     /// Logs with deltas that nobody has asked to be written yet.
     dirty: Vec<Arc<Live>>,
+    /// Somebody waits for one of the commands.
+    urgent: bool,
     /// A task has been started and will look again before it ends.
     running: bool,
     timer: bool,
@@ -59,10 +62,12 @@ impl Inner {
     }
 
     fn stir(self: &Arc<Self>, mut queue: std::sync::MutexGuard<'_, Queue>, urgency: Urgency) {
+        queue.urgent |= urgency == Urgency::Now || queue.commands.len() >= self.options.group;
         // A store that closes empties its queue itself.
         if queue.running || queue.closing {
             return;
         }
+        let urgency = if queue.urgent { Urgency::Now } else { urgency };
         match urgency {
             Urgency::Now => {
                 queue.running = true;
@@ -101,6 +106,8 @@ impl Inner {
     fn take(&self) -> Work {
         let mut queue = lock_of(&self.queue);
         let count = queue.commands.len().min(self.options.group);
+        // Those who wait may be behind the ones that are taken now.
+        queue.urgent &= count < queue.commands.len();
         Work {
             commands: queue.commands.drain(..count).collect(),
             // Deltas overtake no event: they are taken only when no command is left behind.
@@ -108,18 +115,22 @@ impl Inner {
         }
     }
 
-    /// Writes until nothing waits. Refuses what comes later when `closing`.
+    /// Writes all that waits. Refuses what comes later when `closing`.
     pub(super) fn drain(self: &Arc<Self>, closing: bool) {
         lock_of(&self.queue).closing |= closing;
-        loop {
-            // Taken anew for each commit, so that housekeeping gets its turn under load.
-            let mut bench = self.bench();
-            let work = self.take();
-            if work.commands.is_empty() && work.dirty.is_empty() {
-                return;
-            }
+        while self.write_once() {}
+    }
+
+    /// Writes what waits, as far as one commit goes; `false` when nothing did. The bench is taken anew for each commit,
+    /// so that housekeeping gets its turn under load.
+    fn write_once(self: &Arc<Self>) -> bool {
+        let mut bench = self.bench();
+        let work = self.take();
+        let some = !work.commands.is_empty() || !work.dirty.is_empty();
+        if some {
             bench.commit(self, work);
         }
+        some
     }
 
     /// Tells all who wait for the command how it ended.
@@ -163,14 +174,18 @@ struct Shift {
 impl Shift {
     fn work(mut self) {
         loop {
-            self.inner.drain(false);
+            let wrote = self.inner.write_once();
             let mut queue = lock_of(&self.inner.queue);
-            // Looked at under the queue's lock: whoever comes later sees that nobody is on the way.
-            if queue.commands.is_empty() && queue.dirty.is_empty() {
-                queue.running = false;
-                self.over = true;
-                return;
+            if wrote && queue.urgent {
+                continue;
             }
+            // Under the queue's lock: whoever comes later sees that nobody is on the way.
+            queue.running = false;
+            self.over = true;
+            if !queue.commands.is_empty() || !queue.dirty.is_empty() {
+                self.inner.stir(queue, Urgency::Background);
+            }
+            return;
         }
     }
 }

@@ -130,6 +130,7 @@ fn config(root: &Path) -> ProfileConfig {
             max_concurrent_runs: 0,
             queue: 0,
             queue_timeout: second,
+            on_busy: hermes_gateway::domain::OnBusy::Queue,
             max_body_bytes: 1_000_000,
             failed_turn_ok: false,
             show_reasoning: false,

@@ -80,7 +80,7 @@ impl ProfileActor {
     /// Takes a stored run up again, as it was.
     fn revive(&self, Revived(stored): Revived) {
         let spec = Arc::new(stored.spec.clone());
-        let turn = spec.session.named.then(|| self.tenant.board().turn(&spec.session.id));
+        let turn = spec.session.named.then(|| self.tenant.board().turn(&spec.session.id, Some(spec.run_id)));
         let entry = match stored.record.status {
             RunStatus::WaitingForApproval => Entry::Parked { turn },
             RunStatus::Queued

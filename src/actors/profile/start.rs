@@ -4,11 +4,12 @@ use super::{ProfileActor, answers};
 use crate::{
     actors::{
         Idempotency, NewRun, ProfileError, StartRun, StartedRun, Tenant,
-        board::{Full, Slot, SlotWait},
+        board::{Full, Slot, SlotWait, TurnWait},
         run::{Entry, Kit, RunActor, Unread, Work},
     },
     domain::{
-        Code, Millis, OnDisconnect, RunId, RunRecord, RunSpec, Seq, SessionId, SessionRef, StandsFor, now,
+        Code, Millis, OnBusy, OnDisconnect, RunId, RunRecord, RunSpec, Seq, SessionId, SessionRef, StandsFor,
+        now,
     },
     store::{IdempotencyEntry, Store},
 };
@@ -105,13 +106,17 @@ impl ProfileActor {
                 "The disk is nearly full: new turns are refused until space is freed. Reading still works.";
             return Err(ProfileError::new(Code::StorageLow, text));
         }
-        let NewRun { session, idempotency, background, .. } = &new;
-        let background = *background;
-        let busy =
-            session.as_ref().is_some_and(|session| session.named && self.tenant.board().is_busy(&session.id));
-        let slot = if busy { None } else { Some(self.tenant.board().slot(false).map_err(full)?) };
-        let idempotency = idempotency.as_ref().map(|key| (key.scope, key.fingerprint));
+        let (background, on_busy) = (new.background, new.on_busy);
+        let idempotency = new.idempotency.as_ref().map(|key| (key.scope, key.fingerprint));
         let spec = spec(new);
+        let board = self.tenant.board();
+        let busy = spec.session.named && board.is_busy(&spec.session.id);
+        if busy {
+            self.make_way(&spec.session.id, on_busy)?;
+        }
+        let slot = if busy { None } else { Some(board.slot(false).map_err(full)?) };
+        // Taken here and not later: two turns that come at once must not both find the session free.
+        let turn = spec.session.named.then(|| board.turn(&spec.session.id, Some(spec.run_id)));
         let idempotency = idempotency.map(|(scope, fingerprint)| IdempotencyEntry {
             scope,
             fingerprint,
@@ -125,8 +130,35 @@ impl ProfileActor {
             spec: Arc::new(spec),
             idempotency,
             slot,
+            turn,
             background,
         })
+    }
+
+    fn is_over(&self, run: RunId) -> bool {
+        matches!(self.store.run(run), Ok(Some(record)) if record.status.is_terminal())
+    }
+
+    /// Does to the turn that is at work in a session what the next one wants of it.
+    fn make_way(&self, session: &SessionId, on_busy: OnBusy) -> Result<(), ProfileError> {
+        let board = self.tenant.board();
+        match on_busy {
+            OnBusy::Queue => Ok(()),
+            // Whoever has just read the end of a turn is right that the session is free, though the turn may still be
+            // clearing up.
+            OnBusy::Reject if board.in_line(session).into_iter().all(|run| self.is_over(run)) => Ok(()),
+            OnBusy::Reject => {
+                let text =
+                    "A turn of this session is at work. Wait for it, stop it, or send `on_busy: queue`.";
+                Err(ProfileError::new(Code::SessionBusy, text))
+            }
+            OnBusy::Interrupt => {
+                if let Some(run) = board.holder(session) {
+                    board.stop(run);
+                }
+                Ok(())
+            }
+        }
     }
 }
 
@@ -173,13 +205,15 @@ struct Begun {
     idempotency: Option<IdempotencyEntry>,
     /// `None`: it queues for its session first.
     slot: Option<SlotWait>,
+    /// Its place in a named session.
+    turn: Option<TurnWait>,
     background: bool,
 }
 
 impl Begun {
     async fn start(mut self) -> Result<StartedRun, ProfileError> {
         let board = self.tenant.board().clone();
-        let turn = self.spec.session.named.then(|| board.turn(&self.spec.session.id));
+        let turn = self.turn.take();
         let mut waited = false;
         let entry = match self.slot.take() {
             // A chat is answered 429 or 200, so it is known which before the first byte; a run has its 202 and queues.

@@ -16,10 +16,15 @@ use crate::{
         json::Object,
         options::{self, Options},
         reader::{self, Turn},
+        sessions::resolve::{self, Named, Opening},
         sse,
     },
 };
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header::HeaderValue, web};
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::header::{HeaderMap, HeaderValue},
+    web,
+};
 use serde_json::Value;
 
 /// The route's name in the scope of idempotency keys.
@@ -83,19 +88,41 @@ async fn begin(
     let idempotency = idempotency::of(auth, request.headers(), ROUTE, &body)?;
     let parsed = ChatRequest::parse(body)?;
     let stream = parsed.stream;
-    let run = new_run(auth, options, idempotency, parsed)?;
+    let session = session(auth, request.headers(), options, &parsed)?;
+    let run = new_run(auth, options, idempotency, session, parsed)?;
     Ok((reader::start(auth.tenant.clone(), run).await?, stream))
+}
+
+/// The session that the header names, else a label for the conversation.
+fn session(
+    auth: &Authorised,
+    headers: &HeaderMap,
+    options: &Options,
+    request: &ChatRequest,
+) -> Result<Option<SessionRef>, ApiError> {
+    let named = Named { header: options.session.clone(), ..Named::default() }.session()?;
+    let label = || {
+        let end_user = resolve::end_user(auth, headers, request.end_user());
+        let opening = Opening {
+            key: &auth.caller.key_id,
+            end_user,
+            system: request.system.as_deref(),
+            first: request.first(),
+        };
+        opening.label()
+    };
+    Ok(named.or_else(label))
 }
 
 fn new_run(
     auth: &Authorised,
     options: &Options,
     idempotency: Option<Idempotency>,
+    session: Option<SessionRef>,
     request: ChatRequest,
 ) -> Result<NewRun, ApiError> {
     let config = auth.tenant.config();
-    let named = options.session.is_some();
-    let session = options.session.clone().or_else(|| request.derived_session(&auth.caller.key_id));
+    let named = session.as_ref().is_some_and(|session| session.named);
     // A client with a key comes back for its answer; another that goes away has pressed stop.
     let default = if idempotency.is_some() { OnDisconnect::Continue } else { OnDisconnect::Cancel };
     let ChatRequest { selection, stream: _, system, history, input, mut sampling } = request;
@@ -112,7 +139,8 @@ fn new_run(
         client_tools: ClientTools::default(),
         upstream,
         sampling,
-        session: session.map(|id| SessionRef { id, named }),
+        session,
+        on_busy: options.on_busy.unwrap_or(config.api.on_busy),
         load_history: named,
         on_disconnect: options.on_disconnect.unwrap_or(default),
         unattended: Some(config.approvals.unattended),

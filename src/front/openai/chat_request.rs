@@ -1,7 +1,7 @@
 //! The body of a chat completion, parsed.
 
 use crate::{
-    domain::{Content, KeyId, Message, Sampling, SessionId},
+    domain::{Content, Message, Sampling},
     front::{
         error::ApiError,
         json::Object,
@@ -52,23 +52,18 @@ impl ChatRequest {
         })
     }
 
-    /// A name for the conversation of a client that gives none: the same opening of the same person with the same
-    /// key is the same conversation. Only a label, so that turns can be found together.
-    #[must_use]
-    pub fn derived_session(&self, key: &KeyId) -> Option<SessionId> {
+    /// What the user said first, as far as the request knows.
+    pub fn first(&self) -> &Content {
         let first = self.history.iter().find_map(|message| match message {
             Message::User { content } => Some(content),
             Message::System { .. } | Message::Assistant { .. } | Message::Tool { .. } => None,
         });
-        let person = self.sampling.0.get("user").and_then(Value::as_str).unwrap_or_default();
-        let mut hasher = blake3::Hasher::new();
-        for part in [key.as_str(), person, self.system.as_deref().unwrap_or_default()] {
-            hasher.update(&(part.len() as u64).to_be_bytes()).update(part.as_bytes());
-        }
-        // Written straight into the hash: an opening may be megabytes of image.
-        serde_json::to_writer(&mut hasher, first.unwrap_or(&self.input)).ok()?;
-        let hex = hasher.finalize().to_hex();
-        SessionId::parse(&format!("api-{}", hex.get(..16)?)).ok()
+        first.unwrap_or(&self.input)
+    }
+
+    /// The member `user`.
+    pub fn end_user(&self) -> Option<&str> {
+        self.sampling.0.get("user").and_then(Value::as_str)
     }
 }
 
@@ -138,29 +133,6 @@ mod tests {
             let error = ChatRequest::parse(body).unwrap_err();
             assert_eq!((error.param.as_deref(), error.message.as_str()), (param, message), "{case}");
             assert_eq!(error.code.status(), 400, "{case}");
-        }
-    }
-
-    #[test]
-    fn unrelated_people_never_share_a_derived_session() {
-        let ask = |user: &str, system: &str, first: &str| {
-            let body = json!({"user": user, "messages": [
-                {"role": "system", "content": system}, {"role": "user", "content": first},
-                {"role": "assistant", "content": "ok"}, {"role": "user", "content": "again"},
-            ]});
-            ChatRequest::parse(body).unwrap()
-        };
-        let key = |id| KeyId::parse(id).unwrap();
-        let base = ask("u", "s", "hi").derived_session(&key("k1")).unwrap();
-        assert_eq!(base.as_str().len(), "api-".len() + 16);
-        assert_eq!(ask("u", "s", "hi").derived_session(&key("k1")), Some(base.clone()));
-        for (case, other) in [
-            ("key", ask("u", "s", "hi").derived_session(&key("k2"))),
-            ("person", ask("v", "s", "hi").derived_session(&key("k1"))),
-            ("system", ask("u", "t", "hi").derived_session(&key("k1"))),
-            ("opening", ask("u", "s", "ho").derived_session(&key("k1"))),
-        ] {
-            assert_ne!(other, Some(base.clone()), "{case}");
         }
     }
 }

@@ -10,3 +10,4 @@ mod log;
 mod records;
 mod sessions;
 mod trouble;
+mod whole;

@@ -1,0 +1,4 @@
+//! `/api/sessions`: transcripts that people see, name, fork and go on with; and the one place that says which session a
+//! turn belongs to.
+
+pub mod resolve;
