@@ -2,15 +2,17 @@
 //!
 //! ```text
 //!           answer with calls
-//!   Ask ───────────────────────► Call
+//!   Ask ───────────────────────► Call ── the client's are left ──► HandOver
 //!    ▲  │                          │
 //!    │  └── answer without ──► Done│
 //!    └───────── results ───────────┘
 //! ```
 //!
+//! Calls of the client's tools end the turn, once the agent's own calls of the same answer have run.
+//!
 //! A turn can be built again from its messages alone, so one that waited for an approval goes on after a restart.
 
-use crate::domain::{Code, Failure, Finish, Message, ToolCall};
+use crate::domain::{ClientTools, Code, Failure, Finish, Message, ToolCall, ToolChoice};
 
 /// Said to the model, and never stored, when the cap on model calls is reached.
 const WRAP_UP: &str = "You have used all the model calls of this turn. Without calling any tool, sum up for the user what was done, \
@@ -29,6 +31,8 @@ pub enum Step {
     },
     /// Run these calls, in order; those that have a result already are left out.
     Call(Vec<ToolCall>),
+    /// Only calls are open that the client has to run: the turn ends with them.
+    HandOver(Vec<ToolCall>),
     Done(Finish),
     Fail(Failure),
 }
@@ -45,6 +49,7 @@ pub struct Answered {
 #[derive(Debug, Clone)]
 pub struct Turn {
     max_calls: u32,
+    client: ClientTools,
     asked: u32,
     empty: u32,
     messages: Vec<Message>,
@@ -54,10 +59,11 @@ pub struct Turn {
 impl Turn {
     /// `messages`: what a former process stored of this turn, else empty.
     #[must_use]
-    pub fn new(max_calls: u32, messages: Vec<Message>) -> Self {
+    pub fn new(max_calls: u32, client: ClientTools, messages: Vec<Message>) -> Self {
         let asked = messages.iter().filter(|message| matches!(message, Message::Assistant { .. })).count();
         Self {
             max_calls: max_calls.max(1),
+            client,
             asked: u32::try_from(asked).unwrap_or(u32::MAX),
             empty: 0,
             messages,
@@ -83,12 +89,18 @@ impl Turn {
         }
         let open = self.open_calls();
         if !open.is_empty() {
-            return Step::Call(open);
+            let (client, agent): (Vec<_>, Vec<_>) =
+                open.into_iter().partition(|call| self.client.runs(&call.name));
+            return if agent.is_empty() { Step::HandOver(client) } else { Step::Call(agent) };
         }
         if self.asked >= self.max_calls {
             return Step::Ask { tools: false, nudge: Some(WRAP_UP) };
         }
-        Step::Ask { tools: true, nudge: None }
+        Step::Ask { tools: self.may_call(), nudge: None }
+    }
+
+    fn may_call(&self) -> bool {
+        self.client.choice != ToolChoice::None
     }
 
     /// Calls of the last assistant message that have no result yet.
@@ -111,8 +123,11 @@ impl Turn {
     pub fn answered(&mut self, answer: Answered) -> Option<&Message> {
         let capped = self.asked >= self.max_calls;
         self.asked = self.asked.saturating_add(1);
-        let Answered { text, calls, finish_reason } = answer;
-        if !calls.is_empty() && !capped {
+        let Answered { text, mut calls, finish_reason } = answer;
+        if !calls.is_empty() && !capped && self.may_call() {
+            if self.client.parallel == Some(false) {
+                calls.truncate(1);
+            }
             self.messages.push(Message::Assistant { content: text, tool_calls: unique_ids(calls) });
             return self.messages.last();
         }
@@ -140,6 +155,12 @@ impl Turn {
         };
         let retryable = finish_reason.is_none_or(|reason| reason == "stop");
         self.end = Some(Step::Fail(Failure { retryable, ..Failure::new(Code::UpstreamError, failure) }));
+    }
+
+    /// A call that the client has to run.
+    #[must_use]
+    pub fn is_clients(&self, call: &ToolCall) -> bool {
+        self.client.runs(&call.name)
     }
 
     /// Takes a tool's result in. Returns the message that it became.
@@ -184,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_turn_goes_from_calls_to_results_to_an_answer() {
-        let mut turn = Turn::new(90, vec![]);
+        let mut turn = Turn::new(90, ClientTools::default(), vec![]);
         assert_eq!(turn.next(), ASK);
         turn.answered(calls(&["a", "b"]));
         assert_eq!(turn.next(), Step::Call(vec![call("a"), call("b")]));
@@ -198,16 +219,16 @@ mod tests {
 
     #[test]
     fn a_turn_goes_on_from_what_was_stored_of_it() {
-        let mut before = Turn::new(90, vec![]);
+        let mut before = Turn::new(90, ClientTools::default(), vec![]);
         before.answered(calls(&["a", "b"]));
         before.result(&call("a"), "1".to_owned());
-        let after = Turn::new(90, before.into_messages());
+        let after = Turn::new(90, ClientTools::default(), before.into_messages());
         assert_eq!(after.next(), Step::Call(vec![call("b")]));
     }
 
     #[test]
     fn the_cap_asks_once_more_without_tools_and_ends_with_length() {
-        let mut turn = Turn::new(1, vec![]);
+        let mut turn = Turn::new(1, ClientTools::default(), vec![]);
         turn.answered(calls(&["a"]));
         turn.result(&call("a"), "1".to_owned());
         assert!(matches!(turn.next(), Step::Ask { tools: false, nudge: Some(_) }));
@@ -217,7 +238,7 @@ mod tests {
 
     #[test]
     fn at_the_cap_calls_are_not_run_any_more() {
-        let mut turn = Turn::new(1, vec![]);
+        let mut turn = Turn::new(1, ClientTools::default(), vec![]);
         turn.answered(calls(&["a"]));
         turn.result(&call("a"), "1".to_owned());
         turn.answered(calls(&["b"]));
@@ -226,7 +247,7 @@ mod tests {
 
     #[test]
     fn an_empty_answer_is_asked_for_again_and_then_fails() {
-        let mut turn = Turn::new(90, vec![]);
+        let mut turn = Turn::new(90, ClientTools::default(), vec![]);
         for _ in 0..EMPTY_TRIES {
             turn.answered(text("", "stop"));
             assert_eq!(turn.next(), ASK);
@@ -237,15 +258,49 @@ mod tests {
 
     #[test]
     fn calls_that_share_an_id_are_told_apart() {
-        let mut turn = Turn::new(90, vec![]);
+        let mut turn = Turn::new(90, ClientTools::default(), vec![]);
         turn.answered(calls(&["a", "a"]));
         assert_eq!(turn.next(), Step::Call(vec![call("a"), call("a_1")]));
     }
 
     #[test]
     fn a_length_stop_keeps_the_text_and_says_so() {
-        let mut turn = Turn::new(90, vec![]);
+        let mut turn = Turn::new(90, ClientTools::default(), vec![]);
         turn.answered(text("so far", "length"));
         assert_eq!(turn.next(), Step::Done(Finish::Length));
+    }
+
+    fn with_client(choice: ToolChoice, parallel: Option<bool>) -> Turn {
+        let definitions = vec![serde_json::json!({"type": "function", "function": {"name": "weather"}})];
+        Turn::new(90, ClientTools { definitions, choice, parallel }, vec![])
+    }
+
+    fn mixed() -> (Answered, ToolCall) {
+        let weather = ToolCall { name: "weather".to_owned(), ..call("w") };
+        let calls = vec![weather.clone(), call("a")];
+        (Answered { calls, ..Answered::default() }, weather)
+    }
+
+    #[test]
+    fn the_agents_calls_run_before_the_clients_end_the_turn() {
+        let mut turn = with_client(ToolChoice::Auto, None);
+        let (answer, weather) = mixed();
+        turn.answered(answer);
+        assert_eq!(turn.next(), Step::Call(vec![call("a")]));
+        turn.result(&call("a"), "1".to_owned());
+        assert_eq!(turn.next(), Step::HandOver(vec![weather]));
+    }
+
+    #[test]
+    fn one_call_at_a_time_and_none_at_all_are_honoured() {
+        let mut one = with_client(ToolChoice::Auto, Some(false));
+        let (answer, weather) = mixed();
+        one.answered(answer);
+        assert_eq!(one.next(), Step::HandOver(vec![weather]));
+
+        let mut none = with_client(ToolChoice::None, None);
+        assert_eq!(none.next(), Step::Ask { tools: false, nudge: None });
+        none.answered(mixed().0);
+        assert_eq!(none.next(), Step::Ask { tools: false, nudge: None }, "the calls were not taken");
     }
 }

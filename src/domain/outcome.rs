@@ -15,6 +15,8 @@ pub enum Finish {
 }
 
 impl Finish {
+    pub const ALL: [Self; 3] = [Self::Stop, Self::Length, Self::ToolCalls];
+
     /// As chat completions call it.
     #[must_use]
     pub const fn wire(self) -> &'static str {

@@ -78,7 +78,7 @@ fn features(config: &ProfileConfig, endpoints: &BTreeMap<&'static str, Value>) -
         "runs_idempotency": {"supported": true, "durable": true, "retention_seconds": retention},
         "tool_progress_events": true,
         "approval_events": true,
-        "client_tools": false,
+        "client_tools": true,
         "reasoning_streaming": config.api.show_reasoning,
         "session_continuity_header": "X-Hermes-Session-Id",
         "session_key_header": "X-Hermes-Session-Key",

@@ -74,6 +74,10 @@ pub(super) fn encode(
                 let key = Key::table(Table::Idempotency).with(&entry.scope);
                 writes.push(Write::Put(key, codec::to_json(&entry)?));
             }
+            Change::ClientCall(call) => {
+                let key = Key::client_call(&call.key_id, &call.call_id);
+                writes.push(Write::Put(key, codec::to_json(&call)?));
+            }
             Change::Key(key) => {
                 writes.push(Write::Put(Key::text(Table::Key, key.id.as_str()), codec::to_json(&key)?));
             }

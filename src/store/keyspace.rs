@@ -2,7 +2,7 @@
 //!
 //! Numbers are big-endian, so that the order of the bytes is the order of the records.
 
-use crate::domain::{ApprovalId, RunId};
+use crate::domain::{ApprovalId, KeyId, RunId};
 
 /// Widest key: table, 32 bytes, part.
 const WIDTH: usize = 35;
@@ -56,6 +56,8 @@ pub(super) enum Table {
     SessionTrash = 0x35,
     Idempotency = 0x40,
     Key = 0x50,
+    /// Hash of a key's id, hash of a call's id: the run that ended with this call of a client's tool.
+    ClientCall = 0x60,
 }
 
 impl Table {
@@ -79,6 +81,7 @@ impl Table {
         Self::SessionTrash,
         Self::Idempotency,
         Self::Key,
+        Self::ClientCall,
     ];
 
     /// The table's name in a backup.
@@ -108,6 +111,7 @@ impl Table {
             Self::SessionTrash => "session_trash",
             Self::Idempotency => "idempotency",
             Self::Key => "key",
+            Self::ClientCall => "client_call",
         }
     }
 
@@ -135,7 +139,7 @@ impl Table {
             | Self::RunGeneration
             | Self::SessionMessage
             | Self::SessionActivity => 24,
-            Self::RunApproval | Self::Idempotency | Self::SessionRun => 32,
+            Self::RunApproval | Self::Idempotency | Self::SessionRun | Self::ClientCall => 32,
         }
     }
 }
@@ -169,6 +173,10 @@ impl Key {
     /// For ids whose text has any length: its hash stands for it.
     pub(super) fn text(table: Table, id: &str) -> Self {
         Self::table(table).with(&blake3::hash(id.as_bytes()).as_bytes()[..16])
+    }
+
+    pub(super) fn client_call(key: &KeyId, call_id: &str) -> Self {
+        Self::text(Table::ClientCall, key.as_str()).with(&blake3::hash(call_id.as_bytes()).as_bytes()[..16])
     }
 
     /// Adds bytes; what does not fit is a bug that the debug build finds.
@@ -209,7 +217,7 @@ impl Key {
         &self.bytes[1..self.length]
     }
 
-    /// The first key behind all that begin with this one. Tables end at 0x50, so there always is one.
+    /// The first key behind all that begin with this one. Tables end at 0x60, so there always is one.
     pub(super) fn end(mut self) -> Self {
         while self.length > 1 && self.bytes[self.length - 1] == u8::MAX {
             self.length -= 1;

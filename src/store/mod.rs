@@ -77,8 +77,8 @@ pub use sessions::{
     SessionHeader, SessionMessage, SessionMessages, Title,
 };
 pub use types::{
-    Change, Committed, Housekept, IdempotencyEntry, KeyRecord, Options, Retention, RunFilter, SessionAppend,
-    StoredRun,
+    Change, ClientCall, Committed, Housekept, IdempotencyEntry, KeyRecord, Options, Retention, RunFilter,
+    SessionAppend, StoredRun,
 };
 pub use wake::Wake;
 

@@ -1,10 +1,10 @@
 //! The small records: approvals, rules, idempotency keys, credentials.
 
 use super::{
-    IdempotencyEntry, KeyRecord, Store, StoreError, codec,
+    ClientCall, IdempotencyEntry, KeyRecord, Store, StoreError, codec,
     keyspace::{Key, Table},
 };
-use crate::domain::{Approval, ApprovalId, ApprovalStatus, Rule};
+use crate::domain::{Approval, ApprovalId, ApprovalStatus, KeyId, Rule};
 use serde::de::DeserializeOwned;
 
 impl Store {
@@ -43,6 +43,11 @@ impl Store {
 
     pub fn idempotency(&self, scope: &[u8; 32]) -> Result<Option<IdempotencyEntry>, StoreError> {
         self.0.read(|db| db.read(Key::table(Table::Idempotency).with(scope)))
+    }
+
+    /// The call of this id that a turn left to a client with this key.
+    pub fn client_call(&self, key: &KeyId, call_id: &str) -> Result<Option<ClientCall>, StoreError> {
+        self.0.read(|db| db.read(Key::client_call(key, call_id)))
     }
 
     /// Oldest first, revoked ones included.

@@ -1,7 +1,7 @@
 //! Housekeeping: what is old is deleted, and what deleting does not give back is won by rewriting.
 
 use super::{
-    Housekept, IdempotencyEntry, Retention, Store, StoreError,
+    ClientCall, Housekept, IdempotencyEntry, Retention, Store, StoreError,
     bench::Bench,
     codec,
     codec::Kind,
@@ -15,6 +15,7 @@ use super::{
     whole,
 };
 use crate::domain::{Millis, RunId, RunRecord};
+use serde::de::DeserializeOwned;
 use std::{collections::HashSet, time::Duration};
 
 /// Keys that are removed in one commit.
@@ -36,7 +37,10 @@ impl Store {
             })?;
         }
         let sessions_deleted = inner.delete_sessions(cutoff(now, retention.derived_sessions))?;
-        inner.delete_idempotency(cutoff(now, retention.idempotency))?;
+        let created = |entry: &IdempotencyEntry| entry.created_at;
+        inner.delete_older(Table::Idempotency, created, cutoff(now, retention.idempotency))?;
+        let created = |call: &ClientCall| call.created_at;
+        inner.delete_older(Table::ClientCall, created, cutoff(now, retention.runs))?;
         let mut bench = inner.bench();
         inner.delete_generations(&mut bench)?;
         inner.delete_payloads()?;
@@ -109,13 +113,18 @@ impl Inner {
         Ok(deleted)
     }
 
-    fn delete_idempotency(&self, cutoff: Millis) -> Result<(), StoreError> {
+    /// Deletes the records of a table that were made before `cutoff`.
+    fn delete_older<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        created: impl Fn(&T) -> Millis,
+        cutoff: Millis,
+    ) -> Result<(), StoreError> {
         let mut bench = self.bench();
         let mut old = Vec::new();
         self.read(|db| {
-            db.scan_all(Table::Idempotency, Key::table(Table::Idempotency), |key, json| {
-                let entry: IdempotencyEntry = codec::from_json(&json)?;
-                if entry.created_at < cutoff {
+            db.scan_all(table, Key::table(table), |key, json| {
+                if created(&codec::from_json(&json)?) < cutoff {
                     old.push(key);
                 }
                 Ok(true)

@@ -22,6 +22,7 @@ pub enum Change {
     SessionAppend(SessionAppend),
     Idempotency(IdempotencyEntry),
     Key(KeyRecord),
+    ClientCall(ClientCall),
 }
 
 /// The messages that a turn adds to a session; the session is made if it is not there.
@@ -47,6 +48,15 @@ pub struct IdempotencyEntry {
     pub fingerprint: [u8; 32],
     #[serde(flatten)]
     pub stands_for: StandsFor,
+    pub created_at: Millis,
+}
+
+/// A call that a turn left to its client: whoever brings the result, with the same key, goes on with that turn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientCall {
+    pub key_id: KeyId,
+    pub call_id: String,
+    pub run_id: RunId,
     pub created_at: Millis,
 }
 

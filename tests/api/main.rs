@@ -4,6 +4,7 @@
 mod approvals;
 mod busy;
 mod chat;
+mod client_tools;
 mod faults;
 mod idempotency;
 mod model;

@@ -6,6 +6,7 @@
 mod answers;
 mod approvals;
 mod queries;
+mod recall;
 mod start;
 
 use super::{

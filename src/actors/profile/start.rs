@@ -1,6 +1,6 @@
 //! Taking a turn on: idempotency, admission, the first record, the run's actor.
 
-use super::{ProfileActor, answers};
+use super::{ProfileActor, answers, recall::recall};
 use crate::{
     actors::{
         Idempotency, NewRun, ProfileError, StartRun, StartedRun, Tenant,
@@ -127,7 +127,7 @@ impl ProfileActor {
             tenant: self.tenant.clone(),
             store: self.store.clone(),
             kit: self.kit.clone(),
-            spec: Arc::new(spec),
+            spec,
             idempotency,
             slot,
             turn,
@@ -201,7 +201,7 @@ struct Begun {
     tenant: Arc<Tenant>,
     store: Store,
     kit: Kit,
-    spec: Arc<RunSpec>,
+    spec: RunSpec,
     idempotency: Option<IdempotencyEntry>,
     /// `None`: it queues for its session first.
     slot: Option<SlotWait>,
@@ -212,6 +212,7 @@ struct Begun {
 
 impl Begun {
     async fn start(mut self) -> Result<StartedRun, ProfileError> {
+        self.spec = recall(&self.store, self.spec).await?;
         let board = self.tenant.board().clone();
         let turn = self.turn.take();
         let mut waited = false;
@@ -227,17 +228,17 @@ impl Begun {
             }
             slot => Entry::Queue { turn, slot },
         };
-        let (log, committed) = self.store.begin(self.spec.clone(), self.idempotency.take());
+        let spec = Arc::new(self.spec);
+        let (log, committed) = self.store.begin(spec.clone(), self.idempotency.take());
         committed.await?;
-        let run = self.spec.run_id;
+        let run = spec.run_id;
         let events = self.store.tail(run, Seq::default())?;
         let events = events.ok_or_else(|| ProfileError::new(Code::Internal, "the run's log is missing"))?;
-        let spec = self.spec.clone();
         RunActor::launch(Work {
             tenant: self.tenant,
             store: self.store,
             kit: self.kit,
-            spec: self.spec,
+            spec: spec.clone(),
             log,
             entry,
             messages: Vec::new(),

@@ -6,8 +6,8 @@ use crate::{
         Tenant,
         board::{SessionTurn, Slot, SlotWait, TurnWait},
     },
-    agent::{Answered, Policy, Prompt, Step, Turn},
-    domain::{Approval, Code, Event, Failure, Message, RunSpec, now},
+    agent::{self, Answered, NO_RESULT, Offer, Policy, Prompt, Step, Turn},
+    domain::{Approval, Code, Event, Failure, Message, RunSpec, ToolCall, now},
     model::{Delta, Mind, ModelAnswer, ModelError, ModelRequest, Upstreams},
     store::{Change, LogWriter, Store, StoreError},
     tools::Toolbox,
@@ -66,6 +66,8 @@ pub(super) struct Driver {
     /// Loaded transcript of a named session, when the spec asks for it.
     loaded: Vec<Message>,
     opening: Vec<Message>,
+    /// All of these as one, when calls or results were missing in them.
+    mended: Option<Vec<Message>>,
     wrote_text: bool,
     /// The client's limit cut a tool call in two: limits are meant for the answer, so the call is made without them.
     unbounded: bool,
@@ -88,7 +90,7 @@ impl Driver {
     pub fn new(work: Work, control: Rc<Control>, answered: mpsc::UnboundedReceiver<Decide>) -> Self {
         let Work { tenant, store, kit, spec, log, entry, messages, approvals } = work;
         Self {
-            turn: Turn::new(tenant.config().agent.max_turns, messages),
+            turn: Turn::new(tenant.config().agent.max_turns, spec.client_tools.clone(), messages),
             opening: spec.opening(),
             wrote_text: !log.record().text.is_empty(),
             tenant,
@@ -104,6 +106,7 @@ impl Driver {
             entry: Some(entry),
             session: None,
             loaded: Vec::new(),
+            mended: None,
             unbounded: false,
         }
     }
@@ -161,6 +164,7 @@ impl Driver {
         if self.spec.load_history {
             self.load_history().await?;
         }
+        self.mend_history()?;
         if self.log.record().started_at.is_none() {
             let started = Event::RunStarted {
                 session_id: self.spec.session.id.clone(),
@@ -176,6 +180,19 @@ impl Driver {
         let (store, session) = (self.store.clone(), self.spec.session.id.clone());
         let loaded = tokio::task::spawn_blocking(move || store.session_history(&session)).await;
         self.loaded = loaded.map_err(|error| StoreError::Io(error.to_string()))??;
+        Ok(())
+    }
+
+    /// An upstream takes no call without a result, and no result without a call.
+    fn mend_history(&mut self) -> Result<(), Break> {
+        let parts = [&self.loaded[..], &self.spec.history, &self.opening];
+        if !agent::is_whole(&parts) {
+            let all = parts.concat();
+            let mended = agent::mended(all, NO_RESULT)
+                .map_err(|stray| Break::Failed(Failure::new(Code::InvalidRequest, stray.to_string())))?;
+            self.loaded = Vec::new();
+            self.mended = Some(mended);
+        }
         Ok(())
     }
 
@@ -205,10 +222,16 @@ impl Driver {
             now: now(),
         }
         .render();
+        let spec = self.spec.clone();
+        let kit = self.kit.clone();
+        let offer = Offer::new(kit.toolbox.schema(), &spec.client_tools);
         loop {
             match self.turn.next() {
-                Step::Ask { tools, nudge } => self.ask(&mind, &system, tools, nudge).await?,
+                Step::Ask { tools, nudge } => {
+                    self.ask(&mind, &system, tools.then_some(&offer), nudge).await?;
+                }
                 Step::Call(calls) => self.call_all(&calls).await?,
+                Step::HandOver(calls) => return Ok(End::HandedOver(calls)),
                 Step::Done(finish) => return Ok(End::Completed(finish)),
                 Step::Fail(failure) => return Err(Break::Failed(failure)),
             }
@@ -232,7 +255,7 @@ impl Driver {
         &mut self,
         mind: &Mind,
         system: &str,
-        tools: bool,
+        offer: Option<&Offer<'_>>,
         nudge: Option<&'static str>,
     ) -> Result<(), Break> {
         let config = self.tenant.config();
@@ -240,13 +263,17 @@ impl Driver {
         let mut systems = vec![system];
         systems.extend(self.spec.system.as_deref());
         let bare = self.unbounded.then(|| mind.sampling.without_limits());
+        let before: [&[Message]; 3] = match &self.mended {
+            Some(all) => [all, &[], &[]],
+            None => [&self.loaded, &self.spec.history, &self.opening],
+        };
         let request = ModelRequest {
             model: &mind.model,
             system: &systems,
-            messages: &[&self.loaded, &self.spec.history, &self.opening, self.turn.messages(), &nudge],
-            tools: tools.then(|| self.kit.toolbox.schema()),
-            tool_choice: None,
-            parallel: None,
+            messages: &[before[0], before[1], before[2], self.turn.messages(), &nudge],
+            tools: offer.map(|offer| &*offer.tools),
+            tool_choice: offer.and_then(|offer| offer.choice.as_ref()),
+            parallel: offer.and_then(|offer| offer.parallel),
             sampling: bare.as_ref().unwrap_or(&mind.sampling),
         };
         let mut text = TextWriter {
@@ -276,7 +303,7 @@ impl Driver {
     }
 
     fn heard(&mut self, answer: ModelAnswer) {
-        let ModelAnswer { text, reasoning: _, tool_calls, finish_reason, usage } = answer;
+        let ModelAnswer { text, reasoning: _, mut tool_calls, finish_reason, usage } = answer;
         if let Some(usage) = usage {
             self.log.add_usage(usage);
         }
@@ -288,9 +315,23 @@ impl Driver {
         if !tool_calls.is_empty() {
             // From here on the turn has effects: it is durable whatever road it came in by.
             self.log.make_durable();
+            self.name_clients_calls(&mut tool_calls);
         }
         if let Some(message) = self.turn.answered(Answered { text, calls: tool_calls, finish_reason }) {
             self.changes.push(Change::Message(message.clone()));
+        }
+    }
+}
+
+impl Driver {
+    /// Gives each call of a client's tool an id that no other call has: by it alone the client comes back to this turn.
+    /// Upstreams count from nought in every conversation.
+    fn name_clients_calls(&self, calls: &mut [ToolCall]) {
+        let asked = self.turn.messages().len();
+        for (at, call) in calls.iter_mut().enumerate().filter(|(_, call)| self.turn.is_clients(call)) {
+            let name = blake3::hash(format!("{} {asked} {at}", self.spec.run_id).as_bytes()).to_hex();
+            // As long as OpenAI allows an id to be, or shorter.
+            call.id = format!("call_{}", &name[..32]);
         }
     }
 }

@@ -2,13 +2,16 @@
 
 use super::{StopReason, drive::Driver};
 use crate::{
-    domain::{Code, Event, Failure, Finish, Message, OnDisconnect},
-    store::{Change, SessionAppend},
+    agent::{self, INTERRUPTED},
+    domain::{Code, Event, Failure, Finish, Message, OnDisconnect, ToolCall, now},
+    store::{Change, ClientCall, SessionAppend},
 };
 
 /// How a turn ended.
 pub(super) enum End {
     Completed(Finish),
+    /// The client has to run these.
+    HandedOver(Vec<ToolCall>),
     Failed(Failure),
     Stopped(StopReason),
 }
@@ -36,18 +39,18 @@ impl Driver {
         }
         let finish = match &end {
             End::Completed(finish) => Some(*finish),
+            End::HandedOver(_) => Some(Finish::ToolCalls),
             End::Failed(_) | End::Stopped(_) => None,
         };
         let record = self.log.record();
         let (usage, text) = (record.usage, record.text);
+        let mut changes = std::mem::take(&mut self.changes);
         let event = match end {
-            End::Completed(finish_reason) => Event::RunCompleted {
-                output: text.clone(),
-                usage,
-                finish_reason,
-                tool_calls: Vec::new(),
-                pending_steer: None,
-            },
+            End::Completed(finish) => completed(finish, Vec::new(), text.clone(), usage),
+            End::HandedOver(calls) => {
+                changes.extend(calls.iter().map(|call| self.client_call(call)));
+                completed(Finish::ToolCalls, calls, text.clone(), usage)
+            }
             End::Failed(failure) => failed(failure, text.clone(), usage),
             End::Stopped(StopReason::Asked) => Event::RunCancelled { partial_output: text.clone(), usage },
             End::Stopped(StopReason::Shutdown) => {
@@ -59,7 +62,6 @@ impl Driver {
                 )
             }
         };
-        let mut changes = std::mem::take(&mut self.changes);
         changes.extend(self.transcript(finish, &text, usage));
         let run = self.spec.run_id;
         let written = match self.log.append(event, changes) {
@@ -71,6 +73,16 @@ impl Driver {
         }
     }
 
+    /// By which a later turn finds this one: on disk before the client hears of the call.
+    fn client_call(&self, call: &ToolCall) -> Change {
+        Change::ClientCall(ClientCall {
+            key_id: self.spec.key_id.clone(),
+            call_id: call.id.clone(),
+            run_id: self.spec.run_id,
+            created_at: now(),
+        })
+    }
+
     /// What the session keeps. A turn that failed before it did or said anything leaves no trace there: the next one would
     /// only be confused by it.
     fn transcript(
@@ -79,19 +91,22 @@ impl Driver {
         text: &str,
         usage: crate::domain::Usage,
     ) -> Option<Change> {
-        let mut messages = self.spec.opening();
-        messages.extend(self.turn.messages().iter().cloned());
+        let mut said = self.turn.messages().to_vec();
         if finish.is_none() {
-            close_open_calls(&mut messages);
-            if self.turn.messages().is_empty() && text.is_empty() {
+            if said.is_empty() && text.is_empty() {
                 return None;
             }
-            let said = matches!(messages.last(), Some(Message::Assistant { tool_calls, .. }) if tool_calls.is_empty());
-            let rest = unsaid(&messages, text);
-            if !said && !rest.is_empty() {
-                messages.push(Message::assistant(rest));
+            // Every result of a turn's own messages answers one of its calls.
+            said = agent::mended(said, INTERRUPTED).unwrap_or_default();
+            let answered =
+                matches!(said.last(), Some(Message::Assistant { tool_calls, .. }) if tool_calls.is_empty());
+            let rest = unsaid(&said, text);
+            if !answered && !rest.is_empty() {
+                said.push(Message::assistant(rest));
             }
         }
+        let mut messages = self.spec.opening();
+        messages.extend(said);
         Some(Change::SessionAppend(SessionAppend {
             session: self.spec.session.clone(),
             run_id: self.spec.run_id,
@@ -108,31 +123,18 @@ impl Driver {
     }
 }
 
+fn completed(
+    finish_reason: Finish,
+    tool_calls: Vec<ToolCall>,
+    output: String,
+    usage: crate::domain::Usage,
+) -> Event {
+    Event::RunCompleted { output, usage, finish_reason, tool_calls, pending_steer: None }
+}
+
 fn failed(failure: Failure, partial_output: String, usage: crate::domain::Usage) -> Event {
     let Failure { code, message, retryable, retry_after } = failure;
     Event::RunFailed { error: message, error_code: code, retryable, retry_after, partial_output, usage }
-}
-
-/// A history in which a call has no result is refused by every upstream.
-fn close_open_calls(messages: &mut Vec<Message>) {
-    let Some(at) = messages.iter().rposition(|message| matches!(message, Message::Assistant { .. })) else {
-        return;
-    };
-    let Message::Assistant { tool_calls, .. } = &messages[at] else {
-        return;
-    };
-    let results = messages.len() - at - 1;
-    let open: Vec<Message> = tool_calls
-        .iter()
-        .skip(results)
-        .map(|call| Message::Tool {
-            tool_call_id: call.id.clone(),
-            name: Some(call.name.clone()),
-            content: r#"{"error": "the turn ended before this call finished", "code": "interrupted"}"#
-                .to_owned(),
-        })
-        .collect();
-    messages.extend(open);
 }
 
 /// Text that reached readers but is in no message: of a model call that was cut.
@@ -152,19 +154,10 @@ fn unsaid(messages: &[Message], text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ToolCall;
 
     #[test]
-    fn a_cut_turn_leaves_a_history_that_an_upstream_accepts() {
-        let call =
-            |id: &str| ToolCall { id: id.to_owned(), name: "t".to_owned(), arguments: "{}".to_owned() };
-        let mut messages = vec![
-            Message::user("go"),
-            Message::Assistant { content: "one".to_owned(), tool_calls: vec![call("a"), call("b")] },
-            Message::Tool { tool_call_id: "a".to_owned(), name: None, content: "ok".to_owned() },
-        ];
-        close_open_calls(&mut messages);
-        assert!(matches!(&messages[3], Message::Tool { tool_call_id, .. } if tool_call_id == "b"));
+    fn text_of_a_call_that_was_cut_is_what_no_message_has() {
+        let messages = [Message::user("go"), Message::assistant("one")];
         assert_eq!(unsaid(&messages, "one\n\ntwo so f"), "two so f");
     }
 }

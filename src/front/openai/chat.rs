@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     actors::{Idempotency, NewRun, Scope},
-    domain::{ClientTools, OnDisconnect, RunId, Seq, SessionRef, Surface},
+    domain::{OnDisconnect, RunId, Seq, SessionRef, Surface},
     front::{
         auth::Authorised,
         body,
@@ -125,7 +125,7 @@ fn new_run(
     let named = session.as_ref().is_some_and(|session| session.named);
     // A client with a key comes back for its answer; another that goes away has pressed stop.
     let default = if idempotency.is_some() { OnDisconnect::Continue } else { OnDisconnect::Cancel };
-    let ChatRequest { selection, stream: _, system, history, input, mut sampling } = request;
+    let ChatRequest { selection, stream: _, system, history, results, input, tools, mut sampling } = request;
     let (model, upstream) = selection.resolve(&config, Surface::Chat, &mut sampling)?;
     Ok(NewRun {
         surface: Surface::Chat,
@@ -134,9 +134,9 @@ fn new_run(
         system,
         // A named session has its own history: of the request only the last message counts.
         history: if named { Vec::new() } else { history },
-        results: Vec::new(),
+        results,
         input,
-        client_tools: ClientTools::default(),
+        client_tools: tools,
         upstream,
         sampling,
         session,

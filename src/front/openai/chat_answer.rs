@@ -5,7 +5,7 @@ use super::{
     turn_end::{Failed, Outcome, Tokens, TurnEnd},
 };
 use crate::{
-    domain::{Code, Event, Logged, Millis, RunId},
+    domain::{Code, Event, Logged, Millis, RunId, ToolCall},
     front::{
         error::{self, ApiError, Members},
         reader::{self, Source},
@@ -95,9 +95,11 @@ struct Choice<'a> {
 #[derive(Serialize)]
 struct Message<'a> {
     role: &'static str,
-    content: &'a str,
+    content: Option<&'a str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     reasoning_content: &'a str,
+    #[serde(skip_serializing_if = "<[ToolCall]>::is_empty")]
+    tool_calls: &'a [ToolCall],
 }
 
 #[derive(Serialize)]
@@ -110,8 +112,14 @@ impl Answer<'_> {
     /// Adds status and body to a response that has the turn's headers.
     pub fn render(&self, ended: &Ended, mut head: HttpResponseBuilder) -> HttpResponse {
         match TurnEnd::of(&ended.last.event) {
-            Some(TurnEnd::Answered { text, calls: _, finish, usage }) => {
-                head.json(self.completion(text, &ended.reasoning, finish, usage, None))
+            Some(TurnEnd::Answered { text, calls, finish, usage }) => {
+                let message = Message {
+                    role: "assistant",
+                    content: (calls.is_empty() || !text.is_empty()).then_some(text),
+                    reasoning_content: &ended.reasoning,
+                    tool_calls: calls,
+                };
+                head.json(self.completion(message, finish, usage, None))
             }
             Some(TurnEnd::Failed(failed)) if self.failed_turn_ok => self.reference_failure(&failed, head),
             Some(TurnEnd::Failed(failed)) => failure(&failed, ended.tools_ran, head),
@@ -121,13 +129,11 @@ impl Answer<'_> {
 
     fn completion<'a>(
         &'a self,
-        content: &'a str,
-        reasoning_content: &'a str,
+        message: Message<'a>,
         finish_reason: &'static str,
         usage: Tokens,
         hermes: Option<Outcome<'a>>,
     ) -> Completion<'a> {
-        let message = Message { role: "assistant", content, reasoning_content };
         Completion {
             id: completion_id(self.run_id),
             object: "chat.completion",
@@ -148,7 +154,9 @@ impl Answer<'_> {
         }
         let partial = if failed.partial_text.is_empty() { "false" } else { "true" };
         head.insert_header(("X-Hermes-Completed", "false")).insert_header(("X-Hermes-Partial", partial));
-        head.json(self.completion(text, "", "error", failed.usage, Some(failed.outcome())))
+        let message =
+            Message { role: "assistant", content: Some(text), reasoning_content: "", tool_calls: &[] };
+        head.json(self.completion(message, "error", failed.usage, Some(failed.outcome())))
     }
 }
 

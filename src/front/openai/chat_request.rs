@@ -1,24 +1,28 @@
 //! The body of a chat completion, parsed.
 
 use crate::{
-    domain::{Content, Message, Sampling},
+    domain::{ClientTools, Content, Message, Sampling, ToolResult},
     front::{
         error::ApiError,
         json::Object,
-        openai::{messages::Conversation, sampling},
+        openai::{messages::Conversation, sampling, tools},
         selection::Selection,
     },
 };
 use serde_json::Value;
 
-/// What the client asks for. Members that we do not know are ignored, client tools among them for now.
+/// What the client asks for. Members that we do not know are ignored.
 #[derive(Debug, PartialEq)]
 pub struct ChatRequest {
     pub selection: Selection,
     pub stream: bool,
     pub system: Option<String>,
     pub history: Vec<Message>,
+    /// Of the client's tools: the turn goes on with these.
+    pub results: Vec<ToolResult>,
+    /// Empty when there are only results.
     pub input: Content,
+    pub tools: ClientTools,
     pub sampling: Sampling,
 }
 
@@ -32,6 +36,7 @@ impl ChatRequest {
         let selection = Selection::take(&mut body)?;
         sampling::refuse_unserved(&mut body)?;
         let sampling = sampling::take(&mut body)?;
+        let tools = tools::take(&mut body)?;
         let items = match body.take("messages") {
             Some(Value::Array(items)) if !items.is_empty() => items,
             _ => {
@@ -40,14 +45,20 @@ impl ChatRequest {
         };
         let mut conversation = Conversation::parse(items, "messages", None)?;
         let input = conversation.take_input().filter(Content::is_visible);
-        let input =
-            input.ok_or_else(|| ApiError::invalid("messages", "No user message found in messages"))?;
+        let results = conversation.take_results();
+        let input = match input {
+            Some(input) => input,
+            None if !results.is_empty() => Content::Text(String::new()),
+            None => return Err(ApiError::invalid("messages", "No user message found in messages")),
+        };
         Ok(Self {
             selection,
             stream,
             system: conversation.system_text(),
             history: conversation.messages,
+            results,
             input,
+            tools,
             sampling,
         })
     }
@@ -92,7 +103,12 @@ mod tests {
             stream: true,
             system: Some("Be brief.".to_owned()),
             history: vec![Message::user("first"), Message::assistant("ok")],
+            results: Vec::new(),
             input: Content::Text("second".to_owned()),
+            tools: ClientTools {
+                definitions: vec![json!({"type": "function", "function": {"name": "f"}})],
+                ..ClientTools::default()
+            },
             sampling,
         };
         assert_eq!(request, expected);

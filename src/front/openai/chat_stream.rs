@@ -2,7 +2,7 @@
 
 use super::turn_end::{Failed, Tokens, TurnEnd};
 use crate::{
-    domain::{ApprovalRequest, Code, Event, Logged, Millis, RunId, Seq, ToolSpec},
+    domain::{ApprovalRequest, Code, Event, Logged, Millis, RunId, Seq, ToolCall, ToolSpec},
     front::{
         reader,
         sse::{self, Presenter},
@@ -55,6 +55,28 @@ struct Text<'a> {
 struct Reasoning<'a> {
     content: Option<&'a str>,
     reasoning_content: &'a str,
+}
+
+#[derive(Serialize)]
+struct Calls<'a> {
+    tool_calls: [Call<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Call<'a> {
+    index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    function: CallFunction<'a>,
+}
+
+#[derive(Serialize)]
+struct CallFunction<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    arguments: &'a str,
 }
 
 #[derive(Serialize)]
@@ -145,6 +167,23 @@ impl ChatStream {
         out.put_slice(b"\n\n");
     }
 
+    /// The client's calls, as OpenAI streams them: what a call is, then its arguments.
+    fn calls(&self, calls: &[ToolCall], out: &mut BytesMut) {
+        for (index, call) in calls.iter().enumerate() {
+            let delta = |call| Calls { tool_calls: [call] };
+            let function = CallFunction { name: Some(&call.name), arguments: "" };
+            let kind = Some("function");
+            self.chunk(None, &delta(Call { index, id: Some(&call.id), kind, function }), out);
+            let mut rest = call.arguments.as_str();
+            while !rest.is_empty() {
+                let (arguments, tail) = split(rest);
+                let function = CallFunction { name: None, arguments };
+                self.chunk(None, &delta(Call { index, id: None, kind: None, function }), out);
+                rest = tail;
+            }
+        }
+    }
+
     fn emoji(&self, tool: &str) -> Option<&'static str> {
         self.tools.iter().find(|spec| spec.name == tool).map(|spec| spec.emoji)
     }
@@ -190,7 +229,8 @@ impl ChatStream {
 
     fn end(&mut self, seq: Option<Seq>, end: TurnEnd<'_>, out: &mut BytesMut) {
         match end {
-            TurnEnd::Answered { finish, usage, text: _, calls: _ } => {
+            TurnEnd::Answered { finish, usage, text: _, calls } => {
+                self.calls(calls, out);
                 self.finish(seq, finish, usage, None, out);
             }
             TurnEnd::Failed(failed) => self.finish(seq, "error", failed.usage, Some(&failed), out),

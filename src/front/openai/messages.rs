@@ -1,13 +1,15 @@
 //! A list of messages, as clients of OpenAI's chat completions send it.
 
 use crate::{
-    domain::{Content, Message, ToolCall},
+    domain::{Content, Message, ToolCall, ToolResult},
     front::{error::ApiError, json::Object, openai::content},
 };
 use serde_json::Value;
 
 /// Longest list of messages.
 pub const MAX_MESSAGES: usize = 10_000;
+/// Most calls of one message.
+const MAX_CALLS: usize = 1_000;
 
 /// A parsed list: what the system says, and what was said.
 #[derive(Debug, Default, PartialEq)]
@@ -76,8 +78,23 @@ impl Conversation {
         (!texts.is_empty()).then(|| texts.join("\n"))
     }
 
-    /// Takes the last message as the turn's input, whatever side it was on; a result of a tool is none.
+    /// Takes the results of tools that the list ends with, or that stand before the input that was taken.
+    pub fn take_results(&mut self) -> Vec<ToolResult> {
+        let mut results = Vec::new();
+        while let Some(Message::Tool { .. }) = self.messages.last() {
+            if let Some(Message::Tool { tool_call_id, content, name: _ }) = self.messages.pop() {
+                results.push(ToolResult { call_id: tool_call_id, content });
+            }
+        }
+        results.reverse();
+        results
+    }
+
+    /// Takes the last message as the turn's input, whatever side it was on; a result of a tool is none and stays.
     pub fn take_input(&mut self) -> Option<Content> {
+        if let Some(Message::Tool { .. }) = self.messages.last() {
+            return None;
+        }
         match self.messages.pop()? {
             Message::User { content } => Some(content),
             Message::Assistant { content, .. } => Some(Content::Text(content)),
@@ -110,6 +127,10 @@ fn required<P: std::fmt::Display>(item: &mut Object<P>, name: &str) -> Result<St
 fn tool_calls<P: std::fmt::Display>(item: &mut Object<P>) -> Result<Vec<ToolCall>, ApiError> {
     let place = item.place_of("tool_calls");
     let calls = item.array("tool_calls")?.unwrap_or_default();
+    if calls.len() > MAX_CALLS {
+        let message = format!("`{place}` has {} calls; the limit is {MAX_CALLS}.", calls.len());
+        return Err(ApiError::invalid(place, message));
+    }
     let parse = |(index, call): (usize, Value)| {
         let mut call = Object::at(call, format!("{place}[{index}]"))?;
         let id = required(&mut call, "id")?;

@@ -8,4 +8,5 @@ pub mod content;
 pub mod messages;
 pub mod models;
 pub mod sampling;
+pub mod tools;
 mod turn_end;

@@ -7,7 +7,10 @@ use super::{
     runs::sampling,
     schema::{Schema, always, any, boolean, either, integer, list, named, object, one_of, text},
 };
-use crate::{actors::Scope, domain::Code};
+use crate::{
+    actors::Scope,
+    domain::{Code, Finish},
+};
 
 pub fn complete() -> Operation {
     Operation::new("chat", "chat_completions", Access::Scope(Scope::Chat), "One turn of the agent")
@@ -55,8 +58,47 @@ fn message() -> Schema {
 fn request() -> Schema {
     let request = object()
         .has("messages", list(named("ChatMessage")).at_least(1).note("The last one is the turn's input."))
-        .may("stream", boolean().or_else(false));
+        .may("stream", boolean().or_else(false))
+        .may(
+            "tools",
+            list(tool()).note("Run by the client, beside the agent's own: a call of one ends the turn."),
+        )
+        .may("tool_choice", either([one_of(["none", "auto", "required"]), chosen_tool()]))
+        .may("parallel_tool_calls", boolean());
     selection(sampling(request)).open()
+}
+
+fn tool() -> Schema {
+    let function = object()
+        .has("name", text())
+        .may("description", text().or_null())
+        .may("parameters", object().open().or_null())
+        .may("strict", boolean().or_null());
+    object().may("type", always("function")).has("function", function.open()).open()
+}
+
+fn chosen_tool() -> Schema {
+    let function = object().has("name", text()).open();
+    object().may("type", always("function")).has("function", function).open()
+}
+
+/// A call of a client's tool, whole; its stream brings it in parts.
+fn call() -> Schema {
+    let function = object().has("name", text()).has("arguments", text());
+    object().has("id", text()).has("type", always("function")).has("function", function)
+}
+
+fn call_part() -> Schema {
+    let function = object().may("name", text()).has("arguments", text());
+    object()
+        .has("index", integer().from(0))
+        .may("id", text())
+        .may("type", always("function"))
+        .has("function", function)
+}
+
+fn finish() -> Schema {
+    one_of(Finish::ALL.map(Finish::wire).into_iter().chain(["error"]))
 }
 
 fn tokens() -> Schema {
@@ -67,12 +109,12 @@ fn tokens() -> Schema {
 }
 
 fn completion() -> Schema {
-    let message =
-        object().has("role", always("assistant")).has("content", text()).may("reasoning_content", text());
-    let choice = object()
-        .has("index", always(0))
-        .has("message", message)
-        .has("finish_reason", one_of(["stop", "length", "error"]));
+    let message = object()
+        .has("role", always("assistant"))
+        .has("content", text().or_null())
+        .may("reasoning_content", text())
+        .may("tool_calls", list(call()).note("For the client to run; with `finish_reason: tool_calls`."));
+    let choice = object().has("index", always(0)).has("message", message).has("finish_reason", finish());
     object()
         .has("id", text())
         .has("object", always("chat.completion"))
@@ -87,11 +129,10 @@ fn chunk() -> Schema {
     let delta = object()
         .may("role", always("assistant"))
         .may("content", text().or_null())
-        .may("reasoning_content", text());
-    let choice = object()
-        .has("index", always(0))
-        .has("delta", delta)
-        .has("finish_reason", one_of(["stop", "length", "error"]).or_null());
+        .may("reasoning_content", text())
+        .may("tool_calls", list(call_part()));
+    let choice =
+        object().has("index", always(0)).has("delta", delta).has("finish_reason", finish().or_null());
     object()
         .has("id", text())
         .has("object", always("chat.completion.chunk"))

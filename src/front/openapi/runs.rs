@@ -144,7 +144,7 @@ fn event(name: &'static str) -> Schema {
 }
 
 fn run_event() -> Schema {
-    let finish = [Finish::Stop, Finish::Length, Finish::ToolCalls].map(Finish::wire);
+    let finish = Finish::ALL.map(Finish::wire);
     let ended = |name| event(name).has("partial_output", text()).has("usage", named("Usage"));
     either([
         event("run.started").has("session_id", text()).has("model", text()),
@@ -172,7 +172,9 @@ fn run_event() -> Schema {
             .has("output", text())
             .has("usage", named("Usage"))
             .has("finish_reason", one_of(finish))
-            .may("tool_calls", list(any()).note("Calls of the client's own tools: they end the turn.")),
+            .may("tool_calls", list(any()).note("Calls of the client's own tools: they end the turn."))
+            .may("pending_steer", text().note("What was said to the run too late for the model to hear it.")),
+        event("run.steered").has("accepted", boolean()).has("input", text()),
         ended("run.failed")
             .has("error", text())
             .has("error_code", code())

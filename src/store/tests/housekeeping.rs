@@ -1,8 +1,10 @@
 //! Retention, compaction and generations.
 
 use crate::{
-    domain::{Event, RunId, RunStatus, Seq, SessionId, SessionRef, now},
-    store::{Change, Housekept, IdempotencyEntry, Options, Retention, SessionAppend, Store, testing::*},
+    domain::{Event, KeyId, RunId, RunStatus, Seq, SessionId, SessionRef, now},
+    store::{
+        Change, ClientCall, Housekept, IdempotencyEntry, Options, Retention, SessionAppend, Store, testing::*,
+    },
 };
 use std::{sync::Arc, time::Duration};
 
@@ -61,11 +63,16 @@ async fn what_is_old_is_deleted_and_what_is_named_or_open_stays() {
             stands_for: crate::domain::StandsFor::Run(ended),
             created_at: now(),
         };
-        store.commit(vec![Change::SessionAppend(append), Change::Idempotency(entry)]).await.unwrap();
+        let call =
+            ClientCall { key_id: KeyId::env(), call_id: "c".to_owned(), run_id: ended, created_at: now() };
+        let changes =
+            vec![Change::SessionAppend(append), Change::Idempotency(entry), Change::ClientCall(call)];
+        store.commit(changes).await.unwrap();
     }
     assert!(store.0.deltas.list().len() >= 2, "{:?}", store.0.deltas.list());
     assert_eq!(store.housekeep(now(), &retention()).unwrap(), Housekept::default());
     assert_eq!(read_all(&store, ended, 0).await.len(), 4);
+    assert!(store.client_call(&KeyId::env(), "c").unwrap().is_some());
 
     let mut reader = store.tail(ended, Seq(1)).unwrap().unwrap();
     let kept = store.housekeep(days(8), &retention()).unwrap();
@@ -73,6 +80,7 @@ async fn what_is_old_is_deleted_and_what_is_named_or_open_stays() {
     assert_eq!(store.run(ended).unwrap(), None);
     assert!(store.tail(ended, Seq(0)).unwrap().is_none());
     assert_eq!(store.idempotency(&[1; 32]).unwrap(), None);
+    assert_eq!(store.client_call(&KeyId::env(), "c").unwrap(), None, "it goes with its run");
     assert_eq!(store.0.deltas.list().len(), 1, "the newest is kept, the others are folders that went");
     // A reader that was quicker than retention at first is told so.
     let gap = reader.next().await.unwrap().unwrap();
