@@ -60,7 +60,7 @@ pub fn backup(store: &Store, profile: &ProfileName, to: &mut dyn Write) -> Resul
     let _writer = inner.bench();
     let mut out = Out { to, hasher: blake3::Hasher::new(), count: 0 };
     out.line(&Head { hermes_backup: VERSION, profile: profile.clone() })?;
-    for table in Table::BACKED_UP {
+    for &table in Table::BACKED_UP {
         inner.read(|db| out.table(db, table))?;
         if table == Table::Deltas {
             for generation in inner.deltas.list() {

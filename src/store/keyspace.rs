@@ -63,7 +63,7 @@ pub(super) enum Table {
 impl Table {
     /// What a backup holds, in the order in which it holds it. The rest is about files that it does not copy, or
     /// [an index](super::index), which is made anew.
-    pub(super) const BACKED_UP: [Self; 17] = [
+    pub(super) const BACKED_UP: &'static [Self] = &[
         Self::Run,
         Self::Spec,
         Self::Message,

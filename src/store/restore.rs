@@ -155,7 +155,8 @@ fn check_foot(foot: &Foot, count: u64, hash: blake3::Hash) -> Result<(), StoreEr
 fn record(text: &str, number: u64) -> Result<(Table, Key, &[u8]), StoreError> {
     let wrong = || StoreError::BadBackup(format!("record {} of the backup cannot be read", number + 1));
     let line: Line<'_> = serde_json::from_str(text).map_err(|_error| wrong())?;
-    let table = Table::BACKED_UP.into_iter().find(|table| table.name() == line.table).ok_or_else(wrong)?;
+    let table =
+        Table::BACKED_UP.iter().copied().find(|table| table.name() == line.table).ok_or_else(wrong)?;
     let body = from_hex(&line.key).filter(|body| body.len() == table.width()).ok_or_else(wrong)?;
     Ok((table, Key::table(table).with(&body), line.value.get().as_bytes()))
 }
