@@ -14,3 +14,4 @@ mod shared;
 mod support;
 mod surface;
 mod tenancy;
+mod transcripts;
