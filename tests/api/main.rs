@@ -11,6 +11,8 @@ mod model;
 mod runs;
 mod selection;
 mod sessions;
+mod shared;
 mod support;
 mod surface;
 mod tenancy;
+mod transcripts;
