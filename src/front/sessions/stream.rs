@@ -1,5 +1,6 @@
 //! A turn of a session as a stream of named events.
 
+use super::view::Said;
 use crate::{
     actors::{GetRunMessages, Tenant},
     domain::{
@@ -113,7 +114,7 @@ struct Spoken<'a> {
 struct Completed<'a> {
     message_id: &'a str,
     completed: bool,
-    messages: &'a [Message],
+    messages: Vec<Said<'a>>,
     usage: Usage,
 }
 
@@ -178,8 +179,12 @@ impl SessionStream {
         };
         self.frame(at, false, "assistant.completed", &spoken, out);
         let told = self.told.clone();
+        let told = told.borrow();
+        let last = told.len().saturating_sub(1);
+        let said = told.iter().enumerate();
+        let messages = said.map(|(index, message)| Said::new(message, (index == last).then_some(finish)));
         let completed =
-            Completed { message_id: &message_id, completed: true, messages: &told.borrow(), usage };
+            Completed { message_id: &message_id, completed: true, messages: messages.collect(), usage };
         self.frame(at, false, "run.completed", &completed, out);
         self.frame(at, true, "done", &json!({}), out);
     }

@@ -94,7 +94,11 @@ fn a_turn_is_told_in_the_references_events_and_order() {
     let spoken = json!({"message_id": id, "content": "a", "completed": true, "partial": false, "interrupted": false,
                         "finish_reason": "stop"});
     assert_eq!(frames[6].2, common(spoken, 7));
-    assert_eq!(frames[7].2["messages"], json!([{"role": "assistant", "content": "a"}]));
+    assert_eq!(
+        frames[7].2["messages"],
+        json!([{"role": "assistant", "content": "a", "tool_call_id": null,
+        "tool_calls": null, "tool_name": null, "finish_reason": "stop", "reasoning": null, "reasoning_content": null}])
+    );
     assert_eq!(frames[8].2, common(json!({}), 9));
 }
 

@@ -68,13 +68,20 @@ impl<'a> SessionView<'a> {
 pub struct MessageView<'a> {
     id: u64,
     session_id: &'a str,
+    #[serde(flatten)]
+    said: Said<'a>,
+    timestamp: Option<f64>,
+    token_count: Option<u64>,
+}
+
+/// A message without its place.
+#[derive(Debug, Serialize)]
+pub struct Said<'a> {
     role: &'static str,
     content: Shown<'a>,
     tool_call_id: Option<&'a str>,
     tool_calls: Option<Vec<CallView<'a>>>,
     tool_name: Option<&'a str>,
-    timestamp: Option<f64>,
-    token_count: Option<u64>,
     finish_reason: Option<&'static str>,
     reasoning: Option<&'a str>,
     reasoning_content: Option<&'a str>,
@@ -113,21 +120,30 @@ impl<'a> From<&'a ToolCall> for CallView<'a> {
 
 impl<'a> MessageView<'a> {
     pub fn new(session_id: &'a str, row: &'a SessionMessage) -> Self {
-        let bare = |role, content| Self {
+        Self {
             id: row.number,
             session_id,
+            said: Said::new(&row.message, row.finish),
+            timestamp: row.at.map(seconds),
+            token_count: None,
+        }
+    }
+}
+
+impl<'a> Said<'a> {
+    /// `finish`: why the model ended there, with the last message of a turn.
+    pub fn new(message: &'a Message, finish: Option<Finish>) -> Self {
+        let bare = |role, content| Self {
             role,
             content,
             tool_call_id: None,
             tool_calls: None,
             tool_name: None,
-            timestamp: row.at.map(seconds),
-            token_count: None,
-            finish_reason: row.finish.map(Finish::wire),
+            finish_reason: finish.map(Finish::wire),
             reasoning: None,
             reasoning_content: None,
         };
-        match &row.message {
+        match message {
             Message::System { content } => bare("system", Shown::Text(content)),
             Message::User { content } => bare("user", Shown::Content(content)),
             Message::Assistant { content, tool_calls } if tool_calls.is_empty() => {
