@@ -9,6 +9,7 @@ mod discovery;
 mod faults;
 mod idempotency;
 mod model;
+mod relay;
 mod runs;
 mod selection;
 mod shared;
