@@ -8,7 +8,7 @@ use crate::{
     },
     agent::{self, Answered, NO_RESULT, Offer, Policy, Prompt, Step, Turn},
     domain::{Approval, Code, Event, Failure, Message, RunSpec, Surface, ToolCall, now},
-    model::{Delta, Mind, ModelAnswer, ModelError, ModelRequest, Upstreams},
+    model::{Asked, Delta, Mind, ModelAnswer, ModelClient, ModelError, ModelRequest, Upstreams},
     store::{Change, LogWriter, Store, StoreError},
     tools::Toolbox,
 };
@@ -179,6 +179,11 @@ impl Driver {
         Ok(())
     }
 
+    /// All that was said up to this turn's own messages, one slice after the other.
+    pub(super) fn conversation(&self) -> [&[Message]; 3] {
+        said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening])
+    }
+
     /// What the session brings to each of its turns: its system prompt and, unless the request had its own, its history.
     async fn load_session(&mut self) -> Result<(), Break> {
         let (store, session) = (self.store.clone(), self.spec.session.id.clone());
@@ -229,7 +234,10 @@ impl Driver {
     }
 
     async fn work(&mut self) -> Result<End, Break> {
-        let mind = self.mind()?;
+        let mind = match self.mind()? {
+            Mind::Model(mind) => mind,
+            Mind::Agent(agent) => return self.relay(&agent).await,
+        };
         let config = self.tenant.config();
         let workspace = config.workspace.display().to_string();
         let system = Prompt {
@@ -271,7 +279,7 @@ impl Driver {
     /// One model call.
     async fn ask(
         &mut self,
-        mind: &Mind,
+        mind: &Asked<ModelClient>,
         system: &str,
         offer: Option<&Offer<'_>>,
         nudge: Option<&'static str>,
@@ -282,10 +290,7 @@ impl Driver {
         systems.extend(self.session_prompt.as_deref());
         systems.extend(self.spec.system.as_deref());
         let bare = self.unbounded.then(|| mind.sampling.without_limits());
-        let before: [&[Message]; 3] = match &self.mended {
-            Some(all) => [all, &[], &[]],
-            None => [&self.loaded, &self.spec.history, &self.opening],
-        };
+        let before = said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening]);
         let request = ModelRequest {
             model: &mind.model,
             system: &systems,
@@ -313,7 +318,7 @@ impl Driver {
         Ok(())
     }
 
-    fn model_failed(&self, error: &ModelError) -> Break {
+    pub(super) fn model_failed(&self, error: &ModelError) -> Break {
         if matches!(error, ModelError::Cancelled) {
             return self.stopped();
         }
@@ -353,6 +358,11 @@ impl Driver {
             call.id = format!("call_{}", &name[..32]);
         }
     }
+}
+
+/// The conversation in its parts, or in one where it had to be mended.
+fn said<'a>(mended: Option<&'a [Message]>, parts: [&'a [Message]; 3]) -> [&'a [Message]; 3] {
+    mended.map_or(parts, |all| [all, &[], &[]])
 }
 
 /// Writes the model's deltas into the log.
