@@ -35,6 +35,7 @@ mod runs_view;
 mod selection;
 mod sessions;
 mod sse;
+mod steer;
 mod trace;
 
 pub use openapi::document;
