@@ -4,12 +4,11 @@ use super::{
     args::ApprovalsCommand,
     context::{Context, Place, Way},
     error::CliError,
-    key::date,
     output::{Cell, Output, Style, clip, printable},
 };
 use crate::{
     config::FoundProfile,
-    domain::{Approval, ApprovalId, ApprovalStatus, Choice, ProfileName},
+    domain::{Approval, ApprovalId, ApprovalStatus, Choice, ProfileName, date},
     gateway::{Client, ClientError, Command, Reply},
 };
 

@@ -1,6 +1,7 @@
 //! The words of the product as plain types: no I/O, no clock, no framework.
 
 mod approval;
+mod calendar;
 mod client_tools;
 mod code;
 mod event;
@@ -13,6 +14,7 @@ mod run;
 mod tool;
 
 pub use approval::{Approval, ApprovalScope, ApprovalStatus, Choice, Finding, Rule, Unattended};
+pub use calendar::{date, timestamp};
 pub use client_tools::{ClientTools, ToolChoice, ToolResult};
 pub use code::Code;
 pub use event::{ApprovalRequest, Event, Logged};

@@ -3,7 +3,7 @@
 use super::{auth, auth::Authorised, error::ApiError};
 use crate::{
     actors::{GetLoad, ProfileLoad, Scope, Tenant, TenantState},
-    domain::{Code, now, seconds},
+    domain::{Code, now, seconds, timestamp},
 };
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
@@ -68,6 +68,13 @@ pub async fn detailed(auth: Authorised) -> Result<HttpResponse, ApiError> {
                               "process_completions": 0, "active_delegations": 0},
     });
     let sandbox = tenant.sandbox();
+    let at = timestamp(now());
+    let listener = json!({
+        "state": if running { "connected" } else { "disconnected" },
+        "error_code": null,
+        "error_message": null,
+        "updated_at": at,
+    });
     let well = checks.as_object().is_some_and(|all| all.values().all(|check| check["status"] == "ok"));
     let status = if well { "ok" } else { "degraded" };
     Ok(HttpResponse::Ok().json(json!({
@@ -77,13 +84,14 @@ pub async fn detailed(auth: Authorised) -> Result<HttpResponse, ApiError> {
         "version": VERSION,
         "profile": config.name,
         "gateway_state": state,
+        "platforms": {"api_server": listener},
         "sandbox": {"level": super::discovery::level(sandbox.level), "abi": sandbox.abi, "reason": sandbox.reason},
         "active_agents": load.active_runs,
         "gateway_busy": load.active_runs > 0,
         "gateway_drainable": true,
         "exit_reason": null,
         "started_at": seconds(tenant.started_at()),
-        "updated_at": seconds(now()),
+        "updated_at": at,
         "pid": std::process::id(),
     })))
 }

@@ -105,9 +105,8 @@ impl Helper {
     pub async fn report(&mut self) -> io::Result<Report> {
         let mut text = Vec::new();
         (&mut self.control).take(MAX_REPORT).read_to_end(&mut text).await?;
-        let report = serde_json::from_slice(&text).map_err(|_| io::Error::other("the helper gave no report"));
-        self.child.wait().await?;
-        report
+        // It reports when nothing of the command is left, and then only has to end: the runtime collects it.
+        serde_json::from_slice(&text).map_err(|_| io::Error::other("the helper gave no report"))
     }
 
     /// Kills the command's whole tree and waits until it is gone. What the pipe still holds can be read afterwards.

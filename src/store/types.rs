@@ -155,7 +155,7 @@ impl Default for Options {
             generation_bytes: 64 << 20,
             compact_floor: 64 << 20,
             disk_floor: 256 << 20,
-            cache: 16 << 20,
+            cache: 8 << 20,
             heal_after: Duration::from_secs(1),
             #[cfg(test)]
             fault: super::testing::Fault::default(),

@@ -14,3 +14,4 @@ mod steer;
 mod support;
 mod surface;
 mod tenancy;
+mod transcripts;

@@ -80,6 +80,11 @@ fn health_schema() -> Schema {
         object().has("level", text()).has("abi", integer().or_null()).has("reason", text().or_null());
     let check = object().has("status", one_of(["ok", "degraded"])).open();
     let readiness = object().has("status", one_of(["ok", "degraded"])).has("checks", map(check));
+    let platform = object()
+        .has("state", text())
+        .has("error_code", text().or_null())
+        .has("error_message", text().or_null())
+        .has("updated_at", text());
     object()
         .has("status", one_of(["ok", "degraded"]))
         .has("readiness", readiness)
@@ -87,13 +92,14 @@ fn health_schema() -> Schema {
         .has("version", text())
         .has("profile", text())
         .has("gateway_state", text())
+        .has("platforms", map(platform))
         .has("sandbox", sandbox)
         .has("active_agents", integer())
         .has("gateway_busy", boolean())
         .has("gateway_drainable", boolean())
         .has("exit_reason", text().or_null())
         .has("started_at", time())
-        .has("updated_at", time())
+        .has("updated_at", text())
         .has("pid", integer())
 }
 

@@ -1,13 +1,17 @@
 //! A client that speaks as a person with curl would, and reads event streams frame by frame.
 
 use super::contract;
+use actix_web::web::Bytes;
 use awc::{
     Connector,
+    error::PayloadError,
     http::{Method, StatusCode, header::HeaderMap},
 };
 use futures_util::{Stream, StreamExt};
 use serde_json::{Value, json};
 use std::{pin::Pin, time::Duration};
+
+type Response = awc::ClientResponse<Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>>;
 
 /// Longest wait for anything in a test: a hang is a failure with a name, not a stuck suite.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +31,20 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The answer to such a request, held to `/openapi.json`.
+    async fn of(mut response: Response, method: &Method, path: &str) -> Self {
+        let bytes = response.body().limit(64 << 20).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let media = response.headers().get("content-type").map(|value| value.to_str().unwrap());
+        contract::check(method.as_str(), path, response.status().as_u16(), media, &text);
+        Self {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: serde_json::from_str(&text).unwrap_or(Value::Null),
+            text,
+        }
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
@@ -62,11 +80,27 @@ pub struct Frames {
     pub headers: HeaderMap,
     /// What `/openapi.json` says of the events.
     events: Option<&'static Value>,
-    body: Pin<Box<dyn Stream<Item = Result<actix_web::web::Bytes, awc::error::PayloadError>>>>,
+    body: Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>,
     rest: String,
 }
 
+/// A body, and how it travels.
+pub enum Sent {
+    Whole(Vec<u8>),
+    Chunked(Vec<u8>),
+}
+
+/// An answer of either kind.
+pub enum Opened {
+    Whole(Reply),
+    Stream(Frames),
+}
+
 impl Frames {
+    fn of(response: Response, events: Option<&'static Value>) -> Self {
+        Self { headers: response.headers().clone(), events, body: Box::pin(response), rest: String::new() }
+    }
+
     /// The next frame; `None` at the end of the stream.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
@@ -127,6 +161,11 @@ impl Frames {
     }
 }
 
+/// The frames of a stream that is there as a whole.
+pub fn frames_of(text: &str) -> Vec<Frame> {
+    text.split("\n\n").filter(|frame| !frame.trim().is_empty()).map(parse).collect()
+}
+
 fn parse(text: &str) -> Frame {
     let mut frame = Frame::default();
     for line in text.lines().filter(|line| !line.is_empty()) {
@@ -174,26 +213,37 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
     ) -> Reply {
-        let method_name = method.to_string();
-        let mut request = self.request(method, path);
+        let mut request = self.request(method.clone(), path);
         for (name, value) in headers {
             request = request.insert_header((*name, *value));
         }
-        let mut response = match body {
+        let response = match body {
             Some(body) => {
                 request.insert_header(("Content-Type", "application/json")).send_body(body).await.unwrap()
             }
             None => request.send().await.unwrap(),
         };
-        let bytes = response.body().limit(64 << 20).await.unwrap();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let media = response.headers().get("content-type").map(|value| value.to_str().unwrap());
-        contract::check(&method_name, path, response.status().as_u16(), media, &text);
-        Reply {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            body: serde_json::from_str(&text).unwrap_or(Value::Null),
-            text,
+        Reply::of(response, &method, path).await
+    }
+
+    /// Sends a request whose answer may be of either kind.
+    pub async fn open(&self, request: awc::ClientRequest, body: Option<Sent>) -> Opened {
+        let (method, path) = (request.get_method().clone(), request.get_uri().to_string());
+        let path = path.trim_start_matches(&self.base);
+        let response = match body {
+            Some(Sent::Whole(body)) => request.send_body(body).await.unwrap(),
+            Some(Sent::Chunked(body)) => {
+                let chunks = body.chunks(1 << 16).map(|chunk| Ok(Bytes::copy_from_slice(chunk)));
+                let chunks = chunks.collect::<Vec<Result<_, std::io::Error>>>();
+                request.send_stream(futures_util::stream::iter(chunks)).await.unwrap()
+            }
+            None => request.send().await.unwrap(),
+        };
+        match response.headers().get("content-type") {
+            Some(kind) if kind == "text/event-stream" => {
+                Opened::Stream(Frames::of(response, contract::events(method.as_str(), path)))
+            }
+            Some(_) | None => Opened::Whole(Reply::of(response, &method, path).await),
         }
     }
 
@@ -230,9 +280,8 @@ impl Client {
             Some(body) => request.send_json(&body).await.unwrap(),
             None => request.send().await.unwrap(),
         };
-        let headers = response.headers().clone();
         assert_eq!(response.status(), StatusCode::OK, "a stream was refused");
-        Frames { headers, events, body: Box::pin(response), rest: String::new() }
+        Frames::of(response, events)
     }
 
     // ---- the usual requests

@@ -6,6 +6,6 @@ mod house;
 pub mod script;
 pub mod upstream;
 
-pub use client::{Client, Frame, Frames, Reply, ask};
+pub use client::{Client, Frame, Frames, Opened, Reply, Sent, ask, frames_of};
 pub use house::{House, Plan};
 pub use upstream::{Upstream, within};

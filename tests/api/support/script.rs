@@ -20,6 +20,8 @@
 //! | `@@garbage` | a page of HTML |
 //! | `@@bigline` | 10 MB in one line |
 //! | `@@midstream-error [CODE]` | a token, unless there is a CODE, then an error object |
+//! | `@@length` | a text that the model broke off at its limit |
+//! | `@@empty` | no text at all |
 //! | `@@leave-out-done` | a text without `[DONE]` at its end |
 //! | anything else | `You said: …` |
 
@@ -43,6 +45,8 @@ pub enum Step {
     /// Bytes as they are.
     Raw(Vec<u8>),
     Hang,
+    /// The answer ends at the model's own limit.
+    Length,
     /// The connection is closed; nothing after it.
     Cut,
 }
@@ -120,6 +124,8 @@ pub fn plan(body: &Value, asked_before: usize) -> Plan {
             let error = Step::Raw(format!("data: {error}\n\n").into_bytes());
             stream(numbers.is_empty().then(|| token(0)).into_iter().chain([error, Step::Cut]))
         }
+        "@@length" => stream([Step::Text("Cut off".to_owned()), Step::Length]),
+        "@@empty" => stream([]),
         "@@leave-out-done" => Plan::Stream { steps: vec![Step::Text("No end.".to_owned())], done: false },
         _ => stream([Step::Text("You said: ".to_owned()), Step::Text(said)]),
     }

@@ -239,7 +239,7 @@ async fn stream(socket: &mut TcpStream, steps: Vec<Step>, done: bool, shared: &S
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
     socket.write_all(head.as_bytes()).await?;
     event(socket, &delta(&json!({ "role": "assistant", "content": "" }), None)).await?;
-    let finish =
+    let mut finish =
         if steps.iter().any(|step| matches!(step, Step::Call { .. })) { "tool_calls" } else { "stop" };
     let pieces = steps.len();
     for step in steps {
@@ -268,6 +268,7 @@ async fn stream(socket: &mut TcpStream, steps: Vec<Step>, done: bool, shared: &S
                     texts.iter().map(|text| framed(&frame(&delta(&json!({ "content": text }), None))));
                 socket.write_all(&events.collect::<Vec<_>>().concat()).await?;
             }
+            Step::Length => finish = "length",
             Step::Hang => return until_hang_up(socket).await,
             Step::Cut => return Ok(false),
         }

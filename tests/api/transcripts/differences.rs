@@ -1,0 +1,249 @@
+//! What is wanted to differ from the recordings, and by which rule.
+
+use super::replay::Pending;
+
+/// Differences that one rule wants.
+pub struct Wanted {
+    /// Where the rule stands, and what it says in short.
+    pub rule: &'static str,
+    pub why: &'static str,
+    /// `NUMBER METHOD ROUTE: place: recorded -> ours`; `*` stands for anything.
+    pub seen: &'static [&'static str],
+}
+
+impl Wanted {
+    pub fn explains(&self, difference: &str) -> bool {
+        self.seen.iter().any(|pattern| matches(pattern, difference))
+    }
+
+    /// The patterns that match none of these differences, each with its rule.
+    pub fn unused(&self, found: &[String]) -> Vec<String> {
+        let unused = |pattern: &&&str| !found.iter().any(|difference| matches(pattern, difference));
+        let named = |pattern: &&str| format!("{pattern} ({}: {})", self.rule, self.why);
+        self.seen.iter().filter(unused).map(named).collect()
+    }
+}
+
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((before, after)) = pattern.split_once('*') else { return pattern == text };
+    let Some(rest) = text.strip_prefix(before) else { return false };
+    (0..=rest.len()).filter(|at| rest.is_char_boundary(*at)).any(|at| matches(after, &rest[at..]))
+}
+
+/// Recordings that cannot be sent again.
+pub const NOT_REPLAYED: &[(u32, &str)] = &[
+    (23, "the shared listener is not there yet"),
+    (24, "the shared listener is not there yet"),
+    (164, "the tool `execute_code` comes with the issue on the agent"),
+    (208, "the shared listener is not there yet"),
+];
+
+/// Routes that are not there yet, by the beginning of their path.
+pub const PENDING: &Pending = &[
+    ("/v1/responses", "the Responses API"),
+    ("/api/sessions", "the Sessions API"),
+    ("/api/jobs", "jobs"),
+    ("/api/cron", "jobs"),
+    ("/api/platforms", "platforms"),
+];
+
+pub const WANTED: &[Wanted] = &[
+    Wanted {
+        rule: "WIRE 1",
+        why: "one shape of error everywhere, with a code; 404 and 405 too",
+        seen: &[
+            "*: body.error.code: null -> string",
+            "*: body.error.param: null -> string",
+            "007 GET /v1/models/hermes-agent: body: text -> json",
+            "007 GET /v1/models/hermes-agent: header content-type: text/plain -> application/json",
+            "017 *: body: text -> json",
+            "017 *: header content-type: text/plain -> application/json",
+            "018 *: body: text -> json",
+            "018 *: header content-type: text/plain -> application/json",
+            "019 *: body: text -> json",
+            "019 *: header content-type: text/plain -> application/json",
+            "206 GET /nope: body: text -> json",
+            "206 GET /nope: header content-type: text/plain -> application/json",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 1",
+        why: "what has the wrong type is 400 and names its place; nothing that a client sends is 500",
+        seen: &[
+            "028 *: status: 200 -> 400",
+            "032 *: status: 200 -> 400",
+            "046 *: status: 500 -> 400",
+            "051 *: status: 500 -> 400",
+            "054 *: status: 200 -> 400",
+            "170 *: status: 500 -> 400",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 1",
+        why: "nothing is cut in silence: over the limit of parts is 400, over that of the body 413, chunked or not",
+        seen: &["064 *: status: 200 -> 400", "067 *: status: 400 -> 413"],
+    },
+    Wanted {
+        rule: "WIRE 1",
+        why: "the only limits are those that it names; a long header is none of them",
+        seen: &["073 *: status: 400 -> 200"],
+    },
+    Wanted {
+        rule: "WIRE 1",
+        why: "`HEAD` works where `GET` does, `bearer` in any case",
+        seen: &["003 HEAD /health: status: 405 -> 200", "014 *: status: 401 -> 200"],
+    },
+    Wanted {
+        rule: "WIRE 2",
+        why: "a failed turn is an error, never an answer; an empty answer and one that was cut are failed turns",
+        seen: &[
+            "042 *: status: 200 -> 502",
+            "043 *: status: 200 -> 502",
+            "191 *: status: 200 -> 502",
+            "194 *: status: 200 -> 502",
+            "212 *: status: 200 -> 502",
+            "216 POST /v1/chat/completions: status: 200 -> 502",
+            "* POST /v1/chat/completions: finish(error):.error.type: \"agent_error\" -> \"server_error\"",
+            "211 *: event finish(stop): there -> missing",
+            "216 POST /v1/chat/completions: event finish(stop): there -> missing",
+            "214 GET /v1/runs/{id}/events: event run.completed: there -> missing",
+            "214 GET /v1/runs/{id}/events: last event: run.completed -> run.failed",
+            "214 GET /v1/runs/{id}: body.output: string -> missing",
+            "214 GET /v1/runs/{id}: body.status: \"completed\" -> \"failed\"",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 2",
+        why: "`length` is said of an answer that the model itself broke off, and of no other",
+        seen: &[
+            "215 POST /v1/chat/completions: body.choices[].finish_reason: \"stop\" -> \"length\"",
+            "215 POST /v1/chat/completions: event finish(stop): there -> missing",
+            "081 *: body.choices[].finish_reason: \"length\" -> \"stop\"",
+            "081 *: body.hermes: object -> missing",
+            "081 *: header x-hermes-completed: there -> missing",
+            "081 *: header x-hermes-error: there -> missing",
+            "081 *: header x-hermes-partial: there -> missing",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 3",
+        why: "reasoning is sent only when `show_reasoning` is on; the recorded event repeats the answer's text",
+        seen: &["* GET /v1/runs/{id}/events: event reasoning.available: there -> missing"],
+    },
+    Wanted {
+        rule: "WIRE 5",
+        why: "a key that comes again with another body is refused",
+        seen: &["074 *: status: 200 -> 409"],
+    },
+    Wanted {
+        rule: "WIRE 5",
+        why: "any number of readers of a run, each of all events, at any time",
+        seen: &[
+            "151 GET /v1/runs/{id}/events: status: 404 -> 200",
+            "152 GET /v1/runs/{id}/events: event run.completed: there -> missing",
+            "152 GET /v1/runs/{id}/events: last event: reasoning.available -> run.completed",
+            "153 GET /v1/runs/{id}/events: status: 404 -> 200",
+            // The second reader reads to the end.
+            "153 GET /v1/runs/{id}: body.status: \"running\" -> \"completed\"",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 5",
+        why: "an unknown `previous_response_id` is 404",
+        seen: &[
+            "176 POST /v1/runs: status: 202 -> 404",
+            "176 GET /v1/runs/{id}/events: status: 200 -> 404",
+            "176 GET /v1/runs/{id}: status: 200 -> 404",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 5",
+        why: "a stop of a run that is over answers with its status",
+        seen: &[
+            "154 POST /v1/runs/{id}/stop: status: 404 -> 200",
+            "179 POST /v1/runs/{id}/stop: status: 404 -> 200",
+        ],
+    },
+    Wanted {
+        rule: "DESIGN 5",
+        why: "stop means stopped: the replay looks when the stream has ended, the recorder looked before",
+        seen: &["154 GET /v1/runs/{id}: body.status: \"stopping\" -> \"cancelled\""],
+    },
+    Wanted {
+        rule: "DESIGN 5",
+        why: "all questions of a batch are settled before a tool starts, so that a waiting run can be put aside",
+        seen: &[
+            "* GET /v1/runs/{id}/events: event approval.request: there -> elsewhere",
+            "162 GET /v1/runs/{id}/events: event tool.started: there -> missing",
+            "162 GET /v1/runs/{id}/events: event tool.completed: there -> missing",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 5",
+        why: "an answer without an id is refused when several questions wait, unless it says `all`",
+        seen: &[
+            "160 POST /v1/runs/{id}/approval: status: 200 -> 409",
+            "161 POST /v1/runs/{id}/approval: status: 200 -> 409",
+            "16* POST /v1/runs/{id}/approval: body.resolved: 1 -> 2",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 5",
+        why: "`session` means the session: its next run is not asked again",
+        seen: &[
+            "160 GET /v1/runs/{id}/events: event approval.request: there -> missing",
+            "160 GET /v1/runs/{id}/events: event approval.responded: there -> missing",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 5",
+        why: "a status says what is: after an approval timed out the run runs",
+        seen: &["219 GET /v1/runs/{id}: body.status: \"waiting_for_approval\" -> \"running\""],
+    },
+    Wanted {
+        rule: "WIRE 5",
+        why: "a person is asked, no helper model; `always` is a rule of the profile, so nobody is asked again",
+        seen: &[
+            "221 *: approval.request:.choices: [\"once\",\"deny\"] -> [\"once\",\"session\",\"always\",\"deny\"]",
+            "221 *: approval.request:.smart_denied: bool -> missing",
+            "221 *: event approval.request: there -> missing",
+            "221 *: event approval.responded: there -> missing",
+            "221 *: status: 200 -> 409",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 7",
+        why: "a refused origin is told so in JSON; without an origin `OPTIONS` is a method like others",
+        seen: &[
+            "020 *: status: 403 -> 405",
+            "021 *: body: text -> json",
+            "022 *: body: text -> json",
+            "206 GET /v1/models: body: text -> json",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 7",
+        why: "what only a preflight asks is answered to a preflight",
+        seen: &[
+            "* *: header access-control-allow-headers: there -> missing",
+            "* *: header access-control-allow-methods: there -> missing",
+            "* *: header access-control-max-age: there -> missing",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 8",
+        why: "a route is named only where it works; to be struck with the list of what is pending",
+        seen: &[
+            "008 *: body.endpoints.responses: object -> missing",
+            "008 *: body.endpoints.session*: object -> missing",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 5",
+        why: "steering comes with this issue; to be struck when it does",
+        seen: &[
+            "165 POST /v1/runs/{id}/steer: body: text -> json",
+            "165 POST /v1/runs/{id}/steer: header content-type: text/plain -> application/json",
+        ],
+    },
+];
