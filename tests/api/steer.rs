@@ -39,7 +39,7 @@ async fn what_comes_after_the_last_model_call_began_is_given_back() {
     let house = House::open().await;
     let alice = house.alice().await;
     let run = alice.run_with(json!({"input": "@@gate answer", "session_id": "talk"})).await;
-    house.upstream.reached("answer").await;
+    alice.events(&run, None).await.until("message.delta").await;
     for input in ["one", "two"] {
         let reply = alice.post(&format!("/v1/runs/{run}/steer"), json!({"text": input})).await;
         assert_eq!(reply.status, 200, "{}", reply.text);
@@ -64,7 +64,7 @@ async fn only_a_running_turn_can_be_spoken_to() {
     let steer = |run: &str| format!("/v1/runs/{run}/steer");
     let said = json!({"input": "x"});
     let run = alice.run("@@gate answer").await;
-    house.upstream.reached("answer").await;
+    alice.events(&run, None).await.until("message.delta").await;
     for id in ["run_0198c2f0000070008000000000000000", "nope", "..%2f"] {
         let reply = alice.post(&steer(id), said.clone()).await;
         assert_eq!((reply.status, reply.code()), (404, "run_not_found"), "{id}");
@@ -92,7 +92,7 @@ async fn a_retry_under_one_key_is_said_once() {
     let house = House::open().await;
     let alice = house.alice().await;
     let run = alice.run("@@gate answer").await;
-    house.upstream.reached("answer").await;
+    alice.events(&run, None).await.until("message.delta").await;
     let path = format!("/v1/runs/{run}/steer");
     let key = [("Idempotency-Key", "say-once")];
     let first = alice.post_with(&path, &key, json!({"input": "once"})).await;
@@ -109,25 +109,23 @@ async fn a_retry_under_one_key_is_said_once() {
 async fn what_was_said_to_a_turn_that_then_waits_outlives_a_restart() {
     let mut house = House::open().await;
     let alice = house.alice().await;
-    let command = "until [ -e go ]; do sleep 0.01; done; rm -rf ./none";
-    let run = alice.run(&format!(r#"@@loop 2 terminal {{"command":"{command}"}}"#)).await;
+    let run = alice.run(r#"@@tool terminal {"command":"until [ -e go ]; do sleep 0.01; done"}"#).await;
     let mut events = alice.events(&run, None).await;
-    let approve = json!({"choice": "once"});
-    events.until("approval.request").await;
-    assert_eq!(alice.post(&format!("/v1/runs/{run}/approval"), approve.clone()).await.status, 200);
     events.until("tool.started").await;
-    alice.post(&format!("/v1/runs/{run}/steer"), json!({"input": "kept"})).await;
+    let said = r#"@@tool terminal {"command":"rm -rf ./none"}"#;
+    alice.post(&format!("/v1/runs/{run}/steer"), json!({ "input": said })).await;
     std::fs::write(house.profile_dir("alice").join("workspace/go"), "").unwrap();
     events.until("approval.request").await;
     house.stop(std::time::Duration::ZERO).await;
     house.start().await;
 
     let alice = house.alice().await;
+    let approve = json!({"choice": "once"});
     assert_eq!(alice.post(&format!("/v1/runs/{run}/approval"), approve).await.status, 200);
     assert_eq!(alice.finished(&run).await["status"], "completed");
     let heard = heard(&house);
     let roles: Vec<&str> = heard.iter().map(|(role, _)| role.as_str()).collect();
     assert_eq!(roles, ["user", "assistant", "tool", "user", "assistant", "tool"]);
-    assert_eq!(heard[3].1, "kept");
+    assert_eq!(heard[3].1, said);
     house.close().await;
 }
