@@ -11,6 +11,7 @@
 
 mod board;
 mod caller;
+mod directory;
 pub mod keys;
 mod machine;
 mod messages;
@@ -23,6 +24,7 @@ mod under_way;
 
 pub use board::Board;
 pub use caller::{AuthError, Caller, Scope, Unavailable};
+pub use directory::Directory;
 pub use keys::NewKey;
 pub use machine::MachineSlots;
 pub use messages::*;

@@ -2,18 +2,23 @@
 
 use super::error::ApiError;
 use crate::{
-    actors::{AuthError, Caller, Scope, Tenant},
-    domain::Code,
+    actors::{AuthError, Caller, Directory, Scope, Tenant},
+    domain::{Code, ProfileName},
 };
 use actix_web::{
-    FromRequest, HttpRequest,
+    FromRequest, HttpMessage as _, HttpRequest,
     dev::Payload,
     http::header::{self, HeaderMap},
 };
 use futures_util::future::LocalBoxFuture;
 use std::sync::Arc;
+use tokio::time::{Duration, Instant, sleep_until};
 
-/// A request with a valid key of the profile whose port it came to.
+/// When a refusal that must not tell why is given. Checking a wrong key may take as long as opening a store; this is
+/// longer than that takes.
+const REFUSAL: Duration = Duration::from_millis(250);
+
+/// A request with a valid key of the profile that it is for.
 #[derive(Clone)]
 pub struct Authorised {
     pub tenant: Arc<Tenant>,
@@ -40,6 +45,10 @@ impl FromRequest for Authorised {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        if let Some(proven) = request.extensions().get::<Self>() {
+            let proven = proven.clone();
+            return Box::pin(async { Ok(proven) });
+        }
         let tenant = tenant(request);
         let token = bearer(request.headers()).map(str::to_owned);
         Box::pin(async move {
@@ -54,12 +63,36 @@ impl FromRequest for Authorised {
     }
 }
 
-/// The profile that the connection belongs to.
+/// Checks the key of a request that names its profile in the path. Whether there is no such profile, whether it
+/// cannot be asked, or whether the key is wrong: `None`, after the same time.
+pub async fn through_directory(
+    directory: &Directory,
+    profile: &str,
+    headers: &HeaderMap,
+) -> Option<Authorised> {
+    let begun = Instant::now();
+    let token = bearer(headers).unwrap_or_default();
+    let tenant = ProfileName::parse(profile).ok().and_then(|name| directory.find(&name));
+    let caller = match &tenant {
+        Some(tenant) => tenant.authenticate(token).await.ok(),
+        None => directory.nobody().check(token).await.ok().flatten(),
+    };
+    if let (Some(tenant), Some(caller)) = (tenant, caller) {
+        return Some(Authorised { tenant, caller });
+    }
+    sleep_until(begun + REFUSAL).await;
+    None
+}
+
+/// The profile that a request is for: the one that its path named and whose key it has shown, else the connection's.
 ///
 /// # Errors
 ///
 /// `profile_unavailable`, when the listener attached none: a bug of the gateway, not of the client.
 pub fn tenant(request: &HttpRequest) -> Result<Arc<Tenant>, ApiError> {
+    if let Some(proven) = request.extensions().get::<Authorised>() {
+        return Ok(proven.tenant.clone());
+    }
     request.conn_data::<Arc<Tenant>>().cloned().ok_or_else(|| {
         tracing::error!("a connection has no profile");
         ApiError::new(Code::ProfileUnavailable, "No profile listens here.")

@@ -1,15 +1,20 @@
 //! What surrounds every request and every answer: path, origin, request id, security headers, and a panic made a 500.
 
-use super::{auth, cors, cors::Verdict, error::ApiError, path};
+use super::{
+    auth, cors,
+    cors::Verdict,
+    error::ApiError,
+    path,
+    shared::{self, Entry},
+};
 use actix_web::{
     Error, ResponseError,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
-        Method, Uri,
+        Method,
         header::{self, HeaderMap, HeaderName, HeaderValue},
-        uri::PathAndQuery,
     },
     middleware::Next,
 };
@@ -39,14 +44,20 @@ pub async fn frame<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = request_id(request.headers());
     request.headers_mut().insert(REQUEST_ID, id.clone());
+    let entry = shared::enter(&mut request).await;
     normalise(&mut request);
-    let verdict = judge(&request);
-    let early = match &verdict {
-        Verdict::Refused => Some(cors::refusal().error_response()),
-        Verdict::Allowed(_) if request.method() == Method::OPTIONS => {
+    let verdict = match entry {
+        // Says nothing of any profile, so every page may read it.
+        Entry::Preflight | Entry::Refused(_) => cors::anybody(request.headers()),
+        Entry::None | Entry::Proven => judge(&request),
+    };
+    let early = match (entry, &verdict) {
+        (Entry::Refused(error), _) => Some(error.error_response()),
+        (_, Verdict::Refused) => Some(cors::refusal().error_response()),
+        (_, Verdict::Allowed(_)) if request.method() == Method::OPTIONS => {
             Some(cors::preflight(request.headers()))
         }
-        Verdict::Allowed(_) | Verdict::NoPage => None,
+        (_, Verdict::Allowed(_) | Verdict::NoPage) => None,
     };
     let finish = |headers: &mut HeaderMap| {
         for (name, value) in SECURITY {
@@ -103,20 +114,13 @@ fn judge(request: &ServiceRequest) -> Verdict {
     }
 }
 
-/// Routes by the canonical path; the query stays.
+/// Routes by the canonical path.
 fn normalise(request: &mut ServiceRequest) {
-    let Cow::Owned(path) = path::canonical(request.path()) else {
-        return;
+    let canonical = match path::canonical(request.path()) {
+        Cow::Owned(path) => path,
+        Cow::Borrowed(_) => return,
     };
-    let uri = request.uri();
-    let target = uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = PathAndQuery::try_from(target).ok();
-    // A path that was valid stays so with a prefix more or less; were it not, it is routed as it came.
-    if let Ok(uri) = Uri::from_parts(parts) {
-        request.match_info_mut().get_mut().update(&uri);
-        request.head_mut().uri = uri;
-    }
+    path::replace(request, &canonical);
 }
 
 #[cfg(test)]

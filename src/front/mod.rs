@@ -34,6 +34,7 @@ mod runs_stream;
 mod runs_view;
 mod selection;
 mod sessions;
+mod shared;
 mod sse;
 mod steer;
 mod trace;

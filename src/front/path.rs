@@ -3,6 +3,10 @@
 //! Base URLs come with `/v1`, without it, or with a client that adds a second one; they also come with a slash too
 //! many between base and route. All of these mean the same route.
 
+use actix_web::{
+    dev::ServiceRequest,
+    http::{Uri, uri::PathAndQuery},
+};
 use std::borrow::Cow;
 
 /// First segments of the routes below `/v1`.
@@ -36,7 +40,21 @@ pub fn canonical(path: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{wanted_prefix}{rest}"))
 }
 
-fn merge_slashes(path: &str) -> Cow<'_, str> {
+/// Routes the request by another path; the query stays.
+pub fn replace(request: &mut ServiceRequest, path: &str) {
+    let uri = request.uri();
+    let target = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(target).ok();
+    // A path that was valid stays so with a prefix more or less; were it not, it is routed as it came.
+    if let Ok(uri) = Uri::from_parts(parts) {
+        request.match_info_mut().get_mut().update(&uri);
+        request.head_mut().uri = uri;
+    }
+}
+
+/// A slash that follows a slash is one too many.
+pub fn merge_slashes(path: &str) -> Cow<'_, str> {
     if !path.contains("//") {
         return Cow::Borrowed(path);
     }

@@ -10,6 +10,7 @@ mod idempotency;
 mod model;
 mod runs;
 mod selection;
+mod shared;
 mod steer;
 mod support;
 mod surface;

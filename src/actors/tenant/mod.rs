@@ -16,6 +16,7 @@ use crate::{
     store::{ProfileLock, Store, StoreError},
 };
 use actix::{Actor, Addr, Message, Recipient};
+use actix_rt::ArbiterHandle;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicBool};
 use tokio_util::sync::CancellationToken;
 
@@ -57,6 +58,8 @@ pub struct TenantOptions {
     pub machine: Arc<MachineSlots>,
     pub lock: Arc<ProfileLock>,
     pub gone: Recipient<ProfileGone>,
+    /// The thread of the profile's actors, wherever a request for it comes in.
+    pub worker: ArbiterHandle,
 }
 
 /// One profile. Lives as long as the gateway serves it; its actor comes and goes behind it.
@@ -67,6 +70,7 @@ pub struct Tenant {
     home_secret: Arc<[u8; 32]>,
     lock: Arc<ProfileLock>,
     gone: Recipient<ProfileGone>,
+    worker: ArbiterHandle,
     keys: KeyRing,
     board: Arc<Board>,
     permissions: Permissions,
@@ -95,7 +99,7 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Tenant {
     #[must_use]
     pub fn new(options: TenantOptions) -> Arc<Self> {
-        let TenantOptions { config, sandbox, home_secret, machine, lock, gone } = options;
+        let TenantOptions { config, sandbox, home_secret, machine, lock, gone, worker } = options;
         let board = Board::new(machine);
         board.configure(config.api.max_concurrent_runs, config.api.queue);
         Arc::new(Self {
@@ -106,6 +110,7 @@ impl Tenant {
             home_secret,
             lock,
             gone,
+            worker,
             board,
             permissions: Permissions::default(),
             under_way: UnderWay::default(),
@@ -193,7 +198,7 @@ impl Tenant {
         checked.ok_or(AuthError::Invalid)
     }
 
-    /// The profile's actor, its store opened first if it is not open. On the profile's worker.
+    /// The profile's actor, its store opened first if it is not open. May be asked on any thread.
     ///
     /// # Errors
     ///
@@ -229,8 +234,7 @@ impl Tenant {
         self.open_now().await.map_err(|error| self.store_failed(error))
     }
 
-    /// Opens the store, recovers once, and starts the actor, whatever the state says: for the roster, on the profile's
-    /// worker.
+    /// Opens the store, recovers once, and starts the actor, whatever the state says: for the roster.
     ///
     /// # Errors
     ///
@@ -250,7 +254,10 @@ impl Tenant {
             Some(store) => (store, Vec::new()),
             None => self.open_store().await?,
         };
-        let actor = ProfileActor::new(self.clone(), store.clone(), revived).start();
+        let (tenant, of_actor) = (self.clone(), store.clone());
+        let actor = ProfileActor::start_in_arbiter(&self.worker, move |_ctx| {
+            ProfileActor::new(tenant, of_actor, revived)
+        });
         *hold(&self.slot) = Slot { store: Some(store), actor: Some(actor) };
         Ok(())
     }

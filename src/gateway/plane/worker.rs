@@ -4,7 +4,7 @@ use super::{
     Limits, Port,
     listener::{self, Listener},
 };
-use actix_rt::Arbiter;
+use actix_rt::{Arbiter, ArbiterHandle};
 use actix_service::{IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, map_config};
 use actix_web::{
     App, Error,
@@ -66,6 +66,12 @@ impl Worker {
     #[must_use]
     pub const fn number(&self) -> usize {
         self.number
+    }
+
+    /// The thread's own handle, for actors that are to live on it.
+    #[must_use]
+    pub fn arbiter(&self) -> ArbiterHandle {
+        self.arbiter.handle()
     }
 
     /// Serves a port until its [`Listener`] is closed.

@@ -218,6 +218,7 @@ impl Keeper {
                 tracing::debug!(profile = %self.name, reason, "the profile cannot be started");
                 self.set(State::Failed, Some(reason.clone()));
                 self.view.send_modify(|view| view.seat = None);
+                self.ground.directory.leave(&self.name);
                 return Err(reason);
             }
         };
@@ -227,6 +228,7 @@ impl Keeper {
             view.first_key.clone_from(&up.first_key);
             view.seat = Some(Seat { tenant: up.tenant.clone(), place: self.place.clone() });
         });
+        self.ground.directory.enter(up.tenant.clone());
         let (trouble, first_key) = (up.trouble.clone(), up.first_key.clone());
         self.up = Some(up);
         match trouble {
@@ -254,7 +256,9 @@ impl Keeper {
                 view.seat = None;
                 view.first_key = None;
             });
-            up.take_down(&self.place, limit).await.release().await;
+            let kept = up.take_down(&self.place, limit).await;
+            self.ground.directory.leave(&self.name);
+            kept.release().await;
         }
         self.view.send_modify(|view| {
             view.status.address = None;

@@ -2,7 +2,9 @@
 
 use super::files::Plan;
 use crate::{
-    actors::{MachineSlots, ProfileError, ProfileGone, Tenant, TenantOptions, TenantState, Unavailable},
+    actors::{
+        Directory, MachineSlots, ProfileError, ProfileGone, Tenant, TenantOptions, TenantState, Unavailable,
+    },
     config::{ProfileConfig, Secret},
     domain::ProfileName,
     gateway::{
@@ -38,6 +40,8 @@ pub struct Ground {
     pub home_secret: Arc<[u8; 32]>,
     pub machine: Arc<MachineSlots>,
     pub gone: Recipient<ProfileGone>,
+    /// Who can be reached through the home's own port.
+    pub directory: Arc<Directory>,
     openings: Semaphore,
 }
 
@@ -49,7 +53,8 @@ impl Ground {
         machine: Arc<MachineSlots>,
         gone: Recipient<ProfileGone>,
     ) -> Self {
-        Self { plane, sandbox, home_secret, machine, gone, openings: Semaphore::new(OPENINGS) }
+        let directory = Arc::new(Directory::new(home_secret.clone()));
+        Self { plane, sandbox, home_secret, machine, gone, directory, openings: Semaphore::new(OPENINGS) }
     }
 }
 
@@ -119,7 +124,7 @@ async fn bring_up_new(
     };
     let address = socket.local_addr().map_err(|error| error.to_string())?;
     let (has_env_key, wake) = (config.api_key.is_some(), wake.unwrap_or_default());
-    let tenant = new_tenant(ground, config, &lock);
+    let tenant = new_tenant(ground, place, config, &lock);
     tenant.set_state(TenantState::Restarting);
 
     // Recovery comes before the first request. A store that nobody waits for is opened by that first request.
@@ -141,11 +146,11 @@ async fn bring_up_new(
         (None, false) if stored == 0 => KeyState::Unknown,
         (None, false) => KeyState::Stored(stored),
     };
-    let listener = serve(place, socket, &tenant).await?;
+    let listener = serve(ground, place, socket, &tenant).await?;
     Ok(Up { tenant, address, keys, first_key, trouble: trouble.map(Trouble::Store), listener, lock })
 }
 
-fn new_tenant(ground: &Ground, config: ProfileConfig, lock: &Arc<ProfileLock>) -> Arc<Tenant> {
+fn new_tenant(ground: &Ground, place: &Place, config: ProfileConfig, lock: &Arc<ProfileLock>) -> Arc<Tenant> {
     Tenant::new(TenantOptions {
         config,
         sandbox: ground.sandbox.clone(),
@@ -153,13 +158,27 @@ fn new_tenant(ground: &Ground, config: ProfileConfig, lock: &Arc<ProfileLock>) -
         machine: ground.machine.clone(),
         lock: lock.clone(),
         gone: ground.gone.clone(),
+        worker: place.arbiter(),
     })
 }
 
 /// Serves a port in the name of a tenant.
-async fn serve(place: &Place, socket: TcpListener, tenant: &Arc<Tenant>) -> Result<Listener, String> {
+async fn serve(
+    ground: &Ground,
+    place: &Place,
+    socket: TcpListener,
+    tenant: &Arc<Tenant>,
+) -> Result<Listener, String> {
     let of = tenant.clone();
-    let port = Port { socket, mark: Arc::new(move |connection| drop(connection.insert(of.clone()))) };
+    // Through the home's own port the others can be reached as well, each with its own key.
+    let shared = (*tenant.name() == ProfileName::home()).then(|| ground.directory.clone());
+    let mark = move |connection: &mut actix_http::Extensions| {
+        connection.insert(of.clone());
+        if let Some(directory) = &shared {
+            connection.insert(directory.clone());
+        }
+    };
+    let port = Port { socket, mark: Arc::new(mark) };
     place.serve(port).await.map_err(|error| format!("its port cannot be served: {error}"))
 }
 
@@ -217,12 +236,12 @@ impl Kept {
         let Ok(address) = socket.local_addr() else { return Err(reason) };
         // A new one: the earlier one goes on saying that it drains.
         let config = ProfileConfig::clone(&tenant.config());
-        let tenant = new_tenant(ground, config, &lock);
+        let tenant = new_tenant(ground, place, config, &lock);
         // The reason names files of the host, which a client is not to learn.
         tenant.set_state(TenantState::Failed(
             "it could not be started again; its operator can see why".to_owned(),
         ));
-        let Ok(listener) = serve(place, socket, &tenant).await else { return Err(reason) };
+        let Ok(listener) = serve(ground, place, socket, &tenant).await else { return Err(reason) };
         let (keys, trouble) = (KeyState::Unknown, Some(Trouble::Held(reason)));
         Ok(Up { tenant, address, keys, first_key: None, trouble, listener, lock })
     }

@@ -11,15 +11,11 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(hermes_gateway::front::document
 /// The document's operation for a request; `None` for what it does not speak of (unknown paths, other spellings).
 pub fn operation(method: &str, path: &str) -> Option<&'static Value> {
     let path = path.split('?').next().unwrap_or_default();
-    let path = match path.strip_prefix("/p/").and_then(|rest| rest.split_once('/')) {
-        Some((_, rest)) => format!("/{rest}"),
-        None => path.to_owned(),
-    };
     let method = if method == "HEAD" { "get".to_owned() } else { method.to_lowercase() };
     let paths = DOCUMENT["paths"].as_object().unwrap();
-    let exact = paths.get(&path);
+    let exact = paths.get(path);
     let found =
-        exact.or_else(|| paths.iter().find(|(template, _)| fits(template, &path)).map(|(_, item)| item));
+        exact.or_else(|| paths.iter().find(|(template, _)| fits(template, path)).map(|(_, item)| item));
     found?.get(&method)
 }
 
@@ -49,6 +45,10 @@ pub fn check(method: &str, path: &str, status: u16, media: Option<&str>, text: &
     let Some(operation) = operation(method, path) else {
         return;
     };
+    // Through the home's own port every route needs a key; the document is about the profile's own.
+    if status == 401 && operation["security"].as_array().is_some_and(Vec::is_empty) {
+        return;
+    }
     let at = format!("{method} {path} answered {status}");
     let response = &operation["responses"][status.to_string()];
     assert!(response.is_object(), "{at}, which `/openapi.json` does not name: {text}");

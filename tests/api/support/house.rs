@@ -22,6 +22,10 @@ pub struct Plan {
     pub config: String,
     /// The home's own `config.yaml`.
     pub home_config: String,
+    /// The home's own `.env`: with a key in it, the profile `default` is served too.
+    pub home_env: String,
+    /// Worker threads beyond the first.
+    pub more_workers: usize,
 }
 
 impl Plan {
@@ -35,6 +39,7 @@ pub struct House {
     pub gateway: Option<Gateway>,
     pub upstream: Upstream,
     pub home: PathBuf,
+    workers: usize,
     _dir: TempDir,
 }
 
@@ -50,10 +55,11 @@ impl House {
         let home = dir.path().join("home");
         fs::create_dir_all(&home).unwrap();
         fs::write(home.join("config.yaml"), &plan.home_config).unwrap();
+        fs::write(home.join(".env"), &plan.home_env).unwrap();
         for name in ["alice", "bob"] {
             furnish(&home, name, &upstream.url(), &plan.config);
         }
-        let mut house = Self { gateway: None, upstream, home, _dir: dir };
+        let mut house = Self { gateway: None, upstream, home, workers: 1 + plan.more_workers, _dir: dir };
         house.start().await;
         house
     }
@@ -65,7 +71,7 @@ impl House {
             selection: Selection::All,
             env: ProcessEnv::default(),
             sandbox_helper: env!("CARGO_BIN_EXE_hermes").into(),
-            workers: Some(1),
+            workers: Some(self.workers),
         };
         self.gateway = Some(Gateway::start(options).await.unwrap());
     }
