@@ -1,13 +1,29 @@
 //! What becomes of the runs of a process that ended: once per process and store, before the port opens.
 
 use crate::{
-    domain::{Approval, ApprovalStatus, Code, Event, KeyId, Millis, RunStatus, now},
+    domain::{Approval, ApprovalStatus, Code, Event, KeyId, Millis, ModelChoice, RunStatus, now},
     store::{Change, KeyRecord, Store, StoreError, StoredRun},
 };
 
 /// A run that goes on: it was queued, or it waits for an approval.
 #[derive(Debug)]
 pub struct Revived(pub StoredRun);
+
+/// What a former process left.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    pub revived: Vec<Revived>,
+    pub orphans: Vec<Orphan>,
+}
+
+/// A run of another gateway whose own run here has ended: it is to be stopped.
+#[derive(Debug)]
+pub struct Orphan {
+    /// Who does it.
+    pub choice: Option<ModelChoice>,
+    /// Its id over there.
+    pub id: String,
+}
 
 /// The fate of an open run.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,7 +60,7 @@ fn pending(run: &StoredRun) -> bool {
     run.approvals.iter().any(|approval| approval.status == ApprovalStatus::Pending)
 }
 
-/// Ends what cannot go on and returns what can.
+/// Ends what cannot go on and returns what can, and what has to be ended elsewhere.
 ///
 /// # Errors
 ///
@@ -53,15 +69,15 @@ pub async fn recover(
     store: &Store,
     open: Vec<StoredRun>,
     keys: &[KeyRecord],
-) -> Result<Vec<Revived>, StoreError> {
-    let mut revived = Vec::new();
+) -> Result<Recovered, StoreError> {
+    let mut recovered = Recovered::default();
     for run in open {
         let fate = fate(&run, keys);
         tracing::info!(run = %run.record.run_id, status = run.record.status.wire(), ?fate, "recovering a run");
         let (partial_output, usage) = (run.record.text.clone(), run.record.usage);
         let end = match fate {
             Fate::Requeue | Fate::Wait => {
-                revived.push(Revived(run));
+                recovered.revived.push(Revived(run));
                 continue;
             }
             Fate::Interrupted => Event::RunFailed {
@@ -76,9 +92,13 @@ pub async fn recover(
             },
             Fate::Revoked => Event::RunCancelled { partial_output, usage },
         };
+        let orphan = run.record.upstream.as_ref();
+        recovered
+            .orphans
+            .extend(orphan.map(|orphan| Orphan { choice: run.spec.upstream.clone(), id: orphan.id.clone() }));
         store.resume(&run).append(end, withdrawn(run.approvals, now()))?.await?;
     }
-    Ok(revived)
+    Ok(recovered)
 }
 
 /// The questions of a run that has ended: nobody is to be asked them any more.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{ProfileName, now},
-    gateway::{Client, Command, Offline, State},
+    gateway::{Client, Command, Offline, ProfileAnswer, State},
     store::Revocations,
 };
 use std::{
@@ -29,7 +29,7 @@ pub fn backup(
 ) -> Result<(), CliError> {
     let place = Place::from(&context.find(name)?);
     let path = file.map_or_else(|| PathBuf::from(format!("{name}-{}.jsonl", now())), Path::to_owned);
-    let lines = alone(context, &place, stop, false, "backup", |offline| {
+    let lines = alone(context, &place, stop, false, "backup", output, |offline| {
         if path.as_os_str() == "-" {
             return Ok(offline.backup(name, &mut io::stdout().lock())?);
         }
@@ -49,7 +49,7 @@ pub fn restore(
     let place = Place::from(&context.find(name)?);
     // Before anything is stopped: the file must be there.
     let from = File::open(file).map_err(|error| CliError::failed(format!("{}: {error}", file.display())))?;
-    let restored = alone(context, &place, stop, true, "restore", |offline| {
+    let restored = alone(context, &place, stop, true, "restore", output, |offline| {
         Ok(offline.restore(name, &mut BufReader::new(from))?)
     })?;
     output.note(format_args!(
@@ -77,6 +77,7 @@ fn alone<R>(
     stop: bool,
     failed_is_free: bool,
     command: &str,
+    output: &Output,
     what: impl FnOnce(&Offline<'_>) -> Result<R, CliError>,
 ) -> Result<R, CliError> {
     let holder = context.holder(place)?;
@@ -94,9 +95,19 @@ fn alone<R>(
         .map_err(CliError::from)
         .and_then(|offline| what(&offline));
     // Also when it went wrong: a profile that served before is to serve again.
-    let started = holder.map_or(Ok(()), |client| {
-        ask_profile(&client, Command::StartProfile { profile: place.name.clone() }).map(drop)
-    });
+    let started = holder
+        .map(|client| ask_profile(&client, Command::StartProfile { profile: place.name.clone() }))
+        .transpose();
+    // A key is shown whatever became of the rest: nobody will see it again.
+    if let Ok(Some(ProfileAnswer { status: _, first_key, warnings })) = &started {
+        for warning in warnings {
+            output.note(format_args!("warning: {warning}"));
+        }
+        if let Some(key) = first_key {
+            // Not on standard output: the backup itself may be there.
+            output.note(format_args!("New key of `{}`, shown this once: {key}", place.name));
+        }
+    }
     let done = done?;
     started?;
     Ok(done)

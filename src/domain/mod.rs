@@ -12,6 +12,7 @@ mod on_busy;
 mod outcome;
 mod run;
 mod tool;
+mod upstream;
 
 pub use approval::{Approval, ApprovalScope, ApprovalStatus, Choice, Finding, Rule, Unattended};
 pub use calendar::{date, timestamp};
@@ -24,10 +25,11 @@ pub use message::{Content, ImageUrl, Message, Part, ToolCall};
 pub use on_busy::OnBusy;
 pub use outcome::{Failure, Finish, Outcome, Usage};
 pub use run::{
-    IllegalTransition, ModelChoice, OnDisconnect, RunRecord, RunSpec, RunStatus, Sampling, SessionRef,
-    Surface, ToolSummary,
+    IllegalTransition, OnDisconnect, RunRecord, RunSpec, RunStatus, Sampling, SessionRef, Surface,
+    ToolSummary,
 };
 pub use tool::{ToolOutput, ToolSpec};
+pub use upstream::{ModelChoice, UpstreamRun};
 
 /// Milliseconds since the Unix epoch; the only form of time that is stored.
 pub type Millis = i64;

@@ -1,8 +1,8 @@
 //! A run: what was asked, how far it got, and which steps are legal.
 
 use super::{
-    ApprovalId, ClientTools, Code, Content, Event, KeyId, Logged, Message, Millis, Outcome, RunId, Seq,
-    SessionId, ToolResult, Unattended, Usage,
+    ApprovalId, ClientTools, Code, Content, Event, KeyId, Logged, Message, Millis, ModelChoice, Outcome,
+    RunId, Seq, SessionId, ToolResult, Unattended, UpstreamRun, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -57,15 +57,6 @@ impl Sampling {
     pub fn limits_answer(&self) -> bool {
         self.0.contains_key("max_tokens") || self.0.contains_key("max_completion_tokens")
     }
-}
-
-/// Who answers a turn, decided when it was accepted. Names only: address and key are looked up when it runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModelChoice {
-    /// The profile's own upstream, or an entry of `providers`.
-    pub provider: String,
-    /// As the upstream calls it.
-    pub model: String,
 }
 
 /// A turn as accepted: all that is needed to run it, and to go on with it after a restart.
@@ -230,6 +221,9 @@ pub struct RunRecord {
     /// Questions that wait for an answer, oldest first.
     pub waiting: Vec<ApprovalId>,
     pub outcome: Option<Outcome>,
+    /// The run of another gateway that does this one's work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<UpstreamRun>,
     /// What was said to the running turn too late for any model call to hear it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending_steer: Option<String>,
@@ -259,6 +253,7 @@ impl RunRecord {
             tools: Vec::new(),
             waiting: Vec::new(),
             outcome: None,
+            upstream: None,
             pending_steer: None,
             last_seq: Seq::default(),
             reserved: Seq::default(),

@@ -68,7 +68,8 @@ fn new_run(
     idempotency: Option<Idempotency>,
     request: RunRequest,
 ) -> Result<NewRun, ApiError> {
-    let RunRequest { selection, system, history, input, mut sampling, session, on_busy } = request;
+    let RunRequest { selection, system, history, history_is_whole, input, mut sampling, session, on_busy } =
+        request;
     let (model, upstream) = selection.resolve(&auth.tenant.config(), Surface::Runs, &mut sampling)?;
     let session = Named { header: options.session.clone(), body: session, ..Named::default() }.session()?;
     Ok(NewRun {
@@ -77,7 +78,7 @@ fn new_run(
         model,
         system,
         // A history in the request is the whole of it.
-        load_history: session.is_some() && history.is_empty(),
+        load_history: session.is_some() && !history_is_whole,
         history,
         results: Vec::new(),
         input,

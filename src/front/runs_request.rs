@@ -16,6 +16,8 @@ pub struct RunRequest {
     pub system: Option<String>,
     /// What the request itself says of the conversation before.
     pub history: Vec<Message>,
+    /// `history` is the whole of it, also when it is empty: no session's is loaded.
+    pub history_is_whole: bool,
     pub input: Content,
     pub sampling: Sampling,
     pub session: Option<SessionId>,
@@ -34,6 +36,8 @@ impl RunRequest {
         let session = resolve::member(body.string("session_id")?.as_deref(), "session_id")?;
         let on_busy = resolve::on_busy(&mut body)?;
         let earlier = history(&mut body)?;
+        let named = earlier.is_some();
+        let earlier = earlier.unwrap_or_default();
         let (before, input) = input(&mut body)?;
         if let Some(id) = body.string("previous_response_id")?.filter(|id| !id.is_empty()) {
             let message = format!("Previous response not found: {id}");
@@ -45,6 +49,7 @@ impl RunRequest {
         Ok(Self {
             selection,
             system: conversation.system_text(),
+            history_is_whole: named || !conversation.messages.is_empty(),
             history: conversation.messages,
             input,
             sampling,
@@ -54,11 +59,11 @@ impl RunRequest {
     }
 }
 
-/// `conversation_history`; empty when not sent.
-fn history<P: std::fmt::Display>(body: &mut Object<P>) -> Result<Conversation, ApiError> {
+/// `conversation_history`, if it was sent.
+fn history<P: std::fmt::Display>(body: &mut Object<P>) -> Result<Option<Conversation>, ApiError> {
     let name = "conversation_history";
     let items = match body.take(name) {
-        None => return Ok(Conversation::default()),
+        None => return Ok(None),
         Some(Value::Array(items)) => items,
         Some(_) => {
             let message = "'conversation_history' must be an array of message objects";
@@ -71,7 +76,7 @@ fn history<P: std::fmt::Display>(body: &mut Object<P>) -> Result<Conversation, A
         let message = format!("{place} must have 'role' and 'content' fields");
         return Err(ApiError::invalid(place, message));
     }
-    Conversation::parse(items, name, None)
+    Conversation::parse(items, name, None).map(Some)
 }
 
 /// `input`: a text, or messages of which the last is the input and the others come before it.
@@ -113,6 +118,7 @@ mod tests {
             selection: "m".into(),
             system: Some("Be brief.".to_owned()),
             history: vec![Message::user("a"), Message::assistant("b")],
+            history_is_whole: true,
             input: Content::Text("c".to_owned()),
             sampling,
             session: SessionId::parse("s-1").ok(),
@@ -129,6 +135,13 @@ mod tests {
         assert_eq!((got.history, got.input), (vec![Message::user("h")], Content::Text("b".to_owned())));
         let got = RunRequest::parse(json!({"input": input, "conversation_history": []})).unwrap();
         assert_eq!(got.history, [Message::user("a")]);
+        for (body, whole) in [
+            (json!({"input": "x"}), false),
+            (json!({"input": "x", "conversation_history": []}), true),
+            (json!({"input": "x", "conversation_history": null}), false),
+        ] {
+            assert_eq!(RunRequest::parse(body.clone()).unwrap().history_is_whole, whole, "{body}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! From the configured base URL to the address of chat completions.
+//! From the configured base URL to the addresses below it.
 
 use awc::http::Uri;
 
@@ -7,6 +7,14 @@ use awc::http::Uri;
 /// # Errors
 /// What is wrong with the URL, as a sentence.
 pub(super) fn chat_completions(base_url: &str) -> Result<Uri, String> {
+    below(base_url, "/chat/completions")
+}
+
+/// The address of `path` (with its slash); an address that ends with it already stays as it is.
+///
+/// # Errors
+/// As [`chat_completions`].
+pub(super) fn below(base_url: &str, path: &str) -> Result<Uri, String> {
     let base_url = base_url.trim();
     let wrong =
         |why: &str| format!("`model.base_url` is `{base_url}`: {why}, e.g. `https://api.example.com/v1`");
@@ -17,12 +25,10 @@ pub(super) fn chat_completions(base_url: &str) -> Result<Uri, String> {
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(wrong("it must begin with http:// or https://"));
     }
-    let path = match uri.path() {
-        "/" | "" => "/v1/chat/completions",
-        path if path.ends_with("/chat/completions") => "",
-        _ => "/chat/completions",
-    };
-    let address = query.map_or_else(|| format!("{base}{path}"), |query| format!("{base}{path}?{query}"));
+    let version = if matches!(uri.path(), "/" | "") { "/v1" } else { "" };
+    let path = if uri.path().ends_with(path) { "" } else { path };
+    let address = format!("{base}{version}{path}");
+    let address = query.map_or_else(|| address.clone(), |query| format!("{address}?{query}"));
     address.parse().map_err(|_| wrong("not a URL; write one"))
 }
 

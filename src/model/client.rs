@@ -3,12 +3,14 @@
 use super::{
     Backoff, Delta, ModelAnswer, ModelError, ModelRequest,
     answer::Assembler,
-    connection::Endpoint,
+    base_url,
+    connection::{Call, Endpoint},
     demo,
     reader::AnswerBody,
     retry::{Failed, Repeat},
 };
 use crate::config::{ModelConfig, Provider};
+use awc::http::{Method, Uri};
 use std::{rc::Rc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +29,8 @@ enum Way {
 
 struct HttpModel {
     endpoint: Endpoint,
+    /// Of chat completions.
+    address: Result<Uri, String>,
     idle_timeout: Duration,
     attempts: u32,
 }
@@ -38,7 +42,8 @@ impl ModelClient {
         let way = match &config.provider {
             Provider::Demo => Way::Demo,
             Provider::OpenAi { base_url } | Provider::Hermes { base_url } => Way::Http(Rc::new(HttpModel {
-                endpoint: Endpoint::new(base_url, config),
+                endpoint: Endpoint::new(config),
+                address: base_url::chat_completions(base_url),
                 idle_timeout: config.idle_timeout,
                 attempts: config.attempts,
             })),
@@ -115,7 +120,8 @@ impl HttpModel {
             },
             repeat: Repeat::No,
         })?;
-        let response = self.endpoint.send(body).await?;
+        let call = Call { method: Method::POST, address: &self.address, headers: &[], body };
+        let response = self.endpoint.send(call).await?;
         let mut body = AnswerBody::new(response, self.idle_timeout);
         let mut assembler = Assembler::new(on_delta);
         body.read(&mut assembler).await?;

@@ -1,7 +1,7 @@
 //! The way to the upstream: one awc client, its connection pool, and the limits up to the head of an answer.
 
 use super::{
-    ModelError, base_url, refusal,
+    ModelError, refusal,
     retry::{Failed, Repeat},
 };
 use crate::config::{ModelConfig, Secret};
@@ -11,7 +11,7 @@ use awc::{
     Client, ClientResponse, Connector, SendClientRequest,
     error::{ConnectError, SendRequestError},
     http::{
-        Uri, Version,
+        Method, Uri, Version,
         header::{self, HeaderValue},
     },
 };
@@ -27,10 +27,18 @@ use tokio::time::timeout;
 const MAX_ERROR_BODY: usize = 64 * 1024;
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// One request to an upstream.
+pub(super) struct Call<'a> {
+    pub method: Method,
+    /// Or what is wrong with the configured one.
+    pub address: &'a Result<Uri, String>,
+    pub headers: &'a [(&'static str, &'a str)],
+    /// JSON.
+    pub body: Vec<u8>,
+}
+
 /// A provider's endpoint with its key and its kept connections.
 pub(super) struct Endpoint {
-    /// The address of chat completions, or what is wrong with the configured one.
-    address: Result<Uri, String>,
     api_key: Option<Secret>,
     connect_timeout: Duration,
     first_byte_timeout: Duration,
@@ -41,9 +49,8 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn new(base_url: &str, config: &ModelConfig) -> Self {
+    pub(super) fn new(config: &ModelConfig) -> Self {
         Self {
-            address: base_url::chat_completions(base_url),
             api_key: config.api_key.clone(),
             connect_timeout: config.connect_timeout,
             first_byte_timeout: config.first_byte_timeout,
@@ -58,10 +65,10 @@ impl Endpoint {
     }
 
     /// Sends the request and waits for the head of a good answer.
-    pub(super) async fn send(&self, body: Vec<u8>) -> Result<ClientResponse, Failed> {
+    pub(super) async fn send(&self, call: Call<'_>) -> Result<ClientResponse, Failed> {
         let maybe_kept = self.kept.get() > 0;
         self.kept.set(self.kept.get().saturating_sub(1));
-        let answer = timeout(self.first_byte_timeout, self.request(body)?).await;
+        let answer = timeout(self.first_byte_timeout, self.request(call)?).await;
         match answer {
             Err(_elapsed) => {
                 let limit = self.first_byte_timeout;
@@ -73,11 +80,12 @@ impl Endpoint {
         }
     }
 
-    fn request(&self, body: Vec<u8>) -> Result<SendClientRequest, Failed> {
-        let address = self.address.as_ref().map_err(|wrong| broken(wrong.clone(), Repeat::No))?;
+    fn request(&self, call: Call<'_>) -> Result<SendClientRequest, Failed> {
+        let Call { method, address, headers, body } = call;
+        let address = address.as_ref().map_err(|wrong| broken(wrong.clone(), Repeat::No))?;
         let client = self.client.get_or_init(|| client(self.connect_timeout));
         let mut request = client
-            .post(address)
+            .request(method, address)
             .insert_header((header::CONTENT_TYPE, "application/json"))
             .insert_header((header::ACCEPT, "text/event-stream, application/json"))
             // A proxy that compresses holds events back until its block is full.
@@ -92,6 +100,9 @@ impl Endpoint {
                 })?;
             value.set_sensitive(true);
             request = request.insert_header((header::AUTHORIZATION, value));
+        }
+        for header in headers {
+            request = request.insert_header(*header);
         }
         Ok(request.send_body(body))
     }

@@ -16,6 +16,7 @@ mod client;
 mod connection;
 mod demo;
 mod error;
+mod hermes;
 mod reader;
 mod refusal;
 mod request;
@@ -27,7 +28,8 @@ pub use self::{
     answer::{Delta, ModelAnswer},
     client::ModelClient,
     error::ModelError,
+    hermes::{HermesClient, RemoteEvents, RemoteTurn},
     request::ModelRequest,
     retry::Backoff,
-    upstreams::{Mind, Upstreams},
+    upstreams::{Asked, Mind, Upstreams},
 };

@@ -4,7 +4,7 @@ use super::{
     ModelError,
     answer::Assembler,
     retry::{Failed, Repeat},
-    sse::{EventParser, TooLong},
+    sse::EventParser,
 };
 use awc::{ClientResponse, http::header};
 use futures_util::{FutureExt, StreamExt};
@@ -118,7 +118,7 @@ impl AnswerBody {
             Ok(None) => Ok(()),
             Ok(Some(b"[DONE]")) => return Ok(()),
             Ok(Some(event)) => assembler.add(event),
-            Err(TooLong) => Err(assembler.garbage(&TooLong.to_string())),
+            Err(error) => Err(assembler.garbage(&error.to_string())),
         };
         let whole_and_good = self.whole.is_some() && parsed.is_ok() && assembler.has_begun();
         if assembler.is_finished() || whole_and_good {

@@ -5,19 +5,20 @@ use std::fmt;
 /// Longest line, and most data of one event, that is kept. A line without end must not fill the memory.
 pub(super) const MAX_EVENT: usize = 1024 * 1024;
 
-/// A line, or the data of one event, is longer than [`MAX_EVENT`].
+/// A line, or the data of one event, is longer than this many bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLong;
+pub(super) struct TooLong(usize);
 
 impl fmt::Display for TooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an event of more than {MAX_EVENT} bytes")
+        write!(f, "an event of more than {} bytes", self.0)
     }
 }
 
 /// An incremental parser. Reads may end anywhere: within a line, a CRLF or a character.
-#[derive(Default)]
 pub(super) struct EventParser {
+    /// Longest line, and most data of one event.
+    limit: usize,
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
     /// Data lines of the current event, joined by line feeds.
@@ -32,7 +33,25 @@ pub(super) struct EventParser {
     strange: bool,
 }
 
+impl Default for EventParser {
+    fn default() -> Self {
+        Self::with_limit(MAX_EVENT)
+    }
+}
+
 impl EventParser {
+    pub(super) const fn with_limit(limit: usize) -> Self {
+        Self {
+            limit,
+            line: Vec::new(),
+            data: Vec::new(),
+            has_data: false,
+            taken: false,
+            after_cr: false,
+            strange: false,
+        }
+    }
+
     /// Takes bytes off the front of `input` up to the next whole event and gives its data, which lives until the
     /// next call. `None` when the input is used up.
     ///
@@ -93,8 +112,8 @@ impl EventParser {
     }
 
     fn keep(&mut self, piece: &[u8]) -> Result<(), TooLong> {
-        if self.line.len() + piece.len() > MAX_EVENT {
-            return Err(TooLong);
+        if self.line.len() + piece.len() > self.limit {
+            return Err(TooLong(self.limit));
         }
         self.line.extend_from_slice(piece);
         Ok(())
@@ -126,8 +145,8 @@ impl EventParser {
                 return Ok(false);
             }
         };
-        if self.data.len() + value.len() >= MAX_EVENT {
-            return Err(TooLong);
+        if self.data.len() + value.len() >= self.limit {
+            return Err(TooLong(self.limit));
         }
         if self.has_data {
             self.data.push(b'\n');
@@ -194,7 +213,7 @@ mod tests {
     #[test]
     fn an_event_of_endless_lines_is_refused() {
         let line = [b"data: ".as_slice(), &[b'x'; 1000], b"\n"].concat();
-        assert_eq!(events((0..2000).map(|_| line.as_slice())), Err(TooLong));
+        assert_eq!(events((0..2000).map(|_| line.as_slice())), Err(TooLong(MAX_EVENT)));
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! Every upstream of a profile, each with its client.
 
-use super::ModelClient;
+use super::{HermesClient, ModelClient};
 use crate::{
-    config::{ModelConfig, SelectionConfig},
+    config::{ModelConfig, Provider, SelectionConfig},
     domain::{ModelChoice, Sampling},
 };
 use serde_json::{Map, Value};
@@ -22,13 +22,25 @@ struct Upstream {
     name: String,
     default: String,
     options: Map<String, Value>,
-    client: ModelClient,
+    way: Way,
+}
+
+enum Way {
+    Model(ModelClient),
+    Hermes(HermesClient),
 }
 
 /// What one turn thinks with.
-#[derive(Clone)]
-pub struct Mind {
-    pub client: ModelClient,
+pub enum Mind {
+    /// A model; our agent acts for it.
+    Model(Asked<ModelClient>),
+    /// Another gateway's agent, which acts by itself.
+    Agent(Asked<HermesClient>),
+}
+
+/// An upstream as one turn asks it.
+pub struct Asked<C> {
+    pub client: C,
     /// As the upstream calls it.
     pub model: String,
     /// What the turn asks of the model, the upstream's own options included.
@@ -46,25 +58,37 @@ impl Upstreams {
     /// What a turn with this choice thinks with; `None` when its provider is not configured any more.
     #[must_use]
     pub fn mind(&self, choice: Option<&ModelChoice>, sampling: &Sampling) -> Option<Mind> {
-        let All { own, others } = &*self.0;
-        let (upstream, model) = match choice {
-            None => (own, &own.default),
-            Some(choice) if choice.provider == own.name => (own, &choice.model),
-            Some(choice) => (others.get(&choice.provider)?, &choice.model),
-        };
+        let upstream = self.upstream(choice)?;
+        let model = choice.map_or(&upstream.default, |choice| &choice.model).clone();
         let mut all = upstream.options.clone();
         all.extend(sampling.0.iter().map(|(name, value)| (name.clone(), value.clone())));
-        Some(Mind { client: upstream.client.clone(), model: model.clone(), sampling: Sampling(all) })
+        let sampling = Sampling(all);
+        Some(match &upstream.way {
+            Way::Model(client) => Mind::Model(Asked { client: client.clone(), model, sampling }),
+            Way::Hermes(client) => Mind::Agent(Asked { client: client.clone(), model, sampling }),
+        })
+    }
+
+    fn upstream(&self, choice: Option<&ModelChoice>) -> Option<&Upstream> {
+        let All { own, others } = &*self.0;
+        match choice {
+            Some(choice) if choice.provider != own.name => others.get(&choice.provider),
+            Some(_) | None => Some(own),
+        }
     }
 }
 
 impl Upstream {
     fn new(config: &ModelConfig) -> Self {
+        let way = match &config.provider {
+            Provider::Demo | Provider::OpenAi { .. } => Way::Model(ModelClient::new(config)),
+            Provider::Hermes { base_url } => Way::Hermes(HermesClient::new(base_url, config)),
+        };
         Self {
             name: config.provider_name.clone(),
             default: config.default.clone(),
             options: config.options.clone(),
-            client: ModelClient::new(config),
+            way,
         }
     }
 }

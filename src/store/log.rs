@@ -11,7 +11,7 @@ use super::{
     state::LiveState,
     writer::Urgency,
 };
-use crate::domain::{self, Code, Event, RunRecord, RunSpec, Seq, Usage};
+use crate::domain::{self, Code, Event, RunRecord, RunSpec, Seq, UpstreamRun, Usage};
 use std::{mem, sync::Arc};
 use tokio::sync::oneshot;
 
@@ -153,6 +153,11 @@ impl LogWriter {
     /// Adds an upstream call's usage to the record (written with the next commit).
     pub fn add_usage(&mut self, usage: Usage) {
         self.live.state().record.usage += usage;
+    }
+
+    /// Notes which run of another gateway does this one's work, and how far it was followed (written with the next commit).
+    pub fn set_upstream(&mut self, run: UpstreamRun) {
+        self.live.state().record.upstream = Some(run);
     }
 
     #[must_use]

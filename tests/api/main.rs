@@ -8,6 +8,7 @@ mod client_tools;
 mod faults;
 mod idempotency;
 mod model;
+mod relay;
 mod runs;
 mod selection;
 mod shared;

@@ -192,6 +192,21 @@ fn a_store_goes_into_a_file_and_comes_back() {
 }
 
 #[test]
+fn a_key_that_a_restored_profile_needs_is_shown_by_the_restore() {
+    let home = Home::new();
+    home.profile("alice");
+    home.ok(&["backup", "alice", "empty.jsonl"]);
+    let gateway = home.gateway(&[]);
+    let restored = home.run(&["restore", "alice", "empty.jsonl", "--stop"]);
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+    let key =
+        restored.err.lines().find_map(|line| line.strip_prefix("New key of `alice`, shown this once: "));
+    let key = key.unwrap_or_else(|| panic!("no key: {restored:?}"));
+    assert_eq!(get(address(&home, "alice").unwrap(), "/v1/models", key), 200, "and it opens the profile");
+    drop(gateway);
+}
+
+#[test]
 fn a_gateway_clears_the_temporary_folders_of_sessions_that_rest() {
     use std::os::unix::fs::DirBuilderExt as _;
     let home = Home::new();

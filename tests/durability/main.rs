@@ -9,5 +9,6 @@ mod killed;
 mod parked;
 mod ports;
 mod queued;
+mod relayed;
 mod stopped;
 mod support;

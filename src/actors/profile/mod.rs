@@ -11,14 +11,14 @@ mod start;
 
 use super::{
     Tenant,
-    recovery::Revived,
+    recovery::{Orphan, Recovered, Revived},
     run::{Entry, Kit, RunActor, Work},
 };
 use crate::{
     agent::Policy,
     config::{ApprovalMode, ProfileConfig},
-    domain::{ProfileName, RunId, RunStatus},
-    model::Upstreams,
+    domain::{ProfileName, RunId, RunStatus, Sampling},
+    model::{Mind, Upstreams},
     sandbox::clean_tmp,
     store::{Retention, Store},
     tools::Toolbox,
@@ -49,8 +49,8 @@ pub struct ProfileActor {
     tenant: Arc<Tenant>,
     store: Store,
     kit: Kit,
-    /// Runs to be taken up when the actor starts.
-    revived: Vec<Revived>,
+    /// To be taken up when the actor starts.
+    recovered: Recovered,
     /// Idempotency keys whose reservation is on its way to the disk.
     reserving: HashMap<[u8; 32], ([u8; 32], RunId)>,
     guard: Guard,
@@ -72,10 +72,10 @@ impl Drop for Guard {
 
 impl ProfileActor {
     #[must_use]
-    pub(super) fn new(tenant: Arc<Tenant>, store: Store, revived: Vec<Revived>) -> Self {
+    pub(super) fn new(tenant: Arc<Tenant>, store: Store, recovered: Recovered) -> Self {
         let kit = kit(&tenant, &tenant.config());
         let guard = Guard { tenant: tenant.clone(), ordered: false };
-        Self { tenant, store, kit, revived, reserving: HashMap::new(), guard }
+        Self { tenant, store, kit, recovered, reserving: HashMap::new(), guard }
     }
 
     /// Takes a stored run up again, as it was.
@@ -123,6 +123,15 @@ impl ProfileActor {
     }
 }
 
+/// Stops a run of another gateway that nobody here follows any more. If that cannot be done it ends there by itself.
+async fn end_elsewhere(upstreams: Upstreams, Orphan { choice, id }: Orphan) {
+    if let Some(Mind::Agent(agent)) = upstreams.mind(choice.as_ref(), &Sampling::default())
+        && let Err(error) = agent.client.stop(&id).await
+    {
+        tracing::warn!(upstream_run = id, %error, "a run over there, left by a former process, could not be stopped");
+    }
+}
+
 /// Removes the temporary folders of sessions that rest. Blocking.
 fn clear_tmp(name: &ProfileName, root: &Path, now: SystemTime) {
     match clean_tmp(name.as_str(), root, now) {
@@ -153,7 +162,10 @@ impl Actor for ProfileActor {
         // A chat of 64 callers at once is ordinary; actix's 16 would make the rest wait for nothing.
         ctx.set_mailbox_capacity(1024);
         // Those that waited hold their sessions' turns, so they come before those that queue for them.
-        let mut revived = std::mem::take(&mut self.revived);
+        let Recovered { mut revived, orphans } = std::mem::take(&mut self.recovered);
+        for orphan in orphans {
+            actix::spawn(end_elsewhere(self.kit.upstreams.clone(), orphan));
+        }
         revived.sort_by_key(|Revived(run)| run.record.status != RunStatus::WaitingForApproval);
         for run in revived {
             self.revive(run);

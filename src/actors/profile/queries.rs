@@ -84,8 +84,12 @@ impl Handler<SteerRun> for ProfileActor {
                 (RunStatus::Running, Some(actor)) => match actor.send(Steer(input)).await {
                     Ok(Ok(true)) => Ok(()),
                     Ok(Err(error)) => Err(error.into()),
-                    // It ended at this very moment.
-                    Ok(Ok(false)) | Err(_) => Err(not_accepting_steer(run_id, RunStatus::Completed)),
+                    Ok(Ok(false)) | Err(_) => {
+                        let text = format!(
+                            "Run {run_id} did not take the words: it has just ended, or another gateway carries it out."
+                        );
+                        Err(ProfileError::new(Code::RunNotAcceptingSteer, text))
+                    }
                 },
                 (status, _) => Err(not_accepting_steer(run_id, status)),
             }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// A run that waits this long gives its slot to others.
-const SLOT_GRACE: Duration = Duration::from_secs(60);
+pub(super) const SLOT_GRACE: Duration = Duration::from_secs(60);
 
 impl Driver {
     /// What a former process knew of this very call: same id, same bytes.
@@ -66,7 +66,7 @@ impl Driver {
         self.control.questions.borrow_mut().insert(approval.id, question);
     }
 
-    fn pending(&self) -> impl Iterator<Item = &Approval> {
+    pub(super) fn pending(&self) -> impl Iterator<Item = &Approval> {
         self.approvals.iter().filter(|approval| approval.status == ApprovalStatus::Pending)
     }
 
@@ -90,15 +90,16 @@ impl Driver {
                 }
                 () = tokio::time::sleep(left.unwrap_or_default()), if left.is_some() => self.expire().await,
                 () = tokio::time::sleep_until(give_back), if self.slot.is_some() && parked.is_none() => {
-                    parked = ParkedRun::enter(self);
-                    if parked.is_none() {
-                        tracing::warn!(run = %self.spec.run_id, "too many runs wait; this one keeps its slot");
-                        parked = Some(ParkedRun(None));
-                    }
+                    parked = Some(ParkedRun::enter(self));
                 }
             }
         }
         drop(parked);
+        self.regain_slot().await
+    }
+
+    /// Waits for a slot, if the run gave its own away or came back without one.
+    pub(super) async fn regain_slot(&mut self) -> Result<(), Break> {
         if self.slot.is_none()
             && let Ok(slot) = self.tenant.board().slot(true)
         {
@@ -107,7 +108,7 @@ impl Driver {
         Ok(())
     }
 
-    async fn answer(&mut self, answer: Decide) {
+    pub(super) async fn answer(&mut self, answer: Decide) {
         let Decide { approval, choice, reason, key_id } = answer;
         let settle = |approval: &mut Approval| {
             approval.status = ApprovalStatus::Decided;
@@ -132,7 +133,7 @@ impl Driver {
     }
 
     /// Writes how a question ended and, once that is on disk, tells whoever answered.
-    async fn settle(
+    pub(super) async fn settle(
         &mut self,
         id: ApprovalId,
         choice: Choice,
@@ -192,15 +193,17 @@ impl Driver {
 }
 
 /// A run that waits without a slot, counted until it is dropped.
-struct ParkedRun(Option<std::sync::Arc<crate::actors::Board>>);
+pub(super) struct ParkedRun(Option<std::sync::Arc<crate::actors::Board>>);
 
 impl ParkedRun {
-    fn enter(driver: &mut Driver) -> Option<Self> {
+    pub(super) fn enter(driver: &mut Driver) -> Self {
         let board = driver.tenant.board().clone();
-        board.park().then(|| {
-            driver.slot = None;
-            Self(Some(board))
-        })
+        if !board.park() {
+            tracing::warn!(run = %driver.spec.run_id, "too many runs wait; this one keeps its slot");
+            return Self(None);
+        }
+        driver.slot = None;
+        Self(Some(board))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     },
     agent::{self, Answered, NO_RESULT, Offer, Policy, Prompt, Step, Turn},
     domain::{Approval, Code, Event, Failure, Message, RunSpec, ToolCall, now},
-    model::{Delta, Mind, ModelAnswer, ModelError, ModelRequest, Upstreams},
+    model::{Asked, Delta, Mind, ModelAnswer, ModelClient, ModelError, ModelRequest, Upstreams},
     store::{Change, LogWriter, Store, StoreError},
     tools::Toolbox,
 };
@@ -178,6 +178,11 @@ impl Driver {
         Ok(())
     }
 
+    /// All that was said up to this turn's own messages, one slice after the other.
+    pub(super) fn conversation(&self) -> [&[Message]; 3] {
+        said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening])
+    }
+
     async fn load_history(&mut self) -> Result<(), Break> {
         let (store, session) = (self.store.clone(), self.spec.session.id.clone());
         let loaded = tokio::task::spawn_blocking(move || store.session_history(&session)).await;
@@ -213,7 +218,10 @@ impl Driver {
     }
 
     async fn work(&mut self) -> Result<End, Break> {
-        let mind = self.mind()?;
+        let mind = match self.mind()? {
+            Mind::Model(mind) => mind,
+            Mind::Agent(agent) => return self.relay(&agent).await,
+        };
         let config = self.tenant.config();
         let workspace = config.workspace.display().to_string();
         let system = Prompt {
@@ -255,7 +263,7 @@ impl Driver {
     /// One model call.
     async fn ask(
         &mut self,
-        mind: &Mind,
+        mind: &Asked<ModelClient>,
         system: &str,
         offer: Option<&Offer<'_>>,
         nudge: Option<&'static str>,
@@ -266,10 +274,7 @@ impl Driver {
         let mut systems = vec![system];
         systems.extend(self.spec.system.as_deref());
         let bare = self.unbounded.then(|| mind.sampling.without_limits());
-        let before: [&[Message]; 3] = match &self.mended {
-            Some(all) => [all, &[], &[]],
-            None => [&self.loaded, &self.spec.history, &self.opening],
-        };
+        let before = said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening]);
         let request = ModelRequest {
             model: &mind.model,
             system: &systems,
@@ -311,7 +316,7 @@ impl Driver {
         Ok(())
     }
 
-    fn model_failed(&self, error: &ModelError) -> Break {
+    pub(super) fn model_failed(&self, error: &ModelError) -> Break {
         if matches!(error, ModelError::Cancelled) {
             return self.stopped();
         }
@@ -351,6 +356,11 @@ impl Driver {
             call.id = format!("call_{}", &name[..32]);
         }
     }
+}
+
+/// The conversation in its parts, or in one where it had to be mended.
+fn said<'a>(mended: Option<&'a [Message]>, parts: [&'a [Message]; 3]) -> [&'a [Message]; 3] {
+    mended.map_or(parts, |all| [all, &[], &[]])
 }
 
 /// Writes the model's deltas into the log.

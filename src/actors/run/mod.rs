@@ -13,6 +13,7 @@
 mod approvals;
 mod drive;
 mod finish;
+mod relay;
 mod steer;
 mod tools;
 

@@ -144,6 +144,15 @@ impl Tenant {
         crate::tools::specs()
     }
 
+    /// A name for something of this profile that says nothing of it and meets no other profile's, on this machine or
+    /// another.
+    #[must_use]
+    pub fn alias(&self, name: &str) -> String {
+        let whole = format!("{}/{name}", self.name);
+        let hash = blake3::keyed_hash(&self.home_secret, whole.as_bytes()).to_hex();
+        format!("relay-{}", hash.get(..32).unwrap_or_default())
+    }
+
     #[must_use]
     pub const fn board(&self) -> &Arc<Board> {
         &self.board
@@ -250,19 +259,19 @@ impl Tenant {
             return Ok(());
         }
         let open = hold(&self.slot).store.clone();
-        let (store, revived) = match open {
-            Some(store) => (store, Vec::new()),
+        let (store, recovered) = match open {
+            Some(store) => (store, recovery::Recovered::default()),
             None => self.open_store().await?,
         };
         let (tenant, of_actor) = (self.clone(), store.clone());
         let actor = ProfileActor::start_in_arbiter(&self.worker, move |_ctx| {
-            ProfileActor::new(tenant, of_actor, revived)
+            ProfileActor::new(tenant, of_actor, recovered)
         });
         *hold(&self.slot) = Slot { store: Some(store), actor: Some(actor) };
         Ok(())
     }
 
-    async fn open_store(&self) -> Result<(Store, Vec<recovery::Revived>), StoreError> {
+    async fn open_store(&self) -> Result<(Store, recovery::Recovered), StoreError> {
         let (dir, lock) = (self.config().state_dir.clone(), self.lock.clone());
         let opened = tokio::task::spawn_blocking(move || {
             let store = Store::open(&dir, lock)?;
@@ -274,8 +283,8 @@ impl Tenant {
             opened.await.map_err(|error| StoreError::Damaged(format!("opening it failed: {error}")))??;
         self.keys.load(&keys);
         self.permissions.load(&store)?;
-        let revived = recovery::recover(&store, open, &keys).await?;
-        Ok((store, revived))
+        let recovered = recovery::recover(&store, open, &keys).await?;
+        Ok((store, recovered))
     }
 
     fn store_failed(&self, error: StoreError) -> Unavailable {

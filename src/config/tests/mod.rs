@@ -1,5 +1,6 @@
 //! Whole homes on disk, read as a gateway reads them.
 
+mod documented;
 mod homes;
 mod inheritance;
 mod listening;
@@ -7,7 +8,7 @@ mod models;
 mod selection;
 mod values;
 
-use super::{FoundProfile, Home, ProcessEnv, ProfileConfig, Provider, Secret, Select};
+use super::{FoundProfile, Home, ProcessEnv, ProfileConfig, Provider, Secret, Select, provider};
 use crate::domain::ProfileName;
 use std::{fs, path::PathBuf};
 

@@ -22,6 +22,8 @@ pub struct Plan {
     pub config: String,
     /// The home's own `config.yaml`.
     pub home_config: String,
+    /// The section `model`, instead of one for the scripted upstream.
+    pub model: Option<String>,
     /// The home's own `.env`: with a key in it, the profile `default` is served too.
     pub home_env: String,
     /// Worker threads beyond the first.
@@ -57,7 +59,14 @@ impl House {
         fs::write(home.join("config.yaml"), &plan.home_config).unwrap();
         fs::write(home.join(".env"), &plan.home_env).unwrap();
         for name in ["alice", "bob"] {
-            furnish(&home, name, &upstream.url(), &plan.config);
+            let scripted = || {
+                format!(
+                    "model:\n  default: scripted\n  provider: custom\n  base_url: {}\n  api_key: sk-test\n",
+                    upstream.url()
+                )
+            };
+            let model = plan.model.clone().unwrap_or_else(scripted);
+            furnish(&home, name, &format!("{model}{}", plan.config));
         }
         let mut house = Self { gateway: None, upstream, home, workers: 1 + plan.more_workers, _dir: dir };
         house.start().await;
@@ -126,13 +135,10 @@ pub fn key(profile: &str) -> String {
     format!("{profile}-key-0123456789abcdef")
 }
 
-fn furnish(home: &Path, name: &str, upstream: &str, config: &str) {
+fn furnish(home: &Path, name: &str, config: &str) {
     let root = home.join("profiles").join(name);
     fs::create_dir_all(&root).unwrap();
     let env = format!("API_SERVER_ENABLED=true\nAPI_SERVER_PORT=0\nAPI_SERVER_KEY={}\n", key(name));
     fs::write(root.join(".env"), env).unwrap();
-    let model = format!(
-        "model:\n  default: scripted\n  provider: custom\n  base_url: {upstream}\n  api_key: sk-test\n{config}"
-    );
-    fs::write(root.join("config.yaml"), model).unwrap();
+    fs::write(root.join("config.yaml"), config).unwrap();
 }

@@ -1,11 +1,13 @@
 //! A real gateway on port 0 over a home that is thrown away, in front of a scripted upstream.
 
+mod cable;
 mod client;
 pub mod contract;
-mod house;
+pub mod house;
 pub mod script;
 pub mod upstream;
 
+pub use cable::Cable;
 pub use client::{Client, Frame, Frames, Opened, Reply, Sent, ask, frames_of};
 pub use house::{House, Plan};
 pub use upstream::{Upstream, within};

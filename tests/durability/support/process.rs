@@ -76,7 +76,7 @@ impl Process {
     }
 
     /// `http://127.0.0.1:PORT`, as the start table has it.
-    fn base(&self, profile: &str) -> String {
+    pub fn base(&self, profile: &str) -> String {
         let row = self.rows.iter().find(|row| row.split_whitespace().next() == Some(profile));
         let url = row.and_then(|row| row.split_whitespace().nth(1)).and_then(|url| url.strip_suffix("/v1"));
         url.unwrap_or_else(|| panic!("`{profile}` does not serve: {:?}", self.rows)).to_owned()

@@ -1,0 +1,326 @@
+//! A turn that another gateway's agent does.
+//!
+//! Its run over there is started once, followed event by event, and told here as the events of this run: text, tools,
+//! questions, usage and the way it ends. An answer or a stop given here is passed on; one given over there shows here.
+//! No tool of ours is offered, and none runs.
+
+use super::{
+    StopReason,
+    approvals::{ParkedRun, SLOT_GRACE},
+    drive::Break,
+    drive::Driver,
+    finish::End,
+};
+use crate::{
+    agent::Answered,
+    domain::{
+        Approval, ApprovalId, ApprovalRequest, ApprovalScope, ApprovalStatus, Choice, Code, Content, Event,
+        Failure, Finding, Finish, Message, Millis, Seq, Unattended, UpstreamRun, Usage, now,
+    },
+    model::{Asked, HermesClient, ModelError, RemoteTurn},
+    store::Change,
+};
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// How long the other side may take to hear of a stop, and then to end.
+const STOPPING: Duration = Duration::from_secs(3);
+
+type Agent = Asked<HermesClient>;
+
+impl Driver {
+    /// Has `agent` do the turn.
+    pub(super) async fn relay(&mut self, agent: &Agent) -> Result<End, Break> {
+        let end = self.follow(agent).await;
+        // Nobody is to be asked any more, unless the run goes on asking after a restart.
+        if !matches!(end, Err(Break::Parked)) {
+            self.withdraw_pending();
+        }
+        end
+    }
+
+    async fn follow(&mut self, agent: &Agent) -> Result<End, Break> {
+        let mut run = match self.log.record().upstream {
+            Some(run) => run,
+            None => self.begin_there(agent).await?,
+        };
+        self.pending().for_each(|approval| self.pose(approval));
+        let mut events = agent.client.events(&run);
+        let (stop, parking) = (self.control.stop.clone(), self.tenant.parking().clone());
+        let mut give_up: Option<Instant> = None;
+        let mut waiting: Option<Waiting> = None;
+        loop {
+            let waits = self.pending().next().is_some();
+            if waits {
+                waiting.get_or_insert_with(Waiting::begin);
+            } else {
+                waiting = None;
+                if let Err(broke) = self.regain_slot().await {
+                    self.stop_there(agent, &run.id).await;
+                    return Err(broke);
+                }
+            }
+            tokio::select! {
+                biased;
+                () = parking.cancelled(), if waits && give_up.is_none() => {
+                    if self.lives_for_its_reader() {
+                        self.stop_there(agent, &run.id).await;
+                    }
+                    return Err(Break::Parked);
+                }
+                () = stop.cancelled(), if give_up.is_none() => {
+                    self.stop_there(agent, &run.id).await;
+                    give_up = Some(Instant::now() + STOPPING);
+                }
+                () = sleep_until(give_up.unwrap_or_else(Instant::now)), if give_up.is_some() => {
+                    return Err(self.stopped());
+                }
+                () = Waiting::is_long(waiting.as_ref()), if self.slot.is_some() => {
+                    if let Some(waiting) = &mut waiting {
+                        waiting.parked = Some(ParkedRun::enter(self));
+                    }
+                }
+                Some(answer) = self.inbox.answered.recv() => self.pass_on(agent, &run.id, answer).await,
+                // The agent that would have to hear it is the other gateway's; whoever speaks is refused.
+                Some(said) = self.inbox.said.recv() => drop(said),
+                told = events.next() => {
+                    let (seq, event) = match told {
+                        Ok(told) => told,
+                        Err(_) if give_up.is_some() => return Err(self.stopped()),
+                        Err(error) => {
+                            self.stop_there(agent, &run.id).await;
+                            return Err(self.model_failed(&error));
+                        }
+                    };
+                    run.seen = seq;
+                    if let Some(end) = self.tell(agent, &run, event).await? {
+                        return if give_up.is_some() { Err(self.stopped()) } else { Ok(end) };
+                    }
+                }
+            }
+        }
+    }
+
+    /// Starts the run over there and has its id on disk before it is followed: whatever becomes of us, it can be stopped.
+    async fn begin_there(&mut self, agent: &Agent) -> Result<UpstreamRun, Break> {
+        let id = self.start_there(agent).await?;
+        let run = UpstreamRun { id, seen: Seq::default() };
+        self.log.make_durable();
+        self.log.set_upstream(run.clone());
+        self.log.write(std::mem::take(&mut self.changes)).await?;
+        Ok(run)
+    }
+
+    async fn start_there(&self, agent: &Agent) -> Result<String, Break> {
+        let (history, input) = self.asks()?;
+        let session = self.spec.session.named.then(|| self.tenant.alias(self.spec.session.id.as_str()));
+        let turn = RemoteTurn {
+            model: &agent.model,
+            instructions: self.spec.system.as_deref(),
+            history: &history,
+            input,
+            session_id: session.as_deref(),
+            sampling: &agent.sampling,
+        };
+        // A retry, or this very turn after a restart, finds the run that it has started already.
+        let key = self.spec.run_id.to_string();
+        let started = agent.client.start(&turn, &key);
+        tokio::pin!(started);
+        tokio::select! {
+            biased;
+            () = self.control.stop.cancelled() => {}
+            started = &mut started => return started.map_err(|error| self.model_failed(&error)),
+        }
+        // The request may have been heard: then there is a run to be stopped.
+        if let Ok(Ok(id)) = timeout(STOPPING, started).await {
+            self.stop_there(agent, &id).await;
+        }
+        Err(self.stopped())
+    }
+
+    /// What was said before, and what the agent is to answer.
+    fn asks(&self) -> Result<([&[Message]; 3], &Content), Break> {
+        let mut said = self.conversation();
+        if self.spec.client_tools.definitions.is_empty()
+            && let Some(last) = said.iter_mut().rev().find(|part| !part.is_empty())
+            && let Some((Message::User { content }, before)) = last.split_last()
+        {
+            *last = before;
+            return Ok((said, content));
+        }
+        Err(Break::Failed(no_client_tools()))
+    }
+
+    async fn stop_there(&self, agent: &Agent, run: &str) {
+        let told = match timeout(STOPPING, agent.client.stop(run)).await {
+            Ok(told) => told.map_err(|error| error.to_string()),
+            Err(_elapsed) => Err("no answer in time".to_owned()),
+        };
+        if let Err(error) = told {
+            tracing::warn!(run = %self.spec.run_id, upstream_run = run, error, "the run over there could not be stopped");
+        }
+    }
+
+    /// Passes a person's answer on. What came of it is told here once the other side has it.
+    async fn pass_on(&mut self, agent: &Agent, run: &str, answer: super::Decide) {
+        if self.pending().all(|approval| approval.id != answer.approval) {
+            return;
+        }
+        let (id, choice) = (answer.approval, answer.choice);
+        match agent.client.decide(run, id, choice, answer.reason.as_deref()).await {
+            Ok(()) => self.answer(answer).await,
+            Err(error) => {
+                tracing::warn!(run = %self.spec.run_id, %error, "an answer was not taken over there");
+                // Asked anew: whoever answered is told that it did not count, and the next answer can.
+                if let Some(approval) = self.pending().find(|approval| approval.id == id) {
+                    self.pose(approval);
+                }
+            }
+        }
+    }
+
+    /// Tells an event of the run over there as one of this run. Gives the end, when it is that.
+    async fn tell(&mut self, agent: &Agent, run: &UpstreamRun, event: Event) -> Result<Option<End>, Break> {
+        // Written together with what the event becomes.
+        self.log.set_upstream(run.clone());
+        match event {
+            Event::MessageDelta { .. } => self.log.delta(event)?,
+            Event::ReasoningDelta { .. } => {
+                if self.tenant.config().api.show_reasoning {
+                    self.log.delta(event)?;
+                }
+            }
+            Event::ToolStarted { .. } | Event::ToolCompleted { .. } => {
+                drop(self.log.append(event, Vec::new())?);
+            }
+            Event::ApprovalRequest(request) => self.ask_here(agent, &run.id, *request).await?,
+            Event::ApprovalResponded { approval_id, choice, resolved: _, expired } => {
+                self.answered_there(approval_id, choice, expired).await;
+            }
+            Event::RunCompleted { output, usage, finish_reason, tool_calls: _, pending_steer: _ } => {
+                return self.completed_there(output, usage, finish_reason).map(Some);
+            }
+            Event::RunFailed { error, error_code, retryable, retry_after, partial_output: _, usage } => {
+                self.log.add_usage(usage);
+                let failure = Failure { code: error_code, message: error, retryable, retry_after };
+                return Err(Break::Failed(failure));
+            }
+            Event::RunCancelled { partial_output: _, usage } => {
+                self.log.add_usage(usage);
+                return Err(Break::Stopped(self.control.reason.get().unwrap_or(StopReason::Asked)));
+            }
+            Event::Gap { .. } => {
+                let lost = "The upstream no longer keeps a part of this answer.";
+                return Err(Break::Failed(Failure::new(Code::UpstreamError, lost)));
+            }
+            Event::RunStarted { .. } | Event::RunSteered { .. } | Event::RunStopping {} => {}
+        }
+        Ok(None)
+    }
+
+    fn completed_there(&mut self, output: String, usage: Usage, finish: Finish) -> Result<End, Break> {
+        self.log.add_usage(usage);
+        let told = self.log.record().text;
+        if let Some(rest) = output.strip_prefix(&told).filter(|rest| !rest.is_empty()) {
+            self.log.delta(Event::MessageDelta { delta: rest.to_owned() })?;
+        }
+        let answer =
+            Answered { text: output, finish_reason: Some(finish.wire().to_owned()), ..Answered::default() };
+        if let Some(message) = self.turn.answered(answer) {
+            self.changes.push(Change::Message(message.clone()));
+        }
+        Ok(End::Completed(finish))
+    }
+
+    /// A question of the other side becomes one of ours, under the same id; one that nobody can be asked is denied.
+    async fn ask_here(&mut self, agent: &Agent, run: &str, request: ApprovalRequest) -> Result<(), Break> {
+        let id = request.approval_id;
+        if self.spec.unattended == Some(Unattended::Deny) {
+            let reason = "the connection of this turn cannot ask anybody";
+            let denied = agent.client.decide(run, id, Choice::Deny, Some(reason)).await;
+            return denied.map_err(|error| self.model_failed(&error));
+        }
+        let known = self.store.approval(id)?.map(|known| known.run_id);
+        if known.is_some_and(|known| known != self.spec.run_id) {
+            let text = "The upstream asks under an id that belongs to another question of this profile.";
+            return Err(self.model_failed(&ModelError::Garbage { message: text.to_owned(), partial: false }));
+        }
+        if known.is_some() {
+            return Ok(());
+        }
+        let approval = self.question(&request);
+        self.pose(&approval);
+        self.changes.push(Change::Approval(approval.clone()));
+        self.approvals.push(approval);
+        drop(self.log.append(Event::ApprovalRequest(Box::new(request)), std::mem::take(&mut self.changes))?);
+        Ok(())
+    }
+
+    fn question(&self, request: &ApprovalRequest) -> Approval {
+        let finding =
+            |rule: &String| Finding { rule: rule.clone(), description: request.description.clone() };
+        Approval {
+            id: request.approval_id,
+            run_id: self.spec.run_id,
+            session_id: self.spec.session.id.clone(),
+            call_id: request.call_id.clone(),
+            tool: request.tool.clone(),
+            command: request.command.clone(),
+            arguments_digest: request.arguments_digest.clone(),
+            findings: request.pattern_keys.iter().map(finding).collect(),
+            // A standing permission is the other side's to keep: it is its command that runs.
+            scopes: Vec::<ApprovalScope>::new(),
+            description: request.description.clone(),
+            choices: request.choices.clone(),
+            status: ApprovalStatus::Pending,
+            created_at: now(),
+            expires_at: request.expires_at.map(millis),
+            decision: None,
+            decided_at: None,
+            decided_by: None,
+            reason: None,
+        }
+    }
+
+    /// The other side has its answer: ours on its way back, one given over there, or none in time.
+    async fn answered_there(&mut self, id: ApprovalId, choice: Choice, expired: bool) {
+        if self.pending().any(|approval| approval.id == id) {
+            let how = move |approval: &mut Approval| {
+                approval.status = if expired { ApprovalStatus::Expired } else { ApprovalStatus::Decided };
+                approval.decision = (!expired).then_some(choice);
+            };
+            self.settle(id, choice, expired, how).await;
+        }
+    }
+}
+
+/// Since when a question waits; a run that waits for long gives its slot to others.
+struct Waiting {
+    since: Instant,
+    parked: Option<ParkedRun>,
+}
+
+impl Waiting {
+    fn begin() -> Self {
+        Self { since: Instant::now(), parked: None }
+    }
+
+    /// Resolves once the slot is to be given back; never when it has been.
+    async fn is_long(waiting: Option<&Self>) {
+        match waiting {
+            Some(Self { since, parked: None }) => sleep_until(*since + SLOT_GRACE).await,
+            Some(Self { parked: Some(_), .. }) | None => std::future::pending().await,
+        }
+    }
+}
+
+fn no_client_tools() -> Failure {
+    let text = "This profile's upstream is another gateway's agent, which cannot call the client's tools; leave `tools` out.";
+    Failure::new(Code::UnsupportedParameter, text)
+}
+
+/// Seconds of the wire as the time that is stored.
+fn millis(seconds: f64) -> Millis {
+    let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+    Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
+}

@@ -1,0 +1,189 @@
+//! The calls of one gateway's API that a run needs, each repeated until it is certain what came of it.
+
+use super::{RemoteEvents, RemoteTurn};
+use crate::{
+    config::ModelConfig,
+    domain::{ApprovalId, Choice, UpstreamRun},
+    model::{
+        Backoff, ModelError, base_url,
+        connection::{Call, Endpoint},
+        retry::{Failed, Repeat},
+    },
+};
+use awc::{
+    ClientResponse,
+    http::{Method, Uri},
+};
+use futures_util::StreamExt;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{rc::Rc, time::Duration};
+use tokio::time::timeout;
+
+/// More than any answer has that is no stream and that we read.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// A profile of another gateway. Belongs to the thread that made it; cheap to clone.
+#[derive(Clone)]
+pub struct HermesClient(Rc<Gateway>);
+
+struct Gateway {
+    endpoint: Endpoint,
+    base_url: String,
+    idle_timeout: Duration,
+    attempts: u32,
+    backoff: Backoff,
+}
+
+#[derive(Deserialize)]
+struct Accepted {
+    run_id: String,
+}
+
+impl HermesClient {
+    #[must_use]
+    pub fn new(base_url: &str, config: &ModelConfig) -> Self {
+        Self(Rc::new(Gateway {
+            endpoint: Endpoint::new(config),
+            base_url: base_url.to_owned(),
+            idle_timeout: config.idle_timeout,
+            attempts: config.attempts,
+            backoff: Backoff::default(),
+        }))
+    }
+
+    /// Starts a run and gives its id. Under one `key` it is started once, however often this is called.
+    ///
+    /// # Errors
+    /// [`ModelError`], when no attempt was answered well.
+    pub async fn start(&self, turn: &RemoteTurn<'_>, key: &str) -> Result<String, ModelError> {
+        let body = serde_json::to_vec(turn).map_err(|error| ModelError::Connection {
+            message: format!("The request to the upstream could not be written: {error}."),
+            partial: false,
+        })?;
+        let answer = self.post("/runs", &[("Idempotency-Key", key)], body).await?;
+        let accepted = serde_json::from_slice::<Accepted>(&answer);
+        let id = accepted.ok().map(|accepted| accepted.run_id).filter(|id| is_sane(id));
+        id.ok_or_else(|| garbage("an answer to a new run that names no run"))
+    }
+
+    /// The run's events behind the last one seen.
+    #[must_use]
+    pub fn events(&self, run: &UpstreamRun) -> RemoteEvents {
+        RemoteEvents::new(self.clone(), run)
+    }
+
+    /// Answers a question of the run.
+    ///
+    /// # Errors
+    /// [`ModelError`]; the other side may know a decision already.
+    pub async fn decide(
+        &self,
+        run: &str,
+        approval: ApprovalId,
+        choice: Choice,
+        reason: Option<&str>,
+    ) -> Result<(), ModelError> {
+        let body = json!({ "approval_id": approval, "choice": choice, "reason": reason });
+        self.post(&format!("/runs/{run}/approval"), &[], body.to_string().into_bytes()).await.map(drop)
+    }
+
+    /// Ends the run; one that has ended does not mind.
+    ///
+    /// # Errors
+    /// [`ModelError`]: then it may go on over there.
+    pub async fn stop(&self, run: &str) -> Result<(), ModelError> {
+        let body = Value::Object(serde_json::Map::new()).to_string().into_bytes();
+        self.post(&format!("/runs/{run}/stop"), &[], body).await.map(drop)
+    }
+
+    async fn post(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, ModelError> {
+        let address = self.address(path);
+        let mut patience = Patience::default();
+        loop {
+            let body = body.clone();
+            match self.attempt(Call { method: Method::POST, address: &address, headers, body }).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => tokio::time::sleep(self.wait(&mut patience, failed)?).await,
+            }
+        }
+    }
+
+    async fn attempt(&self, call: Call<'_>) -> Result<Vec<u8>, Failed> {
+        let mut response = self.0.endpoint.send(call).await?;
+        let mut answer = Vec::new();
+        loop {
+            match timeout(self.0.idle_timeout, response.next()).await {
+                Ok(Some(Ok(bytes))) if answer.len() + bytes.len() <= MAX_ANSWER => {
+                    answer.extend_from_slice(&bytes);
+                }
+                Ok(Some(Ok(_))) => return Err(garbage("an endless answer").into()),
+                Ok(Some(Err(_))) | Err(_) => {
+                    let error = cut("The upstream closed the connection within its answer.");
+                    return Err(Failed { error, repeat: Repeat::Later });
+                }
+                Ok(None) => break,
+            }
+        }
+        self.0.endpoint.connection_kept();
+        Ok(answer)
+    }
+
+    /// Opens the stream of a run's events; one attempt.
+    pub(super) async fn open(&self, run: &str, after: u64) -> Result<ClientResponse, Failed> {
+        let (address, after) = (self.address(&format!("/runs/{run}/events")), after.to_string());
+        let headers = [("Last-Event-ID", after.as_str())];
+        let call = Call { method: Method::GET, address: &address, headers: &headers, body: Vec::new() };
+        self.0.endpoint.send(call).await
+    }
+
+    /// How long to wait before the next attempt.
+    ///
+    /// # Errors
+    /// That of the last attempt, when there shall be no other.
+    pub(super) fn wait(&self, patience: &mut Patience, mut failed: Failed) -> Result<Duration, ModelError> {
+        if failed.repeat == Repeat::Now && std::mem::replace(&mut patience.reconnected, true) {
+            failed.repeat = Repeat::Later;
+        }
+        if failed.repeat == Repeat::Later {
+            patience.failures += 1;
+        }
+        let jitter = getrandom::u32().unwrap_or(0);
+        let wait = self.0.backoff.wait(&failed, patience.failures, self.0.attempts, jitter);
+        wait.ok_or(failed.error)
+    }
+
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.0.idle_timeout
+    }
+
+    fn address(&self, path: &str) -> Result<Uri, String> {
+        base_url::below(&self.0.base_url, path)
+    }
+}
+
+/// What has been tried in vain, in a row.
+#[derive(Default)]
+pub(super) struct Patience {
+    failures: u32,
+    reconnected: bool,
+}
+
+/// The id becomes part of an address.
+fn is_sane(id: &str) -> bool {
+    (1..=256).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+}
+
+pub(super) fn garbage(what: &str) -> ModelError {
+    ModelError::Garbage { message: what.to_owned(), partial: false }
+}
+
+pub(super) fn cut(message: &str) -> ModelError {
+    ModelError::Connection { message: message.to_owned(), partial: false }
+}
