@@ -2,6 +2,7 @@
 
 use super::{auth::Authorised, body::MAX_DEPTH, error::ApiError, health::PLATFORM, openai, openapi, routes};
 use crate::{
+    actors::Scope,
     config::{ApiConfig, ProfileConfig, SandboxLevel},
     domain::ToolSpec,
     sandbox::Sandbox,
@@ -148,9 +149,32 @@ fn label(toolset: &str) -> &str {
     }
 }
 
-/// The true list: skills come later.
-pub async fn skills(_: Authorised) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(json!({"object": "list", "data": []})))
+/// By category and name.
+pub async fn skills(auth: Authorised) -> Result<HttpResponse, ApiError> {
+    let skills = auth.tenant.skills().await?;
+    let rows: Vec<Value> = skills
+        .iter()
+        .map(
+            |skill| json!({"name": skill.name, "description": skill.description, "category": skill.category}),
+        )
+        .collect();
+    Ok(HttpResponse::Ok().json(json!({"object": "list", "data": rows})))
+}
+
+/// What the agent remembers, as its files have it.
+pub async fn memory(auth: Authorised) -> Result<HttpResponse, ApiError> {
+    auth.require(Scope::Memory)?;
+    let remembered = auth.tenant.memory().await?;
+    let show = |entries: Vec<String>| {
+        let characters: usize = entries.iter().map(|entry| entry.chars().count()).sum();
+        json!({"entries": entries, "entry_count": entries.len(), "characters": characters})
+    };
+    Ok(HttpResponse::Ok().json(json!({
+        "object": "hermes.memory",
+        "enabled": auth.tenant.config().agent.memory_enabled,
+        "memory": show(remembered.memory),
+        "user": show(remembered.user),
+    })))
 }
 
 #[cfg(test)]

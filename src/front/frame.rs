@@ -61,7 +61,10 @@ pub async fn frame<B: MessageBody + 'static>(
     };
     let finish = |headers: &mut HeaderMap| {
         for (name, value) in SECURITY {
-            headers.insert(name, HeaderValue::from_static(value));
+            // A page has a content policy of its own.
+            if !headers.contains_key(&name) {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
         }
         headers.insert(REQUEST_ID, id);
         if let Verdict::Allowed(origin) = verdict {

@@ -8,15 +8,19 @@ mod arguments;
 mod failure;
 mod files;
 mod ground;
+mod memory;
 mod mend;
 mod preview;
 mod search;
+mod skills;
 mod specs;
 mod terminal;
 mod toolbox;
 
+pub use memory::Memory;
 pub use mend::parse_arguments;
 pub use preview::preview;
+pub use skills::{Skill, skills};
 pub use toolbox::{CallContext, Toolbox};
 
 /// All tools, sorted by name.

@@ -5,6 +5,7 @@ mod approvals;
 mod busy;
 mod chat;
 mod client_tools;
+mod discovery;
 mod faults;
 mod idempotency;
 mod model;

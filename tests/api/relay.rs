@@ -18,7 +18,10 @@ impl Chain {
 
     /// `extra`: YAML for the near profiles; `with_key`: what they show the far gateway.
     async fn with(extra: &str, with_key: &str) -> Self {
-        let far = House::open().await;
+        Self::to(House::open().await, extra, with_key).await
+    }
+
+    async fn to(far: House, extra: &str, with_key: &str) -> Self {
         let cable = Cable::to(&far.base("alice").await);
         let model =
             format!("model:\n  provider: hermes\n  base_url: {}\n  api_key: {with_key}\n", cable.base());
@@ -296,6 +299,47 @@ async fn a_wrong_key_is_said_plainly_and_tried_once() {
     let error = record["error"].as_str().unwrap();
     assert!(error.contains("401") && error.contains("model.api_key"), "{error}");
     assert!(!record.to_string().contains("hk_wrong"));
+    assert_eq!(chain.far_runs().await.len(), 0);
+    chain.close().await;
+}
+
+#[actix_web::test]
+async fn a_question_that_nobody_answers_expires_on_both_sides() {
+    let far = House::with(Plan::config("approvals:\n  timeout: 1\n")).await;
+    let chain = Chain::to(far, "", &key("alice")).await;
+    let alice = chain.alice().await;
+    let (_run, events, request) = asked(&alice).await;
+    let rest = events.rest().await;
+    let responded = of_kind(&rest, "approval.responded").next().unwrap();
+    assert_eq!((&responded["choice"], &responded["expired"]), (&json!("deny"), &json!(true)));
+    assert_eq!(rest.last().unwrap().kind(), "run.completed", "the turn goes on");
+    for client in [alice, chain.far.alice().await] {
+        let path = format!("/v1/approvals/{}", request["approval_id"].as_str().unwrap());
+        assert_eq!(client.get(&path).await.body["status"], "expired");
+    }
+    chain.close().await;
+}
+
+#[actix_web::test]
+async fn a_chat_whose_reader_goes_away_ends_there_too() {
+    let chain = Chain::new().await;
+    let mut frames = chain.alice().await.chat_stream("@@gate hold").await;
+    frames.data().await.unwrap();
+    chain.far.upstream.reached("hold").await;
+    drop(frames);
+    chain.far.upstream.hung_up(1).await;
+    assert_eq!(chain.far_end().await["status"], "cancelled");
+    chain.close().await;
+}
+
+#[actix_web::test]
+async fn the_clients_own_tools_are_refused_rather_than_forgotten() {
+    let chain = Chain::new().await;
+    let mut body = ask("hello", false);
+    body["tools"] =
+        json!([{"type": "function", "function": {"name": "own", "parameters": {"type": "object"}}}]);
+    let reply = chain.alice().await.post("/v1/chat/completions", body).await;
+    assert_eq!((reply.status, reply.code()), (400, "unsupported_parameter"), "{}", reply.text);
     assert_eq!(chain.far_runs().await.len(), 0);
     chain.close().await;
 }

@@ -119,7 +119,10 @@ async fn without_a_key_only_the_open_routes_answer() {
         assert_eq!((reply.status, reply.code()), (401, "invalid_api_key"), "{name} {path}: {}", reply.text);
         assert_eq!(reply.header("WWW-Authenticate"), Some("Bearer"), "{name} {path}");
     }
-    assert_eq!(open, BTreeSet::from(["/health", "/ready", "/openapi.json"]));
+    assert_eq!(
+        open,
+        BTreeSet::from(["/health", "/ready", "/openapi.json", "/docs", "/docs/page.js", "/docs/page.css"])
+    );
     house.close().await;
 }
 

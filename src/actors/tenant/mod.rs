@@ -2,6 +2,7 @@
 
 mod admin;
 mod closing;
+mod files;
 
 use super::{
     AuthError, Board, Caller, MachineSlots, Permissions, ProfileActor, Unavailable, UnderWay,

@@ -60,11 +60,59 @@ pub fn toolsets() -> Operation {
 }
 
 pub fn skills() -> Operation {
-    Operation::new(TAG, "skills", Access::Key, "The skills of the profile").answers(
+    skills_at("skills", "The skills of the profile")
+}
+
+pub fn api_skills() -> Operation {
+    skills_at("api_skills", "The same, where frontends look for it")
+}
+
+fn skills_at(name: &'static str, summary: &'static str) -> Operation {
+    Operation::new(TAG, name, Access::Key, summary).answers(
         200,
         object().has("object", always("list")).has("data", list(named("Skill"))),
         "What its `skills` folder holds, by category and name.",
     )
+}
+
+pub fn memory() -> Operation {
+    let store =
+        || object().has("entries", list(text())).has("entry_count", integer()).has("characters", integer());
+    let answer = object()
+        .has("object", always("hermes.memory"))
+        .has("enabled", boolean())
+        .has("memory", store().note("What the agent noted."))
+        .has("user", store().note("What it noted about the person that it works for."));
+    Operation::new(TAG, "memory", Access::Scope(Scope::Memory), "What the agent remembers").answers(
+        200,
+        answer,
+        "Both files, entry by entry.",
+    )
+}
+
+pub fn config() -> Operation {
+    let answer = object().has("object", always("hermes.config")).has("profile", text()).has(
+        "config",
+        map(object().open()).note("By section, with every default filled in; times in seconds."),
+    );
+    Operation::new(TAG, "config", Access::Scope(Scope::Read), "The settings in force, without secrets")
+        .answers(200, answer, "The settings.")
+}
+
+pub fn docs() -> Operation {
+    page_part("docs", "This document as a page", "text/html")
+}
+
+pub fn docs_script() -> Operation {
+    page_part("docs_script", "The page's script", "text/javascript")
+}
+
+pub fn docs_style() -> Operation {
+    page_part("docs_style", "The page's style sheet", "text/css")
+}
+
+fn page_part(name: &'static str, summary: &'static str, media: &'static str) -> Operation {
+    Operation::new(TAG, name, Access::Open, summary).content(200, media, text().into_value(), "The page.")
 }
 
 pub fn openapi() -> Operation {

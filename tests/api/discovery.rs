@@ -1,0 +1,119 @@
+//! What a profile tells of itself: skills, memory, settings, capabilities, and the page about its API.
+
+use crate::support::{House, Plan};
+use serde_json::json;
+use std::fs;
+
+#[actix_web::test]
+async fn skills_are_read_from_the_profiles_folder_as_it_is_now() {
+    let house = House::open().await;
+    let (alice, bob) = (house.alice().await, house.bob().await);
+    let none = json!({"object": "list", "data": []});
+    assert_eq!(alice.get("/v1/skills").await.body, none);
+    let folder = house.profile_dir("alice").join("skills/writing/report");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("SKILL.md"), "---\nname: report\ndescription: Writes a report.\n---\nText.\n")
+        .unwrap();
+    let row = json!({"name": "report", "description": "Writes a report.", "category": "writing"});
+    for path in ["/v1/skills", "/api/skills"] {
+        assert_eq!(alice.get(path).await.body, json!({"object": "list", "data": [row]}), "{path}");
+        assert_eq!(bob.get(path).await.body, none, "{path}: a neighbour has its own");
+    }
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn memory_is_shown_entry_by_entry() {
+    let house = House::open().await;
+    let (alice, bob) = (house.alice().await, house.bob().await);
+    let folder = house.profile_dir("alice").join("memories");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("MEMORY.md"), "The build is slow.\n§\nTwo\nlines").unwrap();
+    let shown = alice.get("/api/memory").await.body;
+    let noted = json!({"entries": ["The build is slow.", "Two\nlines"], "entry_count": 2, "characters": 27});
+    let nothing = json!({"entries": [], "entry_count": 0, "characters": 0});
+    assert_eq!((&shown["memory"], &shown["user"]), (&noted, &nothing));
+    assert_eq!(bob.get("/api/memory").await.body["memory"], nothing);
+    // Not even the right key opens it when it is a key for something else.
+    let key =
+        house.tenant("alice").await.create_key("x", &[hermes_gateway::actors::Scope::Chat]).await.unwrap();
+    let refused = alice.with_key(Some(key.token.reveal())).get("/api/memory").await;
+    assert_eq!((refused.status, refused.code()), (403, "insufficient_scope"));
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn the_settings_are_shown_and_no_secret_with_them() {
+    let house = House::with(Plan::config("approvals:\n  timeout: 7s\n  deny: ['curl *']\n")).await;
+    let env = house.profile_dir("alice").join(".env");
+    let text = fs::read_to_string(&env).unwrap();
+    fs::write(&env, format!("{text}SOME_TOKEN=very-secret-value\n")).unwrap();
+    let alice = house.alice().await;
+    let reply = alice.get("/api/config").await;
+    let config = &reply.body["config"];
+    assert_eq!(
+        (&config["approvals"]["timeout"], &config["approvals"]["deny"]),
+        (&json!(7.0), &json!(["curl *"]))
+    );
+    assert_eq!(
+        (&config["model"]["default"], &config["model"]["has_api_key"]),
+        (&json!("scripted"), &json!(true))
+    );
+    assert_eq!(config["terminal"]["timeout"], json!(180.0), "defaults are filled in");
+    for secret in ["sk-test", "alice-key", "very-secret", house.home.to_str().unwrap()] {
+        assert!(!reply.text.contains(secret), "{secret}: {}", reply.text);
+    }
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_flag_is_true_exactly_when_its_route_is_there() {
+    let house = House::open().await;
+    let capabilities = house.alice().await.get("/v1/capabilities").await.body;
+    let endpoints = &capabilities["endpoints"];
+    for (flag, endpoint) in [
+        ("run_stop", "run_stop"),
+        ("run_steer", "run_steer"),
+        ("responses_api", "responses"),
+        ("session_resources", "sessions"),
+        ("session_fork", "session_fork"),
+        ("skills_api", "skills"),
+        ("approvals_api", "approvals"),
+    ] {
+        let there = endpoints.get(endpoint).is_some();
+        assert_eq!(capabilities["features"][flag], json!(there), "{flag}");
+    }
+    for name in [
+        "run_event_replay",
+        "approvals_api",
+        "responses_background",
+        "client_tools",
+        "run_submission_idempotency",
+        "admin_config_rw",
+        "jobs_admin",
+        "audio_api",
+    ] {
+        assert!(capabilities["features"][name].is_boolean(), "{name}");
+    }
+    assert_eq!(capabilities["features"]["runs_idempotency"]["supported"], json!(true));
+    assert!(capabilities["sandbox"]["level"].is_string() && capabilities["limits"].is_object());
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn the_page_about_the_api_asks_nothing_of_other_places() {
+    let house = House::open().await;
+    let nobody = house.alice().await.with_key(None);
+    for path in ["/docs", "/docs/page.js", "/docs/page.css"] {
+        let reply = nobody.get(path).await;
+        assert_eq!(reply.status, 200, "{path}");
+        let policy = reply.header("content-security-policy").unwrap();
+        assert!(
+            policy.starts_with("default-src 'none'; script-src 'self'") && !policy.contains("unsafe"),
+            "{policy}"
+        );
+        assert!(!reply.text.contains("://") && !reply.text.contains("innerHTML"), "{path}");
+    }
+    assert_eq!(nobody.get("/health").await.header("content-security-policy").unwrap().split(';').count(), 2);
+    house.close().await;
+}
