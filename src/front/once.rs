@@ -1,7 +1,8 @@
 //! A request that changes something is carried out once per `Idempotency-Key`: a retry gets the first one's answer.
 //!
 //! For the routes that start no run; those that do have the run itself to show. Only what succeeded is kept: a refusal
-//! reserves nothing, so that a client can mend its request and keep its key. The answer is on disk before it is given.
+//! reserves nothing, so that a client can mend its request and keep its key. The answer is on disk before it is given; a
+//! crash between the act and its answer leaves the key unused, and a retry acts again.
 
 use super::{ask::ask, auth::Authorised, body, error::ApiError, idempotency, options};
 use crate::{

@@ -14,6 +14,7 @@ mod runs;
 mod selection;
 mod sessions;
 mod shared;
+mod steer;
 mod support;
 mod surface;
 mod tenancy;

@@ -12,7 +12,8 @@ const ORIGIN: &str = "https://app.example";
 /// A house whose home listens too, with the profiles on different threads.
 async fn house() -> House {
     let home_env = "API_SERVER_KEY=home-key-0123456789abcdef\nAPI_SERVER_PORT=0\n".to_owned();
-    House::with(Plan { home_env, more_workers: 2, ..Plan::default() }).await
+    let home_config = "agent:\n  restart_drain_timeout: 0s\n".to_owned();
+    House::with(Plan { home_env, home_config, more_workers: 2, ..Plan::default() }).await
 }
 
 /// A client of the home's port below `/p/<profile>`, with that profile's key.

@@ -122,7 +122,7 @@ async function show() {
     page.append(make("h2", { textContent: tag }));
     for (const [path, method, operation] of operations) {
       index.append(make("a", { href: `#${operation.operationId}` },
-        make("span", { className: `method ${method}`, textContent: method.toUpperCase() }), operation.summary));
+        make("span", { className: `method ${method}`, textContent: method.toUpperCase() }), prose("span", operation.summary)));
       page.append(article(path, method, operation));
     }
   }

@@ -2,6 +2,7 @@
 
 use super::{
     Access, Operation,
+    chat::content,
     common::code,
     models::selection,
     schema::{
@@ -68,6 +69,27 @@ pub fn on_busy() -> Schema {
     one_of(OnBusy::NAMES.map(|(name, _)| name)).note("What to do when the session has a turn at work.")
 }
 
+pub fn steer() -> Operation {
+    let body = object()
+        .may("input", content())
+        .may("message", content().note("The same."))
+        .may("text", content().note("The same."))
+        .open();
+    let answer = object()
+        .has("object", always("hermes.run.steer"))
+        .has("run_id", text())
+        .has("accepted", always(true));
+    Operation::new(TAG, "run_steer", SCOPE, "Say something to a running turn")
+        .text(
+            "The next model call hears it. What comes too late for any is `pending_steer` of the run and of its last \
+             event.",
+        )
+        .body(body)
+        .answers(200, answer, "The words are on record.")
+        .keeps_its_answer()
+        .fails([Code::RunNotFound, Code::RunNotAcceptingSteer, Code::InvalidSteerInput])
+}
+
 pub fn status() -> Schema {
     one_of(RunStatus::ALL.map(RunStatus::wire))
 }
@@ -121,6 +143,7 @@ fn run() -> Schema {
         )
         .may("finish_reason", text())
         .has("usage", named("Usage"))
+        .may("pending_steer", text().note("What was said to the run too late for the model to hear it."))
         .has("tools", list(tool()))
         .may("approval", named("Approval").note("The oldest question that waits."))
         .may("approvals", list(named("Approval")))
