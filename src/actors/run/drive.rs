@@ -7,7 +7,7 @@ use crate::{
         board::{SessionTurn, Slot, SlotWait, TurnWait},
     },
     agent::{self, Answered, NO_RESULT, Offer, Policy, Prompt, Step, Turn},
-    domain::{Approval, Code, Event, Failure, Message, RunSpec, Surface, ToolCall, now},
+    domain::{Approval, Code, Event, Failure, Message, RunSpec, ToolCall, now},
     model::{Asked, Delta, Mind, ModelAnswer, ModelClient, ModelError, ModelRequest, Upstreams},
     store::{Change, LogWriter, Store, StoreError},
     tools::Toolbox,
@@ -65,9 +65,9 @@ pub(super) struct Driver {
     entry: Option<Entry>,
     session: Option<SessionTurn>,
     /// Loaded transcript of a named session, when the spec asks for it.
-    loaded: Vec<Message>,
+    pub loaded: Vec<Message>,
     /// The session's own system prompt.
-    session_prompt: Option<String>,
+    pub session_prompt: Option<String>,
     opening: Vec<Message>,
     /// All of these as one, when calls or results were missing in them.
     mended: Option<Vec<Message>>,
@@ -184,28 +184,6 @@ impl Driver {
     /// All that was said up to this turn's own messages, one slice after the other.
     pub(super) fn conversation(&self) -> [&[Message]; 3] {
         said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening])
-    }
-
-    /// What the session brings to each of its turns: its system prompt and, unless the request had its own, its history.
-    async fn load_session(&mut self) -> Result<(), Break> {
-        let (store, session) = (self.store.clone(), self.spec.session.id.clone());
-        let (surface, history) = (self.spec.surface, self.spec.load_history);
-        let loaded = tokio::task::spawn_blocking(move || {
-            if surface == Surface::SessionChat && store.session(&session)?.is_none() {
-                return Ok(None);
-            }
-            let prompt = store.session_prompt(&session)?;
-            let history = if history { store.session_history(&session)? } else { Vec::new() };
-            Ok::<_, StoreError>(Some((prompt, history)))
-        });
-        let loaded = loaded.await.map_err(|error| StoreError::Io(error.to_string()))??;
-        let Some((prompt, history)) = loaded else {
-            // Deleted while the turn waited: a turn of this surface makes no session.
-            let text = format!("Session not found: {}", self.spec.session.id);
-            return Err(Break::Failed(Failure::new(Code::SessionNotFound, text)));
-        };
-        (self.session_prompt, self.loaded) = (prompt, history);
-        Ok(())
     }
 
     /// An upstream takes no call without a result, and no result without a call.
