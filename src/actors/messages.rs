@@ -156,6 +156,22 @@ pub struct TailRun {
 #[rtype(result = "Result<RunStatus, ProfileError>")]
 pub struct StopRun(pub RunId);
 
+/// Command: say this to the running turn; its next model call hears it. Answers when the words are on disk.
+/// `run_not_accepting_steer` when the run does not run.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), ProfileError>")]
+pub struct SteerRun {
+    pub run_id: RunId,
+    pub input: String,
+}
+
+/// The refusal of a run that is in another state.
+#[must_use]
+pub fn not_accepting_steer(run: RunId, status: RunStatus) -> ProfileError {
+    let text = format!("Run {run} is `{}`; only a running one can be spoken to.", status.wire());
+    ProfileError::new(Code::RunNotAcceptingSteer, text)
+}
+
 /// Which question an answer means.
 #[derive(Debug, Clone)]
 pub enum ApprovalTarget {

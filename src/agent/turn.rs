@@ -66,7 +66,7 @@ impl Turn {
             client,
             asked: u32::try_from(asked).unwrap_or(u32::MAX),
             empty: 0,
-            messages,
+            messages: in_order(messages),
             end: None,
         }
     }
@@ -157,6 +157,11 @@ impl Turn {
         self.end = Some(Step::Fail(Failure { retryable, ..Failure::new(Code::UpstreamError, failure) }));
     }
 
+    /// Takes in what somebody says to the running turn.
+    pub fn said(&mut self, text: String) {
+        self.messages.push(Message::user(text));
+    }
+
     /// A call that the client has to run.
     #[must_use]
     pub fn is_clients(&self, call: &ToolCall) -> bool {
@@ -171,6 +176,26 @@ impl Turn {
         self.messages.push(message);
         &self.messages[at]
     }
+}
+
+/// What was said while tools ran was stored before their results, and comes behind them.
+fn in_order(messages: Vec<Message>) -> Vec<Message> {
+    let mut ordered: Vec<Message> = Vec::with_capacity(messages.len());
+    let mut said = 0;
+    for message in messages {
+        match message {
+            Message::Tool { .. } => ordered.insert(ordered.len() - said, message),
+            Message::User { .. } => {
+                said += 1;
+                ordered.push(message);
+            }
+            Message::Assistant { .. } | Message::System { .. } => {
+                said = 0;
+                ordered.push(message);
+            }
+        }
+    }
+    ordered
 }
 
 /// Results are matched to calls by id, so two calls of one answer must not share one.
@@ -224,6 +249,18 @@ mod tests {
         before.result(&call("a"), "1".to_owned());
         let after = Turn::new(90, ClientTools::default(), before.into_messages());
         assert_eq!(after.next(), Step::Call(vec![call("b")]));
+    }
+
+    #[test]
+    fn what_was_said_while_tools_ran_comes_behind_their_results() {
+        let result =
+            |id: &str| Message::Tool { tool_call_id: id.to_owned(), name: None, content: "ok".to_owned() };
+        let called = Message::Assistant { content: String::new(), tool_calls: vec![call("a"), call("b")] };
+        let said = || Message::user("stop at ten");
+        let stored = vec![called.clone(), result("a"), said(), result("b")];
+        let turn = Turn::new(90, ClientTools::default(), stored);
+        assert_eq!(turn.messages(), [called, result("a"), result("b"), said()]);
+        assert_eq!(turn.next(), ASK);
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod sessions;
 mod settings;
 mod shared;
 mod sse;
+mod steer;
 mod trace;
 
 pub use openapi::document;

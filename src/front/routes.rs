@@ -7,7 +7,7 @@ use super::{
     error::ApiError,
     frame, health, openai, openapi,
     route::{Path, at},
-    runs, settings,
+    runs, settings, steer,
     trace::RequestSpan,
 };
 use crate::domain::Code;
@@ -71,6 +71,7 @@ pub fn table() -> Vec<Path> {
         at("/v1/runs/{run_id}").get(runs::show, of::runs::show()),
         at("/v1/runs/{run_id}/events").get(runs::events, of::runs::events()),
         at("/v1/runs/{run_id}/stop").post(runs::stop, of::runs::stop()),
+        at("/v1/runs/{run_id}/steer").post(steer::steer, of::runs::steer()),
         at("/v1/runs/{run_id}/approval").post(approvals::answer_run, of::approvals::answer_run()),
         at("/v1/approvals").get(approvals::list, of::approvals::list_all()),
         at("/v1/approvals/rules").get(approvals::rules, of::approvals::rules()),

@@ -31,6 +31,8 @@ pub struct RunView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     finish_reason: Option<&'static str>,
     usage: Usage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_steer: Option<&'a str>,
     tools: &'a [ToolSummary],
     /// The oldest question that waits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +76,7 @@ impl<'a> RunView<'a> {
             partial_output: (!completed && !record.text.is_empty()).then_some(&*record.text),
             finish_reason: record.finish_reason(),
             usage: record.usage,
+            pending_steer: record.pending_steer.as_deref(),
             tools: &record.tools,
             approval: pending().next().map(ApprovalView::new),
             approvals: pending().map(ApprovalView::new).collect(),

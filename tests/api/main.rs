@@ -13,6 +13,7 @@ mod relay;
 mod runs;
 mod selection;
 mod shared;
+mod steer;
 mod support;
 mod surface;
 mod tenancy;

@@ -3,8 +3,9 @@
 use super::ProfileActor;
 use crate::{
     actors::{
-        GetLoad, GetRun, ListRuns, ProfileError, ProfileLoad, RunView, StopRun, TailRun,
-        run::{Stop, StopReason},
+        GetLoad, GetRun, ListRuns, ProfileError, ProfileLoad, RunView, SteerRun, StopRun, TailRun,
+        not_accepting_steer,
+        run::{Steer, Stop, StopReason},
     },
     domain::{Code, RunId, RunRecord, RunStatus},
     store::EventCursor,
@@ -67,6 +68,30 @@ impl Handler<StopRun> for ProfileActor {
                     Ok(RunStatus::Stopping)
                 }
                 Some(_) | None => Ok(record.status),
+            }
+        })
+    }
+}
+
+impl Handler<SteerRun> for ProfileActor {
+    type Result = ResponseFuture<Result<(), ProfileError>>;
+
+    fn handle(&mut self, SteerRun { run_id, input }: SteerRun, _ctx: &mut Self::Context) -> Self::Result {
+        let status = self.record(run_id).map(|record| record.status);
+        let live = self.tenant.board().live(run_id);
+        Box::pin(async move {
+            match (status?, live) {
+                (RunStatus::Running, Some(actor)) => match actor.send(Steer(input)).await {
+                    Ok(Ok(true)) => Ok(()),
+                    Ok(Err(error)) => Err(error.into()),
+                    Ok(Ok(false)) | Err(_) => {
+                        let text = format!(
+                            "Run {run_id} did not take the words: it has just ended, or another gateway carries it out."
+                        );
+                        Err(ProfileError::new(Code::RunNotAcceptingSteer, text))
+                    }
+                },
+                (status, _) => Err(not_accepting_steer(run_id, status)),
             }
         })
     }

@@ -3,7 +3,7 @@
 //! All questions of one batch of calls are asked together and all are settled before the first call runs. So a run that
 //! waits has no tool in the air, which is what lets it be put aside and gone on with after a restart.
 
-use super::{Decide, Question, StopReason, drive::Break, drive::Driver};
+use super::{Decide, Question, StopReason, drive::Break, drive::Driver, steer::take_in};
 use crate::{
     actors::permissions::rules_of,
     agent::{Ask, digest},
@@ -84,7 +84,10 @@ impl Driver {
                 biased;
                 () = stop.cancelled() => return self.withdraw_all(),
                 () = parking.cancelled() => return Err(Break::Parked),
-                Some(answer) = self.answered.recv() => self.answer(answer).await,
+                Some(answer) = self.inbox.answered.recv() => self.answer(answer).await,
+                Some(said) = self.inbox.said.recv() => {
+                    self.unheard.extend(take_in(&mut self.log, &mut self.changes, said));
+                }
                 () = tokio::time::sleep(left.unwrap_or_default()), if left.is_some() => self.expire().await,
                 () = tokio::time::sleep_until(give_back), if self.slot.is_some() && parked.is_none() => {
                     parked = Some(ParkedRun::enter(self));

@@ -1,6 +1,6 @@
 //! The work of a run: waiting for its place, asking the model, running tools, writing the log.
 
-use super::{Control, Decide, StopReason, finish::End};
+use super::{Control, Inbox, StopReason, finish::End, steer::take_in};
 use crate::{
     actors::{
         Tenant,
@@ -12,8 +12,7 @@ use crate::{
     store::{Change, LogWriter, Store, StoreError},
     tools::Toolbox,
 };
-use std::{rc::Rc, sync::Arc};
-use tokio::sync::mpsc;
+use std::{cell::RefCell, pin::pin, rc::Rc, sync::Arc};
 
 /// What the runs of a profile work with. Belongs to the profile's thread; cheap to clone.
 #[derive(Clone)]
@@ -55,7 +54,9 @@ pub(super) struct Driver {
     pub spec: Arc<RunSpec>,
     pub log: LogWriter,
     pub control: Rc<Control>,
-    pub answered: mpsc::UnboundedReceiver<Decide>,
+    pub inbox: Inbox,
+    /// What was said to the turn since its last model call began.
+    pub unheard: Vec<String>,
     pub turn: Turn,
     /// Records that go to disk with the next event.
     pub changes: Vec<Change>,
@@ -87,7 +88,7 @@ impl From<StoreError> for Break {
 }
 
 impl Driver {
-    pub fn new(work: Work, control: Rc<Control>, answered: mpsc::UnboundedReceiver<Decide>) -> Self {
+    pub fn new(work: Work, control: Rc<Control>, inbox: Inbox) -> Self {
         let Work { tenant, store, kit, spec, log, entry, messages, approvals } = work;
         Self {
             turn: Turn::new(tenant.config().agent.max_turns, spec.client_tools.clone(), messages),
@@ -99,7 +100,8 @@ impl Driver {
             spec,
             log,
             control,
-            answered,
+            inbox,
+            unheard: Vec::new(),
             changes: Vec::new(),
             approvals,
             slot: None,
@@ -266,6 +268,7 @@ impl Driver {
         offer: Option<&Offer<'_>>,
         nudge: Option<&'static str>,
     ) -> Result<(), Break> {
+        self.hear();
         let config = self.tenant.config();
         let nudge: Vec<Message> = nudge.into_iter().map(Message::user).collect();
         let mut systems = vec![system];
@@ -281,14 +284,28 @@ impl Driver {
             parallel: offer.and_then(|offer| offer.parallel),
             sampling: bare.as_ref().unwrap_or(&mind.sampling),
         };
+        // Text and what is said meanwhile go into the same log.
+        let log = RefCell::new(&mut self.log);
         let mut text = TextWriter {
-            log: &mut self.log,
+            log: &log,
             break_first: self.wrote_text,
             reasoning: config.api.show_reasoning,
             wrote: false,
             failed: None,
         };
-        let answer = mind.client.ask(&request, &self.control.stop, &mut |delta| text.write(&delta)).await;
+        let answer = {
+            let mut write = |delta: Delta<'_>| text.write(&delta);
+            let mut asking = pin!(mind.client.ask(&request, &self.control.stop, &mut write));
+            loop {
+                tokio::select! {
+                    biased;
+                    answer = &mut asking => break answer,
+                    Some(said) = self.inbox.said.recv() => {
+                        self.unheard.extend(take_in(&mut log.borrow_mut(), &mut self.changes, said));
+                    }
+                }
+            }
+        };
         let (wrote, failed) = (text.wrote, text.failed.take());
         self.wrote_text |= wrote;
         if let Some(error) = failed {
@@ -347,8 +364,8 @@ fn said<'a>(mended: Option<&'a [Message]>, parts: [&'a [Message]; 3]) -> [&'a [M
 }
 
 /// Writes the model's deltas into the log.
-struct TextWriter<'a> {
-    log: &'a mut LogWriter,
+struct TextWriter<'a, 'log> {
+    log: &'a RefCell<&'log mut LogWriter>,
     /// Text of an earlier model call stands before this one's: a blank line parts them.
     break_first: bool,
     reasoning: bool,
@@ -356,7 +373,7 @@ struct TextWriter<'a> {
     failed: Option<StoreError>,
 }
 
-impl TextWriter<'_> {
+impl TextWriter<'_, '_> {
     fn write(&mut self, delta: &Delta<'_>) {
         let event = match *delta {
             Delta::Text(text) if self.break_first && !self.wrote => {
@@ -367,7 +384,7 @@ impl TextWriter<'_> {
             Delta::Reasoning(_) => return,
         };
         self.wrote |= matches!(event, Event::MessageDelta { .. });
-        if let Err(error) = self.log.delta(event) {
+        if let Err(error) = self.log.borrow_mut().delta(event) {
             self.failed.get_or_insert(error);
         }
     }

@@ -46,10 +46,24 @@ impl Driver {
         let (usage, text) = (record.usage, record.text);
         let mut changes = std::mem::take(&mut self.changes);
         let event = match end {
-            End::Completed(finish) => completed(finish, Vec::new(), text.clone(), usage),
+            End::Completed(finish) => Event::RunCompleted {
+                output: text.clone(),
+                usage,
+                finish_reason: finish,
+                tool_calls: Vec::new(),
+                pending_steer: (!self.unheard.is_empty()).then(|| self.unheard.join("\n")),
+            },
             End::HandedOver(calls) => {
+                // Whoever brings the results goes on with all that is on record, and that is said there.
+                self.hear();
                 changes.extend(calls.iter().map(|call| self.client_call(call)));
-                completed(Finish::ToolCalls, calls, text.clone(), usage)
+                Event::RunCompleted {
+                    output: text.clone(),
+                    usage,
+                    finish_reason: Finish::ToolCalls,
+                    tool_calls: calls,
+                    pending_steer: None,
+                }
             }
             End::Failed(failure) => failed(failure, text.clone(), usage),
             End::Stopped(StopReason::Asked) => Event::RunCancelled { partial_output: text.clone(), usage },
@@ -121,15 +135,6 @@ impl Driver {
             usage,
         }))
     }
-}
-
-fn completed(
-    finish_reason: Finish,
-    tool_calls: Vec<ToolCall>,
-    output: String,
-    usage: crate::domain::Usage,
-) -> Event {
-    Event::RunCompleted { output, usage, finish_reason, tool_calls, pending_steer: None }
 }
 
 fn failed(failure: Failure, partial_output: String, usage: crate::domain::Usage) -> Event {

@@ -14,9 +14,11 @@ mod approvals;
 mod drive;
 mod finish;
 mod relay;
+mod steer;
 mod tools;
 
 pub use drive::{Entry, Kit, Work};
+pub use steer::Steer;
 
 use crate::{
     domain::{Approval, ApprovalId, Choice, KeyId, OnDisconnect, RunId},
@@ -82,6 +84,13 @@ pub(super) struct Control {
     pub reason: Cell<Option<StopReason>>,
     questions: RefCell<HashMap<ApprovalId, Question>>,
     answers: mpsc::UnboundedSender<Decide>,
+    said: mpsc::UnboundedSender<steer::Said>,
+}
+
+/// The driver's ends of what the actor passes on.
+struct Inbox {
+    answered: mpsc::UnboundedReceiver<Decide>,
+    said: mpsc::UnboundedReceiver<steer::Said>,
 }
 
 /// A question that somebody was asked.
@@ -97,7 +106,7 @@ pub struct RunActor {
     board: Arc<Board>,
     control: Rc<Control>,
     /// Taken when the actor starts.
-    work: Option<(Work, mpsc::UnboundedReceiver<Decide>)>,
+    work: Option<(Work, Inbox)>,
     driver: Option<SpawnHandle>,
 }
 
@@ -105,11 +114,13 @@ impl RunActor {
     /// Starts the run on this thread and puts it into the table of live runs.
     pub fn launch(work: Work) {
         let (answers, answered) = mpsc::unbounded_channel();
+        let (say, said) = mpsc::unbounded_channel();
         let control = Rc::new(Control {
             stop: CancellationToken::new(),
             reason: Cell::new(None),
             questions: RefCell::default(),
             answers,
+            said: say,
         });
         let (run, board) = (work.spec.run_id, work.tenant.board().clone());
         let actor = Self {
@@ -118,7 +129,7 @@ impl RunActor {
             on_disconnect: work.spec.on_disconnect,
             board: board.clone(),
             control,
-            work: Some((work, answered)),
+            work: Some((work, Inbox { answered, said })),
             driver: None,
         };
         board.enlist(run, actor.start());
@@ -129,10 +140,10 @@ impl Actor for RunActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let Some((work, answered)) = self.work.take() else {
+        let Some((work, inbox)) = self.work.take() else {
             return;
         };
-        let driver = drive::Driver::new(work, self.control.clone(), answered);
+        let driver = drive::Driver::new(work, self.control.clone(), inbox);
         // A panic in the driver drops its log, which writes `run.failed`; here it only must not take the actor's
         // context down in the middle of a poll.
         let done = AssertUnwindSafe(driver.run()).catch_unwind();

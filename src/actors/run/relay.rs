@@ -80,7 +80,9 @@ impl Driver {
                         waiting.parked = Some(ParkedRun::enter(self));
                     }
                 }
-                Some(answer) = self.answered.recv() => self.pass_on(agent, &run.id, answer).await,
+                Some(answer) = self.inbox.answered.recv() => self.pass_on(agent, &run.id, answer).await,
+                // The agent that would have to hear it is the other gateway's; whoever speaks is refused.
+                Some(said) = self.inbox.said.recv() => drop(said),
                 told = events.next() => {
                     let (seq, event) = match told {
                         Ok(told) => told,

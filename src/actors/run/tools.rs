@@ -1,6 +1,9 @@
 //! Running the calls of one answer, in order.
 
-use super::drive::{Break, Driver};
+use super::{
+    drive::{Break, Driver},
+    steer::take_in,
+};
 use crate::{
     agent::Verdict,
     domain::{ApprovalStatus, Choice, Event, ToolCall, ToolOutput, Unattended},
@@ -9,7 +12,11 @@ use crate::{
 };
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
+use tokio_util::sync::CancellationToken;
 
 /// Characters of a result that the log shows.
 const RESULT_PREVIEW: usize = 1_000;
@@ -112,25 +119,36 @@ impl Driver {
             let committed = self.log.append(started, std::mem::take(&mut self.changes))?;
             waits.push((call, decided, committed));
         }
-        let this = &*self;
-        let running = waits.into_iter().map(|(call, decided, committed)| async move {
-            let output = match decided {
-                Ok(arguments) => {
-                    // The tool acts only when the disk knows that it was about to.
-                    let cleared = Box::pin(async move { committed.await.is_ok() });
-                    let context = CallContext {
-                        session: &this.spec.session.id,
-                        run: this.spec.run_id,
-                        stop: &this.control.stop,
-                        cleared,
-                    };
-                    this.bounded(this.kit.toolbox.call(context, &call.name, arguments)).await
+        let done = {
+            let (kit, spec, control) = (&self.kit, &self.spec, &self.control);
+            let running = waits.into_iter().map(|(call, decided, committed)| async move {
+                let output = match decided {
+                    Ok(arguments) => {
+                        // The tool acts only when the disk knows that it was about to.
+                        let cleared = Box::pin(async move { committed.await.is_ok() });
+                        let context = CallContext {
+                            session: &spec.session.id,
+                            run: spec.run_id,
+                            stop: &control.stop,
+                            cleared,
+                        };
+                        bounded(&control.stop, kit.toolbox.call(context, &call.name, arguments)).await
+                    }
+                    Err(output) => output,
+                };
+                (call, output, begun.elapsed())
+            });
+            let mut running = pin!(join_all(running));
+            loop {
+                tokio::select! {
+                    biased;
+                    done = &mut running => break done,
+                    Some(said) = self.inbox.said.recv() => {
+                        self.unheard.extend(take_in(&mut self.log, &mut self.changes, said));
+                    }
                 }
-                Err(output) => output,
-            };
-            (call, output, begun.elapsed())
-        });
-        let done = join_all(running).await;
+            }
+        };
         for (call, output, took) in done {
             self.finished(call, output, took)?;
         }
@@ -158,17 +176,6 @@ impl Driver {
         Err(blocked(&text))
     }
 
-    async fn bounded(&self, call: impl Future<Output = ToolOutput>) -> ToolOutput {
-        let late = async {
-            self.control.stop.cancelled().await;
-            tokio::time::sleep(TOOL_STOP_LIMIT).await;
-        };
-        tokio::select! {
-            output = call => output,
-            () = late => refused("stopped", "the tool did not end in time after a stop"),
-        }
-    }
-
     fn finished(&mut self, call: &ToolCall, output: ToolOutput, took: Duration) -> Result<(), Break> {
         let ToolOutput { text, failed } = output;
         let completed = Event::ToolCompleted {
@@ -182,6 +189,17 @@ impl Driver {
         // The next model call does not wait for the disk; readers do, the log sees to that.
         drop(self.log.append(completed, vec![Change::Message(message)])?);
         Ok(())
+    }
+}
+
+async fn bounded(stop: &CancellationToken, call: impl Future<Output = ToolOutput>) -> ToolOutput {
+    let late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(TOOL_STOP_LIMIT).await;
+    };
+    tokio::select! {
+        output = call => output,
+        () = late => refused("stopped", "the tool did not end in time after a stop"),
     }
 }
 

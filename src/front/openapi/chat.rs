@@ -37,7 +37,8 @@ pub fn complete() -> Operation {
         ])
 }
 
-fn content() -> Schema {
+/// Text, or parts.
+pub fn content() -> Schema {
     let part = object()
         .has("type", text().example("text"))
         .may("text", text().or_null())

@@ -2,6 +2,7 @@
 
 use super::{
     Access, Operation,
+    chat::content,
     common::code,
     models::selection,
     schema::{
@@ -64,6 +65,27 @@ pub fn stop() -> Operation {
         .fails([Code::RunNotFound])
 }
 
+pub fn steer() -> Operation {
+    let body = object()
+        .may("input", content())
+        .may("message", content().note("The same."))
+        .may("text", content().note("The same."))
+        .open();
+    let answer = object()
+        .has("object", always("hermes.run.steer"))
+        .has("run_id", text())
+        .has("accepted", always(true));
+    Operation::new(TAG, "run_steer", SCOPE, "Say something to a running turn")
+        .text(
+            "The next model call hears it. What comes too late for any is `pending_steer` of the run and of its last \
+             event.",
+        )
+        .body(body)
+        .answers(200, answer, "The words are on record.")
+        .keeps_its_answer()
+        .fails([Code::RunNotFound, Code::RunNotAcceptingSteer, Code::InvalidSteerInput])
+}
+
 pub fn status() -> Schema {
     one_of(RunStatus::ALL.map(RunStatus::wire))
 }
@@ -116,6 +138,7 @@ fn run() -> Schema {
         )
         .may("finish_reason", text())
         .has("usage", named("Usage"))
+        .may("pending_steer", text().note("What was said to the run too late for the model to hear it."))
         .has("tools", list(tool()))
         .may("approval", named("Approval").note("The oldest question that waits."))
         .may("approvals", list(named("Approval")))
