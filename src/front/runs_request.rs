@@ -178,7 +178,7 @@ mod tests {
                 "busy",
                 json!({"input": "x", "on_busy": "shout"}),
                 "on_busy",
-                "`on_busy` must be one of: queue, reject, interrupt",
+                "`on_busy` must be one of: queue, reject, interrupt, steer",
             ),
             ("session", json!({"input": "x", "session_id": "../x"}), "session_id", "Invalid session ID"),
             (

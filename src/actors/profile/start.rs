@@ -5,21 +5,52 @@ use crate::{
     actors::{
         Idempotency, NewRun, ProfileError, StartRun, StartedRun, Tenant,
         board::{Full, Slot, SlotWait, TurnWait},
-        run::{Entry, Kit, RunActor, Unread, Work},
+        run::{Entry, Kit, RunActor, Steer, Unread, Work},
     },
     domain::{
-        Code, Millis, OnBusy, OnDisconnect, RunId, RunRecord, RunSpec, Seq, SessionId, SessionRef, StandsFor,
-        now,
+        Code, Content, Millis, OnBusy, OnDisconnect, RunId, RunRecord, RunSpec, RunStatus, Seq, SessionId,
+        SessionRef, StandsFor, now,
     },
     store::{IdempotencyEntry, Store},
 };
-use actix::{ActorFutureExt, Handler, ResponseActFuture, WrapFuture};
+use actix::{ActorFutureExt, Handler, ResponseActFuture, WrapFuture, dev::Request};
 use std::sync::Arc;
 
 impl Handler<StartRun> for ProfileActor {
     type Result = ResponseActFuture<Self, Result<StartedRun, ProfileError>>;
 
     fn handle(&mut self, StartRun(new): StartRun, _ctx: &mut Self::Context) -> Self::Result {
+        let Some((run, said)) = self.steer(&new) else {
+            return self.take_on(new);
+        };
+        let joined = said.into_actor(self).then(move |said, profile, _ctx| match said {
+            Ok(Ok(true)) => {
+                let joined = profile.replay(run).map(|joined| StartedRun { replayed: false, ..joined });
+                Box::pin(async { joined }.into_actor(profile))
+            }
+            // It ended at this very moment.
+            Ok(Ok(false) | Err(_)) | Err(_) => profile.take_on(new),
+        });
+        Box::pin(joined)
+    }
+}
+
+impl ProfileActor {
+    /// Says the request's words to the turn at work, when that is asked for and can be done: the turn that has them, and
+    /// what tells whether it took them. A request with an idempotency key stands for a run of its own.
+    fn steer(&self, new: &NewRun) -> Option<(RunId, Request<RunActor, Steer>)> {
+        let session = new.session.as_ref().filter(|session| session.named)?;
+        let Content::Text(text) = &new.input else { return None };
+        if new.on_busy != OnBusy::Steer || new.idempotency.is_some() || !new.results.is_empty() {
+            return None;
+        }
+        let run = self.tenant.board().holder(&session.id)?;
+        let status = self.store.run(run).ok()??.status;
+        let actor = self.tenant.board().live(run).filter(|_| status == RunStatus::Running)?;
+        Some((run, actor.send(Steer(text.clone()))))
+    }
+
+    fn take_on(&mut self, new: NewRun) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
         let idempotency = new.idempotency.clone();
         let begun = match &idempotency {
             Some(key) => match self.earlier(key) {
@@ -48,9 +79,7 @@ impl Handler<StartRun> for ProfileActor {
         });
         Box::pin(started)
     }
-}
 
-impl ProfileActor {
     /// The run that this idempotency key stands for already.
     fn earlier(&self, key: &Idempotency) -> Result<Option<RunId>, ProfileError> {
         let known = match self.reserving.get(&key.scope) {
@@ -143,7 +172,8 @@ impl ProfileActor {
     fn make_way(&self, session: &SessionId, on_busy: OnBusy) -> Result<(), ProfileError> {
         let board = self.tenant.board();
         match on_busy {
-            OnBusy::Queue => Ok(()),
+            // Words that could be said to the turn have been, before it came to this.
+            OnBusy::Queue | OnBusy::Steer => Ok(()),
             // Whoever has just read the end of a turn is right that the session is free, though the turn may still be
             // clearing up.
             OnBusy::Reject if board.in_line(session).into_iter().all(|run| self.is_over(run)) => Ok(()),
