@@ -18,3 +18,4 @@ mod support;
 mod surface;
 mod tenancy;
 mod transcripts;
+mod vision;
