@@ -39,16 +39,24 @@ impl Default for ParseSlots {
 pub async fn json(request: &HttpRequest, payload: web::Payload, tenant: &Tenant) -> Result<Value, ApiError> {
     let media = Media::of(request)?;
     let bytes = bytes(request, payload, tenant).await?;
+    parsed(request, bytes).await.map_err(|error| media.explain(error))
+}
+
+/// Parses a body where it holds nobody up.
+///
+/// # Errors
+///
+/// 400 when it is not JSON or too deep.
+pub async fn parsed(request: &HttpRequest, bytes: Bytes) -> Result<Value, ApiError> {
     if bytes.len() <= INLINE {
-        return parse(&bytes).map_err(|error| media.explain(error));
+        return parse(&bytes);
     }
     let slots = request.app_data::<web::Data<ParseSlots>>().cloned();
     let _slot = match &slots {
         Some(slots) => slots.0.acquire().await.ok(),
         None => None,
     };
-    let parsed = web::block(move || parse(&bytes)).await.map_err(ApiError::internal)?;
-    parsed.map_err(|error| media.explain(error))
+    web::block(move || parse(&bytes)).await.map_err(ApiError::internal)?
 }
 
 /// What the client says that its body is. Many clients say nothing, or the form type that `curl -d` puts there, and send

@@ -65,8 +65,8 @@ async fn fingerprinted(auth: &Authorised, request: &mut ServiceRequest) -> Resul
     let payload = request.extract::<web::Payload>().await.map_err(ApiError::internal)?;
     let bytes = body::bytes(request.request(), payload, &auth.tenant).await?;
     // What is no JSON is refused by the handler; until then it is a text like any other.
-    let body = serde_json::from_slice(&bytes)
-        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+    let parsed = body::parsed(request.request(), bytes.clone()).await;
+    let body = parsed.unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
     let route = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
     // The ids in the path are part of what is asked.
     let asked = serde_json::json!([request.path(), body]);

@@ -68,6 +68,26 @@ async fn a_refusal_reserves_nothing() {
 }
 
 #[actix_web::test]
+async fn a_large_body_and_a_deep_one_are_carried_to_the_handler_as_they_came() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let (run, approval) = ask_to_delete(&alice).await;
+    let path = format!("/v1/approvals/{approval}");
+    let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000)).into_bytes();
+    let refused = alice.send(Method::POST, &path, &KEY, Some(deep)).await;
+    assert_eq!((refused.status, refused.code()), (400, "invalid_json"), "{}", refused.text);
+    let huge = alice.send(Method::POST, &path, &KEY, Some(vec![b'a'; 10_000_001])).await;
+    assert_eq!((huge.status, huge.code()), (413, "body_too_large"), "{}", huge.text);
+    let body = json!({"choice": "deny", "reason": "x", "more": "y".repeat(1_000_000)});
+    let first = alice.post_with(&path, &KEY, body.clone()).await;
+    assert_eq!((first.status, first.header("Idempotency-Replayed")), (200, None), "{}", first.text);
+    let again = alice.post_with(&path, &KEY, body).await;
+    assert_eq!((again.status, again.header("Idempotency-Replayed")), (200, Some("true")), "{}", again.text);
+    alice.finished(&run).await;
+    house.close().await;
+}
+
+#[actix_web::test]
 async fn retries_at_the_same_moment_are_one_act() {
     let house = House::open().await;
     let alice = house.alice().await;

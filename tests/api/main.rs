@@ -12,6 +12,7 @@ mod model;
 mod relay;
 mod runs;
 mod selection;
+mod sessions;
 mod shared;
 mod steer;
 mod support;
