@@ -19,3 +19,4 @@ mod support;
 mod surface;
 mod tenancy;
 mod transcripts;
+mod vision;
