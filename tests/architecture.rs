@@ -42,7 +42,19 @@ const MAY_USE: [(&str, &[&str]); 13] = [
 ];
 
 /// What the HTTP side may take from the store: the cursors that read, and what they give and ask.
-const READ_SIDE: [&str; 4] = ["EventCursor", "RunFilter", "StoreError", "StoredRun"];
+const READ_SIDE: [&str; 11] = [
+    "EventCursor",
+    "RunFilter",
+    "StoreError",
+    "StoredRun",
+    "ForkSession",
+    "SessionChange",
+    "SessionCursor",
+    "SessionFilter",
+    "SessionHeader",
+    "SessionMessage",
+    "SessionMessages",
+];
 
 /// Crates that must not leak, and where they live.
 const AT_HOME: [(&[&str], &[&str]); 4] = [

@@ -19,6 +19,7 @@ mod permissions;
 mod profile;
 mod recovery;
 pub mod run;
+mod sessions;
 mod tenant;
 mod under_way;
 
@@ -30,5 +31,6 @@ pub use machine::MachineSlots;
 pub use messages::*;
 pub use permissions::Permissions;
 pub use profile::ProfileActor;
+pub use sessions::*;
 pub use tenant::{GoneReason, ProfileGone, Tenant, TenantOptions, TenantState};
 pub use under_way::UnderWay;

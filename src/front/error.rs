@@ -60,6 +60,10 @@ impl ApiError {
         Self::new(Code::RunNotFound, format!("Run not found: {id}"))
     }
 
+    pub fn session_not_found(id: impl fmt::Display) -> Self {
+        Self::new(Code::SessionNotFound, format!("Session not found: {id}"))
+    }
+
     pub fn approval_not_found(id: impl fmt::Display) -> Self {
         Self::new(Code::ApprovalNotFound, format!("Approval not found: {id}"))
     }

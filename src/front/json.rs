@@ -81,6 +81,18 @@ impl<P: Display> Object<P> {
         self.members.remove(name).filter(|value| !value.is_null())
     }
 
+    /// Takes a member out, `null` too: where that says something else than nothing.
+    pub fn take_said(&mut self, name: &str) -> Option<Value> {
+        self.members.remove(name)
+    }
+
+    /// The members that nobody has taken, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.members.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
     fn wrong<T>(&self, name: &str, expected: &str, got: &Value) -> Result<T, ApiError> {
         Err(wrong_type(self.place_of(name), expected, got))
     }

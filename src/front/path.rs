@@ -13,7 +13,7 @@ use std::borrow::Cow;
 const VERSIONED: [&str; 8] =
     ["chat", "responses", "runs", "approvals", "models", "capabilities", "toolsets", "skills"];
 /// First segments of the routes without a version, which answer below `/v1` too.
-const UNVERSIONED: [&str; 4] = ["health", "ready", "openapi.json", "docs"];
+const UNVERSIONED: [&str; 5] = ["health", "ready", "openapi.json", "docs", "api"];
 const PREFIX: &str = "/v1";
 
 /// The path to route by; borrowed when the client wrote it so. A path that is not ours stays as it is.

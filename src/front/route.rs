@@ -44,6 +44,15 @@ impl Path {
         self.route("POST", web::method(Method::POST), handler, operation)
     }
 
+    pub fn patch<F, Args>(self, handler: F, operation: Operation) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.route("PATCH", web::method(Method::PATCH), handler, operation)
+    }
+
     pub fn delete<F, Args>(self, handler: F, operation: Operation) -> Self
     where
         F: Handler<Args>,

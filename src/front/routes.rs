@@ -7,7 +7,7 @@ use super::{
     error::ApiError,
     frame, health, openai, openapi,
     route::{Path, at},
-    runs, settings, steer,
+    runs, sessions, settings, steer,
     trace::RequestSpan,
 };
 use crate::domain::Code;
@@ -73,6 +73,18 @@ pub fn table() -> Vec<Path> {
         at("/v1/runs/{run_id}/stop").post(runs::stop, of::runs::stop()),
         at("/v1/runs/{run_id}/steer").post(steer::steer, of::runs::steer()),
         at("/v1/runs/{run_id}/approval").post(approvals::answer_run, of::approvals::answer_run()),
+        at("/api/sessions")
+            .get(sessions::resources::list, of::sessions::list_all())
+            .post(sessions::resources::create, of::sessions::create()),
+        at("/api/sessions/{session_id}")
+            .get(sessions::resources::show, of::sessions::show())
+            .patch(sessions::resources::change, of::sessions::change())
+            .delete(sessions::resources::delete, of::sessions::delete()),
+        at("/api/sessions/{session_id}/messages")
+            .get(sessions::resources::messages, of::sessions::messages()),
+        at("/api/sessions/{session_id}/fork").post(sessions::resources::fork, of::sessions::fork()),
+        at("/api/sessions/{session_id}/chat").post(sessions::chat::chat, of::sessions::chat()),
+        at("/api/sessions/{session_id}/chat/stream").post(sessions::chat::stream, of::sessions::stream()),
         at("/v1/approvals").get(approvals::list, of::approvals::list_all()),
         at("/v1/approvals/rules").get(approvals::rules, of::approvals::rules()),
         at("/v1/approvals/rules/{rule_id}").delete(approvals::remove_rule, of::approvals::remove_rule()),

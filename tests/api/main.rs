@@ -14,6 +14,7 @@ mod reference_faults;
 mod relay;
 mod runs;
 mod selection;
+mod sessions;
 mod shared;
 mod steer;
 mod support;

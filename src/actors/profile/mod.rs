@@ -7,6 +7,7 @@ mod answers;
 mod approvals;
 mod queries;
 mod recall;
+mod sessions;
 mod start;
 
 use super::{

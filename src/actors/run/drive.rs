@@ -65,7 +65,9 @@ pub(super) struct Driver {
     entry: Option<Entry>,
     session: Option<SessionTurn>,
     /// Loaded transcript of a named session, when the spec asks for it.
-    loaded: Vec<Message>,
+    pub loaded: Vec<Message>,
+    /// The session's own system prompt.
+    pub session_prompt: Option<String>,
     opening: Vec<Message>,
     /// All of these as one, when calls or results were missing in them.
     mended: Option<Vec<Message>>,
@@ -108,6 +110,7 @@ impl Driver {
             entry: Some(entry),
             session: None,
             loaded: Vec::new(),
+            session_prompt: None,
             mended: None,
             unbounded: false,
         }
@@ -163,8 +166,8 @@ impl Driver {
             }
             Some(Entry::Parked { turn: None }) | None => {}
         }
-        if self.spec.load_history {
-            self.load_history().await?;
+        if self.spec.session.named {
+            self.load_session().await?;
         }
         self.mend_history()?;
         if self.log.record().started_at.is_none() {
@@ -181,13 +184,6 @@ impl Driver {
     /// All that was said up to this turn's own messages, one slice after the other.
     pub(super) fn conversation(&self) -> [&[Message]; 3] {
         said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening])
-    }
-
-    async fn load_history(&mut self) -> Result<(), Break> {
-        let (store, session) = (self.store.clone(), self.spec.session.id.clone());
-        let loaded = tokio::task::spawn_blocking(move || store.session_history(&session)).await;
-        self.loaded = loaded.map_err(|error| StoreError::Io(error.to_string()))??;
-        Ok(())
     }
 
     /// An upstream takes no call without a result, and no result without a call.
@@ -272,6 +268,7 @@ impl Driver {
         let config = self.tenant.config();
         let nudge: Vec<Message> = nudge.into_iter().map(Message::user).collect();
         let mut systems = vec![system];
+        systems.extend(self.session_prompt.as_deref());
         systems.extend(self.spec.system.as_deref());
         let bare = self.unbounded.then(|| mind.sampling.without_limits());
         let before = said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening]);

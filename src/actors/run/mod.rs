@@ -14,6 +14,7 @@ mod approvals;
 mod drive;
 mod finish;
 mod relay;
+mod session;
 mod steer;
 mod tools;
 

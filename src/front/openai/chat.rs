@@ -62,13 +62,16 @@ pub async fn complete(
 }
 
 /// A client that comes back: it names the run, and the last event that it has seen.
-struct Resume {
-    run_id: RunId,
-    after: Seq,
+pub struct Resume {
+    pub run_id: RunId,
+    pub after: Seq,
 }
 
 impl Resume {
-    fn of(request: &HttpRequest) -> Result<Option<Self>, ApiError> {
+    /// # Errors
+    ///
+    /// 404 for what is no run's id, 400 for what is no event's number.
+    pub fn of(request: &HttpRequest) -> Result<Option<Self>, ApiError> {
         let name = options::text(request.headers(), &options::RUN_ID);
         let Some(id) = name.map_err(|()| ApiError::run_not_found("?"))? else {
             return Ok(None);

@@ -5,7 +5,7 @@ use super::{
     turn_end::{Failed, Outcome, Tokens, TurnEnd},
 };
 use crate::{
-    domain::{Code, Event, Logged, Millis, RunId, ToolCall},
+    domain::{Code, Event, Finish, Logged, Millis, RunId, ToolCall, Usage},
     front::{
         error::{self, ApiError, Members},
         reader::{self, Source},
@@ -28,6 +28,26 @@ pub struct Ended {
     last: Arc<Logged>,
     tools_ran: bool,
     reasoning: String,
+}
+
+impl Ended {
+    /// The whole answer, why it ended, and what it cost; `None` for a turn that failed.
+    pub fn answered(&self) -> Option<(&str, Finish, Usage)> {
+        if let Event::RunCompleted { output, usage, finish_reason, .. } = &self.last.event {
+            return Some((output, *finish_reason, *usage));
+        }
+        None
+    }
+
+    /// The answer for a turn that failed.
+    pub fn failure(&self, head: HttpResponseBuilder) -> HttpResponse {
+        match TurnEnd::of(&self.last.event) {
+            Some(TurnEnd::Failed(failed)) => failure(&failed, self.tools_ran, head),
+            Some(TurnEnd::Answered { .. }) | None => {
+                ApiError::internal("the last event does not fail a turn").error_response()
+            }
+        }
+    }
 }
 
 /// Waits for the run's end.
@@ -173,7 +193,7 @@ fn failure(failed: &Failed<'_>, tools_ran: bool, mut head: HttpResponseBuilder) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Finish, Seq, Usage};
+    use crate::domain::Seq;
     use actix_web::body::to_bytes;
     use serde_json::{Value, json};
 

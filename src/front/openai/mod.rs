@@ -1,7 +1,7 @@
 //! OpenAI's API: chat completions and models.
 
 pub mod chat;
-mod chat_answer;
+pub mod chat_answer;
 mod chat_request;
 mod chat_stream;
 pub mod content;
@@ -9,4 +9,4 @@ pub mod messages;
 pub mod models;
 pub mod sampling;
 pub mod tools;
-mod turn_end;
+pub mod turn_end;

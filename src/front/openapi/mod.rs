@@ -11,6 +11,7 @@ pub mod models;
 mod operation;
 pub mod runs;
 mod schema;
+pub mod sessions;
 
 pub use operation::{Access, Operation, Retry};
 
@@ -68,6 +69,7 @@ fn components() -> Components {
         chat::components(),
         runs::components(),
         approvals::components(),
+        sessions::components(),
     ];
     all.into_iter().flatten().map(|(name, schema)| (name.to_owned(), schema.into_value())).collect()
 }

@@ -1,7 +1,10 @@
 //! One method of one path, described: what it takes, what it answers, how it fails.
 
-use super::schema::{Schema, named, text};
-use crate::{actors::Scope, domain::Code};
+use super::schema::{Schema, named, one_of, text};
+use crate::{
+    actors::Scope,
+    domain::{Code, OnBusy},
+};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -132,13 +135,16 @@ impl Operation {
     pub fn starts_a_run(self) -> Self {
         let session_id = "Continue this session; it need not exist.";
         let session_key = "Scope of long-term memory; echoed.";
+        let busy = "What to do when the session has a turn at work.";
         let lost = "What a lost connection does to the turn: `cancel` or `continue`.";
         Self { retry: Retry::JoinsTheRun, ..self }
             .header("X-Hermes-Session-Id", text(), session_id)
             .header("X-Hermes-Session-Key", text(), session_key)
-            .header("X-Hermes-On-Disconnect", super::schema::one_of(["cancel", "continue"]), lost)
+            .header("X-Hermes-On-Busy", one_of(OnBusy::NAMES.map(|(name, _)| name)), busy)
+            .header("X-Hermes-On-Disconnect", one_of(["cancel", "continue"]), lost)
             .fails([
                 Code::InvalidSessionId,
+                Code::SessionBusy,
                 Code::InvalidSessionKey,
                 Code::UnsupportedContentType,
                 Code::InvalidImageUrl,

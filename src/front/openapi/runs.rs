@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     actors::Scope,
-    domain::{Choice, Code, Finish, RunStatus},
+    domain::{Choice, Code, Finish, OnBusy, RunStatus},
 };
 
 const TAG: &str = "runs";
@@ -65,6 +65,10 @@ pub fn stop() -> Operation {
         .fails([Code::RunNotFound])
 }
 
+pub fn on_busy() -> Schema {
+    one_of(OnBusy::NAMES.map(|(name, _)| name)).note("What to do when the session has a turn at work.")
+}
+
 pub fn steer() -> Operation {
     let body = object()
         .may("input", content())
@@ -112,6 +116,7 @@ fn request() -> Schema {
         .has("input", either([text(), items]).note("A text, or messages of which the last is the input."))
         .may("instructions", text().note("Added to the agent's own system prompt."))
         .may("session_id", text().note("The session whose history is loaded and to which the turn is added."))
+        .may("on_busy", on_busy())
         .may("previous_response_id", text())
         .may("conversation_history", list(named("InputMessage")).note("Instead of the session's history."));
     selection(sampling(request)).open()

@@ -1,4 +1,9 @@
 //! `/api/sessions`: transcripts that people see, name, fork and go on with; and the one place that says which session a
 //! turn belongs to.
 
+pub mod chat;
+pub mod request;
 pub mod resolve;
+pub mod resources;
+mod stream;
+mod view;

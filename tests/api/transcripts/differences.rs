@@ -41,7 +41,6 @@ pub const NOT_REPLAYED: &[(u32, &str)] = &[
 /// Routes that are not there yet, by the beginning of their path.
 pub const PENDING: &Pending = &[
     ("/v1/responses", "the Responses API"),
-    ("/api/sessions", "the Sessions API"),
     ("/api/jobs", "jobs"),
     ("/api/cron", "jobs"),
     ("/api/platforms", "platforms"),
@@ -233,9 +232,48 @@ pub const WANTED: &[Wanted] = &[
     Wanted {
         rule: "WIRE 8",
         why: "a route is named only where it works; to be struck with the list of what is pending",
+        seen: &["008 *: body.endpoints.responses: object -> missing"],
+    },
+    Wanted {
+        rule: "WIRE 6",
+        why: "titles, ids and prompts are refused by name before anything is made; the stream's run is a run",
+        seen: &["130 POST /api/sessions: status: 500 -> 400", "142 GET /v1/runs/{id}: status: 404 -> 200"],
+    },
+    Wanted {
+        rule: "WIRE 2",
+        why: "a failed turn of a session is told as chat completions tell it, in a stream by `error` and `done`",
         seen: &[
-            "008 *: body.endpoints.responses: object -> missing",
-            "008 *: body.endpoints.session*: object -> missing",
+            "137 POST /api/sessions/{id}/chat: status: 200 -> 502",
+            "140 POST /api/sessions/{id}/chat/stream: event assistant.completed: there -> missing",
+            "140 POST /api/sessions/{id}/chat/stream: event run.completed: there -> missing",
+            "200 POST /api/sessions/{id}/chat/stream: event assistant.completed: there -> missing",
+            "200 POST /api/sessions/{id}/chat/stream: event run.completed: there -> missing",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 3",
+        why: "the answer's text is not told a second time as thoughts; thoughts are told when the profile shows them",
+        seen: &[
+            "* POST /api/sessions/{id}/chat/stream: event tool.progress: there -> missing",
+            "139 POST /api/sessions/{id}/chat/stream: run.completed:.messages[].reasoning: string -> null",
+            "139 POST /api/sessions/{id}/chat/stream: run.completed:.messages[].reasoning_content: string -> null",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 6",
+        why: "what is not known is not made up: costs, and ids of items that no response has",
+        seen: &[
+            "* GET /api/sessions*: body.*estimated_cost_usd: number -> null",
+            "135 GET /api/sessions/{id}/messages: body.data[].tool_calls[].response_item_id: string -> null",
+            "138 POST /api/sessions/{id}/chat/stream: run.completed:.messages[].tool_calls[].response_item_id: string -> null",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 6",
+        why: "the client left before the first text and asked while the turn was at work, which no lost client ends",
+        seen: &[
+            "141 GET /api/sessions/{id}/messages: body.data[]: some -> none",
+            "141 POST /api/sessions/{id}/chat/stream: event assistant.delta: there -> missing",
         ],
     },
     Wanted {

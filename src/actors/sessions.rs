@@ -1,0 +1,71 @@
+//! What the front may ask of a profile's sessions.
+
+use super::ProfileError;
+use crate::{
+    domain::{Content, Message as ChatMessage, RunId, SessionId},
+    store::{ForkSession, SessionChange, SessionError, SessionFilter, SessionHeader, SessionMessages},
+};
+use actix::Message;
+
+impl From<SessionError> for ProfileError {
+    fn from(error: SessionError) -> Self {
+        let param = matches!(error, SessionError::TitleTaken { .. }).then(|| "title".to_owned());
+        Self { param, ..Self::new(error.code(), error.to_string()) }
+    }
+}
+
+/// Query: sessions, most recently active first.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<SessionHeader>, ProfileError>")]
+pub struct ListSessions(pub SessionFilter);
+
+#[derive(Debug, Message)]
+#[rtype(result = "Result<SessionHeader, ProfileError>")]
+pub struct GetSession(pub SessionId);
+
+/// Query: messages of a session behind the first `after`, oldest first.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<SessionMessages, ProfileError>")]
+pub struct ReadSession {
+    pub session: SessionId,
+    pub after: u64,
+    pub limit: usize,
+}
+
+/// Command: make a session. Answers when it is on disk.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<SessionHeader, ProfileError>")]
+pub struct CreateSession {
+    pub session: SessionId,
+    pub title: Option<String>,
+    pub model: String,
+    pub system_prompt: Option<String>,
+}
+
+#[derive(Debug, Message)]
+#[rtype(result = "Result<SessionHeader, ProfileError>")]
+pub struct ChangeSession {
+    pub session: SessionId,
+    pub change: SessionChange,
+}
+
+#[derive(Debug, Message)]
+#[rtype(result = "Result<SessionHeader, ProfileError>")]
+pub struct CopySession(pub ForkSession);
+
+/// Command: stop the session's turns, wait for their end, and delete it.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), ProfileError>")]
+pub struct DeleteSession(pub SessionId);
+
+/// Query: what a run was asked, and the messages that came of it.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<RunMessages, ProfileError>")]
+pub struct GetRunMessages(pub RunId);
+
+#[derive(Debug)]
+pub struct RunMessages {
+    pub input: Content,
+    /// After history and input, in order.
+    pub messages: Vec<ChatMessage>,
+}
