@@ -10,8 +10,17 @@ use super::{
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry::Vacant};
 
 /// What may stand in an entry of `providers`.
-const PROVIDER_KEYS: [&str; 8] =
-    ["api_key", "api_mode", "base_url", "context_length", "default", "key_env", "models", "options"];
+const PROVIDER_KEYS: [&str; 9] = [
+    "api_key",
+    "api_mode",
+    "base_url",
+    "context_length",
+    "default",
+    "key_env",
+    "models",
+    "options",
+    "vision",
+];
 /// What may stand in an entry of `model_routes`.
 const ROUTE_KEYS: [&str; 3] = ["model", "options", "provider"];
 

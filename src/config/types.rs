@@ -45,10 +45,27 @@ pub enum Provider {
     Hermes { base_url: String },
 }
 
+/// `model.vision`: whether the upstream takes images.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Vision {
+    /// Images are sent; the upstream says itself when it cannot see.
+    #[default]
+    Auto,
+    Yes,
+    /// A request with an image is refused before anything is sent.
+    No,
+}
+
+impl Vision {
+    pub(super) const NAMES: [(&'static str, Self); 3] =
+        [("auto", Self::Auto), ("true", Self::Yes), ("false", Self::No)];
+}
+
 /// One upstream: where it is, its key, and the model that answers there unless a request says otherwise.
 #[derive(Debug, Clone)]
 pub struct ModelConfig {
     pub provider: Provider,
+    pub vision: Vision,
     /// As configured: `demo`, `custom`, `openai`, `openrouter`, `moonshot`, `ollama` …
     pub provider_name: String,
     /// `model.default`. Of a provider that is only named below `providers` it may be empty: a request that chooses that

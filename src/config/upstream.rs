@@ -1,7 +1,7 @@
 //! One upstream as the files describe it: its address, its key, and what may be asked of it.
 
 use super::{
-    ConfigError, ModelConfig, Provider, Secret,
+    ConfigError, ModelConfig, Provider, Secret, Vision,
     choice::ANY_AGENT,
     provider::{self, HERMES},
     settings::{Found, Settings},
@@ -62,7 +62,12 @@ impl Entry<'_> {
             (true, below) => settings.yaml("model.context_length")?.or(below),
             (false, below) => below,
         };
+        let vision = match (self.own, self.yaml(settings, "vision")?) {
+            (true, below) => settings.yaml("model.vision")?.or(below),
+            (false, below) => below,
+        };
         Ok(ModelConfig {
+            vision: vision.map_or(Ok(Vision::default()), |found| found.choice(&Vision::NAMES))?,
             provider,
             provider_name: self.name.to_owned(),
             default,

@@ -33,6 +33,14 @@ impl Message {
     }
 
     #[must_use]
+    pub fn has_image(&self) -> bool {
+        match self {
+            Self::User { content } => content.has_image(),
+            Self::System { .. } | Self::Assistant { .. } | Self::Tool { .. } => false,
+        }
+    }
+
+    #[must_use]
     pub fn assistant(text: impl Into<String>) -> Self {
         Self::Assistant { content: text.into(), tool_calls: Vec::new() }
     }
@@ -62,6 +70,14 @@ impl Content {
                     .collect();
                 texts.join("\n").into()
             }
+        }
+    }
+
+    #[must_use]
+    pub fn has_image(&self) -> bool {
+        match self {
+            Self::Text(_) => false,
+            Self::Parts(parts) => parts.iter().any(|part| matches!(part, Part::ImageUrl { .. })),
         }
     }
 

@@ -47,6 +47,7 @@ enum Meaning {
     /// Only paying, not waiting, helps.
     OutOfCredit,
     ContextTooLong,
+    Blind,
     BadKey,
     Refused,
     Nonsense,
@@ -90,6 +91,7 @@ impl ModelError {
             Meaning::RateLimited => (Code::UpstreamRateLimited, true),
             Meaning::OutOfCredit => (Code::UpstreamRateLimited, false),
             Meaning::ContextTooLong => (Code::ContextLengthExceeded, false),
+            Meaning::Blind => (Code::VisionUnsupported, false),
             Meaning::BadKey | Meaning::Refused | Meaning::Nonsense => (Code::UpstreamError, false),
             Meaning::Cancelled => (Code::Interrupted, false),
         };
@@ -132,6 +134,8 @@ fn of_status(status: u16, message: &str, code: Option<&str>) -> Meaning {
         429 => Meaning::RateLimited,
         413 => Meaning::ContextTooLong,
         400..=499 if too_long() => Meaning::ContextTooLong,
+        // llama.cpp's server says so with a 500.
+        400 | 404 | 415 | 422 | 500 | 501 if says_blind(message) => Meaning::Blind,
         401 | 403 => Meaning::BadKey,
         408 => Meaning::Passing,
         500..=599 => Meaning::Passing,
@@ -147,12 +151,22 @@ fn in_stream(message: &str, code: Option<&str>) -> Meaning {
     }
     match code {
         _ if says_too_long(message) || says_too_long(code) => Meaning::ContextTooLong,
+        _ if says_blind(message) => Meaning::Blind,
         "insufficient_quota" => Meaning::OutOfCredit,
         "invalid_api_key" | "authentication_error" => Meaning::BadKey,
         _ if code.contains("rate_limit") => Meaning::RateLimited,
         _ if code.starts_with("invalid_") => Meaning::Refused,
         _ => Meaning::Passing,
     }
+}
+
+/// Whether a server says that its model takes no images. Of an image that is wrong in itself servers speak otherwise.
+fn says_blind(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    says(&["image", "vision", "multimodal"])
+        && says(&["support", "not allowed", "does not accept", "unknown variant", "text only"])
+        && !says(&["format", "mime", "download", "too large"])
 }
 
 fn says_too_long(text: &str) -> bool {
@@ -184,6 +198,7 @@ impl fmt::Display for ModelError {
             | Meaning::RateLimited
             | Meaning::OutOfCredit
             | Meaning::ContextTooLong
+            | Meaning::Blind
             | Meaning::Refused
             | Meaning::Cancelled => Ok(()),
         }
@@ -215,7 +230,10 @@ mod tests {
 
     #[test]
     fn each_error_has_its_code_and_says_whether_to_try_again() {
-        use Code::{ContextLengthExceeded as TooLong, UpstreamError as Error, UpstreamRateLimited as Rate};
+        use Code::{
+            ContextLengthExceeded as TooLong, UpstreamError as Error, UpstreamRateLimited as Rate,
+            VisionUnsupported as Blind,
+        };
         let cases = [
             (status(400, "bad", None), Error, false),
             (status(401, "bad", None), Error, false),
@@ -234,6 +252,12 @@ mod tests {
             (status(500, "", None), Error, true),
             (status(502, "", None), Error, true),
             (status(529, "", None), Error, true),
+            (status(400, "This model does not support image input", None), Blind, false),
+            (status(404, "No endpoints found that support image input", None), Blind, false),
+            (status(500, "image input is not supported - hint: provide the mmproj", None), Blind, false),
+            (status(400, "unknown variant `image_url`, expected `text`", None), Blind, false),
+            (in_stream("vision is not supported", Some("invalid_request_error")), Blind, false),
+            (status(400, "unsupported image format", None), Error, false),
             (in_stream("oops", None), Error, true),
             (in_stream("", Some("server_error")), Error, true),
             (in_stream("", Some("429")), Rate, true),

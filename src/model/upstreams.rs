@@ -2,7 +2,7 @@
 
 use super::{HermesClient, ModelClient};
 use crate::{
-    config::{ModelConfig, Provider, SelectionConfig},
+    config::{ModelConfig, Provider, SelectionConfig, Vision},
     domain::{ModelChoice, Sampling},
 };
 use serde_json::{Map, Value};
@@ -21,6 +21,7 @@ struct All {
 struct Upstream {
     name: String,
     default: String,
+    vision: Vision,
     options: Map<String, Value>,
     way: Way,
 }
@@ -69,6 +70,12 @@ impl Upstreams {
         })
     }
 
+    /// Whether images may be sent to this choice.
+    #[must_use]
+    pub fn takes_images(&self, choice: Option<&ModelChoice>) -> bool {
+        self.upstream(choice).is_none_or(|upstream| upstream.vision != Vision::No)
+    }
+
     fn upstream(&self, choice: Option<&ModelChoice>) -> Option<&Upstream> {
         let All { own, others } = &*self.0;
         match choice {
@@ -87,6 +94,7 @@ impl Upstream {
         Self {
             name: config.provider_name.clone(),
             default: config.default.clone(),
+            vision: config.vision,
             options: config.options.clone(),
             way,
         }

@@ -21,3 +21,4 @@ mod support;
 mod surface;
 mod tenancy;
 mod transcripts;
+mod vision;

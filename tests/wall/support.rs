@@ -113,6 +113,7 @@ fn config(root: &Path) -> ProfileConfig {
         cors_origins: Vec::new(),
         model_name: "alice".into(),
         model: ModelConfig {
+            vision: hermes_gateway::config::Vision::Auto,
             provider: Provider::Demo,
             provider_name: "demo".into(),
             default: "demo".into(),

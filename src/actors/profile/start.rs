@@ -8,8 +8,8 @@ use crate::{
         run::{Entry, Kit, RunActor, Unread, Work},
     },
     domain::{
-        Code, Millis, OnBusy, OnDisconnect, RunId, RunRecord, RunSpec, Seq, SessionId, SessionRef, StandsFor,
-        now,
+        Code, Message, Millis, OnBusy, OnDisconnect, RunId, RunRecord, RunSpec, Seq, SessionId, SessionRef,
+        StandsFor, now,
     },
     store::{IdempotencyEntry, Store},
 };
@@ -105,6 +105,11 @@ impl ProfileActor {
             let text =
                 "The disk is nearly full: new turns are refused until space is freed. Reading still works.";
             return Err(ProfileError::new(Code::StorageLow, text));
+        }
+        let images = new.input.has_image() || new.history.iter().any(Message::has_image);
+        if images && !self.kit.upstreams.takes_images(new.upstream.as_ref()) {
+            let text = "The model of this profile takes no images (`model.vision: false`); send text only.";
+            return Err(ProfileError::new(Code::VisionUnsupported, text));
         }
         let (background, on_busy) = (new.background, new.on_busy);
         let idempotency = new.idempotency.as_ref().map(|key| (key.scope, key.fingerprint));

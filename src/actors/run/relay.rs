@@ -10,6 +10,7 @@ use super::{
     drive::Break,
     drive::Driver,
     finish::End,
+    steer::{Said, take_in},
 };
 use crate::{
     agent::Answered,
@@ -81,8 +82,7 @@ impl Driver {
                     }
                 }
                 Some(answer) = self.inbox.answered.recv() => self.pass_on(agent, &run.id, answer).await,
-                // The agent that would have to hear it is the other gateway's; whoever speaks is refused.
-                Some(said) = self.inbox.said.recv() => drop(said),
+                Some(said) = self.inbox.said.recv() => self.say_there(agent, &run.id, said).await,
                 told = events.next() => {
                     let (seq, event) = match told {
                         Ok(told) => told,
@@ -179,6 +179,16 @@ impl Driver {
         }
     }
 
+    /// Passes words to the running turn on. Refused over there, they are refused here.
+    async fn say_there(&mut self, agent: &Agent, run: &str, said: Said) {
+        match agent.client.steer(run, &said.input).await {
+            Ok(()) => self.unheard.extend(take_in(&mut self.log, &mut self.changes, said)),
+            Err(error) => {
+                tracing::info!(run = %self.spec.run_id, %error, "words to the turn were not taken over there");
+            }
+        }
+    }
+
     /// Tells an event of the run over there as one of this run. Gives the end, when it is that.
     async fn tell(&mut self, agent: &Agent, run: &UpstreamRun, event: Event) -> Result<Option<End>, Break> {
         // Written together with what the event becomes.
@@ -197,7 +207,11 @@ impl Driver {
             Event::ApprovalResponded { approval_id, choice, resolved: _, expired } => {
                 self.answered_there(approval_id, choice, expired).await;
             }
-            Event::RunCompleted { output, usage, finish_reason, tool_calls: _, pending_steer: _ } => {
+            Event::RunCompleted { output, usage, finish_reason, tool_calls: _, pending_steer } => {
+                match pending_steer {
+                    Some(unheard) => self.unheard = vec![unheard],
+                    None => self.hear(),
+                }
                 return self.completed_there(output, usage, finish_reason).map(Some);
             }
             Event::RunFailed { error, error_code, retryable, retry_after, partial_output: _, usage } => {

@@ -19,7 +19,7 @@ pub struct Steer(pub String);
 
 /// Words on their way to the driver.
 pub(super) struct Said {
-    input: String,
+    pub(super) input: String,
     /// Gets what resolves when the words are on disk.
     taken: oneshot::Sender<Result<Committed, StoreError>>,
 }

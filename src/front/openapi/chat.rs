@@ -28,6 +28,7 @@ pub fn complete() -> Operation {
         .fails([
             Code::UnsupportedParameter,
             Code::ContextLengthExceeded,
+            Code::VisionUnsupported,
             Code::KeyRevoked,
             Code::RunNotFound,
             Code::UpstreamError,

@@ -23,7 +23,7 @@ pub fn start() -> Operation {
         .body(named("RunRequest"))
         .answers(202, named("RunAccepted"), "The run was taken on.")
         .starts_a_run()
-        .fails([Code::UnsupportedParameter, Code::PreviousResponseNotFound])
+        .fails([Code::UnsupportedParameter, Code::VisionUnsupported, Code::PreviousResponseNotFound])
 }
 
 pub fn list_all() -> Operation {

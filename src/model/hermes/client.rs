@@ -88,6 +88,17 @@ impl HermesClient {
         self.post(&format!("/runs/{run}/approval"), &[], body.to_string().into_bytes()).await.map(drop)
     }
 
+    /// Says something to the running turn.
+    ///
+    /// # Errors
+    /// [`ModelError`]; the other side may take nothing in any more.
+    pub async fn steer(&self, run: &str, input: &str) -> Result<(), ModelError> {
+        // Words that were heard, and whose answer was lost, are not said again.
+        let key = uuid::Uuid::now_v7().to_string();
+        let body = json!({ "input": input }).to_string().into_bytes();
+        self.post(&format!("/runs/{run}/steer"), &[("Idempotency-Key", &key)], body).await.map(drop)
+    }
+
     /// Ends the run; one that has ended does not mind.
     ///
     /// # Errors

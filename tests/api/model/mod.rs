@@ -21,6 +21,7 @@ const SHORT: Duration = Duration::from_millis(300);
 /// A client that does not wait between attempts.
 fn client(base_url: &str, limit: Duration) -> ModelClient {
     let config = ModelConfig {
+        vision: hermes_gateway::config::Vision::Auto,
         provider: Provider::OpenAi { base_url: base_url.to_owned() },
         provider_name: "custom".to_owned(),
         default: "scripted".to_owned(),

@@ -1,0 +1,44 @@
+//! Images on their way to the model.
+
+use crate::support::{House, Plan};
+use serde_json::{Value, json};
+
+const CHAT: &str = "/v1/chat/completions";
+
+fn parts() -> Value {
+    json!([
+        {"type": "text", "text": "what is this?"},
+        {"type": "image_url", "image_url": {"url": "https://example.org/cat.png", "detail": "low"}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+    ])
+}
+
+fn body(content: &Value) -> Value {
+    json!({"messages": [{"role": "user", "content": content}]})
+}
+
+#[actix_web::test]
+async fn images_reach_the_upstream_as_they_came() {
+    let house = House::open().await;
+    let reply = house.alice().await.post(CHAT, body(&parts())).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let request = house.upstream.requests().pop().unwrap();
+    assert_eq!(request["messages"].as_array().unwrap().last().unwrap()["content"], parts());
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_model_that_cannot_see_is_sent_no_images_by_any_road() {
+    let house = House::with(Plan::config("  vision: false\n")).await;
+    let alice = house.alice().await;
+    let earlier = json!({"messages": [{"role": "user", "content": parts()},
+        {"role": "assistant", "content": "a cat"}, {"role": "user", "content": "sure?"}]});
+    let run = json!({"input": [{"role": "user", "content": parts()}]});
+    for (path, body) in [(CHAT, body(&parts())), (CHAT, earlier), ("/v1/runs", run)] {
+        let reply = alice.post(path, body).await;
+        assert_eq!((reply.status, reply.code()), (400, "vision_unsupported"), "{}", reply.text);
+    }
+    assert!(house.upstream.requests().is_empty());
+    assert_eq!(alice.chat("only text").await.status, 200);
+    house.close().await;
+}
