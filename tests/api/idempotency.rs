@@ -88,6 +88,35 @@ async fn a_large_body_and_a_deep_one_are_carried_to_the_handler_as_they_came() {
 }
 
 #[actix_web::test]
+async fn a_session_that_is_made_twice_with_one_key_is_made_once() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let body = json!({"title": "Plans"});
+    let all = join_all((0..4).map(|_| alice.post_with("/api/sessions", &KEY, body.clone()))).await;
+    assert!(
+        all.iter().all(|reply| reply.status == 201),
+        "{:?}",
+        all.iter().map(|r| &r.text).collect::<Vec<_>>()
+    );
+    assert!(all.iter().all(|reply| reply.body == all[0].body));
+    assert_eq!(alice.get("/api/sessions").await.body["data"].as_array().unwrap().len(), 1);
+    let path = format!("/api/sessions/{}", all[0].body["session"]["id"].as_str().unwrap());
+    let other = alice.send(Method::PATCH, &path, &KEY, Some(b"{\"title\": \"x\"}".to_vec())).await;
+    assert_eq!(
+        (other.status, other.header("Idempotency-Replayed")),
+        (200, None),
+        "another route, another scope"
+    );
+    let deletions = [
+        alice.send(Method::DELETE, &path, &KEY, None).await,
+        alice.send(Method::DELETE, &path, &KEY, None).await,
+    ];
+    assert!(deletions.iter().all(|reply| reply.status == 200), "{}", deletions[1].text);
+    assert_eq!(deletions[1].header("Idempotency-Replayed"), Some("true"));
+    house.close().await;
+}
+
+#[actix_web::test]
 async fn retries_at_the_same_moment_are_one_act() {
     let house = House::open().await;
     let alice = house.alice().await;
