@@ -104,7 +104,5 @@ pub async fn recover(
 /// The questions of a run that has ended: nobody is to be asked them any more.
 fn withdrawn(approvals: Vec<Approval>, at: Millis) -> Vec<Change> {
     let pending = approvals.into_iter().filter(|approval| approval.status == ApprovalStatus::Pending);
-    let withdraw =
-        |approval| Approval { status: ApprovalStatus::Withdrawn, decided_at: Some(at), ..approval };
-    pending.map(withdraw).map(Change::Approval).collect()
+    pending.map(|approval| Change::Approval(approval.withdrawn(at))).collect()
 }

@@ -105,6 +105,14 @@ pub struct Approval {
     pub reason: Option<String>,
 }
 
+impl Approval {
+    /// As it is once its run has ended: nobody is to be asked any more.
+    #[must_use]
+    pub fn withdrawn(self, at: Millis) -> Self {
+        Self { status: ApprovalStatus::Withdrawn, decided_at: Some(at), ..self }
+    }
+}
+
 /// A standing permission of a profile, made by an `always`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rule {

@@ -1,7 +1,7 @@
 //! The writer of one run's log.
 
 use super::{
-    Change, Committed, IdempotencyEntry, StoreError,
+    Change, Committed, IdempotencyEntry, Store, StoreError,
     command::{self, Command, LogAck, Stage, Write},
     index,
     inner::Inner,
@@ -264,12 +264,22 @@ impl LogWriter {
     }
 }
 
+impl LogWriter {
+    /// The questions that an abandoned run still asks: nobody will take their answers.
+    fn withdrawn(&self, record: &RunRecord) -> Vec<Change> {
+        let store = Store(Arc::clone(&self.store));
+        let open = record.waiting.iter().filter_map(|id| store.approval(*id).ok().flatten());
+        open.map(|approval| Change::Approval(approval.withdrawn(domain::now()))).collect()
+    }
+}
+
 impl Drop for LogWriter {
     fn drop(&mut self) {
         if self.done {
             return;
         }
         let record = self.record();
+        let withdrawn = self.withdrawn(&record);
         let event = Event::RunFailed {
             error: "the run ended unexpectedly".to_owned(),
             error_code: Code::Internal,
@@ -278,7 +288,7 @@ impl Drop for LogWriter {
             partial_output: record.text,
             usage: record.usage,
         };
-        if let Err(error) = self.append(event, Vec::new()) {
+        if let Err(error) = self.append(event, withdrawn) {
             tracing::warn!(run = %self.live.run, %error, "the end of an abandoned run was not stored");
         }
     }

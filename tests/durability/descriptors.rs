@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 const PROBE: &str = "for fd in 3 4 5 6 7 8 9; do (: <&$fd) 2>/dev/null && echo leaked $fd; \
                      (: >&$fd) 2>/dev/null && echo leaked $fd; done; echo looked";
 
-/// One after the other in each of them.
+/// One after the other in each run; 1,000 commands in all.
 const CALLS: usize = 5;
-const RUNS: usize = 20;
+const RUNS: usize = 100;
 const AT_ONCE: usize = 5;
 
 async fn run(client: &Client, command: &str) -> Vec<String> {

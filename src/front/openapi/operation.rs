@@ -113,7 +113,8 @@ impl Operation {
 
     /// Server-sent events whose `data` is `event`, or that text of its own.
     pub fn streams(self, event: Schema, text: &'static str) -> Self {
-        let stream = json!({"type": "string", "x-event-data": event.into_value()});
+        // No `type`: readers of the document disagree on whether it would be that of the stream or of an event.
+        let stream = json!({"x-event-data": event.into_value()});
         self.content(200, "text/event-stream", stream, text)
     }
 

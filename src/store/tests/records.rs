@@ -2,7 +2,8 @@
 
 use crate::{
     domain::{
-        Approval, ApprovalId, ApprovalStatus, Choice, KeyId, Message, RunId, SessionId, SessionRef, Usage,
+        Approval, ApprovalId, ApprovalRequest, ApprovalStatus, Choice, Event, KeyId, Message, RunId,
+        SessionId, SessionRef, Usage,
     },
     store::{Change, IdempotencyEntry, KeyRecord, SessionAppend, Wake, testing::*},
 };
@@ -105,6 +106,36 @@ async fn approvals_are_listed_newest_first_and_leave_the_pending_ones_when_answe
     assert_eq!(ids(Some(ApprovalStatus::Pending), Some(all[3].id), 1), [1]);
     assert_eq!(ids(Some(ApprovalStatus::Decided), None, 10), [2]);
     assert_eq!(store.approval(ApprovalId::new()).unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_run_that_is_abandoned_while_it_waits_asks_nobody_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let spec = Arc::new(spec(true));
+    let (mut log, begun) = store.begin(Arc::clone(&spec), None);
+    begun.await.unwrap();
+    log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
+    let asked = Approval { run_id: spec.run_id, ..approval(ApprovalStatus::Pending) };
+    let request = ApprovalRequest {
+        approval_id: asked.id,
+        call_id: asked.call_id.clone(),
+        tool: asked.tool.clone(),
+        command: asked.command.clone(),
+        arguments_digest: asked.arguments_digest.clone(),
+        pattern_key: String::new(),
+        pattern_keys: Vec::new(),
+        description: String::new(),
+        allow_permanent: true,
+        choices: asked.choices.clone(),
+        expires_at: None,
+    };
+    let event = Event::ApprovalRequest(Box::new(request));
+    log.append(event, vec![Change::Approval(asked.clone())]).unwrap().await.unwrap();
+    drop(log);
+    settled(&store).await;
+    assert_eq!(store.approvals(Some(ApprovalStatus::Pending), None, 10).unwrap(), []);
+    assert_eq!(store.approval(asked.id).unwrap().unwrap().status, ApprovalStatus::Withdrawn);
 }
 
 #[tokio::test]

@@ -32,10 +32,10 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 /// Recordings that cannot be sent again.
 pub const NOT_REPLAYED: &[(u32, &str)] = &[
-    (23, "the shared listener is not there yet"),
-    (24, "the shared listener is not there yet"),
+    (23, "WIRE 9: a prefix is served by the home alone, with each profile's own key (tests/api/shared.rs)"),
+    (24, "WIRE 9: a prefix is served by the home alone, with each profile's own key (tests/api/shared.rs)"),
     (164, "the tool `execute_code` comes with the issue on the agent"),
-    (208, "the shared listener is not there yet"),
+    (208, "WIRE 9: a prefix is served by the home alone, with each profile's own key (tests/api/shared.rs)"),
 ];
 
 /// Routes that are not there yet, by the beginning of their path.
