@@ -1,6 +1,6 @@
 //! Taking a turn on: idempotency, admission, the first record, the run's actor.
 
-use super::{ProfileActor, answers, recall::recall};
+use super::{ProfileActor, answers, recall::recall, responses};
 use crate::{
     actors::{
         Idempotency, NewRun, ProfileError, StartRun, StartedRun, Tenant,
@@ -8,10 +8,10 @@ use crate::{
         run::{Entry, Kit, RunActor, Steer, Unread, Work},
     },
     domain::{
-        Code, Content, Message, Millis, OnBusy, OnDisconnect, RunId, RunRecord, RunSpec, RunStatus, Seq,
-        SessionId, SessionRef, StandsFor, now,
+        Code, Content, Message, Millis, OnBusy, OnDisconnect, ResponseRecord, RunId, RunRecord, RunSpec,
+        RunStatus, Seq, SessionId, SessionRef, StandsFor, now,
     },
-    store::{IdempotencyEntry, Store},
+    store::{Change, IdempotencyEntry, Store},
 };
 use actix::{ActorFutureExt, Handler, ResponseActFuture, WrapFuture, dev::Request};
 use std::sync::Arc;
@@ -67,6 +67,9 @@ impl ProfileActor {
             Ok(begun) => begun,
             Err(error) => return Box::pin(async { Err(error) }.into_actor(self)),
         };
+        if begun.response.as_ref().is_some_and(|response| response.kept) {
+            self.evict_responses();
+        }
         let run = begun.spec.run_id;
         if let Some(key) = &idempotency {
             self.reserving.insert(key.scope, (key.fingerprint, run));
@@ -116,11 +119,12 @@ impl ProfileActor {
             session_id: record.session_id,
             created_at: record.created_at,
             replayed: true,
+            response: self.store.response(run)?,
             events,
         })
     }
 
-    fn begin(&self, new: NewRun) -> Result<Begun, ProfileError> {
+    fn begin(&self, mut new: NewRun) -> Result<Begun, ProfileError> {
         if self.tenant.is_draining() {
             return Err(ProfileError {
                 retry_after: Some(1),
@@ -140,17 +144,20 @@ impl ProfileActor {
             let text = "The model of this profile takes no images (`model.vision: false`); send text only.";
             return Err(ProfileError::new(Code::VisionUnsupported, text));
         }
+        if let Some(previous) = self.previous(&new)? {
+            responses::inherit(&mut new, &previous);
+        }
         let (background, on_busy) = (new.background, new.on_busy);
         let idempotency = new.idempotency.as_ref().map(|key| (key.scope, key.fingerprint));
-        let spec = spec(new);
+        let (spec, response) = spec(new);
         let board = self.tenant.board();
-        let busy = spec.session.named && board.is_busy(&spec.session.id);
+        let busy = spec.takes_turns() && board.is_busy(&spec.session.id);
         if busy {
             self.make_way(&spec.session.id, on_busy)?;
         }
         let slot = if busy { None } else { Some(board.slot(false).map_err(full)?) };
         // Taken here and not later: two turns that come at once must not both find the session free.
-        let turn = spec.session.named.then(|| board.turn(&spec.session.id, Some(spec.run_id)));
+        let turn = spec.takes_turns().then(|| board.turn(&spec.session.id, Some(spec.run_id)));
         let idempotency = idempotency.map(|(scope, fingerprint)| IdempotencyEntry {
             scope,
             fingerprint,
@@ -163,6 +170,7 @@ impl ProfileActor {
             kit: self.kit.clone(),
             spec,
             idempotency,
+            response,
             slot,
             turn,
             background,
@@ -207,19 +215,23 @@ fn full(full: Full) -> ProfileError {
     ProfileError { retry_after: Some(full.retry_after), ..ProfileError::new(Code::RateLimitExceeded, text) }
 }
 
-fn spec(new: NewRun) -> RunSpec {
-    let run_id = RunId::new();
-    let own = || SessionRef { id: SessionId::from(run_id), named: false };
-    RunSpec {
+fn spec(new: NewRun) -> (RunSpec, Option<ResponseRecord>) {
+    let (run_id, created_at) = (RunId::new(), now());
+    let response = responses::record(run_id, created_at, &new);
+    let instructions = response.as_ref().and_then(|response| response.request.instructions.as_deref());
+    let texts: Vec<&str> = instructions.into_iter().chain(new.system.as_deref()).collect();
+    let spec = RunSpec {
         run_id,
         surface: new.surface,
-        created_at: now(),
-        session: new.session.unwrap_or_else(own),
+        created_at,
+        system: (!texts.is_empty()).then(|| texts.join("\n")),
+        session: new.session.unwrap_or_else(|| own_session(run_id)),
         key_id: new.key_id,
         model: new.model,
-        system: new.system,
         history: new.history,
         load_history: new.load_history,
+        after: new.previous.map(RunId::from),
+        history_limit: new.history_limit,
         results: new.results,
         input: new.input,
         client_tools: new.client_tools,
@@ -228,7 +240,13 @@ fn spec(new: NewRun) -> RunSpec {
         durable: new.durable || new.idempotency.is_some(),
         on_disconnect: new.on_disconnect,
         unattended: new.unattended,
-    }
+    };
+    (spec, response)
+}
+
+/// The session of a run that names none.
+pub(super) fn own_session(run_id: RunId) -> SessionRef {
+    SessionRef { id: SessionId::from(run_id), named: false }
 }
 
 /// A turn that may begin, with what it takes along from the actor.
@@ -238,6 +256,7 @@ struct Begun {
     kit: Kit,
     spec: RunSpec,
     idempotency: Option<IdempotencyEntry>,
+    response: Option<ResponseRecord>,
     /// `None`: it queues for its session first.
     slot: Option<SlotWait>,
     /// Its place in a named session.
@@ -263,8 +282,11 @@ impl Begun {
             }
             slot => Entry::Queue { turn, slot },
         };
+        let idempotency = self.idempotency.take().map(Change::Idempotency);
+        let stored = self.response.clone().filter(|response| response.kept).map(Change::Response);
+        let with = idempotency.into_iter().chain(stored).collect();
         let spec = Arc::new(self.spec);
-        let (log, committed) = self.store.begin(spec.clone(), self.idempotency.take());
+        let (log, committed) = self.store.begin_with(spec.clone(), with);
         committed.await?;
         let run = spec.run_id;
         let events = self.store.tail(run, Seq::default())?;
@@ -290,6 +312,7 @@ impl Begun {
             session_id: spec.session.id.clone(),
             created_at: spec.created_at,
             replayed: false,
+            response: self.response,
             events,
         })
     }

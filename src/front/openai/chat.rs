@@ -144,6 +144,9 @@ fn new_run(
         sampling,
         session,
         on_busy: options.on_busy.unwrap_or(config.api.on_busy),
+        previous: None,
+        history_limit: None,
+        response: None,
         load_history: named,
         on_disconnect: options.on_disconnect.unwrap_or(default),
         unattended: Some(config.approvals.unattended),
@@ -154,7 +157,7 @@ fn new_run(
 }
 
 /// What every answer of a turn says in its headers.
-fn head(turn: &Turn, options: &Options) -> HttpResponseBuilder {
+pub(super) fn head(turn: &Turn, options: &Options) -> HttpResponseBuilder {
     let mut head = HttpResponse::Ok();
     if let Ok(session) = HeaderValue::from_bytes(turn.session_id.as_str().as_bytes()) {
         head.insert_header((options::SESSION_ID, session));
