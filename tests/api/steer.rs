@@ -58,6 +58,37 @@ async fn what_comes_after_the_last_model_call_began_is_given_back() {
 }
 
 #[actix_web::test]
+async fn what_a_turn_that_breaks_or_is_stopped_did_not_hear_is_given_back_too() {
+    let mut house = House::open().await;
+    let alice = house.alice().await;
+    for (gate, last) in [("stopped", "run.cancelled"), ("shut-down", "run.failed")] {
+        let run = alice.run(&format!("@@gate {gate}")).await;
+        let mut events = alice.events(&run, None).await;
+        events.until("message.delta").await;
+        let reply = alice.post(&format!("/v1/runs/{run}/steer"), json!({"input": "wait"})).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        if gate == "stopped" {
+            alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
+        } else {
+            house.stop(std::time::Duration::ZERO).await;
+            house.start().await;
+            events = house.alice().await.events(&run, None).await;
+        }
+        assert_eq!(events.until(last).await.json()["pending_steer"], "wait", "{gate}");
+        assert_eq!(house.alice().await.finished(&run).await["pending_steer"], "wait", "{gate}");
+    }
+    let alice = house.alice().await;
+    let run = alice.run("@@gate-drop broken").await;
+    let mut events = alice.events(&run, None).await;
+    events.until("message.delta").await;
+    alice.post(&format!("/v1/runs/{run}/steer"), json!({"input": "wait"})).await;
+    house.upstream.open("broken");
+    let failed = events.until("run.failed").await.json();
+    assert_eq!((&failed["error_code"], &failed["pending_steer"]), (&json!("upstream_error"), &json!("wait")));
+    house.close().await;
+}
+
+#[actix_web::test]
 async fn only_a_running_turn_can_be_spoken_to() {
     let house = House::open().await;
     let (alice, bob) = (house.alice().await, house.bob().await);
