@@ -89,6 +89,29 @@ async fn what_a_turn_that_breaks_or_is_stopped_did_not_hear_is_given_back_too() 
 }
 
 #[actix_web::test]
+async fn a_turn_that_was_just_accepted_is_running_and_hears_what_is_said_to_it() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    for turn in 0..20 {
+        let mut body = json!({"input": format!("@@gate {turn}")});
+        if turn % 2 == 1 {
+            // Its earlier messages are read first.
+            body["session_id"] = json!("talk");
+        }
+        let run = alice.run_with(body).await;
+        if turn % 3 == 0 {
+            let status = alice.get(&format!("/v1/runs/{run}")).await.body["status"].clone();
+            assert_eq!(status, "running", "{turn}");
+        }
+        let reply = alice.post(&format!("/v1/runs/{run}/steer"), json!({"input": "hurry"})).await;
+        assert_eq!(reply.status, 200, "{turn}: {}", reply.text);
+        house.upstream.open(&turn.to_string());
+        assert_eq!(alice.finished(&run).await["status"], "completed", "{turn}");
+    }
+    house.close().await;
+}
+
+#[actix_web::test]
 async fn only_a_running_turn_can_be_spoken_to() {
     let house = House::open().await;
     let (alice, bob) = (house.alice().await, house.bob().await);
