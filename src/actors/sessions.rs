@@ -2,7 +2,7 @@
 
 use super::ProfileError;
 use crate::{
-    domain::{Content, Message as ChatMessage, RunId, SessionId},
+    domain::{Content, Message as ChatMessage, ModelLock, RunId, Runtime, SessionId},
     store::{ForkSession, SessionChange, SessionError, SessionFilter, SessionHeader, SessionMessages},
 };
 use actix::Message;
@@ -39,6 +39,7 @@ pub struct CreateSession {
     pub session: SessionId,
     pub title: Option<String>,
     pub model: String,
+    pub lock: Option<ModelLock>,
     pub system_prompt: Option<String>,
 }
 
@@ -66,6 +67,8 @@ pub struct GetRunMessages(pub RunId);
 #[derive(Debug)]
 pub struct RunMessages {
     pub input: Content,
+    /// Who answers it; in turns of a session.
+    pub runtime: Option<Runtime>,
     /// After history and input, in order.
     pub messages: Vec<ChatMessage>,
 }

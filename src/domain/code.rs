@@ -57,6 +57,8 @@ pub enum Code {
     InvalidSystemMessage,
     MissingMessage,
     UnsupportedSessionField,
+    MissingModel,
+    ModelLockUnavailable,
 }
 
 struct Row {
@@ -127,6 +129,8 @@ impl Code {
         Self::InvalidSystemMessage,
         Self::MissingMessage,
         Self::UnsupportedSessionField,
+        Self::MissingModel,
+        Self::ModelLockUnavailable,
     ];
 
     #[rustfmt::skip]
@@ -184,6 +188,8 @@ impl Code {
             Self::InvalidSystemMessage     => row("invalid_system_message",      400, CLIENT),
             Self::MissingMessage           => row("missing_message",             400, CLIENT),
             Self::UnsupportedSessionField  => row("unsupported_session_field",   400, CLIENT),
+            Self::MissingModel             => row("missing_model",               400, CLIENT),
+            Self::ModelLockUnavailable     => row("model_lock_unavailable",      409, CLIENT),
         }
     }
 

@@ -29,7 +29,7 @@ pub use run::{
     ToolSummary,
 };
 pub use tool::{ToolOutput, ToolSpec};
-pub use upstream::{ModelChoice, UpstreamRun};
+pub use upstream::{ModelChoice, ModelLock, RouteSource, Runtime, UpstreamRun};
 
 /// Milliseconds since the Unix epoch; the only form of time that is stored.
 pub type Millis = i64;

@@ -6,7 +6,7 @@ use crate::{
         ChangeSession, CopySession, CreateSession, DeleteSession, GetRunMessages, GetSession, ListSessions,
         ProfileError, ReadSession, RunMessages,
     },
-    domain::{Code, SessionId},
+    domain::{Code, RunSpec, SessionId},
     store::{NewSession, SessionError, SessionHeader, SessionMessages, Store, StoreError, Title},
 };
 use actix::{Handler, ResponseFuture};
@@ -76,9 +76,10 @@ impl Handler<CreateSession> for ProfileActor {
         if let Err(error) = self.has_room() {
             return Box::pin(async { Err(error) });
         }
-        let CreateSession { session, title, model, system_prompt } = asked;
+        let CreateSession { session, title, model, lock, system_prompt } = asked;
         let mut new = NewSession::new(session, "api_server", model);
         new.title = Title::Given(title);
+        new.lock = lock;
         new.system_prompt = system_prompt;
         let made = self.store.create_session(new);
         Box::pin(async { Ok(made.await?) })
@@ -145,7 +146,8 @@ impl Handler<GetRunMessages> for ProfileActor {
         Box::pin(async move {
             let stored = read(store, move |store| store.stored_run(run)).await?;
             let stored = stored.ok_or_else(|| not_found(run))?;
-            Ok(RunMessages { input: stored.spec.input, messages: stored.messages })
+            let RunSpec { input, runtime, .. } = stored.spec;
+            Ok(RunMessages { input, runtime, messages: stored.messages })
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Sessions: the resources, and turns of a session.
 
+mod model;
 mod resources;
 mod turns;
 
