@@ -42,7 +42,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
 ];
 
 /// What the HTTP side may take from the store: the cursors that read, and what they give and ask.
-const READ_SIDE: [&str; 11] = [
+const READ_SIDE: [&str; 12] = [
     "EventCursor",
     "RunFilter",
     "StoreError",
@@ -54,6 +54,7 @@ const READ_SIDE: [&str; 11] = [
     "SessionHeader",
     "SessionMessage",
     "SessionMessages",
+    "ToolResults",
 ];
 
 /// Crates that must not leak, and where they live.

@@ -3,8 +3,9 @@
 use crate::{
     domain::{
         Approval, ApprovalId, ApprovalStatus, Choice, ClientTools, Code, Content, Failure, KeptAnswer, KeyId,
-        Message as ChatMessage, ModelChoice, OnBusy, OnDisconnect, Rule, RunId, RunRecord, RunStatus,
-        Runtime, Sampling, Seq, SessionId, SessionRef, Surface, ToolResult, Unattended,
+        Message as ChatMessage, ModelChoice, OnBusy, OnDisconnect, ResponseId, ResponseRecord,
+        ResponseRequest, Rule, RunId, RunRecord, RunStatus, Runtime, Sampling, Seq, SessionId, SessionRef,
+        Surface, ToolResult, Unattended,
     },
     store::{EventCursor, RunFilter, StoreError},
 };
@@ -79,6 +80,12 @@ pub struct NewRun {
     pub on_busy: OnBusy,
     /// Load the named session's transcript as history.
     pub load_history: bool,
+    /// Go on from this response: its conversation comes before `history`, and its session is this turn's.
+    pub previous: Option<ResponseId>,
+    /// How many of the newest messages before `input` the model is shown; `None`: all.
+    pub history_limit: Option<usize>,
+    /// What a turn of the Responses API asks beside the words.
+    pub response: Option<ResponseRequest>,
     pub on_disconnect: OnDisconnect,
     /// `None`: the surface can ask for approvals.
     pub unattended: Option<Unattended>,
@@ -124,6 +131,8 @@ pub struct StartedRun {
     pub session_id: SessionId,
     pub created_at: crate::domain::Millis,
     pub replayed: bool,
+    /// Of a turn of the Responses API, stored or not.
+    pub response: Option<ResponseRecord>,
     /// From the beginning of the log.
     pub events: EventCursor,
 }

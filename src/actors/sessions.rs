@@ -2,7 +2,7 @@
 
 use super::ProfileError;
 use crate::{
-    domain::{Content, Message as ChatMessage, ModelLock, RunId, Runtime, SessionId},
+    domain::{Content, Message as ChatMessage, ModelLock, ResponseId, RunId, Runtime, SessionId, SessionRef},
     store::{ForkSession, SessionChange, SessionError, SessionFilter, SessionHeader, SessionMessages},
 };
 use actix::Message;
@@ -22,6 +22,15 @@ pub struct ListSessions(pub SessionFilter);
 #[derive(Debug, Message)]
 #[rtype(result = "Result<SessionHeader, ProfileError>")]
 pub struct GetSession(pub SessionId);
+
+/// Query: the model that the session of a turn has chosen for itself. The session is the one that the turn names, else
+/// that of the response which it goes on from.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<ModelLock>, ProfileError>")]
+pub struct GetModelLock {
+    pub session: Option<SessionRef>,
+    pub previous: Option<ResponseId>,
+}
 
 /// Query: messages of a session behind the first `after`, oldest first.
 #[derive(Debug, Message)]

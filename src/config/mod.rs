@@ -51,5 +51,5 @@ pub use secret::Secret;
 pub use server::ServerConfig;
 pub use types::{
     AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, ModelRoute, ProfileConfig, Provider,
-    RetentionConfig, SandboxLevel, SelectionConfig, TerminalConfig, Vision,
+    ResponsesConfig, RetentionConfig, SandboxLevel, SelectionConfig, TerminalConfig, Vision,
 };

@@ -1,11 +1,11 @@
 //! One profile's layers to its [`ProfileConfig`].
 
 use super::{
-    AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ProfileConfig, RetentionConfig,
-    SandboxLevel, TerminalConfig, expand::is_env_name, listen, model, selection, settings::Settings,
-    typed::DAY, workspace,
+    AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ProfileConfig, ResponsesConfig,
+    RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name, listen, model, selection,
+    settings::Settings, typed::DAY, workspace,
 };
-use crate::domain::{OnBusy, ProfileName, Unattended};
+use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use std::{path::Path, time::Duration};
 
 /// A wait of this many runs is allowed where a profile sets no cap of its own, so that only the machine's counts.
@@ -51,6 +51,10 @@ pub(super) fn resolve(
             runs: settings.duration("retention.runs", 60..=TEN_YEARS, WEEK)?,
             derived_sessions: settings.duration("retention.derived_sessions", 60..=TEN_YEARS, 30 * DAY)?,
             idempotency: settings.duration("retention.idempotency", 60..=TEN_YEARS, DAY)?,
+        },
+        responses: ResponsesConfig {
+            stored: settings.number("responses.stored", 1..=1_000_000, 1_000)?,
+            tool_items: settings.choice("responses.tool_items", &ToolItems::NAMED, ToolItems::default())?,
         },
         env: settings.env_values(),
     })

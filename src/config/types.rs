@@ -1,7 +1,7 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
 use super::Secret;
-use crate::domain::{OnBusy, ProfileName, Unattended};
+use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -31,6 +31,7 @@ pub struct ProfileConfig {
     pub terminal: TerminalConfig,
     pub agent: AgentConfig,
     pub retention: RetentionConfig,
+    pub responses: ResponsesConfig,
     /// Every entry of the profile's `.env`; never in the process environment.
     pub env: BTreeMap<String, Secret>,
 }
@@ -180,4 +181,12 @@ pub struct RetentionConfig {
     pub derived_sessions: Duration,
     /// 24 h.
     pub idempotency: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct ResponsesConfig {
+    /// `responses.stored`: how many can be asked for, the newest; 1,000.
+    pub stored: usize,
+    /// `responses.tool_items`: the form of the agent's own calls, unless a request names one.
+    pub tool_items: ToolItems,
 }

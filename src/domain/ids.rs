@@ -91,6 +91,23 @@ uuid_id!(
     ApprovalId,
     "apr_"
 );
+uuid_id!(
+    /// One response: a view of the run with the same bytes.
+    ResponseId,
+    "resp_"
+);
+
+impl From<RunId> for ResponseId {
+    fn from(run: RunId) -> Self {
+        Self(run.0)
+    }
+}
+
+impl From<ResponseId> for RunId {
+    fn from(response: ResponseId) -> Self {
+        Self(response.0)
+    }
+}
 
 uuid_id!(
     /// The messages of one life of a session: an id that is used again after a deletion does not find the old ones.

@@ -10,7 +10,9 @@ mod ids;
 mod message;
 mod on_busy;
 mod outcome;
+mod response;
 mod run;
+mod run_status;
 mod tool;
 mod upstream;
 
@@ -20,14 +22,13 @@ pub use client_tools::{ClientTools, ToolChoice, ToolResult};
 pub use code::Code;
 pub use event::{ApprovalRequest, Event, Logged};
 pub use idempotency::{KeptAnswer, StandsFor};
-pub use ids::{ApprovalId, IdError, KeyId, ProfileName, RunId, Seq, SessionId, TranscriptId};
+pub use ids::{ApprovalId, IdError, KeyId, ProfileName, ResponseId, RunId, Seq, SessionId, TranscriptId};
 pub use message::{Content, ImageUrl, Message, Part, ToolCall};
 pub use on_busy::OnBusy;
 pub use outcome::{Failure, Finish, Outcome, Usage};
-pub use run::{
-    IllegalTransition, OnDisconnect, RunRecord, RunSpec, RunStatus, Sampling, SessionRef, Surface,
-    ToolSummary,
-};
+pub use response::{Aside, ResponseRecord, ResponseRequest, ToolItems};
+pub use run::{OnDisconnect, RunRecord, RunSpec, Sampling, SessionRef, Surface, ToolSummary};
+pub use run_status::{IllegalTransition, RunStatus};
 pub use tool::{ToolOutput, ToolSpec};
 pub use upstream::{ModelChoice, ModelLock, RouteSource, Runtime, UpstreamRun};
 

@@ -10,12 +10,18 @@ pub enum OnBusy {
     Reject,
     /// It stops the one that runs, and comes when those before it are through.
     Interrupt,
+    /// Its words are said to the one that runs, and it becomes part of that one; it waits when they cannot be.
+    Steer,
 }
 
 impl OnBusy {
     /// By the names on the wire and in the configuration.
-    pub const NAMES: [(&'static str, Self); 3] =
-        [("queue", Self::Queue), ("reject", Self::Reject), ("interrupt", Self::Interrupt)];
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("queue", Self::Queue),
+        ("reject", Self::Reject),
+        ("interrupt", Self::Interrupt),
+        ("steer", Self::Steer),
+    ];
 
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -1,12 +1,12 @@
-//! A run: what was asked, how far it got, and which steps are legal.
+//! A run: what was asked, and how far it got.
 
 use super::{
-    ApprovalId, ClientTools, Code, Content, Event, KeyId, Logged, Message, Millis, ModelChoice, Outcome,
-    RunId, Runtime, Seq, SessionId, ToolResult, Unattended, UpstreamRun, Usage,
+    ApprovalId, ClientTools, Code, Content, Event, IllegalTransition, KeyId, Logged, Message, Millis,
+    ModelChoice, Outcome, RunId, RunStatus, Runtime, Seq, SessionId, ToolResult, Unattended, UpstreamRun,
+    Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::fmt;
 
 /// The road by which a turn came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,9 +73,15 @@ pub struct RunSpec {
     pub system: Option<String>,
     /// The conversation before `input`: from the request, or loaded from a named session when the turn begins.
     pub history: Vec<Message>,
-    /// Set until the named session's history has been put into `history`.
+    /// The named session's transcript comes before `history`.
     #[serde(default)]
     pub load_history: bool,
+    /// The run that this one goes on from: its whole conversation comes before `history`.
+    #[serde(default)]
+    pub after: Option<RunId>,
+    /// How many of the newest messages before `input` the model is shown; `None`: all.
+    #[serde(default)]
+    pub history_limit: Option<usize>,
     /// What the client's tools gave back: the turn begins with these, before `input`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub results: Vec<ToolResult>,
@@ -98,6 +104,13 @@ pub struct RunSpec {
 }
 
 impl RunSpec {
+    /// Whether the turns of its session come one after the other. Those of a chain of responses do, too: each needs
+    /// the one before it.
+    #[must_use]
+    pub fn takes_turns(&self) -> bool {
+        self.session.named || self.after.is_some() || self.surface == Surface::Responses
+    }
+
     /// The messages that the turn begins with: the results of the client's tools, then what the user says.
     #[must_use]
     pub fn opening(&self) -> Vec<Message> {
@@ -111,83 +124,6 @@ impl RunSpec {
         results.chain(says).collect()
     }
 }
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunStatus {
-    Queued,
-    Running,
-    WaitingForApproval,
-    Stopping,
-    Completed,
-    Failed,
-    Cancelled,
-}
-
-impl RunStatus {
-    pub const ALL: [Self; 7] = [
-        Self::Queued,
-        Self::Running,
-        Self::WaitingForApproval,
-        Self::Stopping,
-        Self::Completed,
-        Self::Failed,
-        Self::Cancelled,
-    ];
-
-    #[must_use]
-    pub const fn wire(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::WaitingForApproval => "waiting_for_approval",
-            Self::Stopping => "stopping",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.wire() == text)
-    }
-
-    #[must_use]
-    pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
-    }
-
-    /// The one table of legal steps.
-    #[must_use]
-    pub const fn may_become(self, next: Self) -> bool {
-        use RunStatus::{Cancelled, Completed, Failed, Queued, Running, Stopping, WaitingForApproval};
-        match self {
-            Queued => matches!(next, Running | Stopping | Failed | Cancelled),
-            Running => matches!(next, WaitingForApproval | Stopping | Completed | Failed | Cancelled),
-            WaitingForApproval => {
-                matches!(next, Running | WaitingForApproval | Stopping | Failed | Cancelled)
-            }
-            Stopping => matches!(next, Stopping | Completed | Failed | Cancelled),
-            Completed | Failed | Cancelled => false,
-        }
-    }
-}
-
-/// A step that the table does not have: a bug of ours, refused before it reaches the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IllegalTransition {
-    pub from: RunStatus,
-    pub to: RunStatus,
-}
-
-impl fmt::Display for IllegalTransition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a run cannot go from `{}` to `{}`", self.from.wire(), self.to.wire())
-    }
-}
-
-impl std::error::Error for IllegalTransition {}
 
 /// One tool call in a run's status.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -224,6 +160,9 @@ pub struct RunRecord {
     /// Questions that wait for an answer, oldest first.
     pub waiting: Vec<ApprovalId>,
     pub outcome: Option<Outcome>,
+    /// How many messages of its session's transcript stood before it, once they were loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loaded: Option<usize>,
     /// The run of another gateway that does this one's work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<UpstreamRun>,
@@ -256,6 +195,7 @@ impl RunRecord {
             tools: Vec::new(),
             waiting: Vec::new(),
             outcome: None,
+            loaded: None,
             upstream: None,
             pending_steer: None,
             last_seq: Seq::default(),
@@ -367,20 +307,6 @@ impl RunRecord {
             Some(Outcome::Completed { finish }) => Some(finish.wire()),
             Some(Outcome::Failed(_) | Outcome::Cancelled) => Some("error"),
             None => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_finished_run_stays_as_it_is() {
-        for from in RunStatus::ALL.into_iter().filter(|status| status.is_terminal()) {
-            for to in RunStatus::ALL {
-                assert!(!from.may_become(to), "{} -> {}", from.wire(), to.wire());
-            }
         }
     }
 }

@@ -99,7 +99,7 @@ mod tests {
             (
                 "x-hermes-on-busy",
                 "shout",
-                Err(("invalid_request", "X-Hermes-On-Busy must be one of: queue, reject, interrupt")),
+                Err(("invalid_request", "X-Hermes-On-Busy must be one of: queue, reject, interrupt, steer")),
             ),
             (
                 "x-hermes-on-disconnect",

@@ -3,8 +3,8 @@
 use super::{ask, error::ApiError};
 use crate::{
     actors::{NewRun, StartRun, StartedRun, TailRun, Tenant},
-    domain::{Code, Logged, Millis, RunId, Seq, SessionId},
-    store::{EventCursor, StoreError},
+    domain::{Code, Logged, Millis, ResponseRecord, RunId, RunRecord, Seq, SessionId},
+    store::{EventCursor, StoreError, ToolResults},
 };
 use std::sync::Arc;
 
@@ -22,6 +22,32 @@ pub struct Reader {
     tenant: Arc<Tenant>,
     /// The run may go on after this reader.
     open: bool,
+}
+
+impl Reader {
+    pub fn new(cursor: EventCursor, run: &RunRecord, tenant: Arc<Tenant>) -> Self {
+        Self { cursor, run_id: run.run_id, tenant, open: !run.status.is_terminal() }
+    }
+
+    /// A reader of a stored run that does not keep it alive: whoever asks for a state is not whom it is for.
+    pub const fn passing(cursor: EventCursor, run_id: RunId, tenant: Arc<Tenant>) -> Self {
+        Self { cursor, run_id, tenant, open: false }
+    }
+
+    /// The number of the last event that can be read now.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub fn last(&self) -> Result<Seq, ApiError> {
+        let record = self.cursor.record().map_err(crate::actors::ProfileError::from)?;
+        Ok(record.last_seq)
+    }
+
+    /// The whole results of the run's tool calls.
+    pub fn results(&self) -> ToolResults {
+        self.cursor.results()
+    }
 }
 
 impl Source for Reader {
@@ -56,6 +82,8 @@ pub struct Turn {
     pub model: String,
     /// An earlier request with the same idempotency key began it.
     pub replayed: bool,
+    /// Of a turn of the Responses API that was taken on, or is stored.
+    pub response: Option<ResponseRecord>,
     pub reader: Reader,
 }
 
@@ -71,7 +99,7 @@ pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
     let task = actix_rt::spawn(async move {
         let profile = tenant.profile().await?;
         let model = run.model.clone();
-        let StartedRun { run_id, session_id, created_at, replayed, events } =
+        let StartedRun { run_id, session_id, created_at, replayed, response, events } =
             profile.send(StartRun(run)).timeout(ask::patience_for_a_turn(&tenant)).await??;
         Ok(Turn {
             run_id,
@@ -79,6 +107,7 @@ pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
             created_at,
             model,
             replayed,
+            response,
             reader: Reader { cursor: events, run_id, tenant, open: true },
         })
     });
@@ -101,6 +130,7 @@ pub async fn rejoin(tenant: &Arc<Tenant>, run_id: RunId, after: Seq) -> Result<T
         created_at: record.created_at,
         model: record.model,
         replayed: false,
+        response: None,
         reader: Reader { cursor, run_id, tenant: tenant.clone(), open: !record.status.is_terminal() },
     })
 }

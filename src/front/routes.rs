@@ -67,6 +67,13 @@ pub fn table() -> Vec<Path> {
         at("/api/memory").get(discovery::memory, of::discovery::memory()),
         at("/api/config").get(settings::show, of::discovery::config()),
         at("/v1/chat/completions").post(openai::chat::complete, of::chat::complete()),
+        at("/v1/responses").post(openai::responses::create, of::responses::create()),
+        at("/v1/responses/{response_id}")
+            .get(openai::responses::show, of::responses::show())
+            .delete(openai::responses::delete, of::responses::delete()),
+        at("/v1/responses/{response_id}/cancel").post(openai::responses::cancel, of::responses::cancel()),
+        at("/v1/responses/{response_id}/input_items")
+            .get(openai::responses::input_items, of::responses::input_items()),
         at("/v1/runs").get(runs::list, of::runs::list_all()).post(runs::start, of::runs::start()),
         at("/v1/runs/{run_id}").get(runs::show, of::runs::show()),
         at("/v1/runs/{run_id}/events").get(runs::events, of::runs::events()),

@@ -69,10 +69,20 @@ async fn new_run(
     idempotency: Option<Idempotency>,
     request: RunRequest,
 ) -> Result<NewRun, ApiError> {
-    let RunRequest { selection, system, history, history_is_whole, input, mut sampling, session, on_busy } =
-        request;
+    let RunRequest {
+        selection,
+        system,
+        history,
+        history_is_whole,
+        input,
+        mut sampling,
+        session,
+        on_busy,
+        previous,
+    } = request;
+    let previous = previous.filter(|_| !history_is_whole);
     let session = Named { header: options.session.clone(), body: session, ..Named::default() }.session()?;
-    let selection = selection.in_session(auth, session.as_ref()).await?;
+    let selection = selection.in_session(auth, session.as_ref(), previous).await?;
     let Decided { model, upstream, runtime: _ } =
         selection.resolve(&auth.tenant.config(), Surface::Runs, &mut sampling)?;
     Ok(NewRun {
@@ -81,7 +91,7 @@ async fn new_run(
         model,
         system,
         // A history in the request is the whole of it.
-        load_history: session.is_some() && !history_is_whole,
+        load_history: session.is_some() && !history_is_whole && previous.is_none(),
         history,
         results: Vec::new(),
         input,
@@ -91,6 +101,9 @@ async fn new_run(
         sampling,
         session,
         on_busy: options.on_busy.or(on_busy).unwrap_or(auth.tenant.config().api.on_busy),
+        previous,
+        history_limit: None,
+        response: None,
         on_disconnect: options.on_disconnect.unwrap_or(OnDisconnect::Continue),
         unattended: None,
         background: true,

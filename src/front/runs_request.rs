@@ -7,7 +7,7 @@ use super::{
     selection::Selection,
     sessions::resolve,
 };
-use crate::domain::{Code, Content, Message, OnBusy, Sampling, SessionId};
+use crate::domain::{Content, Message, OnBusy, ResponseId, Sampling, SessionId};
 use serde_json::Value;
 
 #[derive(Debug, PartialEq)]
@@ -21,13 +21,15 @@ pub struct RunRequest {
     pub input: Content,
     pub sampling: Sampling,
     pub session: Option<SessionId>,
+    /// The response that it goes on from.
+    pub previous: Option<ResponseId>,
     pub on_busy: Option<OnBusy>,
 }
 
 impl RunRequest {
     /// # Errors
     ///
-    /// 400 that names the place; 404 for a response to go on from, since there are none.
+    /// 400 that names the place; 404 for a response to go on from that can be none.
     pub fn parse(body: Value) -> Result<Self, ApiError> {
         let mut body = Object::body(body)?;
         let selection = Selection::take(&mut body)?;
@@ -39,10 +41,8 @@ impl RunRequest {
         let named = earlier.is_some();
         let earlier = earlier.unwrap_or_default();
         let (before, input) = input(&mut body)?;
-        if let Some(id) = body.string("previous_response_id")?.filter(|id| !id.is_empty()) {
-            let message = format!("Previous response not found: {id}");
-            return Err(ApiError::new(Code::PreviousResponseNotFound, message).at("previous_response_id"));
-        }
+        let previous = body.string("previous_response_id")?.filter(|id| !id.is_empty());
+        let previous = previous.map(|id| super::openai::responses::previous(&id)).transpose()?;
         // A history given by name wins over the one that stands before the input.
         let mut conversation = if earlier.messages.is_empty() { before } else { earlier };
         conversation.system.splice(0..0, instructions);
@@ -54,6 +54,7 @@ impl RunRequest {
             input,
             sampling,
             session,
+            previous,
             on_busy,
         })
     }
@@ -122,6 +123,7 @@ mod tests {
             input: Content::Text("c".to_owned()),
             sampling,
             session: SessionId::parse("s-1").ok(),
+            previous: None,
             on_busy: Some(OnBusy::Reject),
         };
         assert_eq!(got, expected);
@@ -178,7 +180,7 @@ mod tests {
                 "busy",
                 json!({"input": "x", "on_busy": "shout"}),
                 "on_busy",
-                "`on_busy` must be one of: queue, reject, interrupt",
+                "`on_busy` must be one of: queue, reject, interrupt, steer",
             ),
             ("session", json!({"input": "x", "session_id": "../x"}), "session_id", "Invalid session ID"),
             (

@@ -7,9 +7,9 @@ use super::{
     json::{Object, wrong_type},
 };
 use crate::{
-    actors::GetSession,
+    actors::GetModelLock,
     config::{Chosen, ProfileConfig, Wanted},
-    domain::{Code, ModelChoice, ModelLock, RouteSource, Runtime, Sampling, SessionRef, Surface},
+    domain::{Code, ModelChoice, ModelLock, ResponseId, RouteSource, Runtime, Sampling, SessionRef, Surface},
 };
 use serde_json::{Map, Value};
 use std::fmt::Display;
@@ -64,21 +64,23 @@ impl Selection {
         Ok(Self { model, provider, options, lock: None })
     }
 
-    /// The same for a turn of `session`, whose own choice counts first.
+    /// The same for a turn of `session`, else of the session of `previous`: what that has chosen counts first.
     ///
     /// # Errors
     ///
     /// What the profile answered.
-    pub async fn in_session(self, auth: &Authorised, session: Option<&SessionRef>) -> Result<Self, ApiError> {
-        let Some(session) = session.filter(|session| session.named) else {
+    pub async fn in_session(
+        self,
+        auth: &Authorised,
+        session: Option<&SessionRef>,
+        previous: Option<ResponseId>,
+    ) -> Result<Self, ApiError> {
+        let session = session.filter(|session| session.named).cloned();
+        if session.is_none() && previous.is_none() {
             return Ok(self);
-        };
-        match ask(&auth.tenant, GetSession(session.id.clone())).await {
-            Ok(header) => Ok(self.locked(header.lock)),
-            // The turn makes it.
-            Err(error) if error.code == Code::SessionNotFound => Ok(self),
-            Err(error) => Err(error),
         }
+        let lock = ask(&auth.tenant, GetModelLock { session, previous }).await?;
+        Ok(self.locked(lock))
     }
 
     #[must_use]

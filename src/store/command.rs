@@ -6,7 +6,7 @@ use super::{
     live::Live,
     sessions::SessionEdit,
 };
-use crate::domain::{Approval, ApprovalStatus, RunId};
+use crate::domain::{Approval, ApprovalStatus, ResponseRecord, RunId};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -81,6 +81,7 @@ pub(super) fn encode(
             Change::Key(key) => {
                 writes.push(Write::Put(Key::text(Table::Key, key.id.as_str()), codec::to_json(&key)?));
             }
+            Change::Response(response) => encode_response(&mut writes, &response)?,
         }
     }
     Ok(writes)
@@ -97,5 +98,12 @@ fn encode_approval(writes: &mut Vec<Write>, approval: &Approval) -> Result<(), S
             Write::Remove(pending)
         }
     });
+    Ok(())
+}
+
+fn encode_response(writes: &mut Vec<Write>, response: &ResponseRecord) -> Result<(), StoreError> {
+    let kept = Key::run(Table::KeptResponse, response.run_id);
+    writes.push(Write::Put(Key::run(Table::Response, response.run_id), codec::to_json(response)?));
+    writes.push(if response.kept { Write::Put(kept, b"null".to_vec()) } else { Write::Remove(kept) });
     Ok(())
 }

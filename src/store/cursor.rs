@@ -1,6 +1,6 @@
 //! A reader of one run's log.
 
-use super::{StoreError, inner::Inner, live::Live};
+use super::{StoreError, ToolResults, inner::Inner, live::Live};
 use crate::domain::{Event, Logged, RunId, RunRecord, Seq, now};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -92,6 +92,12 @@ impl EventCursor {
         }
         let gone = || StoreError::Io("the run is no longer kept".to_owned());
         self.store.run(self.run)?.ok_or_else(gone)
+    }
+
+    /// The whole results of the run's tool calls.
+    #[must_use]
+    pub fn results(&self) -> ToolResults {
+        ToolResults::new(Arc::clone(&self.store), self.run)
     }
 
     fn give(&mut self, events: Vec<Arc<Logged>>) -> Vec<Arc<Logged>> {

@@ -52,7 +52,12 @@ impl Store {
     /// record are on disk; for a stateless chat at once (it is written in the background, at its end at the latest).
     /// A run with an idempotency key is durable.
     pub fn begin(&self, spec: Arc<RunSpec>, idempotency: Option<IdempotencyEntry>) -> (LogWriter, Committed) {
-        LogWriter::begin(Arc::clone(&self.0), spec, idempotency)
+        self.begin_with(spec, idempotency.map(Change::Idempotency).into_iter().collect())
+    }
+
+    /// As [`Store::begin`], with any records in the same commit: a run that has some is durable.
+    pub fn begin_with(&self, spec: Arc<RunSpec>, with: Vec<Change>) -> (LogWriter, Committed) {
+        LogWriter::begin(Arc::clone(&self.0), spec, with)
     }
 
     /// Goes on with a stored run's log: numbers continue behind the reserved block, and the first event says

@@ -58,6 +58,10 @@ pub(super) enum Table {
     Key = 0x50,
     /// Hash of a key's id, hash of a call's id: the run that ended with this call of a client's tool.
     ClientCall = 0x60,
+    /// Run: the response that shows it.
+    Response = 0x70,
+    /// Run: its response can be asked for.
+    KeptResponse = 0x71,
 }
 
 impl Table {
@@ -81,6 +85,8 @@ impl Table {
         Self::SessionTrash,
         Self::Idempotency,
         Self::Key,
+        Self::Response,
+        Self::KeptResponse,
         Self::ClientCall,
     ];
 
@@ -111,6 +117,8 @@ impl Table {
             Self::SessionTrash => "session_trash",
             Self::Idempotency => "idempotency",
             Self::Key => "key",
+            Self::Response => "response",
+            Self::KeptResponse => "kept_response",
             Self::ClientCall => "client_call",
         }
     }
@@ -131,7 +139,9 @@ impl Table {
             | Self::SessionTitle
             | Self::SessionPrompt
             | Self::SessionTrash
-            | Self::Key => 16,
+            | Self::Key
+            | Self::Response
+            | Self::KeptResponse => 16,
             Self::EndedRun => 17,
             Self::Message
             | Self::Event
@@ -217,7 +227,7 @@ impl Key {
         &self.bytes[1..self.length]
     }
 
-    /// The first key behind all that begin with this one. Tables end at 0x60, so there always is one.
+    /// The first key behind all that begin with this one. No table is 0xff, so there always is one.
     pub(super) fn end(mut self) -> Self {
         while self.length > 1 && self.bytes[self.length - 1] == u8::MAX {
             self.length -= 1;

@@ -1,7 +1,7 @@
 //! The writer of one run's log.
 
 use super::{
-    Change, Committed, IdempotencyEntry, Store, StoreError,
+    Change, Committed, Store, StoreError,
     command::{self, Command, LogAck, Stage, Write},
     index,
     inner::Inner,
@@ -35,12 +35,8 @@ pub struct LogWriter {
 }
 
 impl LogWriter {
-    pub(super) fn begin(
-        store: Arc<Inner>,
-        spec: Arc<RunSpec>,
-        idempotency: Option<IdempotencyEntry>,
-    ) -> (Self, Committed) {
-        let durable = spec.durable || idempotency.is_some();
+    pub(super) fn begin(store: Arc<Inner>, spec: Arc<RunSpec>, with: Vec<Change>) -> (Self, Committed) {
+        let durable = spec.durable || !with.is_empty();
         let live = store.admit(LiveState::begin(RunRecord::new(&spec), durable));
         let mut writer = Self {
             store,
@@ -51,12 +47,7 @@ impl LogWriter {
             durable,
             done: false,
         };
-        let begun = if durable {
-            let changes = idempotency.map(Change::Idempotency).into_iter().collect();
-            writer.write_at(Stage::Begun, changes)
-        } else {
-            ready(Ok(()))
-        };
+        let begun = if durable { writer.write_at(Stage::Begun, with) } else { ready(Ok(())) };
         (writer, begun)
     }
 
@@ -153,6 +144,11 @@ impl LogWriter {
     /// Adds an upstream call's usage to the record (written with the next commit).
     pub fn add_usage(&mut self, usage: Usage) {
         self.live.state().record.usage += usage;
+    }
+
+    /// Notes how much of its session's transcript the run has read (written with the next commit).
+    pub fn set_loaded(&mut self, messages: usize) {
+        self.live.state().record.loaded = Some(messages);
     }
 
     /// Notes which run of another gateway does this one's work, and how far it was followed (written with the next commit).

@@ -47,7 +47,9 @@ mod opening;
 mod payload;
 mod records;
 mod replay;
+mod responses;
 mod restore;
+mod results;
 mod retention;
 mod revoked;
 mod runs;
@@ -71,6 +73,7 @@ pub use handle::Store;
 pub use lock::ProfileLock;
 pub use log::LogWriter;
 pub use restore::{Restored, restore};
+pub use results::ToolResults;
 pub use revoked::Revocations;
 pub use sessions::{
     ForkSession, NewSession, SessionChange, SessionCursor, SessionEnd, SessionError, SessionFilter,

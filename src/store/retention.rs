@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use std::{collections::HashSet, time::Duration};
 
 /// Keys that are removed in one commit.
-const BATCH: usize = 2000;
+pub(super) const BATCH: usize = 2000;
 /// Runs that are removed in one commit.
 const RUNS: usize = 20;
 
@@ -29,7 +29,9 @@ impl Store {
     pub fn housekeep(&self, now: Millis, retention: &Retention) -> Result<Housekept, StoreError> {
         let inner = &*self.0;
         // Found without the writer's place: what ended long ago does not change any more.
-        let runs = inner.ended_before(cutoff(now, retention.runs))?;
+        let needed = inner.settle_responses()?;
+        let mut runs = inner.ended_before(cutoff(now, retention.runs))?;
+        runs.retain(|run| !needed.contains(run));
         let runs_deleted = runs.len();
         for some in runs.chunks(RUNS) {
             inner.delete(&mut inner.bench(), |db, batch| {

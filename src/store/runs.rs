@@ -177,6 +177,11 @@ impl Store {
         Ok(runs)
     }
 
+    /// What a stored run was asked.
+    pub fn spec(&self, run: RunId) -> Result<Option<RunSpec>, StoreError> {
+        self.0.read(|db| db.read(Key::run(Table::Spec, run)))
+    }
+
     /// A run as it is on disk.
     pub fn stored_run(&self, run: RunId) -> Result<Option<StoredRun>, StoreError> {
         self.0.stored_run(run)

@@ -51,6 +51,8 @@ pub(super) fn spec(durable: bool) -> RunSpec {
         system: None,
         history: Vec::new(),
         load_history: false,
+        after: None,
+        history_limit: None,
         results: Vec::new(),
         input: Content::Text("hi".to_owned()),
         client_tools: ClientTools::default(),

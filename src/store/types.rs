@@ -2,8 +2,8 @@
 
 use super::StoreError;
 use crate::domain::{
-    Approval, Finish, KeyId, Message, Millis, Rule, RunId, RunRecord, RunSpec, RunStatus, SessionId,
-    SessionRef, StandsFor, Usage,
+    Approval, Finish, KeyId, Message, Millis, ResponseRecord, Rule, RunId, RunRecord, RunSpec, RunStatus,
+    SessionId, SessionRef, StandsFor, Usage,
 };
 use serde::{Deserialize, Serialize};
 use std::{future::Future, pin::Pin, time::Duration};
@@ -22,6 +22,7 @@ pub enum Change {
     SessionAppend(SessionAppend),
     Idempotency(IdempotencyEntry),
     Key(KeyRecord),
+    Response(ResponseRecord),
     ClientCall(ClientCall),
 }
 

@@ -77,3 +77,24 @@ async fn a_header_names_the_session_of_a_run_and_two_names_are_one_too_many() {
     assert_eq!((two.status, two.code()), (400, "invalid_session_id"), "{}", two.text);
     house.close().await;
 }
+
+#[actix_web::test]
+async fn steer_says_the_words_to_the_turn_at_work_and_gets_its_answer() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let (run, events) = busy(&alice, "steered").await;
+    let body = json!({"input": "and be brief", "session_id": "s1", "on_busy": "steer"});
+    let joined = alice.post("/v1/runs", body).await;
+    assert_eq!((joined.status, &joined.body["run_id"]), (202, &json!(run)), "{}", joined.text);
+    house.upstream.open("steered");
+    let frames = events.rest().await;
+    assert!(frames.iter().any(|frame| frame.kind() == "run.steered"), "{frames:?}");
+    let runs = alice.get("/v1/runs?session_id=s1").await.body;
+    assert_eq!(runs["data"].as_array().unwrap().len(), 1, "it became part of the turn: {runs}");
+
+    let alone = json!({"input": "x", "session_id": "s1", "on_busy": "steer"});
+    let own = alice.run_with(alone).await;
+    assert_ne!(own, run, "a session at rest gets a turn");
+    alice.finished(&own).await;
+    house.close().await;
+}

@@ -12,6 +12,7 @@ mod ids;
 mod model;
 mod reference_faults;
 mod relay;
+mod responses;
 mod runs;
 mod selection;
 mod sessions;

@@ -108,3 +108,29 @@ async fn the_first_key_is_good_from_the_moment_it_is_shown_and_is_shown_once() {
     assert_eq!(process.line().await, "Try it:", "no other key was made");
     process.kill().await;
 }
+
+#[actix_web::test]
+async fn a_kill_in_the_middle_of_a_sessions_turn_leaves_a_transcript_to_go_on_with() {
+    let site = Site::new().await;
+    let process = site.start().await;
+    let alice = process.alice();
+    let made = alice.post("/api/sessions", json!({"id": "s1", "title": "Plans"})).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let chat = "/api/sessions/s1/chat";
+    assert_eq!(alice.post(chat, json!({"message": "one"})).await.status, 200);
+    let run = alice.run_with(json!({"input": "@@stream 3000 2", "session_id": "s1"})).await;
+    alice.events(&run, None).await.until("message.delta").await;
+    process.kill().await;
+
+    let process = site.start().await;
+    let alice = process.alice();
+    let session = alice.get("/api/sessions/s1").await.body;
+    let session = &session["session"];
+    assert_eq!((&session["title"], &session["message_count"]), (&json!("Plans"), &json!(2)), "{session}");
+    let taken = alice.post("/api/sessions", json!({"title": "Plans"})).await;
+    assert_eq!(taken.status, 400, "the title is still taken: {}", taken.text);
+    assert_eq!(alice.post(chat, json!({"message": "two"})).await.status, 200);
+    let page = alice.get("/api/sessions/s1/messages").await.body;
+    let said: Vec<_> = page["data"].as_array().unwrap().iter().map(|row| row["content"].clone()).collect();
+    assert_eq!(said, ["one", "You said: one", "two", "You said: two"]);
+}

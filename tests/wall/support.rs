@@ -3,9 +3,9 @@
 use hermes_gateway::{
     config::{
         AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, ProfileConfig, Provider,
-        RetentionConfig, SandboxLevel, Secret, SelectionConfig, TerminalConfig,
+        ResponsesConfig, RetentionConfig, SandboxLevel, Secret, SelectionConfig, TerminalConfig,
     },
-    domain::{ProfileName, RunId, SessionId, ToolOutput, Unattended},
+    domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
     sandbox::Sandbox,
     tools::{CallContext, Toolbox},
 };
@@ -151,6 +151,7 @@ fn config(root: &Path) -> ProfileConfig {
         },
         agent: AgentConfig { max_turns: 90, memory_enabled: false },
         retention: RetentionConfig { runs: second, derived_sessions: second, idempotency: second },
+        responses: ResponsesConfig { stored: 1_000, tool_items: ToolItems::default() },
         env: [("TOKEN".to_owned(), Secret::new("from-the-env-file"))].into(),
     }
 }

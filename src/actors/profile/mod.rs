@@ -7,6 +7,7 @@ mod answers;
 mod approvals;
 mod queries;
 mod recall;
+mod responses;
 mod sessions;
 mod start;
 
@@ -54,6 +55,8 @@ pub struct ProfileActor {
     recovered: Recovered,
     /// Idempotency keys whose reservation is on its way to the disk.
     reserving: HashMap<[u8; 32], ([u8; 32], RunId)>,
+    /// New responses since the old ones were last looked at.
+    responses_since: usize,
     guard: Guard,
 }
 
@@ -76,13 +79,13 @@ impl ProfileActor {
     pub(super) fn new(tenant: Arc<Tenant>, store: Store, recovered: Recovered) -> Self {
         let kit = kit(&tenant, &tenant.config());
         let guard = Guard { tenant: tenant.clone(), ordered: false };
-        Self { tenant, store, kit, recovered, reserving: HashMap::new(), guard }
+        Self { tenant, store, kit, recovered, reserving: HashMap::new(), responses_since: 0, guard }
     }
 
     /// Takes a stored run up again, as it was.
     fn revive(&self, Revived(stored): Revived) {
         let spec = Arc::new(stored.spec.clone());
-        let turn = spec.session.named.then(|| self.tenant.board().turn(&spec.session.id, Some(spec.run_id)));
+        let turn = spec.takes_turns().then(|| self.tenant.board().turn(&spec.session.id, Some(spec.run_id)));
         let entry = match stored.record.status {
             RunStatus::WaitingForApproval => Entry::Parked { turn },
             RunStatus::Queued

@@ -5,7 +5,10 @@
 //! record takes its place. Ids that are not on record are what they are: history.
 
 use crate::{
-    actors::ProfileError,
+    actors::{
+        ProfileError,
+        run::{Broken, conversation},
+    },
     agent::{self, NO_RESULT, Stray},
     domain::{Code, KeyId, Message, RunSpec},
     store::{Store, StoreError, StoredRun},
@@ -21,8 +24,8 @@ use std::collections::HashSet;
 pub(super) async fn recall(store: &Store, mut spec: RunSpec) -> Result<RunSpec, ProfileError> {
     let answers = |message: &Message| matches!(message, Message::Tool { .. });
     let concerned = !spec.results.is_empty() || spec.history.iter().any(answers);
-    // The transcript of a session has its turns whole; it is looked at when the session's turn has come.
-    if spec.load_history || !concerned {
+    // The transcript of a session, or of a chain, has its turns whole; it is looked at when the session's turn has come.
+    if spec.load_history || spec.after.is_some() || !concerned {
         return Ok(spec);
     }
     let store = store.clone();
@@ -87,9 +90,15 @@ impl Recall {
         };
         if self.history.is_empty() {
             // A request that brings nothing but results means the whole conversation.
-            let opening = run.spec.opening();
-            self.extend(run.spec.history);
-            self.extend(opening);
+            match conversation(&self.store, run.spec.run_id) {
+                Ok(all) => {
+                    self.extend(all);
+                    return Ok(());
+                }
+                Err(Broken::Store(error)) => return Err(error),
+                // The turn itself is there; it goes on with what there is.
+                Err(Broken::Missing(_)) => self.extend(run.spec.opening()),
+            }
         }
         self.extend(run.messages);
         Ok(())

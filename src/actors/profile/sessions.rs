@@ -3,10 +3,10 @@
 use super::{ProfileActor, queries::not_found};
 use crate::{
     actors::{
-        ChangeSession, CopySession, CreateSession, DeleteSession, GetRunMessages, GetSession, ListSessions,
-        ProfileError, ReadSession, RunMessages,
+        ChangeSession, CopySession, CreateSession, DeleteSession, GetModelLock, GetRunMessages, GetSession,
+        ListSessions, ProfileError, ReadSession, RunMessages,
     },
-    domain::{Code, RunSpec, SessionId},
+    domain::{Code, ModelLock, RunSpec, SessionId, SessionRef},
     store::{NewSession, SessionError, SessionHeader, SessionMessages, Store, StoreError, Title},
 };
 use actix::{Handler, ResponseFuture};
@@ -52,6 +52,25 @@ impl Handler<GetSession> for ProfileActor {
 
     fn handle(&mut self, GetSession(session): GetSession, _ctx: &mut Self::Context) -> Self::Result {
         self.store.session(&session)?.ok_or_else(|| unknown(&session))
+    }
+}
+
+impl Handler<GetModelLock> for ProfileActor {
+    type Result = Result<Option<ModelLock>, ProfileError>;
+
+    fn handle(&mut self, asked: GetModelLock, _ctx: &mut Self::Context) -> Self::Result {
+        let GetModelLock { session, previous } = asked;
+        let session = match (session, previous) {
+            (Some(session), _) => Some(session),
+            // One that is not there is told when the turn is taken on.
+            (None, Some(previous)) => self.kept_response(previous)?.map(|response| response.session),
+            (None, None) => None,
+        };
+        let Some(SessionRef { id, named: true }) = session else {
+            return Ok(None);
+        };
+        // The turn makes the session, if there is none.
+        Ok(self.store.session(&id)?.and_then(|header| header.lock))
     }
 }
 

@@ -1,25 +1,56 @@
 //! Taking a turn on: idempotency, admission, the first record, the run's actor.
 
-use super::{ProfileActor, answers, recall::recall};
+use super::{ProfileActor, answers, recall::recall, responses};
 use crate::{
     actors::{
         Idempotency, NewRun, ProfileError, StartRun, StartedRun, Tenant,
         board::{Full, Slot, SlotWait, TurnWait},
-        run::{Entry, Kit, RunActor, Unread, Work},
+        run::{Entry, Kit, RunActor, Steer, Unread, Work},
     },
     domain::{
-        Code, Message, Millis, OnBusy, OnDisconnect, RunId, RunRecord, RunSpec, Seq, SessionId, SessionRef,
-        StandsFor, now,
+        Code, Content, Message, Millis, OnBusy, OnDisconnect, ResponseRecord, RunId, RunRecord, RunSpec,
+        RunStatus, Seq, SessionId, SessionRef, StandsFor, now,
     },
-    store::{IdempotencyEntry, Store},
+    store::{Change, IdempotencyEntry, Store},
 };
-use actix::{ActorFutureExt, Handler, ResponseActFuture, WrapFuture};
+use actix::{ActorFutureExt, Handler, ResponseActFuture, WrapFuture, dev::Request};
 use std::sync::Arc;
 
 impl Handler<StartRun> for ProfileActor {
     type Result = ResponseActFuture<Self, Result<StartedRun, ProfileError>>;
 
     fn handle(&mut self, StartRun(new): StartRun, _ctx: &mut Self::Context) -> Self::Result {
+        let Some((run, said)) = self.steer(&new) else {
+            return self.take_on(new);
+        };
+        let joined = said.into_actor(self).then(move |said, profile, _ctx| match said {
+            Ok(Ok(true)) => {
+                let joined = profile.replay(run).map(|joined| StartedRun { replayed: false, ..joined });
+                Box::pin(async { joined }.into_actor(profile))
+            }
+            // It ended at this very moment.
+            Ok(Ok(false) | Err(_)) | Err(_) => profile.take_on(new),
+        });
+        Box::pin(joined)
+    }
+}
+
+impl ProfileActor {
+    /// Says the request's words to the turn at work, when that is asked for and can be done: the turn that has them, and
+    /// what tells whether it took them. A request with an idempotency key stands for a run of its own.
+    fn steer(&self, new: &NewRun) -> Option<(RunId, Request<RunActor, Steer>)> {
+        let session = new.session.as_ref().filter(|session| session.named)?;
+        let Content::Text(text) = &new.input else { return None };
+        if new.on_busy != OnBusy::Steer || new.idempotency.is_some() || !new.results.is_empty() {
+            return None;
+        }
+        let run = self.tenant.board().holder(&session.id)?;
+        let status = self.store.run(run).ok()??.status;
+        let actor = self.tenant.board().live(run).filter(|_| status == RunStatus::Running)?;
+        Some((run, actor.send(Steer(text.clone()))))
+    }
+
+    fn take_on(&mut self, new: NewRun) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
         let idempotency = new.idempotency.clone();
         let begun = match &idempotency {
             Some(key) => match self.earlier(key) {
@@ -36,6 +67,9 @@ impl Handler<StartRun> for ProfileActor {
             Ok(begun) => begun,
             Err(error) => return Box::pin(async { Err(error) }.into_actor(self)),
         };
+        if begun.response.as_ref().is_some_and(|response| response.kept) {
+            self.evict_responses();
+        }
         let run = begun.spec.run_id;
         if let Some(key) = &idempotency {
             self.reserving.insert(key.scope, (key.fingerprint, run));
@@ -48,9 +82,7 @@ impl Handler<StartRun> for ProfileActor {
         });
         Box::pin(started)
     }
-}
 
-impl ProfileActor {
     /// The run that this idempotency key stands for already.
     fn earlier(&self, key: &Idempotency) -> Result<Option<RunId>, ProfileError> {
         let known = match self.reserving.get(&key.scope) {
@@ -87,11 +119,12 @@ impl ProfileActor {
             session_id: record.session_id,
             created_at: record.created_at,
             replayed: true,
+            response: self.store.response(run)?,
             events,
         })
     }
 
-    fn begin(&self, new: NewRun) -> Result<Begun, ProfileError> {
+    fn begin(&self, mut new: NewRun) -> Result<Begun, ProfileError> {
         if self.tenant.is_draining() {
             return Err(ProfileError {
                 retry_after: Some(1),
@@ -111,17 +144,20 @@ impl ProfileActor {
             let text = "The model of this profile takes no images (`model.vision: false`); send text only.";
             return Err(ProfileError::new(Code::VisionUnsupported, text));
         }
+        if let Some(previous) = self.previous(&new)? {
+            responses::inherit(&mut new, &previous);
+        }
         let (background, on_busy) = (new.background, new.on_busy);
         let idempotency = new.idempotency.as_ref().map(|key| (key.scope, key.fingerprint));
-        let spec = spec(new);
+        let (spec, response) = spec(new);
         let board = self.tenant.board();
-        let busy = spec.session.named && board.is_busy(&spec.session.id);
+        let busy = spec.takes_turns() && board.is_busy(&spec.session.id);
         if busy {
             self.make_way(&spec.session.id, on_busy)?;
         }
         let slot = if busy { None } else { Some(board.slot(false).map_err(full)?) };
         // Taken here and not later: two turns that come at once must not both find the session free.
-        let turn = spec.session.named.then(|| board.turn(&spec.session.id, Some(spec.run_id)));
+        let turn = spec.takes_turns().then(|| board.turn(&spec.session.id, Some(spec.run_id)));
         let idempotency = idempotency.map(|(scope, fingerprint)| IdempotencyEntry {
             scope,
             fingerprint,
@@ -134,6 +170,7 @@ impl ProfileActor {
             kit: self.kit.clone(),
             spec,
             idempotency,
+            response,
             slot,
             turn,
             background,
@@ -148,7 +185,8 @@ impl ProfileActor {
     fn make_way(&self, session: &SessionId, on_busy: OnBusy) -> Result<(), ProfileError> {
         let board = self.tenant.board();
         match on_busy {
-            OnBusy::Queue => Ok(()),
+            // Words that could be said to the turn have been, before it came to this.
+            OnBusy::Queue | OnBusy::Steer => Ok(()),
             // Whoever has just read the end of a turn is right that the session is free, though the turn may still be
             // clearing up.
             OnBusy::Reject if board.in_line(session).into_iter().all(|run| self.is_over(run)) => Ok(()),
@@ -177,19 +215,23 @@ fn full(full: Full) -> ProfileError {
     ProfileError { retry_after: Some(full.retry_after), ..ProfileError::new(Code::RateLimitExceeded, text) }
 }
 
-fn spec(new: NewRun) -> RunSpec {
-    let run_id = RunId::new();
-    let own = || SessionRef { id: SessionId::from(run_id), named: false };
-    RunSpec {
+fn spec(new: NewRun) -> (RunSpec, Option<ResponseRecord>) {
+    let (run_id, created_at) = (RunId::new(), now());
+    let response = responses::record(run_id, created_at, &new);
+    let instructions = response.as_ref().and_then(|response| response.request.instructions.as_deref());
+    let texts: Vec<&str> = instructions.into_iter().chain(new.system.as_deref()).collect();
+    let spec = RunSpec {
         run_id,
         surface: new.surface,
-        created_at: now(),
-        session: new.session.unwrap_or_else(own),
+        created_at,
+        system: (!texts.is_empty()).then(|| texts.join("\n")),
+        session: new.session.unwrap_or_else(|| own_session(run_id)),
         key_id: new.key_id,
         model: new.model,
-        system: new.system,
         history: new.history,
         load_history: new.load_history,
+        after: new.previous.map(RunId::from),
+        history_limit: new.history_limit,
         results: new.results,
         input: new.input,
         client_tools: new.client_tools,
@@ -199,7 +241,13 @@ fn spec(new: NewRun) -> RunSpec {
         durable: new.durable || new.idempotency.is_some(),
         on_disconnect: new.on_disconnect,
         unattended: new.unattended,
-    }
+    };
+    (spec, response)
+}
+
+/// The session of a run that names none.
+pub(super) fn own_session(run_id: RunId) -> SessionRef {
+    SessionRef { id: SessionId::from(run_id), named: false }
 }
 
 /// A turn that may begin, with what it takes along from the actor.
@@ -209,6 +257,7 @@ struct Begun {
     kit: Kit,
     spec: RunSpec,
     idempotency: Option<IdempotencyEntry>,
+    response: Option<ResponseRecord>,
     /// `None`: it queues for its session first.
     slot: Option<SlotWait>,
     /// Its place in a named session.
@@ -234,8 +283,11 @@ impl Begun {
             }
             slot => Entry::Queue { turn, slot },
         };
+        let idempotency = self.idempotency.take().map(Change::Idempotency);
+        let stored = self.response.clone().filter(|response| response.kept).map(Change::Response);
+        let with = idempotency.into_iter().chain(stored).collect();
         let spec = Arc::new(self.spec);
-        let (log, committed) = self.store.begin(spec.clone(), self.idempotency.take());
+        let (log, committed) = self.store.begin_with(spec.clone(), with);
         committed.await?;
         let run = spec.run_id;
         let events = self.store.tail(run, Seq::default())?;
@@ -261,6 +313,7 @@ impl Begun {
             session_id: spec.session.id.clone(),
             created_at: spec.created_at,
             replayed: false,
+            response: self.response,
             events,
         })
     }

@@ -1,12 +1,12 @@
 //! The work of a run: waiting for its place, asking the model, running tools, writing the log.
 
-use super::{Control, Inbox, StopReason, finish::End, steer::take_in};
+use super::{Control, Inbox, StopReason, finish::End, history::said, steer::take_in};
 use crate::{
     actors::{
         Tenant,
         board::{SessionTurn, Slot, SlotWait, TurnWait},
     },
-    agent::{self, Answered, NO_RESULT, Offer, Policy, Prompt, Step, Turn},
+    agent::{Answered, Offer, Policy, Prompt, Step, Turn},
     domain::{Approval, Code, Event, Failure, Message, RunSpec, ToolCall, now},
     model::{Asked, Delta, Mind, ModelAnswer, ModelClient, ModelError, ModelRequest, Upstreams},
     store::{Change, LogWriter, Store, StoreError},
@@ -68,9 +68,9 @@ pub(super) struct Driver {
     pub loaded: Vec<Message>,
     /// The session's own system prompt.
     pub session_prompt: Option<String>,
-    opening: Vec<Message>,
-    /// All of these as one, when calls or results were missing in them.
-    mended: Option<Vec<Message>>,
+    pub opening: Vec<Message>,
+    /// All of these as one, when they could not stay as they were.
+    pub mended: Option<Vec<Message>>,
     wrote_text: bool,
     /// The client's limit cut a tool call in two: limits are meant for the answer, so the call is made without them.
     unbounded: bool,
@@ -169,6 +169,7 @@ impl Driver {
         if self.spec.session.named {
             self.load_session().await?;
         }
+        self.load_chain().await?;
         self.mend_history()?;
         if self.log.record().started_at.is_none() {
             let started = Event::RunStarted {
@@ -177,24 +178,6 @@ impl Driver {
             };
             // Nobody waits for this one: the next durable event brings it to disk as well.
             drop(self.log.append(started, Vec::new())?);
-        }
-        Ok(())
-    }
-
-    /// All that was said up to this turn's own messages, one slice after the other.
-    pub(super) fn conversation(&self) -> [&[Message]; 3] {
-        said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening])
-    }
-
-    /// An upstream takes no call without a result, and no result without a call.
-    fn mend_history(&mut self) -> Result<(), Break> {
-        let parts = [&self.loaded[..], &self.spec.history, &self.opening];
-        if !agent::is_whole(&parts) {
-            let all = parts.concat();
-            let mended = agent::mended(all, NO_RESULT)
-                .map_err(|stray| Break::Failed(Failure::new(Code::InvalidRequest, stray.to_string())))?;
-            self.loaded = Vec::new();
-            self.mended = Some(mended);
         }
         Ok(())
     }
@@ -353,11 +336,6 @@ impl Driver {
             call.id = format!("call_{}", &name[..32]);
         }
     }
-}
-
-/// The conversation in its parts, or in one where it had to be mended.
-fn said<'a>(mended: Option<&'a [Message]>, parts: [&'a [Message]; 3]) -> [&'a [Message]; 3] {
-    mended.map_or(parts, |all| [all, &[], &[]])
 }
 
 /// Writes the model's deltas into the log.

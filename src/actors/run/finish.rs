@@ -1,9 +1,8 @@
 //! The end of a run: its last event, and what the session keeps of it.
 
-use super::{StopReason, drive::Driver};
+use super::{StopReason, drive::Driver, transcript};
 use crate::{
-    agent::{self, INTERRUPTED},
-    domain::{Code, Event, Failure, Finish, Message, OnDisconnect, ToolCall, now},
+    domain::{Code, Event, Failure, Finish, OnDisconnect, ToolCall, now},
     store::{Change, ClientCall, SessionAppend},
 };
 
@@ -78,6 +77,8 @@ impl Driver {
         };
         changes.extend(self.transcript(finish, &text, usage));
         let run = self.spec.run_id;
+        // Whoever hears of the end may ask again at once: the slot must be free by then.
+        drop(self.slot.take());
         let written = match self.log.append(event, changes) {
             Ok(committed) => committed.await,
             Err(error) => Err(error),
@@ -97,30 +98,15 @@ impl Driver {
         })
     }
 
-    /// What the session keeps. A turn that failed before it did or said anything leaves no trace there: the next one would
-    /// only be confused by it.
+    /// What the session keeps.
     fn transcript(
         &mut self,
         finish: Option<Finish>,
         text: &str,
         usage: crate::domain::Usage,
     ) -> Option<Change> {
-        let mut said = self.turn.messages().to_vec();
-        if finish.is_none() {
-            if said.is_empty() && text.is_empty() {
-                return None;
-            }
-            // Every result of a turn's own messages answers one of its calls.
-            said = agent::mended(said, INTERRUPTED).unwrap_or_default();
-            let answered =
-                matches!(said.last(), Some(Message::Assistant { tool_calls, .. }) if tool_calls.is_empty());
-            let rest = unsaid(&said, text);
-            if !answered && !rest.is_empty() {
-                said.push(Message::assistant(rest));
-            }
-        }
-        let mut messages = self.spec.opening();
-        messages.extend(said);
+        let completed = finish.is_some();
+        let messages = transcript::of_turn(self.spec.opening(), self.turn.messages(), completed, text)?;
         Some(Change::SessionAppend(SessionAppend {
             session: self.spec.session.clone(),
             run_id: self.spec.run_id,
@@ -140,29 +126,4 @@ impl Driver {
 fn failed(failure: Failure, partial_output: String, usage: crate::domain::Usage) -> Event {
     let Failure { code, message, retryable, retry_after } = failure;
     Event::RunFailed { error: message, error_code: code, retryable, retry_after, partial_output, usage }
-}
-
-/// Text that reached readers but is in no message: of a model call that was cut.
-fn unsaid(messages: &[Message], text: &str) -> String {
-    let mut rest = text;
-    for message in messages {
-        if let Message::Assistant { content, .. } = message
-            && !content.is_empty()
-        {
-            rest = rest.strip_prefix("\n\n").unwrap_or(rest);
-            rest = rest.strip_prefix(content.as_str()).unwrap_or(rest);
-        }
-    }
-    rest.strip_prefix("\n\n").unwrap_or(rest).to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_of_a_call_that_was_cut_is_what_no_message_has() {
-        let messages = [Message::user("go"), Message::assistant("one")];
-        assert_eq!(unsaid(&messages, "one\n\ntwo so f"), "two so f");
-    }
 }

@@ -13,13 +13,16 @@
 mod approvals;
 mod drive;
 mod finish;
+mod history;
 mod relay;
 mod session;
 mod steer;
 mod tools;
+mod transcript;
 
 pub use drive::{Entry, Kit, Work};
 pub use steer::Steer;
+pub(super) use transcript::{Broken, conversation};
 
 use crate::{
     domain::{Approval, ApprovalId, Choice, KeyId, OnDisconnect, RunId},

@@ -130,7 +130,7 @@ async fn new_run(
     // A client with a key comes back for its answer; another that goes away has pressed stop.
     let default = if idempotency.is_some() { OnDisconnect::Continue } else { OnDisconnect::Cancel };
     let ChatRequest { selection, stream: _, system, history, results, input, tools, mut sampling } = request;
-    let selection = selection.in_session(auth, session.as_ref()).await?;
+    let selection = selection.in_session(auth, session.as_ref(), None).await?;
     let Decided { model, upstream, runtime: _ } = selection.resolve(&config, Surface::Chat, &mut sampling)?;
     Ok(NewRun {
         surface: Surface::Chat,
@@ -147,6 +147,9 @@ async fn new_run(
         sampling,
         session,
         on_busy: options.on_busy.unwrap_or(config.api.on_busy),
+        previous: None,
+        history_limit: None,
+        response: None,
         load_history: named,
         on_disconnect: options.on_disconnect.unwrap_or(default),
         unattended: Some(config.approvals.unattended),
@@ -157,7 +160,7 @@ async fn new_run(
 }
 
 /// What every answer of a turn says in its headers.
-fn head(turn: &Turn, options: &Options) -> HttpResponseBuilder {
+pub(super) fn head(turn: &Turn, options: &Options) -> HttpResponseBuilder {
     let mut head = HttpResponse::Ok();
     if let Ok(session) = HeaderValue::from_bytes(turn.session_id.as_str().as_bytes()) {
         head.insert_header((options::SESSION_ID, session));

@@ -1,4 +1,4 @@
-//! OpenAI's API: chat completions and models.
+//! OpenAI's API: chat completions, responses and models.
 
 pub mod chat;
 pub mod chat_answer;
@@ -7,6 +7,7 @@ mod chat_stream;
 pub mod content;
 pub mod messages;
 pub mod models;
+pub mod responses;
 pub mod sampling;
 pub mod tools;
 pub mod turn_end;

@@ -9,6 +9,7 @@ mod common;
 pub mod discovery;
 pub mod models;
 mod operation;
+pub mod responses;
 pub mod runs;
 mod schema;
 pub mod sessions;
@@ -67,6 +68,7 @@ fn components() -> Components {
         discovery::components(),
         models::components(),
         chat::components(),
+        responses::components(),
         runs::components(),
         approvals::components(),
         sessions::components(),

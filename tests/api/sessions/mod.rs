@@ -1,5 +1,6 @@
 //! Sessions: the resources, and turns of a session.
 
+mod load;
 mod model;
 mod resources;
 mod turns;

@@ -46,8 +46,13 @@ async fn the_lock_counts_before_the_request_on_every_surface() {
     let run = alice.run_with(json!({"input": "c", "session_id": session, "model": "fast"})).await;
     let run = alice.finished(&run).await;
     assert_eq!((&run["status"], &run["model"]), (&json!("completed"), &json!("fast")), "echoed: {run}");
+    let body = json!({"input": "d", "model": "fast"});
+    let response = alice.post_with("/v1/responses", &named, body).await;
+    let body = json!({"input": "e", "model": "fast", "previous_response_id": response.body["id"]});
+    let next = alice.post("/v1/responses", body).await;
+    assert_eq!((response.status, next.status), (200, 200), "{} {}", response.text, next.text);
     let asked: Vec<_> = lab.requests().iter().map(|request| request["model"].clone()).collect();
-    assert_eq!(asked, ["large"; 4]);
+    assert_eq!(asked, ["large"; 6], "a response that goes on from another is of its session");
     assert_eq!(house.upstream.requests().len(), 0);
 
     let other = create(&alice, json!({})).await;

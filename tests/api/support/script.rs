@@ -5,6 +5,7 @@
 //! | `@@tool NAME {json}` | one tool call, then (once the result is there) a text that quotes it |
 //! | `@@tools NAME {json} ;; …` | several calls in one answer |
 //! | `@@loop K NAME {json}` | K answers of one call each, then a text |
+//! | `@@say WORD @@tool NAME {json}` | the same, with a word before the call |
 //! | `@@stream N MS` | N tokens, MS milliseconds apart |
 //! | `@@burst N` | N tokens, each an event and an HTTP chunk of its own, all in one write |
 //! | `@@reason TEXT` | reasoning, then a text |
@@ -101,6 +102,16 @@ pub fn plan(body: &Value, asked_before: usize) -> Plan {
     match directive {
         "@@tool" => calls(&[rest], 1, &results),
         "@@tools" => calls(&rest.split(";;").collect::<Vec<_>>(), 1, &results),
+        "@@say" => {
+            let (word, call) = rest.split_once(" @@tool ").unwrap_or((rest, "none"));
+            let mut plan = calls(&[call], 1, &results);
+            if let Plan::Stream { steps, .. } = &mut plan
+                && results.is_empty()
+            {
+                steps.insert(0, Step::Text(word.to_owned()));
+            }
+            plan
+        }
         "@@loop" => {
             let (times, call) = rest.split_once(' ').unwrap_or(("1", rest));
             calls(&[call], times.parse().unwrap_or(1), &results)

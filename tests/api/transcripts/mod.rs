@@ -25,7 +25,7 @@ const OTHER: &str = "gateway:
 /// Which settings a recording wants.
 fn settings(recording: &Recording) -> &'static str {
     match recording.number {
-        206..=217 | 223 => OTHER,
+        206..=217 => OTHER,
         191..=205 | 218..=222 => QUICK,
         _ => USUAL,
     }

@@ -259,7 +259,8 @@ fn first(step: &Step) -> Option<String> {
 /// How many frames the recorder read before it hung up.
 fn enough(step: &Step) -> usize {
     match step.answer.body {
-        Body::Stream { left: true, .. } => 2,
+        // Enough to see each kind: a response tells of four things before its first text.
+        Body::Stream { left: true, .. } => 5,
         Body::Stream { left: false, .. } | Body::Json(_) | Body::Text | Body::Empty => usize::MAX,
     }
 }
