@@ -4,9 +4,11 @@
 mod approvals;
 mod busy;
 mod chat;
+mod chat_contract;
 mod client_tools;
 mod discovery;
 mod faults;
+mod http_contract;
 mod idempotency;
 mod ids;
 mod model;

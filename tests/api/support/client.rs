@@ -81,7 +81,8 @@ pub struct Frames {
     /// What `/openapi.json` says of the events.
     events: Option<&'static Value>,
     body: Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>,
-    rest: String,
+    /// What no frame was made of yet; a letter may be cut in two at its end.
+    rest: Vec<u8>,
 }
 
 /// A body, and how it travels.
@@ -98,21 +99,21 @@ pub enum Opened {
 
 impl Frames {
     fn of(response: Response, events: Option<&'static Value>) -> Self {
-        Self { headers: response.headers().clone(), events, body: Box::pin(response), rest: String::new() }
+        Self { headers: response.headers().clone(), events, body: Box::pin(response), rest: Vec::new() }
     }
 
     /// The next frame; `None` at the end of the stream.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
-            if let Some(at) = self.rest.find("\n\n") {
-                let text: String = self.rest.drain(..at + 2).collect();
-                let frame = parse(&text);
+            if let Some(at) = self.rest.windows(2).position(|two| two == b"\n\n") {
+                let bytes: Vec<u8> = self.rest.drain(..at + 2).collect();
+                let frame = parse(std::str::from_utf8(&bytes).unwrap());
                 self.hold_to_the_document(&frame);
                 return Some(frame);
             }
             let chunk = tokio::time::timeout(PATIENCE, self.body.next()).await.expect("the stream is silent");
             match chunk {
-                Some(Ok(bytes)) => self.rest.push_str(std::str::from_utf8(&bytes).unwrap()),
+                Some(Ok(bytes)) => self.rest.extend_from_slice(&bytes),
                 Some(Err(_)) | None => return None,
             }
         }

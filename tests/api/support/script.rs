@@ -11,6 +11,8 @@
 //! | `@@reason TEXT` | reasoning, then a text |
 //! | `@@gate NAME` | a token, then silence until the test opens the gate, then another token |
 //! | `@@status CODE [SECONDS]` | that status, with `Retry-After` |
+//! | `@@refuse CODE TEXT` | that status, with this text as its error |
+//! | `@@cut-call NAME {json}` | under a limit of tokens: one call, broken off by it; else as `@@tool` |
 //! | `@@flaky N CODE` | N times that status, then a text |
 //! | `@@json` | a whole JSON answer instead of a stream |
 //! | `@@drop N` | N tokens, then the connection is cut |
@@ -64,6 +66,8 @@ pub enum Plan {
     Status {
         code: u16,
         retry_after: Option<String>,
+        /// What it says is wrong.
+        text: String,
     },
     Json(String),
     Page,
@@ -121,6 +125,17 @@ pub fn plan(body: &Value, asked_before: usize) -> Plan {
         "@@reason" => stream([Step::Reason(rest.to_owned()), Step::Text("Thought about it.".to_owned())]),
         "@@gate" => stream([token(0), Step::Gate(rest.to_owned()), token(1)]),
         "@@status" => status(number(0, 500), rest.split_once(' ').map(|(_, after)| after.to_owned())),
+        "@@refuse" => {
+            let (code, text) = rest.split_once(' ').unwrap_or((rest, ""));
+            refuse(code.parse().unwrap_or(500), None, text.to_owned())
+        }
+        "@@cut-call" => match calls(&[rest], 1, &results) {
+            Plan::Stream { mut steps, done } if body.get("max_tokens").is_some() => {
+                steps.push(Step::Length);
+                Plan::Stream { steps, done }
+            }
+            whole => whole,
+        },
         "@@flaky" if (asked_before as u64) < number(0, 1) => status(number(1, 500), None),
         "@@json" => Plan::Json("A whole answer.".to_owned()),
         "@@drop" => stream((0..number(0, 3)).map(token).chain([Step::Cut])),
@@ -147,7 +162,11 @@ fn stream(steps: impl IntoIterator<Item = Step>) -> Plan {
 }
 
 fn status(code: u64, retry_after: Option<String>) -> Plan {
-    Plan::Status { code: u16::try_from(code).unwrap_or(500), retry_after }
+    refuse(code, retry_after, format!("scripted failure {code}"))
+}
+
+fn refuse(code: u64, retry_after: Option<String>, text: String) -> Plan {
+    Plan::Status { code: u16::try_from(code).unwrap_or(500), retry_after, text }
 }
 
 /// `wanted` as calls until there are as many results as `times` such answers bring, then a text.

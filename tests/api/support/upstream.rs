@@ -201,11 +201,11 @@ async fn answer(socket: &mut TcpStream, plan: Plan, shared: &Shared) -> io::Resu
         Plan::Page => {
             whole(socket, "200 OK", "text/html", "", "<html>\n<p>Sign in: here</p>\n</html>\n").await
         }
-        Plan::Status { code, retry_after } => {
+        Plan::Status { code, retry_after, text } => {
             let retry_after =
                 retry_after.map(|after| format!("Retry-After: {after}\r\n")).unwrap_or_default();
             let error = json!({ "error": {
-                "message": format!("scripted failure {code}"), "type": "server_error", "code": null,
+                "message": text, "type": "server_error", "code": null,
             } });
             let status = format!("{code} Scripted");
             whole(socket, &status, "application/json", &retry_after, &error.to_string()).await
