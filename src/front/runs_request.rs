@@ -3,7 +3,7 @@
 use super::{
     error::ApiError,
     json::Object,
-    openai::{messages::Conversation, sampling},
+    openai::{messages::Conversation, sampling, tools},
     selection::Selection,
     sessions::resolve,
 };
@@ -32,6 +32,7 @@ impl RunRequest {
     /// 400 that names the place; 404 for a response to go on from that can be none.
     pub fn parse(body: Value) -> Result<Self, ApiError> {
         let mut body = Object::body(body)?;
+        tools::refuse(&mut body)?;
         let selection = Selection::take(&mut body)?;
         let instructions = body.string("instructions")?;
         let sampling = sampling::take(&mut body)?;

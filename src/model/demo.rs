@@ -143,7 +143,7 @@ fn greeting(text: &str) -> String {
          - `read: FILE` reads a file\n\
          - `write: FILE TEXT` writes one\n\n\
          For a real model set `model.default`, `model.base_url` and `model.api_key` in this profile's `config.yaml` \
-         (or its provider's key in `.env`) and restart the profile."
+         (or its provider's key in `.env`) and run `hermes profile reload NAME`."
     )
 }
 

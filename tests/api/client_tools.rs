@@ -320,3 +320,17 @@ async fn a_retry_of_a_turn_that_ended_with_calls_gets_the_same_calls() {
     assert_eq!(calls(&first.body["choices"][0]), calls(&second.body["choices"][0]));
     house.close().await;
 }
+
+#[actix_web::test]
+async fn a_surface_that_hands_over_no_calls_refuses_a_clients_tools() {
+    let house = House::with(Plan::default()).await;
+    let alice = house.alice().await;
+    alice.post("/api/sessions", json!({"id": "s"})).await;
+    for (route, said) in [("/v1/runs", "input"), ("/api/sessions/s/chat", "message")] {
+        let refused = alice.post(route, json!({said: "hello", "tools": [tool("weather")]})).await;
+        assert_eq!((refused.status, refused.code()), (400, "unsupported_parameter"), "{route}");
+        assert_eq!(refused.body["error"]["param"], "tools", "{route}");
+        assert_eq!(alice.post(route, json!({said: "hello", "tools": []})).await.status / 100, 2, "{route}");
+    }
+    house.close().await;
+}

@@ -109,11 +109,10 @@ async function show() {
   page.append(make("p", { className: "kind", textContent: `version ${api.info.version} · OpenAPI ${api.openapi}` }),
     prose("p", api.info.description));
   const index = document.getElementById("index");
-  const tags = new Map();
+  const tags = new Map(api.tags.map((tag) => [tag.name, []]));
   for (const [path, item] of Object.entries(api.paths)) {
     for (const [method, operation] of Object.entries(item)) {
       const tag = operation.tags[0];
-      if (!tags.has(tag)) tags.set(tag, []);
       tags.get(tag).push([path, method, operation]);
     }
   }
@@ -122,7 +121,7 @@ async function show() {
     page.append(make("h2", { textContent: tag }));
     for (const [path, method, operation] of operations) {
       index.append(make("a", { href: `#${operation.operationId}` },
-        make("span", { className: `method ${method}`, textContent: method.toUpperCase() }), prose("span", operation.summary)));
+        make("span", { className: `method ${method}`, textContent: method.toUpperCase() }), make("span", { className: "path", textContent: path, title: operation.summary })));
       page.append(article(path, method, operation));
     }
   }

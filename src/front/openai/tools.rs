@@ -15,6 +15,22 @@ const MAX_TOOLS: usize = 128;
 /// Longest name of a tool, as OpenAI has it.
 const MAX_NAME: usize = 64;
 
+/// For surfaces whose clients are never asked to run anything: `tools` would be waited for in vain.
+///
+/// # Errors
+///
+/// 400 `unsupported_parameter`.
+pub fn refuse<P: Display>(body: &mut Object<P>) -> Result<(), ApiError> {
+    match body.take("tools") {
+        None => Ok(()),
+        Some(Value::Array(tools)) if tools.is_empty() => Ok(()),
+        Some(_) => {
+            let message = "`tools` of a client work on /v1/chat/completions and /v1/responses; here the agent has its own.";
+            Err(ApiError::new(Code::UnsupportedParameter, message).at(body.place_of("tools")))
+        }
+    }
+}
+
 /// Takes what a chat completion says about tools.
 ///
 /// # Errors

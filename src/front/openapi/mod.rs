@@ -22,6 +22,9 @@ use schema::Components;
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
+/// The groups of operations, the most used first.
+const TAGS: [&str; 6] = ["chat", "responses", "runs", "approvals", "sessions", "discovery"];
+
 /// Made once: it says nothing of any profile.
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(document().to_string()));
 
@@ -47,10 +50,11 @@ pub fn document() -> Value {
             "title": "hermes",
             "version": VERSION,
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
-            "description": "The API of one profile: OpenAI's chat API with an agent behind it, runs with durable events, \
-                            approvals. `HEAD` works wherever `GET` does; the `/v1` prefix may be left out. Errors have one \
-                            form on every route.",
+            "description": "The API of one profile: OpenAI's chat completions and responses with an agent behind them, runs \
+                            with durable events, approvals, sessions. `HEAD` works wherever `GET` does; the `/v1` prefix may \
+                            be left out. Errors have one form on every route.",
         },
+        "tags": TAGS.map(|name| json!({"name": name})),
         "servers": [{"url": "/"}],
         "security": [{"key": []}],
         "paths": paths,

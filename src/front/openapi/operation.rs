@@ -134,7 +134,7 @@ impl Operation {
     /// It starts a turn.
     pub fn starts_a_run(self) -> Self {
         let session_id = "Continue this session; it need not exist.";
-        let session_key = "Scope of long-term memory; echoed.";
+        let session_key = "A name for the conversation's owner; it comes back in the answer.";
         let busy = "What to do when the session has a turn at work.";
         let lost = "What a lost connection does to the turn: `cancel` or `continue`.";
         Self { retry: Retry::JoinsTheRun, ..self }

