@@ -94,6 +94,10 @@ impl Board {
             inner.running += 1;
             return Ok(SlotWait::Ready(Slot { board: Some(self.clone()), machine: None }));
         }
+        if inner.waiting.len() >= inner.queue {
+            // Those that gave up stand in nobody's way.
+            inner.waiting.retain(|waits| !waits.is_closed());
+        }
         if inner.waiting.len() >= inner.queue && !patient {
             let behind = u64::try_from(inner.waiting.len() / inner.cap.max(1)).unwrap_or(u64::MAX);
             return Err(Full { cap: inner.cap, retry_after: behind.saturating_add(1).clamp(1, 60) });
@@ -362,6 +366,15 @@ mod tests {
         let next = next.wait().await.unwrap();
         drop(next);
         assert!(board.slot(false).unwrap().is_ready(), "all slots came back");
+    }
+
+    #[tokio::test]
+    async fn one_that_gave_up_leaves_its_place_in_the_queue() {
+        let board = board(1, 1);
+        let _first = board.slot(false).unwrap().wait().await.unwrap();
+        drop(board.slot(false).unwrap());
+        let _next = board.slot(false).unwrap();
+        assert!(board.slot(false).is_err(), "the one place is taken");
     }
 
     #[tokio::test]
