@@ -369,15 +369,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_gave_up_leaves_its_place_in_the_queue() {
-        let board = board(1, 1);
-        let _first = board.slot(false).unwrap().wait().await.unwrap();
-        drop(board.slot(false).unwrap());
-        let _next = board.slot(false).unwrap();
-        assert!(board.slot(false).is_err(), "the one place is taken");
-    }
-
-    #[tokio::test]
     async fn a_run_that_was_accepted_before_finds_a_place_in_a_full_queue() {
         let board = board(1, 0);
         let _first = board.slot(false).unwrap().wait().await.unwrap();

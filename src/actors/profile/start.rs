@@ -56,6 +56,16 @@ impl ProfileActor {
     }
 
     fn take_on(&mut self, new: NewRun) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
+        let Some(looking) = self.look(&new) else {
+            return self.take_on_seen(new);
+        };
+        let looked = looking.into_actor(self).then(move |looked, profile, _ctx| match looked {
+            Ok(()) => profile.take_on_seen(new),
+            Err(error) => Box::pin(async { Err(error) }.into_actor(profile)),
+        });
+        Box::pin(looked)
+    }
+    fn take_on_seen(&mut self, new: NewRun) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
         let earlier = new.idempotency.as_ref().map_or(Ok(Earlier::None), |key| self.earlier(key));
         match earlier {
             Ok(Earlier::None) => self.take_first(new),
