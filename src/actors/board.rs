@@ -94,6 +94,10 @@ impl Board {
             inner.running += 1;
             return Ok(SlotWait::Ready(Slot { board: Some(self.clone()), machine: None }));
         }
+        if inner.waiting.len() >= inner.queue {
+            // Those that gave up stand in nobody's way.
+            inner.waiting.retain(|waits| !waits.is_closed());
+        }
         if inner.waiting.len() >= inner.queue && !patient {
             let behind = u64::try_from(inner.waiting.len() / inner.cap.max(1)).unwrap_or(u64::MAX);
             return Err(Full { cap: inner.cap, retry_after: behind.saturating_add(1).clamp(1, 60) });

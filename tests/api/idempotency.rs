@@ -1,9 +1,9 @@
-//! `Idempotency-Key` on routes that start no run: one act, one answer, however often it is asked.
+//! `Idempotency-Key`: one act, one answer, however often and however much at once it is asked.
 
-use crate::support::{Client, House};
+use crate::support::{Client, House, Opened, Plan, Sent, ask};
 use awc::http::Method;
-use futures_util::future::join_all;
-use serde_json::json;
+use futures_util::future::{Either, join_all, select};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 const KEY: [(&str, &str); 1] = [("Idempotency-Key", "retry-1")];
@@ -160,5 +160,71 @@ async fn a_deletion_that_is_retried_after_a_restart_is_answered_as_before() {
         "rule_not_found",
         "keys are one's own"
     );
+    house.close().await;
+}
+
+/// Asks in either form; gives the status, whether it was a replay, and the name of the run or answer.
+async fn ask_once(alice: &Client, path: &str, key: &str, body: &Value) -> (u16, bool, String) {
+    let request = alice.request(Method::POST, path).insert_header(("Idempotency-Key", key));
+    let request = request.insert_header(("Content-Type", "application/json"));
+    match alice.open(request, Some(Sent::Whole(body.to_string().into_bytes()))).await {
+        Opened::Whole(reply) => {
+            let replayed = reply.header("Idempotency-Replayed").is_some();
+            let name = ["run_id", "id"].into_iter().find_map(|name| reply.body[name].as_str());
+            (reply.status, replayed, name.map_or(reply.text.clone(), str::to_owned))
+        }
+        Opened::Stream(frames) => {
+            let replayed = frames.headers.contains_key("Idempotency-Replayed");
+            let first = frames.rest().await.remove(0).json();
+            let name = [&first["run_id"], &first["id"], &first["response"]["id"]]
+                .into_iter()
+                .find_map(Value::as_str);
+            (200, replayed, name.map_or(first.to_string(), str::to_owned))
+        }
+    }
+}
+
+#[actix_web::test]
+async fn requests_at_the_same_moment_share_one_run_on_every_route_in_either_form() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let made = alice.post("/api/sessions", json!({})).await.body;
+    let session = format!("/api/sessions/{}/chat", made["session"]["id"].as_str().unwrap());
+    let respond = |stream: bool| json!({"input": "hello", "stream": stream});
+    let routes = [
+        ("/v1/chat/completions", [ask("hello", false), ask("hello", true)]),
+        ("/v1/responses", [respond(false), respond(true)]),
+        ("/v1/runs", [json!({"input": "hello"}), json!({"input": "hello"})]),
+        (&session, [json!({"message": "hello"}), json!({"message": "hello"})]),
+    ];
+    for (path, forms) in &routes {
+        for key in (0..16).map(|n| format!("key-{n}")) {
+            let all = join_all((0..6).map(|n| ask_once(&alice, path, &key, &forms[n % 2]))).await;
+            assert!(all.iter().all(|(status, ..)| [200, 202].contains(status)), "{path}: {all:?}");
+            assert!(all.iter().all(|(.., name)| *name == all[0].2), "{path}: {all:?}");
+            assert_eq!(all.iter().filter(|(_, replayed, _)| !replayed).count(), 1, "{path}: {all:?}");
+        }
+    }
+    assert_eq!(house.upstream.requests().len(), 16 * routes.len(), "each key is one turn");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_retry_whose_first_request_is_refused_meanwhile_is_tried_as_a_first_one() {
+    let config = "gateway:\n  api_server:\n    max_concurrent_runs: 1\n    queue: 1\n    queue_timeout: 1\n";
+    let house = House::with(Plan::config(config)).await;
+    let alice = house.alice().await;
+    let running = alice.run("@@gate hold").await;
+    alice.events(&running, None).await.until("message.delta").await;
+    let body = ask("hello", false);
+    let send = || Box::pin(alice.post_with("/v1/chat/completions", &KEY, body.clone()));
+    // Whichever is the first waits for a place until its time is over, and the other one for what becomes of it.
+    let (refused, other) = match select(send(), send()).await {
+        Either::Left((refused, other)) | Either::Right((refused, other)) => (refused, other),
+    };
+    assert_eq!((refused.status, refused.code()), (429, "rate_limit_exceeded"), "{}", refused.text);
+    house.upstream.open("hold");
+    let answered = other.await;
+    assert_eq!((answered.status, answered.header("Idempotency-Replayed")), (200, None), "{}", answered.text);
     house.close().await;
 }

@@ -5,6 +5,7 @@
 
 mod answers;
 mod approvals;
+mod idempotency;
 mod queries;
 mod recall;
 mod responses;
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     agent::Policy,
     config::{ApprovalMode, ProfileConfig},
-    domain::{ProfileName, RunId, RunStatus, Sampling},
+    domain::{ProfileName, RunStatus, Sampling},
     model::{Mind, Upstreams},
     sandbox::clean_tmp,
     store::{Retention, Store},
@@ -54,8 +55,8 @@ pub struct ProfileActor {
     kit: Kit,
     /// To be taken up when the actor starts.
     recovered: Recovered,
-    /// Idempotency keys whose reservation is on its way to the disk.
-    reserving: HashMap<[u8; 32], ([u8; 32], RunId)>,
+    /// Idempotency keys whose first run is on its way to the disk.
+    reserving: HashMap<[u8; 32], idempotency::Reserving>,
     /// New responses since the old ones were last looked at.
     responses_since: usize,
     guard: Guard,

@@ -1,6 +1,6 @@
 //! Images that a model cannot see: turned away before anything begins.
 
-use super::ProfileActor;
+use super::{ProfileActor, idempotency::Earlier};
 use crate::{
     actors::{NewRun, ProfileError},
     domain::{Code, Message},
@@ -15,7 +15,8 @@ impl ProfileActor {
         new: &NewRun,
     ) -> Option<impl Future<Output = Result<(), ProfileError>> + use<>> {
         let session = new.session.as_ref().filter(|session| session.named && new.load_history)?;
-        let retried = new.idempotency.as_ref().is_some_and(|key| !matches!(self.earlier(key), Ok(None)));
+        let retried =
+            new.idempotency.as_ref().is_some_and(|key| !matches!(self.earlier(key), Ok(Earlier::None)));
         if retried || self.kit.upstreams.takes_images(new.upstream.as_ref()) {
             return None;
         }

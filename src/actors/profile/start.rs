@@ -1,15 +1,20 @@
-//! Taking a turn on: idempotency, admission, the first record, the run's actor.
+//! Taking a turn on: admission, the first record, the run's actor.
 
-use super::{ProfileActor, answers, recall::recall, responses};
+use super::{
+    ProfileActor,
+    idempotency::{Earlier, Reserving},
+    recall::recall,
+    responses,
+};
 use crate::{
     actors::{
-        Idempotency, NewRun, ProfileError, StartRun, StartedRun, Tenant,
+        NewRun, ProfileError, StartRun, StartedRun, Tenant,
         board::{Full, Slot, SlotWait, TurnWait},
         run::{Entry, Kit, RunActor, Steer, Unread, Work},
     },
     domain::{
-        Code, Content, Message, Millis, OnBusy, OnDisconnect, ResponseRecord, RunId, RunRecord, RunSpec,
-        RunStatus, Seq, SessionId, SessionRef, StandsFor, now,
+        Code, Content, Message, OnBusy, OnDisconnect, ResponseRecord, RunId, RunSpec, RunStatus, Seq,
+        SessionId, SessionRef, StandsFor, now,
     },
     store::{Change, IdempotencyEntry, Store},
 };
@@ -60,30 +65,33 @@ impl ProfileActor {
         });
         Box::pin(looked)
     }
-
     fn take_on_seen(&mut self, new: NewRun) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
+        let earlier = new.idempotency.as_ref().map_or(Ok(Earlier::None), |key| self.earlier(key));
+        match earlier {
+            Ok(Earlier::None) => self.take_first(new),
+            Ok(Earlier::Beginning(first)) => {
+                Box::pin(first.settled().into_actor(self).then(|(), profile, _ctx| profile.take_on(new)))
+            }
+            Ok(Earlier::Run(run)) => {
+                let replay = self.replay(run);
+                Box::pin(async { replay }.into_actor(self))
+            }
+            Err(error) => Box::pin(async { Err(error) }.into_actor(self)),
+        }
+    }
+
+    /// Begins the run of a request that none before it stands for.
+    fn take_first(&mut self, new: NewRun) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
         let idempotency = new.idempotency.clone();
-        let begun = match &idempotency {
-            Some(key) => match self.earlier(key) {
-                Ok(Some(run)) => {
-                    let replay = self.replay(run);
-                    return Box::pin(async { replay }.into_actor(self));
-                }
-                Ok(None) => self.begin(new),
-                Err(error) => Err(error),
-            },
-            None => self.begin(new),
-        };
-        let begun = match begun {
+        let begun = match self.begin(new) {
             Ok(begun) => begun,
             Err(error) => return Box::pin(async { Err(error) }.into_actor(self)),
         };
         if begun.response.as_ref().is_some_and(|response| response.kept) {
             self.evict_responses();
         }
-        let run = begun.spec.run_id;
         if let Some(key) = &idempotency {
-            self.reserving.insert(key.scope, (key.fingerprint, run));
+            self.reserving.insert(key.scope, Reserving::new(key.fingerprint));
         }
         let started = begun.start().into_actor(self).map(move |started, profile, _ctx| {
             if let Some(key) = idempotency {
@@ -92,47 +100,6 @@ impl ProfileActor {
             started
         });
         Box::pin(started)
-    }
-
-    /// The run that this idempotency key stands for already.
-    pub(super) fn earlier(&self, key: &Idempotency) -> Result<Option<RunId>, ProfileError> {
-        let known = match self.reserving.get(&key.scope) {
-            Some(known) => Some(*known),
-            None => self.store.idempotency(&key.scope)?.and_then(|entry| self.still_valid(&entry)),
-        };
-        match known {
-            None => Ok(None),
-            Some((fingerprint, run)) if fingerprint == key.fingerprint => Ok(Some(run)),
-            Some(_) => Err(answers::conflict()),
-        }
-    }
-
-    fn still_valid(&self, entry: &IdempotencyEntry) -> Option<([u8; 32], RunId)> {
-        let kept = self.tenant.config().retention.idempotency;
-        let kept = Millis::try_from(kept.as_millis()).unwrap_or(Millis::MAX);
-        // The time counts from the run's last change, as the reference's later versions do.
-        let StandsFor::Run(run) = entry.stands_for else {
-            return None;
-        };
-        let since = match self.store.run(run) {
-            Ok(Some(RunRecord { updated_at, .. })) => updated_at,
-            Ok(None) | Err(_) => entry.created_at,
-        };
-        (since.saturating_add(kept) > now()).then_some((entry.fingerprint, run))
-    }
-
-    fn replay(&self, run: RunId) -> Result<StartedRun, ProfileError> {
-        let gone = || ProfileError::new(Code::RunNotFound, format!("Run not found: {run}"));
-        let events = self.store.tail(run, Seq::default())?.ok_or_else(gone)?;
-        let record = self.store.run(run)?.ok_or_else(gone)?;
-        Ok(StartedRun {
-            run_id: run,
-            session_id: record.session_id,
-            created_at: record.created_at,
-            replayed: true,
-            response: self.store.response(run)?,
-            events,
-        })
     }
 
     fn begin(&self, mut new: NewRun) -> Result<Begun, ProfileError> {
