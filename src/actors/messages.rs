@@ -4,8 +4,8 @@ use crate::{
     domain::{
         Approval, ApprovalId, ApprovalStatus, Choice, ClientTools, Code, Content, Failure, KeptAnswer, KeyId,
         Message as ChatMessage, ModelChoice, OnBusy, OnDisconnect, ResponseId, ResponseRecord,
-        ResponseRequest, Rule, RunId, RunRecord, RunStatus, Sampling, Seq, SessionId, SessionRef, Surface,
-        ToolResult, Unattended,
+        ResponseRequest, Rule, RunId, RunRecord, RunStatus, Runtime, Sampling, Seq, SessionId, SessionRef,
+        Surface, ToolResult, Unattended,
     },
     store::{EventCursor, RunFilter, StoreError},
 };
@@ -71,6 +71,8 @@ pub struct NewRun {
     pub client_tools: ClientTools,
     /// `None`: the profile's own model.
     pub upstream: Option<ModelChoice>,
+    /// Kept for clients that are told who answers.
+    pub runtime: Option<Runtime>,
     pub sampling: Sampling,
     /// `None`: the run is its own session (runs).
     pub session: Option<SessionRef>,

@@ -2,7 +2,7 @@
 
 use super::ProfileError;
 use crate::{
-    domain::{Content, Message as ChatMessage, RunId, SessionId},
+    domain::{Content, Message as ChatMessage, ModelLock, ResponseId, RunId, Runtime, SessionId, SessionRef},
     store::{ForkSession, SessionChange, SessionError, SessionFilter, SessionHeader, SessionMessages},
 };
 use actix::Message;
@@ -23,6 +23,15 @@ pub struct ListSessions(pub SessionFilter);
 #[rtype(result = "Result<SessionHeader, ProfileError>")]
 pub struct GetSession(pub SessionId);
 
+/// Query: the model that the session of a turn has chosen for itself. The session is the one that the turn names, else
+/// that of the response which it goes on from.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<ModelLock>, ProfileError>")]
+pub struct GetModelLock {
+    pub session: Option<SessionRef>,
+    pub previous: Option<ResponseId>,
+}
+
 /// Query: messages of a session behind the first `after`, oldest first.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<SessionMessages, ProfileError>")]
@@ -39,6 +48,7 @@ pub struct CreateSession {
     pub session: SessionId,
     pub title: Option<String>,
     pub model: String,
+    pub lock: Option<ModelLock>,
     pub system_prompt: Option<String>,
 }
 
@@ -66,6 +76,8 @@ pub struct GetRunMessages(pub RunId);
 #[derive(Debug)]
 pub struct RunMessages {
     pub input: Content,
+    /// Who answers it; in turns of a session.
+    pub runtime: Option<Runtime>,
     /// After history and input, in order.
     pub messages: Vec<ChatMessage>,
 }

@@ -58,6 +58,8 @@ pub enum Code {
     InvalidSystemMessage,
     MissingMessage,
     UnsupportedSessionField,
+    MissingModel,
+    ModelLockUnavailable,
 }
 
 struct Row {
@@ -129,6 +131,8 @@ impl Code {
         Self::InvalidSystemMessage,
         Self::MissingMessage,
         Self::UnsupportedSessionField,
+        Self::MissingModel,
+        Self::ModelLockUnavailable,
     ];
 
     #[rustfmt::skip]
@@ -187,6 +191,8 @@ impl Code {
             Self::InvalidSystemMessage     => row("invalid_system_message",      400, CLIENT),
             Self::MissingMessage           => row("missing_message",             400, CLIENT),
             Self::UnsupportedSessionField  => row("unsupported_session_field",   400, CLIENT),
+            Self::MissingModel             => row("missing_model",               400, CLIENT),
+            Self::ModelLockUnavailable     => row("model_lock_unavailable",      409, CLIENT),
         }
     }
 

@@ -30,7 +30,7 @@ pub use response::{Aside, ResponseRecord, ResponseRequest, ToolItems};
 pub use run::{OnDisconnect, RunRecord, RunSpec, Sampling, SessionRef, Surface, ToolSummary};
 pub use run_status::{IllegalTransition, RunStatus};
 pub use tool::{ToolOutput, ToolSpec};
-pub use upstream::{ModelChoice, UpstreamRun};
+pub use upstream::{ModelChoice, ModelLock, RouteSource, Runtime, UpstreamRun};
 
 /// Milliseconds since the Unix epoch; the only form of time that is stored.
 pub type Millis = i64;

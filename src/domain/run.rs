@@ -2,7 +2,8 @@
 
 use super::{
     ApprovalId, ClientTools, Code, Content, Event, IllegalTransition, KeyId, Logged, Message, Millis,
-    ModelChoice, Outcome, RunId, RunStatus, Seq, SessionId, ToolResult, Unattended, UpstreamRun, Usage,
+    ModelChoice, Outcome, RunId, RunStatus, Runtime, Seq, SessionId, ToolResult, Unattended, UpstreamRun,
+    Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -91,6 +92,9 @@ pub struct RunSpec {
     /// `None`: the profile's own model, whatever it is when the turn runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<ModelChoice>,
+    /// Only in turns of a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<Runtime>,
     pub sampling: Sampling,
     /// Durable from the first event; a stateless chat becomes so with its first tool call.
     pub durable: bool,

@@ -3,7 +3,7 @@
 use super::{auth::Authorised, body::MAX_DEPTH, error::ApiError, health::PLATFORM, openai, openapi, routes};
 use crate::{
     actors::Scope,
-    config::{ApiConfig, ProfileConfig, SandboxLevel},
+    config::{ApiConfig, ProfileConfig, Provider, SandboxLevel},
     domain::ToolSpec,
     sandbox::Sandbox,
 };
@@ -118,11 +118,16 @@ pub const fn level(level: SandboxLevel) -> &'static str {
 }
 
 pub async fn toolsets(auth: Authorised) -> Result<HttpResponse, ApiError> {
-    let data = grouped(auth.tenant.tool_specs());
+    // Another gateway's agent brings its own tools, and none of ours are offered to it.
+    let enabled = match auth.tenant.config().model.provider {
+        Provider::Hermes { .. } => false,
+        Provider::OpenAi { .. } | Provider::Demo => true,
+    };
+    let data = grouped(auth.tenant.tool_specs(), enabled);
     Ok(HttpResponse::Ok().json(json!({"object": "list", "platform": "api_server", "data": data})))
 }
 
-fn grouped(specs: &[ToolSpec]) -> Vec<Value> {
+fn grouped(specs: &[ToolSpec], enabled: bool) -> Vec<Value> {
     let mut sets: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for spec in specs {
         sets.entry(spec.toolset).or_default().push(spec.name);
@@ -133,7 +138,7 @@ fn grouped(specs: &[ToolSpec]) -> Vec<Value> {
             "name": name,
             "label": label(name),
             "description": tools.join(", "),
-            "enabled": true,
+            "enabled": enabled,
             "configured": true,
             "tools": tools,
         })
@@ -192,7 +197,7 @@ mod tests {
             emoji: "",
         };
         let specs = [spec("write_file", "file"), spec("terminal", "terminal"), spec("patch", "file")];
-        let sets = grouped(&specs);
+        let sets = grouped(&specs, true);
         let shown: Vec<_> = sets.iter().map(|set| (set["name"].clone(), set["tools"].clone())).collect();
         assert_eq!(
             shown,

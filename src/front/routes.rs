@@ -89,6 +89,7 @@ pub fn table() -> Vec<Path> {
             .delete(sessions::resources::delete, of::sessions::delete()),
         at("/api/sessions/{session_id}/messages")
             .get(sessions::resources::messages, of::sessions::messages()),
+        at("/api/sessions/{session_id}/model").post(sessions::model::lock, of::sessions::lock_model()),
         at("/api/sessions/{session_id}/fork").post(sessions::resources::fork, of::sessions::fork()),
         at("/api/sessions/{session_id}/chat").post(sessions::chat::chat, of::sessions::chat()),
         at("/api/sessions/{session_id}/chat/stream").post(sessions::chat::stream, of::sessions::stream()),

@@ -13,6 +13,7 @@ use super::{
     runs_request::RunRequest,
     runs_stream::RunStream,
     runs_view::RunView,
+    selection::Decided,
     sessions::resolve::Named,
     sse,
 };
@@ -47,7 +48,7 @@ pub async fn start(
     let options = Options::of(request.headers())?;
     let body = body::json(&request, payload, &auth.tenant).await?;
     let idempotency = idempotency::of(&auth, request.headers(), ROUTE, &body)?;
-    let run = new_run(&auth, &options, idempotency, RunRequest::parse(body)?)?;
+    let run = new_run(&auth, &options, idempotency, RunRequest::parse(body)?).await?;
     let profile = auth.tenant.profile().await?;
     let started = profile.send(StartRun(run)).timeout(patience_for_a_turn(&auth.tenant)).await??;
     let StartedRun { run_id, session_id, replayed, .. } = started;
@@ -62,7 +63,7 @@ pub async fn start(
     Ok(response.json(Accepted { run_id, status: "started", session_id: &session_id, replayed }))
 }
 
-fn new_run(
+async fn new_run(
     auth: &Authorised,
     options: &Options,
     idempotency: Option<Idempotency>,
@@ -80,8 +81,10 @@ fn new_run(
         previous,
     } = request;
     let previous = previous.filter(|_| !history_is_whole);
-    let (model, upstream) = selection.resolve(&auth.tenant.config(), Surface::Runs, &mut sampling)?;
     let session = Named { header: options.session.clone(), body: session, ..Named::default() }.session()?;
+    let selection = selection.in_session(auth, session.as_ref(), previous).await?;
+    let Decided { model, upstream, runtime: _ } =
+        selection.resolve(&auth.tenant.config(), Surface::Runs, &mut sampling)?;
     Ok(NewRun {
         surface: Surface::Runs,
         key_id: auth.caller.key_id.clone(),
@@ -94,6 +97,7 @@ fn new_run(
         input,
         client_tools: ClientTools::default(),
         upstream,
+        runtime: None,
         sampling,
         session,
         on_busy: options.on_busy.or(on_busy).unwrap_or(auth.tenant.config().api.on_busy),

@@ -1,18 +1,24 @@
 //! What a request says of the model that shall answer: `model`, `provider`, `model_options`, on every surface.
 
 use super::{
+    ask::ask,
+    auth::Authorised,
     error::ApiError,
     json::{Object, wrong_type},
 };
 use crate::{
+    actors::GetModelLock,
     config::{Chosen, ProfileConfig, Wanted},
-    domain::{ModelChoice, Sampling, Surface},
+    domain::{Code, ModelChoice, ModelLock, ResponseId, RouteSource, Runtime, Sampling, SessionRef, Surface},
 };
 use serde_json::{Map, Value};
 use std::fmt::Display;
 
 /// How hard a model may be asked to think; which of them it knows is the upstream's to say.
 pub const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+/// Longest name that a session keeps.
+const MAX_NAME: usize = 256;
 
 /// The members of a body that choose the model.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,6 +28,18 @@ pub struct Selection {
     provider: Option<String>,
     /// `model_options`, as members of a call to the upstream.
     options: Map<String, Value>,
+    /// What the session has chosen; it counts first.
+    lock: Option<ModelLock>,
+}
+
+/// Who answers, as it was decided.
+#[derive(Debug)]
+pub struct Decided {
+    /// The name that is echoed.
+    pub model: String,
+    /// The choice that the turn takes along.
+    pub upstream: Option<ModelChoice>,
+    pub runtime: Runtime,
 }
 
 #[cfg(test)]
@@ -43,36 +61,133 @@ impl Selection {
             None => Map::new(),
             Some(options) => model_options(Object::at(options, body.place_of("model_options"))?)?,
         };
-        Ok(Self { model, provider, options })
+        Ok(Self { model, provider, options, lock: None })
     }
 
-    /// Decides who answers: the name that is echoed, and the choice that the turn takes along. What the route and
-    /// `model_options` ask for joins `sampling`, below the request's own members.
+    /// The same for a turn of `session`, else of the session of `previous`: what that has chosen counts first.
     ///
     /// # Errors
     ///
-    /// 400 for a provider that is not configured, or that stands beside a route; 404 for a model that may not be chosen.
+    /// What the profile answered.
+    pub async fn in_session(
+        self,
+        auth: &Authorised,
+        session: Option<&SessionRef>,
+        previous: Option<ResponseId>,
+    ) -> Result<Self, ApiError> {
+        let session = session.filter(|session| session.named).cloned();
+        if session.is_none() && previous.is_none() {
+            return Ok(self);
+        }
+        let lock = ask(&auth.tenant, GetModelLock { session, previous }).await?;
+        Ok(self.locked(lock))
+    }
+
+    #[must_use]
+    pub fn locked(self, lock: Option<ModelLock>) -> Self {
+        Self { lock, ..self }
+    }
+
+    /// No more than a name was given, or nothing.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.provider.is_none() && self.options.is_empty()
+    }
+
+    /// Neither model nor provider was named.
+    #[must_use]
+    pub const fn names_nobody(&self) -> bool {
+        self.model.is_none() && self.provider.is_none()
+    }
+
+    /// What was chosen, as a session keeps it.
+    ///
+    /// # Errors
+    ///
+    /// 400 for a name that is too long to be one.
+    pub fn into_lock(self) -> Result<ModelLock, ApiError> {
+        let Self { model, provider, options, lock: _ } = self;
+        let tier = options.get("service_tier").and_then(Value::as_str);
+        let names = [
+            ("model", model.as_deref()),
+            ("provider", provider.as_deref()),
+            ("model_options.service_tier", tier),
+        ];
+        for (place, name) in names {
+            if name.is_some_and(|name| name.len() > MAX_NAME) {
+                return Err(ApiError::invalid(
+                    place,
+                    format!("`{place}` must have at most {MAX_NAME} bytes"),
+                ));
+            }
+        }
+        Ok(ModelLock { model, provider, options })
+    }
+
+    /// Decides who answers. What session, `model_options` and route ask for joins `sampling`, below the request's own
+    /// members.
+    ///
+    /// # Errors
+    ///
+    /// 400 for a provider that is not configured, or that stands beside a route; 404 for a model that may not be chosen;
+    /// 409 when the session's own choice cannot be kept.
     pub fn resolve(
         self,
         config: &ProfileConfig,
         surface: Surface,
         sampling: &mut Sampling,
-    ) -> Result<(String, Option<ModelChoice>), ApiError> {
-        let Self { model, provider, options } = self;
+    ) -> Result<Decided, ApiError> {
+        let Self { model, provider, options, lock } = self;
         let bare_model_counts = match surface {
             Surface::Chat | Surface::Responses => false,
             Surface::Runs | Surface::SessionChat => true,
         };
-        let wanted = Wanted { model: model.as_deref(), provider: provider.as_deref(), bare_model_counts };
-        let chosen = config.choose(wanted);
-        let Chosen { upstream, options: of_route } =
-            chosen.map_err(|error| ApiError::new(error.code, error.to_string()).at(error.param))?;
+        let Chosen { upstream, options: of_route } = match &lock {
+            Some(lock) => locked_choice(config, lock)?,
+            None => {
+                let wanted =
+                    Wanted { model: model.as_deref(), provider: provider.as_deref(), bare_model_counts };
+                let chosen = config.choose(wanted);
+                chosen.map_err(|error| ApiError::new(error.code, error.to_string()).at(error.param))?
+            }
+        };
+        let source = match (&lock, of_route, &upstream) {
+            (Some(_), _, _) => RouteSource::SessionModelLock,
+            (None, Some(_), _) => RouteSource::ModelRoutes,
+            (None, None, Some(_)) => RouteSource::RawRequest,
+            (None, None, None) => RouteSource::Global,
+        };
         let of_route = of_route.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
-        for (name, value) in options.into_iter().chain(of_route) {
+        let of_lock = lock.map(|lock| lock.options).into_iter().flatten();
+        for (name, value) in of_lock.chain(options).chain(of_route) {
             sampling.0.entry(name).or_insert(value);
         }
-        Ok((model.unwrap_or_else(|| config.model_name.clone()), upstream))
+        let own = || ModelChoice {
+            provider: config.model.provider_name.clone(),
+            model: config.model.default.clone(),
+        };
+        let at_work = upstream.clone().unwrap_or_else(own);
+        let runtime = Runtime {
+            provider: at_work.provider,
+            model: at_work.model,
+            source,
+            requested_provider: provider,
+            requested_model: model.clone(),
+        };
+        Ok(Decided { model: model.unwrap_or_else(|| config.model_name.clone()), upstream, runtime })
     }
+}
+
+fn locked_choice<'a>(config: &'a ProfileConfig, lock: &ModelLock) -> Result<Chosen<'a>, ApiError> {
+    let wanted =
+        Wanted { model: lock.model.as_deref(), provider: lock.provider.as_deref(), bare_model_counts: true };
+    config.choose(wanted).map_err(|error| {
+        let text = format!(
+            "The model of the session's lock is not available: {error} Send another to `/api/sessions/{{id}}/model`, or \
+             `{{\"model\": null}}` to take the lock off."
+        );
+        ApiError::new(Code::ModelLockUnavailable, text).at(error.param)
+    })
 }
 
 /// `reasoning {enabled, effort}` or `reasoning_effort`, `service_tier`, `fast`.

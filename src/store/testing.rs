@@ -57,6 +57,7 @@ pub(super) fn spec(durable: bool) -> RunSpec {
         input: Content::Text("hi".to_owned()),
         client_tools: ClientTools::default(),
         upstream: None,
+        runtime: None,
         sampling: Sampling::default(),
         durable,
         on_disconnect: OnDisconnect::Continue,

@@ -4,7 +4,7 @@ use crate::support::{Client, House, Plan, Upstream, ask};
 use serde_json::{Value, json};
 
 /// alice and bob with a second upstream, `lab`.
-async fn with_lab(extra: &str) -> (House, Upstream) {
+pub async fn with_lab(extra: &str) -> (House, Upstream) {
     let lab = Upstream::start().await;
     let config = format!(
         "providers:\n  lab:\n    base_url: {}\n    api_key: sk-lab\n    models: [small, large]\n    options: {{top_p: 0.5, seed: 1}}\n\
@@ -27,7 +27,7 @@ fn with(mut body: Value, members: Value) -> Value {
 }
 
 /// The model of the newest request that reached an upstream.
-fn model(upstream: &Upstream) -> Value {
+pub fn model(upstream: &Upstream) -> Value {
     upstream.requests().pop().map(|request| request["model"].clone()).unwrap_or_default()
 }
 

@@ -13,7 +13,7 @@ use actix::{Handler, ResponseFuture};
 
 impl ProfileActor {
     /// A response that can be asked for.
-    fn kept_response(&self, id: ResponseId) -> Result<Option<ResponseRecord>, ProfileError> {
+    pub(super) fn kept_response(&self, id: ResponseId) -> Result<Option<ResponseRecord>, ProfileError> {
         Ok(self.store.response(id.into())?.filter(|response| response.kept))
     }
 

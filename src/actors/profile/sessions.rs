@@ -3,10 +3,10 @@
 use super::{ProfileActor, queries::not_found};
 use crate::{
     actors::{
-        ChangeSession, CopySession, CreateSession, DeleteSession, GetRunMessages, GetSession, ListSessions,
-        ProfileError, ReadSession, RunMessages,
+        ChangeSession, CopySession, CreateSession, DeleteSession, GetModelLock, GetRunMessages, GetSession,
+        ListSessions, ProfileError, ReadSession, RunMessages,
     },
-    domain::{Code, SessionId},
+    domain::{Code, ModelLock, RunSpec, SessionId, SessionRef},
     store::{NewSession, SessionError, SessionHeader, SessionMessages, Store, StoreError, Title},
 };
 use actix::{Handler, ResponseFuture};
@@ -55,6 +55,25 @@ impl Handler<GetSession> for ProfileActor {
     }
 }
 
+impl Handler<GetModelLock> for ProfileActor {
+    type Result = Result<Option<ModelLock>, ProfileError>;
+
+    fn handle(&mut self, asked: GetModelLock, _ctx: &mut Self::Context) -> Self::Result {
+        let GetModelLock { session, previous } = asked;
+        let session = match (session, previous) {
+            (Some(session), _) => Some(session),
+            // One that is not there is told when the turn is taken on.
+            (None, Some(previous)) => self.kept_response(previous)?.map(|response| response.session),
+            (None, None) => None,
+        };
+        let Some(SessionRef { id, named: true }) = session else {
+            return Ok(None);
+        };
+        // The turn makes the session, if there is none.
+        Ok(self.store.session(&id)?.and_then(|header| header.lock))
+    }
+}
+
 impl Handler<ReadSession> for ProfileActor {
     type Result = ResponseFuture<Result<SessionMessages, ProfileError>>;
 
@@ -76,9 +95,10 @@ impl Handler<CreateSession> for ProfileActor {
         if let Err(error) = self.has_room() {
             return Box::pin(async { Err(error) });
         }
-        let CreateSession { session, title, model, system_prompt } = asked;
+        let CreateSession { session, title, model, lock, system_prompt } = asked;
         let mut new = NewSession::new(session, "api_server", model);
         new.title = Title::Given(title);
+        new.lock = lock;
         new.system_prompt = system_prompt;
         let made = self.store.create_session(new);
         Box::pin(async { Ok(made.await?) })
@@ -145,7 +165,8 @@ impl Handler<GetRunMessages> for ProfileActor {
         Box::pin(async move {
             let stored = read(store, move |store| store.stored_run(run)).await?;
             let stored = stored.ok_or_else(|| not_found(run))?;
-            Ok(RunMessages { input: stored.spec.input, messages: stored.messages })
+            let RunSpec { input, runtime, .. } = stored.spec;
+            Ok(RunMessages { input, runtime, messages: stored.messages })
         })
     }
 }

@@ -236,6 +236,7 @@ fn spec(new: NewRun) -> (RunSpec, Option<ResponseRecord>) {
         input: new.input,
         client_tools: new.client_tools,
         upstream: new.upstream,
+        runtime: new.runtime,
         sampling: new.sampling,
         durable: new.durable || new.idempotency.is_some(),
         on_disconnect: new.on_disconnect,

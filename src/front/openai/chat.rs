@@ -16,6 +16,7 @@ use crate::{
         json::Object,
         options::{self, Options},
         reader::{self, Turn},
+        selection::Decided,
         sessions::resolve::{self, Named, Opening},
         sse,
     },
@@ -92,7 +93,7 @@ async fn begin(
     let parsed = ChatRequest::parse(body)?;
     let stream = parsed.stream;
     let session = session(auth, request.headers(), options, &parsed)?;
-    let run = new_run(auth, options, idempotency, session, parsed)?;
+    let run = new_run(auth, options, idempotency, session, parsed).await?;
     Ok((reader::start(auth.tenant.clone(), run).await?, stream))
 }
 
@@ -117,7 +118,7 @@ fn session(
     Ok(named.or_else(label))
 }
 
-fn new_run(
+async fn new_run(
     auth: &Authorised,
     options: &Options,
     idempotency: Option<Idempotency>,
@@ -129,7 +130,8 @@ fn new_run(
     // A client with a key comes back for its answer; another that goes away has pressed stop.
     let default = if idempotency.is_some() { OnDisconnect::Continue } else { OnDisconnect::Cancel };
     let ChatRequest { selection, stream: _, system, history, results, input, tools, mut sampling } = request;
-    let (model, upstream) = selection.resolve(&config, Surface::Chat, &mut sampling)?;
+    let selection = selection.in_session(auth, session.as_ref(), None).await?;
+    let Decided { model, upstream, runtime: _ } = selection.resolve(&config, Surface::Chat, &mut sampling)?;
     Ok(NewRun {
         surface: Surface::Chat,
         key_id: auth.caller.key_id.clone(),
@@ -141,6 +143,7 @@ fn new_run(
         input,
         client_tools: tools,
         upstream,
+        runtime: None,
         sampling,
         session,
         on_busy: options.on_busy.unwrap_or(config.api.on_busy),

@@ -51,7 +51,7 @@ pub fn toolsets() -> Operation {
         .has("name", text())
         .has("label", text())
         .has("description", text())
-        .has("enabled", boolean())
+        .has("enabled", boolean().note("False when the profile's model is another gateway's agent."))
         .has("configured", boolean())
         .has("tools", list(text()));
     let answer =

@@ -145,6 +145,7 @@ impl Operation {
             .fails([
                 Code::InvalidSessionId,
                 Code::SessionBusy,
+                Code::ModelLockUnavailable,
                 Code::InvalidSessionKey,
                 Code::UnsupportedContentType,
                 Code::InvalidImageUrl,

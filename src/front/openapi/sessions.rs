@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     actors::Scope,
-    domain::{Code, Finish},
+    domain::{Code, Finish, RouteSource},
     front::sessions::{
         request::MAX_TITLE,
         resources::{MESSAGES, MOST, PAGE},
@@ -49,7 +49,15 @@ pub fn create() -> Operation {
             object()
                 .may("id", text().note("Also as `session_id`; made when missing."))
                 .may("title", title())
-                .may("model", text().note("A label; the first turn puts the real one in its place."))
+                .may(
+                    "model",
+                    text().note(
+                        "Alone a label, until a turn puts the real one in its place; else of the lock.",
+                    ),
+                )
+                .may("provider", text().or_null().note("Locks the session to a model of this provider."))
+                .may("model_options", named("ModelRequestOptions"))
+                .may("require_model_lock", boolean().note("Locks the session to `model`, or makes none."))
                 .may("system_prompt", prompt())
                 .open(),
         )
@@ -60,8 +68,36 @@ pub fn create() -> Operation {
             Code::InvalidTitle,
             Code::InvalidSystemPrompt,
             Code::SessionExists,
+            Code::MissingModel,
+            Code::ModelLockUnavailable,
             Code::StorageLow,
         ])
+}
+
+pub fn lock_model() -> Operation {
+    Operation::new(TAG, "session_model", SCOPE, "Lock a session to a model")
+        .text(
+            "It answers every turn that is taken on after this, on all surfaces, whatever a request asks for. A turn \
+             whose locked model is not available any more is refused. `{\"model\": null}` takes the lock off.",
+        )
+        .body(
+            object()
+                .has("model", text().or_null().note("A route, or a model of `provider`, else of the profile's own."))
+                .may("provider", text().or_null().note("One of `/api/model/options`."))
+                .may("model_options", named("ModelRequestOptions"))
+                .open(),
+        )
+        .answers(
+            200,
+            object()
+                .has("object", always("hermes.session.model_lock"))
+                .has("session_id", text())
+                .has("runtime", named("Runtime")),
+            "It is on disk.",
+        )
+        .keeps_its_answer()
+        .unknown()
+        .fails([Code::MissingModel, Code::ModelLockUnavailable])
 }
 
 pub fn show() -> Operation {
@@ -137,7 +173,8 @@ pub fn chat() -> Operation {
             .has("run_id", text())
             .has("message", object().has("role", always("assistant")).has("content", text()))
             .has("finish_reason", one_of([Finish::Stop, Finish::Length].map(Finish::wire)))
-            .has("usage", named("Usage")),
+            .has("usage", named("Usage"))
+            .may("runtime", named("Runtime")),
         "The answer.",
     )
 }
@@ -223,6 +260,10 @@ fn session() -> Schema {
         .has("parent_session_id", text().or_null().note("The session that it is a copy of."))
         .has("has_system_prompt", boolean())
         .has("has_model_config", boolean())
+        .has(
+            "model_lock",
+            object().has("provider", text().or_null()).has("model", text().or_null()).or_null(),
+        )
         .has("last_active", time())
         .has("preview", text().or_null().note("The beginning of what the user said first."))
 }
@@ -260,8 +301,18 @@ fn event() -> Schema {
         .has("run_id", text())
         .has("seq", integer().from(1).note("Counts the frames."))
         .has("ts", time())
+        .may("runtime", named("Runtime"))
         .may("error", error())
         .open()
+}
+
+fn runtime() -> Schema {
+    object()
+        .has("provider", text())
+        .has("model", text().note("As the provider calls it."))
+        .has("route_source", one_of(RouteSource::ALL.map(RouteSource::wire)))
+        .has("requested", object().has("provider", text().or_null()).has("model", text().or_null()))
+        .has("model_lock", one_of(["accepted", ""]))
 }
 
 pub fn components() -> Vec<(&'static str, Schema)> {
@@ -270,5 +321,6 @@ pub fn components() -> Vec<(&'static str, Schema)> {
         ("SessionMessage", message()),
         ("SessionTurn", request()),
         ("SessionEvent", event()),
+        ("Runtime", runtime()),
     ]
 }

@@ -1,14 +1,15 @@
 //! A turn of a session: answered in one piece, or as a stream. A client that goes away does not end it.
 
 use super::{
+    model::RuntimeView,
     request::TurnRequest,
     resolve::Named,
     resources::of_path,
     stream::{SessionStream, Told, WithMessages},
 };
 use crate::{
-    actors::{GetRunMessages, GetSession, NewRun, Scope},
-    domain::{ClientTools, Content, OnDisconnect, Sampling, Seq, SessionId, Surface, Usage},
+    actors::{GetRunMessages, GetSession, NewRun, RunMessages, Scope},
+    domain::{ClientTools, Content, OnDisconnect, Runtime, Sampling, Seq, SessionId, Surface, Usage},
     front::{
         ask::ask,
         auth::Authorised,
@@ -21,6 +22,7 @@ use crate::{
         },
         options::{self, Options},
         reader::{self, Turn},
+        selection::Decided,
         sse,
     },
 };
@@ -37,6 +39,8 @@ struct Asked {
     options: Options,
     turn: Turn,
     input: Content,
+    /// `None` in turns from before it was kept.
+    runtime: Option<Runtime>,
     /// The last event that the client has seen.
     seen: Seq,
 }
@@ -60,10 +64,10 @@ pub async fn stream(
 ) -> Result<HttpResponse, ApiError> {
     let asked = asked(auth, request, &id, payload).await?;
     let head = head(&asked);
-    let Asked { auth, session, options: _, turn, input, seen } = asked;
+    let Asked { auth, session, options: _, turn, input, runtime, seen } = asked;
     let told = Told::default();
     let source = WithMessages::new(turn.reader, auth.tenant.clone(), turn.run_id, told.clone());
-    let presenter = SessionStream::new(turn.run_id, session, input, seen, told);
+    let presenter = SessionStream::new(turn.run_id, session, input, runtime, seen, told);
     Ok(sse::response(head, source, presenter, auth.caller.revoked))
 }
 
@@ -81,15 +85,21 @@ async fn asked(
         return resumed(auth, session, options, resume).await;
     }
     health::refuse_while_draining(&auth.tenant)?;
-    ask(&auth.tenant, GetSession(session.clone())).await?;
+    let header = ask(&auth.tenant, GetSession(session.clone())).await?;
     let body = body::json(&request, payload, &auth.tenant).await?;
     let route = ROUTE.replace("{session_id}", session.as_str());
     let idempotency = idempotency::of(&auth, request.headers(), &route, &body)?;
-    let parsed = TurnRequest::parse(body)?;
+    let mut parsed = TurnRequest::parse(body)?;
+    parsed.selection = parsed.selection.locked(header.lock);
     let input = parsed.input.clone();
     let run = NewRun { idempotency, ..new_run(&auth, &options, &session, parsed)? };
+    let mut runtime = run.runtime.clone();
     let turn = reader::start(auth.tenant.clone(), run).await?;
-    Ok(Asked { auth, session, options, turn, input, seen: Seq::default() })
+    if turn.replayed {
+        // The model may have been chosen anew since.
+        runtime = ask(&auth.tenant, GetRunMessages(turn.run_id)).await?.runtime;
+    }
+    Ok(Asked { auth, session, options, turn, input, runtime, seen: Seq::default() })
 }
 
 /// The stream is rendered from its beginning whatever the client has seen: its frames are counted.
@@ -103,8 +113,8 @@ async fn resumed(
     if turn.session_id != session {
         return Err(ApiError::run_not_found(resume.run_id));
     }
-    let input = ask(&auth.tenant, GetRunMessages(resume.run_id)).await?.input;
-    Ok(Asked { auth, session, options, turn, input, seen: resume.after })
+    let RunMessages { input, runtime, .. } = ask(&auth.tenant, GetRunMessages(resume.run_id)).await?;
+    Ok(Asked { auth, session, options, turn, input, runtime, seen: resume.after })
 }
 
 fn new_run(
@@ -116,7 +126,8 @@ fn new_run(
     let config = auth.tenant.config();
     let TurnRequest { input, system, selection, on_busy } = request;
     let mut sampling = Sampling::default();
-    let (model, upstream) = selection.resolve(&config, Surface::SessionChat, &mut sampling)?;
+    let Decided { model, upstream, runtime } =
+        selection.resolve(&config, Surface::SessionChat, &mut sampling)?;
     let named = Named { route: Some(session.clone()), header: options.session.clone(), ..Named::default() };
     Ok(NewRun {
         surface: Surface::SessionChat,
@@ -128,6 +139,7 @@ fn new_run(
         input,
         client_tools: ClientTools::default(),
         upstream,
+        runtime: Some(runtime),
         sampling,
         session: named.session()?,
         on_busy: options.on_busy.or(on_busy).unwrap_or(config.api.on_busy),
@@ -167,6 +179,8 @@ struct Completion<'a> {
     message: Answer<'a>,
     finish_reason: &'static str,
     usage: Usage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runtime: Option<RuntimeView<'a>>,
 }
 
 #[derive(Serialize)]
@@ -185,6 +199,7 @@ fn answer(asked: &Asked, ended: &Ended) -> HttpResponse {
             message: Answer { role: "assistant", content },
             finish_reason: finish.wire(),
             usage,
+            runtime: asked.runtime.as_ref().map(RuntimeView::from),
         }),
         None => ended.failure(head),
     }

@@ -2,7 +2,7 @@
 
 use super::resolve;
 use crate::{
-    domain::{Code, Content, OnBusy, SessionId},
+    domain::{Code, Content, ModelLock, OnBusy, SessionId},
     front::{error::ApiError, json::Object, openai::content, selection::Selection},
     store::SessionChange,
 };
@@ -18,6 +18,7 @@ pub struct CreateRequest {
     pub id: Option<SessionId>,
     pub title: Option<String>,
     pub model: Option<String>,
+    pub lock: Option<ModelLock>,
     pub system_prompt: Option<String>,
 }
 
@@ -27,12 +28,42 @@ impl CreateRequest {
     /// 400 that names the member.
     pub fn parse(body: Value) -> Result<Self, ApiError> {
         let mut body = Object::body(body)?;
+        let required = body.flag("require_model_lock")?;
+        let selection = Selection::take(&mut body)?;
+        let model = selection.model.clone();
+        let lock = match required {
+            Some(true) if selection.names_nobody() => return Err(missing_model()),
+            Some(true) => Some(selection.into_lock()?),
+            // A bare model has always been a label of the session.
+            None if !selection.is_bare() => Some(selection.into_lock()?),
+            Some(false) | None => None,
+        };
         Ok(Self {
             id: id(&mut body)?,
             title: title(&mut body)?.flatten(),
-            model: body.string("model")?.filter(|model| !model.trim().is_empty()),
+            model,
+            lock,
             system_prompt: prompt(&mut body)?.flatten(),
         })
+    }
+}
+
+fn missing_model() -> ApiError {
+    ApiError::new(Code::MissingModel, "Missing 'model' field").at("model")
+}
+
+/// The lock that a session is to have; `None` for a `model` that is `null`: it is to have none.
+///
+/// # Errors
+///
+/// 400 without a model, and for a member of a wrong type.
+pub fn lock(body: Value) -> Result<Option<ModelLock>, ApiError> {
+    let off = body.get("model").is_some_and(Value::is_null);
+    let selection = Selection::take(&mut Object::body(body)?)?;
+    match &selection.model {
+        Some(_) => selection.into_lock().map(Some),
+        None if off && selection.is_bare() => Ok(None),
+        None => Err(missing_model()),
     }
 }
 
@@ -63,6 +94,7 @@ pub fn change(body: Value) -> Result<SessionChange, ApiError> {
     let change = SessionChange {
         title: title(&mut body)?,
         system_prompt: prompt(&mut body)?,
+        lock: None,
         end_reason: body.string("end_reason")?.filter(|reason| !reason.is_empty()),
     };
     let others = body.names();

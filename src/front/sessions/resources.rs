@@ -1,6 +1,7 @@
 //! The sessions themselves: list, make, look, change, fork, delete, read.
 
 use super::{
+    model::tried,
     request::{self, CreateRequest, ForkRequest},
     view::{MessageView, SessionView},
 };
@@ -103,10 +104,11 @@ pub async fn create(
 ) -> Result<HttpResponse, ApiError> {
     auth.require(Scope::Sessions)?;
     let body = body::json(&request, payload, &auth.tenant).await?;
-    let CreateRequest { id, title, model, system_prompt } = CreateRequest::parse(body)?;
+    let CreateRequest { id, title, model, lock, system_prompt } = CreateRequest::parse(body)?;
+    tried(&auth, lock.as_ref())?;
     let session = id.map_or_else(new_id, Ok)?;
     let model = model.unwrap_or_else(|| auth.tenant.config().model_name.clone());
-    let made = ask(&auth.tenant, CreateSession { session, title, model, system_prompt }).await?;
+    let made = ask(&auth.tenant, CreateSession { session, title, model, lock, system_prompt }).await?;
     Ok(one(HttpResponse::Created(), &made))
 }
 

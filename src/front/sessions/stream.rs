@@ -1,10 +1,11 @@
 //! A turn of a session as a stream of named events.
 
-use super::view::Said;
+use super::{model::RuntimeView, view::Said};
 use crate::{
     actors::{GetRunMessages, Tenant},
     domain::{
-        ApprovalRequest, Code, Content, Event, Finish, Logged, Message, RunId, Seq, SessionId, Usage, seconds,
+        ApprovalRequest, Code, Content, Event, Finish, Logged, Message, RunId, Runtime, Seq, SessionId,
+        Usage, seconds,
     },
     front::{
         ask::ask,
@@ -65,6 +66,7 @@ pub struct SessionStream {
     session: SessionId,
     message_id: String,
     input: Content,
+    runtime: Option<Runtime>,
     seen: Seq,
     frames: u64,
     told: Told,
@@ -108,6 +110,8 @@ struct Spoken<'a> {
     partial: bool,
     interrupted: bool,
     finish_reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runtime: Option<RuntimeView<'a>>,
 }
 
 #[derive(Serialize)]
@@ -116,6 +120,8 @@ struct Completed<'a> {
     completed: bool,
     messages: Vec<Said<'a>>,
     usage: Usage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runtime: Option<RuntimeView<'a>>,
 }
 
 #[derive(Serialize)]
@@ -127,9 +133,16 @@ struct Failure<'a> {
 }
 
 impl SessionStream {
-    pub fn new(run: RunId, session: SessionId, input: Content, seen: Seq, told: Told) -> Self {
+    pub fn new(
+        run: RunId,
+        session: SessionId,
+        input: Content,
+        runtime: Option<Runtime>,
+        seen: Seq,
+        told: Told,
+    ) -> Self {
         let message_id = format!("msg_{}", run.hex());
-        Self { run, session, message_id, input, seen, frames: 0, told }
+        Self { run, session, message_id, input, runtime, seen, frames: 0, told }
     }
 
     /// One frame of an event; the last of them carries its number.
@@ -151,8 +164,18 @@ impl SessionStream {
     }
 
     fn begun(&mut self, at: &Logged, out: &mut BytesMut) {
-        let said = json!({"user_message": {"role": "user", "content": self.input}});
-        self.frame(at, false, "run.started", &said, out);
+        #[derive(Serialize)]
+        struct Started<'a> {
+            user_message: Value,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            runtime: Option<RuntimeView<'a>>,
+        }
+        let runtime = self.runtime.clone();
+        let started = Started {
+            user_message: json!({"role": "user", "content": self.input}),
+            runtime: runtime.as_ref().map(RuntimeView::from),
+        };
+        self.frame(at, false, "run.started", &started, out);
         let message = json!({"message": {"id": self.message_id, "role": "assistant"}});
         self.frame(at, true, "message.started", &message, out);
     }
@@ -168,7 +191,8 @@ impl SessionStream {
     }
 
     fn completed(&mut self, at: &Logged, output: &str, finish: Finish, usage: Usage, out: &mut BytesMut) {
-        let message_id = self.message_id.clone();
+        let (message_id, runtime) = (self.message_id.clone(), self.runtime.clone());
+        let runtime = || runtime.as_ref().map(RuntimeView::from);
         let spoken = Spoken {
             message_id: &message_id,
             content: output,
@@ -176,6 +200,7 @@ impl SessionStream {
             partial: false,
             interrupted: false,
             finish_reason: finish.wire(),
+            runtime: runtime(),
         };
         self.frame(at, false, "assistant.completed", &spoken, out);
         let told = self.told.clone();
@@ -183,8 +208,13 @@ impl SessionStream {
         let last = told.len().saturating_sub(1);
         let said = told.iter().enumerate();
         let messages = said.map(|(index, message)| Said::new(message, (index == last).then_some(finish)));
-        let completed =
-            Completed { message_id: &message_id, completed: true, messages: messages.collect(), usage };
+        let completed = Completed {
+            message_id: &message_id,
+            completed: true,
+            messages: messages.collect(),
+            usage,
+            runtime: runtime(),
+        };
         self.frame(at, false, "run.completed", &completed, out);
         self.frame(at, true, "done", &json!({}), out);
     }

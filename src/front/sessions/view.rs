@@ -30,8 +30,16 @@ pub struct SessionView<'a> {
     parent_session_id: Option<&'a str>,
     has_system_prompt: bool,
     has_model_config: bool,
+    model_lock: Option<LockView<'a>>,
     last_active: f64,
     preview: Option<&'a str>,
+}
+
+/// What the session has chosen, as it was written.
+#[derive(Debug, Serialize)]
+struct LockView<'a> {
+    provider: Option<&'a str>,
+    model: Option<&'a str>,
 }
 
 impl<'a> SessionView<'a> {
@@ -57,7 +65,11 @@ impl<'a> SessionView<'a> {
             api_call_count: header.answers,
             parent_session_id: header.parent.as_ref().map(crate::domain::SessionId::as_str),
             has_system_prompt: header.has_prompt,
-            has_model_config: false,
+            has_model_config: header.lock.is_some(),
+            model_lock: header
+                .lock
+                .as_ref()
+                .map(|lock| LockView { provider: lock.provider.as_deref(), model: lock.model.as_deref() }),
             last_active: seconds(header.last_active),
             preview: header.preview.as_deref(),
         }

@@ -2,7 +2,7 @@
 
 use super::{SessionHeader, fork::Copy};
 use crate::{
-    domain::{Code, SessionId},
+    domain::{Code, ModelLock, SessionId},
     store::{
         Store, StoreError,
         command::{Command, Write},
@@ -24,6 +24,7 @@ pub struct NewSession {
     pub model: String,
     pub title: Title,
     pub system_prompt: Option<String>,
+    pub lock: Option<ModelLock>,
     /// What it takes over from another one.
     pub(in crate::store) copy: Option<Copy>,
 }
@@ -32,7 +33,7 @@ impl NewSession {
     /// An empty one.
     #[must_use]
     pub const fn new(id: SessionId, source: &'static str, model: String) -> Self {
-        Self { id, source, model, title: Title::Given(None), system_prompt: None, copy: None }
+        Self { id, source, model, title: Title::Given(None), system_prompt: None, lock: None, copy: None }
     }
 }
 
@@ -45,10 +46,11 @@ pub enum Title {
 }
 
 /// What is to be different; `None` stays as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SessionChange {
     pub title: Option<Option<String>>,
     pub system_prompt: Option<Option<String>>,
+    pub lock: Option<Option<ModelLock>>,
     /// Ends it; the first reason stays.
     pub end_reason: Option<String>,
 }

@@ -102,6 +102,7 @@ impl Store {
         let new = NewSession {
             title,
             system_prompt: prompt,
+            lock: source.lock,
             copy: Some(copy),
             ..NewSession::new(id, "api_server", source.model)
         };

@@ -141,6 +141,7 @@ impl Sessions {
         let mut header = SessionHeader {
             title,
             source: new.source.to_owned(),
+            lock: new.lock.clone(),
             parent: parent.as_ref().map(|parent| parent.id.clone()),
             ..fresh(new.id.clone(), new.model.clone(), at)
         };
@@ -171,6 +172,12 @@ impl Sessions {
         }
         if let Some(prompt) = &change.system_prompt {
             set_prompt(draft, &mut header, prompt.as_deref())?;
+        }
+        if let Some(lock) = &change.lock {
+            header.lock.clone_from(lock);
+            if let Some(model) = lock.as_ref().and_then(|lock| lock.model.as_ref()) {
+                header.model.clone_from(model);
+            }
         }
         if let Some(reason) = &change.end_reason {
             header.ended.get_or_insert_with(|| SessionEnd { at: now(), reason: reason.clone() });
@@ -323,6 +330,7 @@ fn fresh(id: SessionId, model: String, at: Millis) -> SessionHeader {
         usage: Usage::default(),
         title: None,
         has_prompt: false,
+        lock: None,
         parent: None,
         ended: None,
         tool_calls: 0,

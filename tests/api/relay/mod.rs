@@ -104,6 +104,11 @@ async fn text_and_usage_come_through_and_the_far_agent_hears_all_that_was_said()
 async fn the_far_agents_tools_show_here_and_act_there() {
     let chain = Chain::new().await;
     let alice = chain.alice().await;
+    for (client, enabled) in [(&alice, false), (&chain.far.alice().await, true)] {
+        let sets = client.get("/v1/toolsets").await.body;
+        let sets = sets["data"].as_array().unwrap();
+        assert!(!sets.is_empty() && sets.iter().all(|set| set["enabled"] == enabled), "{sets:?}");
+    }
     let run = alice.run(r#"@@tool terminal {"command":"echo made > made; cat made"}"#).await;
     let frames = alice.events(&run, None).await.rest().await;
     let far = chain.far.alice().await;

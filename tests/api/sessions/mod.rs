@@ -1,6 +1,7 @@
 //! Sessions: the resources, and turns of a session.
 
 mod load;
+mod model;
 mod resources;
 mod turns;
 

@@ -67,6 +67,10 @@ async fn a_turn_is_answered_remembered_and_counted() {
         "object": "hermes.session.chat.completion", "session_id": id, "run_id": run, "finish_reason": "stop",
         "message": {"role": "assistant", "content": "You said: hello"},
         "usage": {"input_tokens": 50, "output_tokens": 2, "total_tokens": 52},
+        "runtime": {
+            "provider": "custom", "model": "scripted", "route_source": "global",
+            "requested": {"provider": null, "model": null}, "model_lock": "",
+        },
     });
     assert_eq!(reply.body, expected);
     say(&alice, &id, r#"@@tool terminal {"command":"echo st-1"}"#).await;

@@ -20,6 +20,7 @@ use crate::{
         openai::chat,
         options::{self, Options},
         reader::{self, Turn},
+        selection::Decided,
         sessions::resolve::Named,
         sse,
     },
@@ -75,7 +76,7 @@ async fn begin(
     let idempotency = idempotency::of(auth, request.headers(), ROUTE, &body)?;
     let parsed = CreateRequest::parse(body, tool_items)?;
     let (stream, request, previous) = (parsed.stream, parsed.response.clone(), parsed.previous);
-    let run = new_run(auth, options, idempotency, parsed)?;
+    let run = new_run(auth, options, idempotency, parsed).await?;
     let turn = reader::start(auth.tenant.clone(), run).await.map_err(placed)?;
     let response = match turn.response.clone() {
         Some(response) => response,
@@ -115,7 +116,7 @@ fn tool_items(auth: &Authorised, request: &HttpRequest) -> Result<ToolItems, Api
     named.map(|(_, form)| form).ok_or_else(expected)
 }
 
-fn new_run(
+async fn new_run(
     auth: &Authorised,
     options: &Options,
     idempotency: Option<Idempotency>,
@@ -136,7 +137,6 @@ fn new_run(
         on_busy,
         response,
     } = request;
-    let (model, upstream) = selection.resolve(&config, Surface::Responses, &mut sampling)?;
     let earlier = response.conversation.as_deref().map(conversation).transpose()?;
     if options.session.is_some() && earlier.is_some() {
         let message = "Cannot use both 'conversation' and X-Hermes-Session-Id: a conversation is a session.";
@@ -144,6 +144,9 @@ fn new_run(
     }
     let named = Named { header: options.session.clone(), earlier, ..Named::default() };
     let session = named.session()?;
+    let selection = selection.in_session(auth, session.as_ref(), previous).await?;
+    let Decided { model, upstream, runtime: _ } =
+        selection.resolve(&config, Surface::Responses, &mut sampling)?;
     let lives_on = response.background || idempotency.is_some();
     Ok(NewRun {
         surface: Surface::Responses,
@@ -155,6 +158,7 @@ fn new_run(
         input,
         client_tools,
         upstream,
+        runtime: None,
         sampling,
         // A chain has its own history, and one in the request is the whole of it.
         load_history: session.is_some() && previous.is_none() && response.given == 0,
