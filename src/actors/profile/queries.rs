@@ -5,12 +5,17 @@ use crate::{
     actors::{
         GetLoad, GetRun, ListRuns, ProfileError, ProfileLoad, RunView, SteerRun, StopRun, TailRun,
         not_accepting_steer,
-        run::{Steer, Stop, StopReason},
+        run::{Entered, RunActor, Steer, Stop, StopReason},
     },
-    domain::{Code, RunId, RunRecord, RunStatus},
-    store::EventCursor,
+    domain::{Code, Event, RunId, RunRecord, RunStatus},
+    store::{EventCursor, Store, StoreError},
 };
-use actix::{Handler, ResponseFuture};
+use actix::{Addr, Handler, ResponseFuture};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Longest wait for a stop to be on disk before it is answered.
+const NOTED: Duration = Duration::from_secs(1);
 
 impl ProfileActor {
     pub(super) fn record(&self, run: RunId) -> Result<RunRecord, ProfileError> {
@@ -18,20 +23,42 @@ impl ProfileActor {
     }
 }
 
+/// Waits until the status of a run says that it works, if it does.
+async fn settled(store: Store, live: Option<Addr<RunActor>>, run: RunId) {
+    if let Some(actor) = live {
+        // A run that ends at this very moment is settled.
+        let _gone = actor.send(Entered).await;
+    }
+    store.begun(run).await;
+}
+
+fn view(store: &Store, run: RunId) -> Result<RunView, ProfileError> {
+    let record = store.run(run)?.ok_or_else(|| not_found(run))?;
+    let mut approvals = Vec::new();
+    for id in &record.waiting {
+        approvals.extend(store.approval(*id)?);
+    }
+    Ok(RunView { record, approvals })
+}
+
 pub(super) fn not_found(run: RunId) -> ProfileError {
     ProfileError::new(Code::RunNotFound, format!("Run not found: {run}"))
 }
 
 impl Handler<GetRun> for ProfileActor {
-    type Result = Result<RunView, ProfileError>;
+    type Result = ResponseFuture<Result<RunView, ProfileError>>;
 
     fn handle(&mut self, GetRun(run): GetRun, _ctx: &mut Self::Context) -> Self::Result {
-        let record = self.record(run)?;
-        let mut approvals = Vec::new();
-        for id in &record.waiting {
-            approvals.extend(self.store.approval(*id)?);
+        let store = self.store.clone();
+        let seen = view(&store, run);
+        if !matches!(&seen, Ok(seen) if seen.record.status == RunStatus::Queued) {
+            return Box::pin(async { seen });
         }
-        Ok(RunView { record, approvals })
+        let live = self.tenant.board().live(run);
+        Box::pin(async move {
+            settled(store.clone(), live, run).await;
+            view(&store, run)
+        })
     }
 }
 
@@ -60,17 +87,34 @@ impl Handler<StopRun> for ProfileActor {
             Err(error) => return Box::pin(async { Err(error) }),
         };
         let live = self.tenant.board().live(run);
+        let events = self.store.tail(run, record.last_seq);
         Box::pin(async move {
-            match live {
-                Some(actor) if !record.status.is_terminal() => {
-                    // A run that ends at this very moment does not mind.
-                    let _gone = actor.send(Stop(StopReason::Asked)).await;
-                    Ok(RunStatus::Stopping)
-                }
-                Some(_) | None => Ok(record.status),
+            let (Some(actor), false) = (live, record.status.is_terminal()) else {
+                return Ok(record.status);
+            };
+            // A run that ends at this very moment does not mind.
+            let _gone = actor.send(Stop(StopReason::Asked)).await;
+            if record.status == RunStatus::Stopping {
+                return Ok(RunStatus::Stopping);
+            }
+            let events = events?.ok_or_else(|| not_found(run))?;
+            match timeout(NOTED, noted(events)).await {
+                Ok(status) => Ok(status?),
+                Err(_elapsed) => Ok(RunStatus::Stopping),
             }
         })
     }
+}
+
+/// How the run stands once its log tells of the stop: whoever looks then is told no less than whoever asked for it.
+async fn noted(mut events: EventCursor) -> Result<RunStatus, StoreError> {
+    while let Some(batch) = events.next().await {
+        if batch?.iter().any(|logged| matches!(logged.event, Event::RunStopping {})) {
+            return Ok(RunStatus::Stopping);
+        }
+    }
+    // It had come to its end by itself.
+    Ok(events.record()?.status)
 }
 
 impl Handler<SteerRun> for ProfileActor {

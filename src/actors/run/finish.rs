@@ -2,8 +2,8 @@
 
 use super::{StopReason, drive::Driver, transcript};
 use crate::{
-    domain::{Code, Event, Failure, Finish, OnDisconnect, ToolCall, now},
-    store::{Change, ClientCall, SessionAppend},
+    domain::{Code, Event, Failure, Finish, OnDisconnect, RunStatus, ToolCall, Usage, now},
+    store::{Change, ClientCall, LogWriter, SessionAppend},
 };
 
 /// How a turn ended.
@@ -13,6 +13,14 @@ pub(super) enum End {
     HandedOver(Vec<ToolCall>),
     Failed(Failure),
     Stopped(StopReason),
+}
+
+/// Writes down that the run is being stopped: at once, for what it is at may take its time to end. Written once.
+pub(super) fn note_stop(log: &mut LogWriter, changes: &mut Vec<Change>) {
+    if log.record().status != RunStatus::Stopping {
+        // Best effort: a log that refuses this one refuses the last event too, and `finish` says so.
+        drop(log.append(Event::RunStopping {}, std::mem::take(changes)));
+    }
 }
 
 impl Driver {
@@ -33,8 +41,7 @@ impl Driver {
 
     pub(super) async fn finish(mut self, end: End) {
         if matches!(end, End::Stopped(_)) {
-            // Best effort: a log that refuses this one refuses the last event too, and says so below.
-            drop(self.log.append(Event::RunStopping {}, std::mem::take(&mut self.changes)));
+            note_stop(&mut self.log, &mut self.changes);
         }
         let finish = match &end {
             End::Completed(finish) => Some(*finish),
@@ -43,6 +50,11 @@ impl Driver {
         };
         let record = self.log.record();
         let (usage, text) = (record.usage, record.text);
+        if let End::HandedOver(_) = &end {
+            // Whoever brings the results goes on with all that is on record, and that is said there.
+            self.hear();
+        }
+        let pending_steer = (!self.unheard.is_empty()).then(|| self.unheard.join("\n"));
         let mut changes = std::mem::take(&mut self.changes);
         let event = match end {
             End::Completed(finish) => Event::RunCompleted {
@@ -50,29 +62,26 @@ impl Driver {
                 usage,
                 finish_reason: finish,
                 tool_calls: Vec::new(),
-                pending_steer: (!self.unheard.is_empty()).then(|| self.unheard.join("\n")),
+                pending_steer,
             },
             End::HandedOver(calls) => {
-                // Whoever brings the results goes on with all that is on record, and that is said there.
-                self.hear();
                 changes.extend(calls.iter().map(|call| self.client_call(call)));
                 Event::RunCompleted {
                     output: text.clone(),
                     usage,
                     finish_reason: Finish::ToolCalls,
                     tool_calls: calls,
-                    pending_steer: None,
+                    pending_steer,
                 }
             }
-            End::Failed(failure) => failed(failure, text.clone(), usage),
-            End::Stopped(StopReason::Asked) => Event::RunCancelled { partial_output: text.clone(), usage },
+            End::Failed(failure) => failed(failure, text.clone(), usage, pending_steer),
+            End::Stopped(StopReason::Asked) => {
+                Event::RunCancelled { partial_output: text.clone(), usage, pending_steer }
+            }
             End::Stopped(StopReason::Shutdown) => {
                 let why = "The gateway was shut down during this turn.";
-                failed(
-                    Failure { retryable: true, ..Failure::new(Code::Interrupted, why) },
-                    text.clone(),
-                    usage,
-                )
+                let failure = Failure { retryable: true, ..Failure::new(Code::Interrupted, why) };
+                failed(failure, text.clone(), usage, pending_steer)
             }
         };
         changes.extend(self.transcript(finish, &text, usage));
@@ -99,12 +108,7 @@ impl Driver {
     }
 
     /// What the session keeps.
-    fn transcript(
-        &mut self,
-        finish: Option<Finish>,
-        text: &str,
-        usage: crate::domain::Usage,
-    ) -> Option<Change> {
+    fn transcript(&mut self, finish: Option<Finish>, text: &str, usage: Usage) -> Option<Change> {
         let completed = finish.is_some();
         let messages = transcript::of_turn(self.spec.opening(), self.turn.messages(), completed, text)?;
         Some(Change::SessionAppend(SessionAppend {
@@ -123,7 +127,15 @@ impl Driver {
     }
 }
 
-fn failed(failure: Failure, partial_output: String, usage: crate::domain::Usage) -> Event {
+fn failed(failure: Failure, partial_output: String, usage: Usage, pending_steer: Option<String>) -> Event {
     let Failure { code, message, retryable, retry_after } = failure;
-    Event::RunFailed { error: message, error_code: code, retryable, retry_after, partial_output, usage }
+    Event::RunFailed {
+        error: message,
+        error_code: code,
+        retryable,
+        retry_after,
+        partial_output,
+        usage,
+        pending_steer,
+    }
 }

@@ -9,7 +9,7 @@ use super::{
     approvals::{ParkedRun, SLOT_GRACE},
     drive::Break,
     drive::Driver,
-    finish::End,
+    finish::{End, note_stop},
     steer::{Said, take_in},
 };
 use crate::{
@@ -70,6 +70,7 @@ impl Driver {
                     return Err(Break::Parked);
                 }
                 () = stop.cancelled(), if give_up.is_none() => {
+                    note_stop(&mut self.log, &mut self.changes);
                     self.stop_there(agent, &run.id).await;
                     give_up = Some(Instant::now() + STOPPING);
                 }
@@ -208,18 +209,25 @@ impl Driver {
                 self.answered_there(approval_id, choice, expired).await;
             }
             Event::RunCompleted { output, usage, finish_reason, tool_calls: _, pending_steer } => {
-                match pending_steer {
-                    Some(unheard) => self.unheard = vec![unheard],
-                    None => self.hear(),
-                }
+                self.heard_there(pending_steer);
                 return self.completed_there(output, usage, finish_reason).map(Some);
             }
-            Event::RunFailed { error, error_code, retryable, retry_after, partial_output: _, usage } => {
+            Event::RunFailed {
+                error,
+                error_code,
+                retryable,
+                retry_after,
+                partial_output: _,
+                usage,
+                pending_steer,
+            } => {
+                self.heard_there(pending_steer);
                 self.log.add_usage(usage);
                 let failure = Failure { code: error_code, message: error, retryable, retry_after };
                 return Err(Break::Failed(failure));
             }
-            Event::RunCancelled { partial_output: _, usage } => {
+            Event::RunCancelled { partial_output: _, usage, pending_steer } => {
+                self.heard_there(pending_steer);
                 self.log.add_usage(usage);
                 return Err(Break::Stopped(self.control.reason.get().unwrap_or(StopReason::Asked)));
             }
@@ -230,6 +238,14 @@ impl Driver {
             Event::RunStarted { .. } | Event::RunSteered { .. } | Event::RunStopping {} => {}
         }
         Ok(None)
+    }
+
+    /// The run over there has ended; these words were all that came too late for it.
+    fn heard_there(&mut self, pending_steer: Option<String>) {
+        match pending_steer {
+            Some(unheard) => self.unheard = vec![unheard],
+            None => self.hear(),
+        }
     }
 
     fn completed_there(&mut self, output: String, usage: Usage, finish: Finish) -> Result<End, Break> {
@@ -248,6 +264,10 @@ impl Driver {
 
     /// A question of the other side becomes one of ours, under the same id; one that nobody can be asked is denied.
     async fn ask_here(&mut self, agent: &Agent, run: &str, request: ApprovalRequest) -> Result<(), Break> {
+        if self.control.stop.is_cancelled() {
+            // The stop ends the question over there, too.
+            return Ok(());
+        }
         let id = request.approval_id;
         if self.spec.unattended == Some(Unattended::Deny) {
             let reason = "the connection of this turn cannot ask anybody";
