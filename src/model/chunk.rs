@@ -3,7 +3,7 @@
 
 use crate::domain::Usage;
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use std::borrow::Cow;
 
 #[derive(Deserialize)]
@@ -66,25 +66,37 @@ pub(super) struct FunctionPiece<'a> {
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 #[derive(Deserialize)]
-struct WireUsage {
+struct WireUsage<'a> {
     #[serde(default)]
     prompt_tokens: u64,
     #[serde(default)]
     completion_tokens: u64,
     #[serde(default)]
     total_tokens: Option<u64>,
+    #[serde(borrow, default)]
+    prompt_tokens_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    completion_tokens_details: Option<&'a RawValue>,
+}
+
+/// One part of a count, by its name. A split in a form that we do not know must not cost the count itself.
+fn part(split: Option<&RawValue>, name: &str) -> u64 {
+    let split = split.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+    split.and_then(|split| split.get(name)?.as_u64()).unwrap_or_default()
 }
 
 impl Chunk<'_> {
     /// What the call cost, when this chunk says it in a form that we know.
     pub(super) fn usage(&self) -> Option<Usage> {
-        let wire: Option<WireUsage> = serde_json::from_str(self.usage?.get()).ok()?;
+        let wire: Option<WireUsage<'_>> = serde_json::from_str(self.usage?.get()).ok()?;
         let wire = wire?;
         let sum = wire.prompt_tokens.saturating_add(wire.completion_tokens);
         Some(Usage {
             input_tokens: wire.prompt_tokens,
             output_tokens: wire.completion_tokens,
             total_tokens: wire.total_tokens.unwrap_or(sum),
+            cached_tokens: part(wire.prompt_tokens_details, "cached_tokens"),
+            reasoning_tokens: part(wire.completion_tokens_details, "reasoning_tokens"),
         })
     }
 }
@@ -131,11 +143,35 @@ mod tests {
     #[test]
     fn usage_is_read_leniently() {
         let usage = |input, output, total| {
-            Some(Usage { input_tokens: input, output_tokens: output, total_tokens: total })
+            Some(Usage {
+                input_tokens: input,
+                output_tokens: output,
+                total_tokens: total,
+                ..Usage::default()
+            })
         };
+        let split = Some(Usage {
+            input_tokens: 9,
+            output_tokens: 8,
+            total_tokens: 17,
+            cached_tokens: 4,
+            reasoning_tokens: 3,
+        });
         let cases = [
             ("by the book", r#"{"prompt_tokens":2,"completion_tokens":3,"total_tokens":6}"#, usage(2, 3, 6)),
             ("no total", r#"{"prompt_tokens":2,"completion_tokens":3}"#, usage(2, 3, 5)),
+            (
+                "split",
+                r#"{"prompt_tokens":9,"completion_tokens":8,"prompt_tokens_details":{"cached_tokens":4,"audio_tokens":1},
+                    "completion_tokens_details":{"reasoning_tokens":3}}"#,
+                split,
+            ),
+            (
+                "a split of another shape",
+                r#"{"prompt_tokens":9,"completion_tokens":8,"prompt_tokens_details":[1],
+                    "completion_tokens_details":{"reasoning_tokens":null}}"#,
+                usage(9, 8, 17),
+            ),
             ("null", "null", None),
             ("another shape", r#"{"prompt_tokens":"many"}"#, None),
         ];

@@ -152,7 +152,12 @@ fn usage(request: &ModelRequest<'_>, answer: &str) -> Usage {
     let tokens = |bytes: usize| u64::try_from(bytes.div_ceil(4)).unwrap_or(u64::MAX);
     let input = tokens(request.body().map_or(0, |body| body.len()));
     let output = tokens(answer.len());
-    Usage { input_tokens: input, output_tokens: output, total_tokens: input.saturating_add(output) }
+    Usage {
+        input_tokens: input,
+        output_tokens: output,
+        total_tokens: input.saturating_add(output),
+        ..Usage::default()
+    }
 }
 
 #[cfg(test)]

@@ -56,8 +56,9 @@ fn a_damaged_store_is_refused_and_comes_back_from_a_backup() {
     // A store that nobody waits for is opened by the first request that needs it.
     let alice = address(&home, "alice").unwrap();
     assert_eq!(get(alice, "/v1/models", "hk_00000000_00000000000000000000000000000000"), 503);
+    home.until("alice", "failed");
     let told = home.ok(&["gateway", "status"]);
-    assert!(told.contains("failed") && told.contains(" restore alice FILE"), "{told}");
+    assert!(told.contains(" restore alice FILE"), "{told}");
     assert_eq!(get(bob, "/health", ""), 200);
 
     let other = home.run(&["restore", "bob", "alice.jsonl", "--stop"]);
@@ -85,9 +86,8 @@ fn a_turn_under_way_is_finished_before_the_end() {
     let (key, alice) = (gateway.key(), address(&home, "alice").unwrap());
     std::thread::scope(|scope| {
         let busy = scope.spawn(|| post(alice, "/v1/chat/completions", &key, BUSY));
-        while home.json(&["gateway", "status", "--json"])[0]["profiles"][0]["state"] != "serving"
-            || !is_busy(alice, &key)
-        {}
+        home.until("alice", "serving");
+        while !is_busy(alice, &key) {}
         gateway.signal("TERM");
         // Draining: refused, and not by a closed port.
         while post(alice, "/v1/chat/completions", &key, BUSY_NOT).0 != 503 {}

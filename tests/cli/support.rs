@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 const HERMES: &str = env!("CARGO_BIN_EXE_hermes");
@@ -49,6 +50,21 @@ impl Home {
 
     pub fn json(&self, words: &[&str]) -> serde_json::Value {
         serde_json::from_str(&self.ok(words)).unwrap()
+    }
+
+    /// Waits until `gateway status` tells this state of the profile. Its port may know it first: whoever keeps the
+    /// profile hears of a fall by a notice.
+    pub fn until(&self, profile: &str, state: &str) {
+        let limit = Instant::now() + Duration::from_secs(20);
+        loop {
+            let told = self.json(&["gateway", "status", "--json"]);
+            let mut profiles =
+                told.as_array().unwrap().iter().flat_map(|one| one["profiles"].as_array().unwrap());
+            if profiles.any(|status| status["name"] == profile && status["state"] == state) {
+                return;
+            }
+            assert!(Instant::now() < limit, "{profile} is not {state}: {told}");
+        }
     }
 
     /// A profile at a port that the kernel chooses.

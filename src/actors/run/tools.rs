@@ -113,7 +113,7 @@ impl Driver {
                 Plan::Asked(arguments) => self.decided(call).map(|()| arguments),
             };
             let shown = decided.as_ref().ok().copied().cloned();
-            let shown = shown.unwrap_or_else(|| serde_json::from_str(&call.arguments).unwrap_or(Value::Null));
+            let shown = shown.unwrap_or_else(|| as_written(&call.arguments));
             let started = Event::ToolStarted {
                 tool: call.name.clone(),
                 preview: tools::preview(&call.name, &shown),
@@ -209,6 +209,15 @@ async fn bounded(stop: &CancellationToken, call: impl Future<Output = ToolOutput
     tokio::select! {
         output = call => output,
         () = late => refused("stopped", "the tool did not end in time after a stop"),
+    }
+}
+
+/// The arguments of a call that does not run: their value, or the text itself where it is no JSON. A value that is a
+/// string would look like such a text, so it stays text too.
+fn as_written(arguments: &str) -> Value {
+    match serde_json::from_str(arguments) {
+        Ok(Value::String(_)) | Err(_) => Value::String(arguments.to_owned()),
+        Ok(value) => value,
     }
 }
 

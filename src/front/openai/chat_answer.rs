@@ -229,7 +229,7 @@ mod tests {
     async fn an_answer_is_openais() {
         let event = Event::RunCompleted {
             output: "You said: hello".to_owned(),
-            usage: Usage { input_tokens: 50, output_tokens: 2, total_tokens: 52 },
+            usage: Usage { input_tokens: 50, output_tokens: 2, total_tokens: 52, ..Usage::default() },
             finish_reason: Finish::Stop,
             tool_calls: Vec::new(),
             pending_steer: None,

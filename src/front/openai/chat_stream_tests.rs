@@ -25,7 +25,7 @@ fn delta(text: &str) -> Event {
 }
 
 fn usage() -> Usage {
-    Usage { input_tokens: 50, output_tokens: 2, total_tokens: 52 }
+    Usage { input_tokens: 50, output_tokens: 2, total_tokens: 52, ..Usage::default() }
 }
 
 /// One frame as a client's parser sees it.

@@ -29,12 +29,33 @@ pub struct Tokens {
     prompt_tokens: u64,
     completion_tokens: u64,
     total_tokens: u64,
+    /// Only when the upstream told of some; so is the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_tokens_details: Option<OfPrompt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completion_tokens_details: Option<OfCompletion>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+struct OfPrompt {
+    cached_tokens: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+struct OfCompletion {
+    reasoning_tokens: u64,
 }
 
 impl From<Usage> for Tokens {
     fn from(usage: Usage) -> Self {
-        let Usage { input_tokens, output_tokens, total_tokens } = usage;
-        Self { prompt_tokens: input_tokens, completion_tokens: output_tokens, total_tokens }
+        let Usage { input_tokens, output_tokens, total_tokens, cached_tokens, reasoning_tokens } = usage;
+        Self {
+            prompt_tokens: input_tokens,
+            completion_tokens: output_tokens,
+            total_tokens,
+            prompt_tokens_details: (cached_tokens > 0).then_some(OfPrompt { cached_tokens }),
+            completion_tokens_details: (reasoning_tokens > 0).then_some(OfCompletion { reasoning_tokens }),
+        }
     }
 }
 

@@ -108,6 +108,8 @@ fn tokens() -> Schema {
         .has("prompt_tokens", integer())
         .has("completion_tokens", integer())
         .has("total_tokens", integer())
+        .may("prompt_tokens_details", object().has("cached_tokens", integer()))
+        .may("completion_tokens_details", object().has("reasoning_tokens", integer()))
 }
 
 fn completion() -> Schema {

@@ -21,6 +21,8 @@ pub fn components() -> Vec<(&'static str, Schema)> {
                 .has("input_tokens", integer())
                 .has("output_tokens", integer())
                 .has("total_tokens", integer())
+                .may("cached_tokens", integer().note("Of the input: what the upstream had cached."))
+                .may("reasoning_tokens", integer().note("Of the output: what went into thinking."))
                 .note("Tokens, summed over all upstream calls of the turn."),
         ),
     ]

@@ -186,7 +186,7 @@ fn run_event() -> Schema {
             .has("tool", text())
             .has("preview", text().or_null())
             .has("call_id", text())
-            .has("arguments", any()),
+            .has("arguments", any().note("An object; the text itself where the model wrote no JSON.")),
         event("tool.completed")
             .has("tool", text())
             .has("call_id", text())

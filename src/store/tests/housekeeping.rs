@@ -1,7 +1,9 @@
 //! Retention, compaction and generations.
 
 use crate::{
-    domain::{Event, KeyId, RunId, RunStatus, Seq, SessionId, SessionRef, now},
+    domain::{
+        Event, KeyId, ResponseRecord, ResponseRequest, RunId, RunStatus, Seq, SessionId, SessionRef, now,
+    },
     store::{
         Change, ClientCall, Housekept, IdempotencyEntry, Options, Retention, SessionAppend, Store, testing::*,
     },
@@ -94,6 +96,44 @@ async fn what_is_old_is_deleted_and_what_is_named_or_open_stays() {
     assert_eq!(store.session_history(&label.id).unwrap(), []);
     assert_eq!(store.run(waiting.run_id).unwrap().unwrap().status, RunStatus::Queued);
     std::mem::forget(log);
+}
+
+#[tokio::test]
+async fn the_run_of_a_response_stays_for_as_long_as_the_response_or_a_later_link_of_its_chain() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mut links: Vec<ResponseRecord> = Vec::new();
+    for _ in 0..3 {
+        let link = ResponseRecord {
+            run_id: run(&store, &["a"], "a").await,
+            created_at: now(),
+            model: "m".to_owned(),
+            session: SessionRef { id: SessionId::parse("s").unwrap(), named: true },
+            previous: links.last().map(|link| link.run_id),
+            system: None,
+            request: ResponseRequest::default(),
+            kept: true,
+        };
+        store.commit(vec![Change::Response(link.clone())]).await.unwrap();
+        links.push(link);
+    }
+    let other = run(&store, &["b"], "b").await;
+    let there = || -> Vec<bool> {
+        let runs = links.iter().map(|link| link.run_id).chain([other]);
+        runs.map(|run| store.run(run).unwrap().is_some()).collect()
+    };
+    store.housekeep(days(8), &retention()).unwrap();
+    assert_eq!(there(), [true, true, true, false], "only the run without a response is old");
+    assert_eq!(read_all(&store, links[0].run_id, 0).await.len(), 3, "with its log");
+
+    let delete = |link: &ResponseRecord| store.commit(vec![Change::Response(link.clone().only_link())]);
+    delete(&links[1]).await.unwrap();
+    store.housekeep(days(8), &retention()).unwrap();
+    assert_eq!(there(), [true, true, true, false], "a later link needs it");
+    delete(&links[2]).await.unwrap();
+    store.housekeep(days(8), &retention()).unwrap();
+    assert_eq!(there(), [true, false, false, false]);
+    assert_eq!(store.response(links[2].run_id).unwrap(), None);
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ fn append(session: &SessionRef, texts: &[&str]) -> Change {
         began_at: 0,
         finish: None,
         messages: texts.iter().map(|text| Message::user(*text)).collect(),
-        usage: Usage { input_tokens: 1, output_tokens: 1, total_tokens: 2 },
+        usage: Usage { input_tokens: 1, output_tokens: 1, total_tokens: 2, ..Usage::default() },
     })
 }
 

@@ -28,7 +28,12 @@ async fn answers_stream_and_end_with_usage() {
                 text: text.to_owned(),
                 reasoning: reasoning.to_owned(),
                 finish_reason: Some("stop".to_owned()),
-                usage: Some(Usage { input_tokens: 50, output_tokens: tokens, total_tokens: 50 + tokens }),
+                usage: Some(Usage {
+                    input_tokens: 50,
+                    output_tokens: tokens,
+                    total_tokens: 50 + tokens,
+                    ..Usage::default()
+                }),
                 ..ModelAnswer::default()
             };
             assert_eq!(end.unwrap(), expected, "{said}");

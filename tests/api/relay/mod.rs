@@ -78,7 +78,14 @@ async fn text_and_usage_come_through_and_the_far_agent_hears_all_that_was_said()
     assert_eq!((&record["status"], &record["output"]), (&json!("completed"), &json!("You said: third")));
     assert_eq!(record["usage"], json!({"input_tokens": 50, "output_tokens": 2, "total_tokens": 52}));
 
-    let heard = chain.far.upstream.requests().pop().unwrap();
+    let split = alice.run("@@usage 40 3").await;
+    alice.finished(&split).await;
+    let record = alice.get(&format!("/v1/runs/{split}")).await.body;
+    let usage = json!({"input_tokens": 50, "output_tokens": 2, "total_tokens": 52, "cached_tokens": 40,
+        "reasoning_tokens": 3});
+    assert_eq!(record["usage"], usage);
+
+    let heard = chain.far.upstream.requests().remove(0);
     let said: Vec<(&str, &str)> = heard["messages"]
         .as_array()
         .unwrap()

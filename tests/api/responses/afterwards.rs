@@ -135,6 +135,31 @@ async fn fault_41_an_idempotent_response_is_the_same_one_streamed_or_not() {
 }
 
 #[actix_web::test]
+async fn arguments_that_are_no_json_are_shown_as_the_model_wrote_them() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    for (written, result) in [(r#"{"command": oops"#, "not valid JSON"), (r#""ls""#, "not a JSON object")] {
+        for (form, done) in [
+            ("function_call", "response.function_call_arguments.done"),
+            ("mcp_call", "response.mcp_call_arguments.done"),
+        ] {
+            let body = json!({"input": format!("@@tool terminal {written}"), "stream": true});
+            let headers = [("X-Hermes-Tool-Items", form)];
+            let frames = alice.stream(Method::POST, "/v1/responses", &headers, Some(body)).await.rest().await;
+            let arguments =
+                frames.iter().find(|frame| frame.json()["type"] == done).unwrap().json()["arguments"].clone();
+            assert_eq!(arguments, written);
+            let response = frames.last().unwrap().json()["response"].clone();
+            let call = &response["output"][0];
+            assert_eq!((&call["type"], &call["arguments"]), (&json!(form), &json!(written)), "{response}");
+            assert!(response.to_string().contains(result), "the model is told: {response}");
+            assert_eq!(get(&alice, &response).await, response);
+        }
+    }
+    house.close().await;
+}
+
+#[actix_web::test]
 async fn fault_28_a_client_that_leaves_ends_its_turn_unless_it_is_in_the_background() {
     let house = House::open().await;
     let alice = house.alice().await;

@@ -207,3 +207,24 @@ async fn fault_03_a_failed_turn_is_a_failed_response_with_what_there_was_of_it()
     assert_eq!(get(&alice, &last["response"]).await, last["response"]);
     house.close().await;
 }
+
+#[actix_web::test]
+async fn tokens_that_the_upstream_tells_apart_are_told_apart_here() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let response = created(&alice, json!({"input": "@@usage 40 3"})).await;
+    let usage = json!({
+        "input_tokens": 50, "input_tokens_details": {"cached_tokens": 40},
+        "output_tokens": 2, "output_tokens_details": {"reasoning_tokens": 3}, "total_tokens": 52,
+    });
+    assert_eq!((&response["usage"], get(&alice, &response).await), (&usage, response.clone()));
+
+    let of_chat = json!({
+        "prompt_tokens": 50, "prompt_tokens_details": {"cached_tokens": 40},
+        "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 3}, "total_tokens": 52,
+    });
+    assert_eq!(alice.chat("@@usage 40 3").await.body["usage"], of_chat);
+    let plain = json!({"prompt_tokens": 50, "completion_tokens": 2, "total_tokens": 52});
+    assert_eq!(alice.chat("hello").await.body["usage"], plain, "nothing is told apart where nobody told");
+    house.close().await;
+}

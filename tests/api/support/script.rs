@@ -25,6 +25,7 @@
 //! | `@@bigline` | 10 MB in one line |
 //! | `@@midstream-error [CODE]` | a token, unless there is a CODE, then an error object |
 //! | `@@length` | a text that the model broke off at its limit |
+//! | `@@usage CACHED REASONING` | a text, and so many tokens of the input and the output told apart |
 //! | `@@empty` | no text at all |
 //! | `@@leave-out-done` | a text without `[DONE]` at its end |
 //! | anything else | `You said: …` |
@@ -51,6 +52,8 @@ pub enum Step {
     Hang,
     /// The answer ends at the model's own limit.
     Length,
+    /// So many tokens of the input were cached, so many of the output went into thinking.
+    Split(u64, u64),
     /// The connection is closed; nothing after it.
     Cut,
 }
@@ -153,6 +156,7 @@ pub fn plan(body: &Value, asked_before: usize) -> Plan {
             stream(numbers.is_empty().then(|| token(0)).into_iter().chain([error, Step::Cut]))
         }
         "@@length" => stream([Step::Text("Cut off".to_owned()), Step::Length]),
+        "@@usage" => stream([Step::Text("Counted.".to_owned()), Step::Split(number(0, 0), number(1, 0))]),
         "@@empty" => stream([]),
         "@@leave-out-done" => Plan::Stream { steps: vec![Step::Text("No end.".to_owned())], done: false },
         _ => stream([Step::Text("You said: ".to_owned()), Step::Text(said)]),

@@ -241,7 +241,7 @@ async fn stream(socket: &mut TcpStream, steps: Vec<Step>, done: bool, shared: &S
     event(socket, &delta(&json!({ "role": "assistant", "content": "" }), None)).await?;
     let mut finish =
         if steps.iter().any(|step| matches!(step, Step::Call { .. })) { "tool_calls" } else { "stop" };
-    let pieces = steps.len();
+    let mut usage = usage(steps.len());
     for step in steps {
         match step {
             Step::Text(text) => event(socket, &delta(&json!({ "content": text }), None)).await?,
@@ -269,13 +269,16 @@ async fn stream(socket: &mut TcpStream, steps: Vec<Step>, done: bool, shared: &S
                 socket.write_all(&events.collect::<Vec<_>>().concat()).await?;
             }
             Step::Length => finish = "length",
+            Step::Split(cached, reasoning) => {
+                usage["prompt_tokens_details"] = json!({ "cached_tokens": cached });
+                usage["completion_tokens_details"] = json!({ "reasoning_tokens": reasoning });
+            }
             Step::Hang => return until_hang_up(socket).await,
             Step::Cut => return Ok(false),
         }
     }
     event(socket, &delta(&json!({}), Some(finish))).await?;
-    event(socket, &json!({ "object": "chat.completion.chunk", "choices": [], "usage": usage(pieces) }))
-        .await?;
+    event(socket, &json!({ "object": "chat.completion.chunk", "choices": [], "usage": usage })).await?;
     // One write: the client finds the end of the body together with the end of the answer.
     let mut end = if done { framed(b"data: [DONE]\n\n") } else { Vec::new() };
     end.extend_from_slice(b"0\r\n\r\n");

@@ -264,7 +264,8 @@ impl<R: Results> Fold<R> {
         self.called = true;
         self.called_since_text = true;
         self.close(Status::Completed, sink);
-        let arguments = arguments.to_string();
+        // A string is what the model wrote in place of JSON.
+        let arguments = arguments.as_str().map_or_else(|| arguments.to_string(), str::to_owned);
         let at = match self.response.request.tool_items {
             ToolItems::FunctionCall => self.function_call(tool, call_id, arguments, sink),
             ToolItems::McpCall => self.mcp_call(tool, arguments, sink),

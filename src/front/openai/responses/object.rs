@@ -68,12 +68,12 @@ struct Tokens {
     total_tokens: u64,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 struct Input {
     cached_tokens: u64,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 struct Output {
     reasoning_tokens: u64,
 }
@@ -129,12 +129,13 @@ impl<'a> Object<'a> {
 }
 
 impl From<Usage> for Tokens {
-    fn from(Usage { input_tokens, output_tokens, total_tokens }: Usage) -> Self {
+    fn from(usage: Usage) -> Self {
+        let Usage { input_tokens, output_tokens, total_tokens, cached_tokens, reasoning_tokens } = usage;
         Self {
             input_tokens,
-            input_tokens_details: Input::default(),
+            input_tokens_details: Input { cached_tokens },
             output_tokens,
-            output_tokens_details: Output::default(),
+            output_tokens_details: Output { reasoning_tokens },
             total_tokens,
         }
     }
