@@ -10,5 +10,6 @@ mod parked;
 mod ports;
 mod queued;
 mod relayed;
+mod remembered;
 mod stopped;
 mod support;
