@@ -73,7 +73,7 @@ async fn two_answers_at_once_are_one_decision() {
 }
 
 #[actix_web::test]
-async fn a_session_grant_holds_in_that_session_and_an_always_in_the_profile() {
+async fn fault_46_a_session_grant_holds_in_that_session_and_an_always_in_the_profile() {
     let house = House::open().await;
     let alice = house.alice().await;
     let body = |session: &str| json!({"input": r#"@@tool terminal {"command":"rm -rf ./none"}"#, "session_id": session});
@@ -101,7 +101,7 @@ async fn a_session_grant_holds_in_that_session_and_an_always_in_the_profile() {
 }
 
 #[actix_web::test]
-async fn several_questions_of_one_run_are_told_apart() {
+async fn fault_20_several_questions_of_one_run_are_told_apart() {
     let house = House::open().await;
     let alice = house.alice().await;
     let run = alice
@@ -156,7 +156,7 @@ async fn a_stop_while_waiting_withdraws_the_question() {
 }
 
 #[actix_web::test]
-async fn a_surface_that_cannot_ask_denies_at_once_or_waits_as_configured() {
+async fn fault_48_a_surface_that_cannot_ask_denies_at_once_or_waits_as_configured() {
     let house = House::open().await;
     let alice = house.alice().await;
     let reply = alice.chat(r#"@@tool terminal {"command":"rm -rf ./none"}"#).await;

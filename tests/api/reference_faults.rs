@@ -36,6 +36,24 @@ async fn fault_06_an_empty_answer_fails_streamed_and_whole_alike() {
 }
 
 #[actix_web::test]
+async fn fault_07_the_answers_text_is_told_once() {
+    let (house, alice) = alice().await;
+    let session = alice.post("/api/sessions", json!({})).await.body["session"]["id"].clone();
+    let path = format!("/api/sessions/{}/chat/stream", session.as_str().unwrap());
+    let said = alice.stream(Method::POST, &path, &[], Some(json!({ "message": "hello" }))).await.rest().await;
+    let run = alice.run("hello").await;
+    let ran = alice.events(&run, None).await.rest().await;
+    for frames in [said, ran] {
+        let text: String =
+            frames.iter().filter_map(|frame| frame.json()["delta"].as_str().map(str::to_owned)).collect();
+        assert_eq!(text, "You said: hello");
+        assert!(!frames.iter().any(|frame| frame.kind() == "reasoning.available"), "{frames:?}");
+        assert!(!frames.iter().any(|frame| frame.event.as_deref() == Some("tool.progress")), "{frames:?}");
+    }
+    house.close().await;
+}
+
+#[actix_web::test]
 async fn fault_11_a_run_sees_the_earlier_messages_of_its_session() {
     let (house, alice) = alice().await;
     for input in ["first", "second"] {
@@ -113,6 +131,19 @@ async fn fault_33_what_a_client_gets_wrong_is_400() {
         let reply = alice.post(path, body.clone()).await;
         assert_eq!(reply.status, 400, "{path} {body}: {}", reply.text);
     }
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn fault_34_instructions_of_another_type_are_400_with_their_place() {
+    let (house, alice) = alice().await;
+    let reply = alice.post("/v1/responses", json!({ "input": "a", "instructions": 5 })).await;
+    assert_eq!(
+        (reply.status, &reply.body["error"]["param"]),
+        (400, &json!("instructions")),
+        "{}",
+        reply.text
+    );
     house.close().await;
 }
 

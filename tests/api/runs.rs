@@ -24,7 +24,7 @@ async fn a_run_tells_its_story_from_start_to_end() {
 }
 
 #[actix_web::test]
-async fn every_reader_sees_the_same_bytes_live_late_and_resumed() {
+async fn fault_15_and_17_every_reader_sees_the_same_bytes_live_late_and_resumed() {
     let house = House::open().await;
     let alice = house.alice().await;
     let run = alice.run("@@stream 20 5").await;
@@ -42,7 +42,7 @@ async fn every_reader_sees_the_same_bytes_live_late_and_resumed() {
 }
 
 #[actix_web::test]
-async fn a_reader_that_drops_comes_back_where_it_was() {
+async fn fault_16_a_reader_that_drops_comes_back_where_it_was() {
     let house = House::open().await;
     let alice = house.alice().await;
     let run = alice.run("@@stream 30 10").await;
@@ -61,7 +61,7 @@ async fn a_reader_that_drops_comes_back_where_it_was() {
 }
 
 #[actix_web::test]
-async fn a_tool_call_shows_id_arguments_and_result() {
+async fn fault_21_a_tool_call_shows_id_arguments_and_result() {
     let house = House::open().await;
     let alice = house.alice().await;
     let run = alice.run(r#"@@tool terminal {"command":"echo rt-11"}"#).await;
@@ -82,7 +82,7 @@ async fn a_tool_call_shows_id_arguments_and_result() {
 }
 
 #[actix_web::test]
-async fn a_stop_ends_the_model_call_and_keeps_the_partial_text() {
+async fn fault_22_a_stop_ends_the_model_call_and_keeps_the_partial_text() {
     let house = House::open().await;
     let alice = house.alice().await;
     let run = alice.run("@@stream 1000 20").await;
@@ -98,6 +98,31 @@ async fn a_stop_ends_the_model_call_and_keeps_the_partial_text() {
     assert!(status["partial_output"].as_str().unwrap().starts_with("tok0"), "{status}");
     let again = alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
     assert_eq!((again.status, &again.body["status"]), (200, &json!("cancelled")), "a finished run says so");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_run_says_that_it_stops_as_soon_as_its_stop_is_answered() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    for input in ["@@gate on", r#"@@tool terminal {"command":"trap '' TERM; sleep 60"}"#] {
+        let run = alice.run(input).await;
+        let mut events = alice.events(&run, None).await;
+        events.until(if input.contains("tool") { "tool.started" } else { "message.delta" }).await;
+        let stop = alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
+        let status = alice.get(&format!("/v1/runs/{run}")).await.body;
+        assert_eq!((stop.status, &stop.body["status"]), (200, &json!("stopping")));
+        assert!(status["status"] == "stopping" || status["status"] == "cancelled", "{status}");
+        let told: Vec<String> = events.rest().await.iter().map(Frame::kind).collect();
+        let told: Vec<&str> =
+            told.iter().map(String::as_str).filter(|kind| *kind != "message.delta").collect();
+        // What was begun ends after it.
+        assert!(
+            told == ["run.stopping", "run.cancelled"]
+                || told == ["run.stopping", "tool.completed", "run.cancelled"],
+            "{told:?}"
+        );
+    }
     house.close().await;
 }
 

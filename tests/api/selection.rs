@@ -32,7 +32,7 @@ pub fn model(upstream: &Upstream) -> Value {
 }
 
 #[actix_web::test]
-async fn a_chat_chooses_by_route_then_provider_and_the_model_is_echoed() {
+async fn fault_10_a_chat_chooses_by_route_then_provider_and_the_model_is_echoed() {
     let (house, lab) = with_lab("").await;
     let alice = house.alice().await;
     // What the client says, and the model that each upstream was last asked for.

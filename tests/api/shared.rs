@@ -88,7 +88,7 @@ async fn an_approval_a_stop_and_a_lost_reader_work_across_threads() {
 }
 
 #[actix_web::test]
-async fn no_key_opens_another_profile_and_none_tells_who_is_there() {
+async fn fault_44_no_key_opens_another_profile_and_none_tells_who_is_there() {
     let house = house().await;
     let (alice, own) = (through(&house, "alice").await, house.alice().await);
     let run = own.run("hello").await;

@@ -17,7 +17,7 @@ async fn alices_key_opens_nothing_at_bobs_port() {
 }
 
 #[actix_web::test]
-async fn alices_ids_are_unknown_at_bobs_port() {
+async fn fault_45_alices_ids_are_unknown_at_bobs_port() {
     let house = House::open().await;
     let (alice, bob) = (house.alice().await, house.bob().await);
     let run = alice.run(r#"@@tool terminal {"command":"rm -rf ./none"}"#).await;

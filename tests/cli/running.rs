@@ -84,6 +84,28 @@ fn profiles_start_and_stop_while_their_neighbours_serve() {
 }
 
 #[test]
+fn a_deleted_profile_is_gone_from_the_status_and_may_come_back() {
+    let home = Home::new();
+    home.profile("alice");
+    let gateway = home.gateway(&[]);
+    let status = || home.ok(&["gateway", "status"]);
+    home.profile("carol");
+    home.ok(&["profile", "start", "carol"]);
+    assert!(status().contains("carol"));
+    home.ok(&["profile", "stop", "carol"]);
+    assert!(status().contains("carol"), "one that is only stopped stays: {}", status());
+    home.ok(&["profile", "start", "carol"]);
+    home.ok(&["profile", "delete", "carol", "--yes", "--stop"]);
+    assert!(!status().contains("carol"), "{}", status());
+    assert!(status().contains("alice"), "{}", status());
+
+    home.profile("carol");
+    home.ok(&["profile", "start", "carol"]);
+    assert_eq!(get(address(&home, "carol").unwrap(), "/health", ""), 200);
+    drop(gateway);
+}
+
+#[test]
 fn keys_are_managed_while_the_gateway_holds_the_store() {
     let home = Home::new();
     home.profile("alice");

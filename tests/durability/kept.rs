@@ -4,7 +4,7 @@ use crate::support::Site;
 use serde_json::{Value, json};
 
 #[actix_web::test]
-async fn an_idempotency_key_stands_for_the_same_run_after_a_kill() {
+async fn fault_23_an_idempotency_key_stands_for_the_same_run_after_a_kill() {
     let site = Site::new().await;
     let process = site.start().await;
     let alice = process.alice();

@@ -7,10 +7,15 @@ use crate::{
         not_accepting_steer,
         run::{Steer, Stop, StopReason},
     },
-    domain::{Code, RunId, RunRecord, RunStatus},
-    store::EventCursor,
+    domain::{Code, Event, RunId, RunRecord, RunStatus},
+    store::{EventCursor, StoreError},
 };
 use actix::{Handler, ResponseFuture};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Longest wait for a stop to be on disk before it is answered.
+const NOTED: Duration = Duration::from_secs(1);
 
 impl ProfileActor {
     pub(super) fn record(&self, run: RunId) -> Result<RunRecord, ProfileError> {
@@ -60,17 +65,34 @@ impl Handler<StopRun> for ProfileActor {
             Err(error) => return Box::pin(async { Err(error) }),
         };
         let live = self.tenant.board().live(run);
+        let events = self.store.tail(run, record.last_seq);
         Box::pin(async move {
-            match live {
-                Some(actor) if !record.status.is_terminal() => {
-                    // A run that ends at this very moment does not mind.
-                    let _gone = actor.send(Stop(StopReason::Asked)).await;
-                    Ok(RunStatus::Stopping)
-                }
-                Some(_) | None => Ok(record.status),
+            let (Some(actor), false) = (live, record.status.is_terminal()) else {
+                return Ok(record.status);
+            };
+            // A run that ends at this very moment does not mind.
+            let _gone = actor.send(Stop(StopReason::Asked)).await;
+            if record.status == RunStatus::Stopping {
+                return Ok(RunStatus::Stopping);
+            }
+            let events = events?.ok_or_else(|| not_found(run))?;
+            match timeout(NOTED, noted(events)).await {
+                Ok(status) => Ok(status?),
+                Err(_elapsed) => Ok(RunStatus::Stopping),
             }
         })
     }
+}
+
+/// How the run stands once its log tells of the stop: whoever looks then is told no less than whoever asked for it.
+async fn noted(mut events: EventCursor) -> Result<RunStatus, StoreError> {
+    while let Some(batch) = events.next().await {
+        if batch?.iter().any(|logged| matches!(logged.event, Event::RunStopping {})) {
+            return Ok(RunStatus::Stopping);
+        }
+    }
+    // It had come to its end by itself.
+    Ok(events.record()?.status)
 }
 
 impl Handler<SteerRun> for ProfileActor {

@@ -2,8 +2,8 @@
 
 use super::{StopReason, drive::Driver, transcript};
 use crate::{
-    domain::{Code, Event, Failure, Finish, OnDisconnect, ToolCall, now},
-    store::{Change, ClientCall},
+    domain::{Code, Event, Failure, Finish, OnDisconnect, RunStatus, ToolCall, now},
+    store::{Change, ClientCall, LogWriter},
 };
 
 /// How a turn ended.
@@ -13,6 +13,14 @@ pub(super) enum End {
     HandedOver(Vec<ToolCall>),
     Failed(Failure),
     Stopped(StopReason),
+}
+
+/// Writes down that the run is being stopped: at once, for what it is at may take its time to end. Written once.
+pub(super) fn note_stop(log: &mut LogWriter, changes: &mut Vec<Change>) {
+    if log.record().status != RunStatus::Stopping {
+        // Best effort: a log that refuses this one refuses the last event too, and `finish` says so.
+        drop(log.append(Event::RunStopping {}, std::mem::take(changes)));
+    }
 }
 
 impl Driver {
@@ -33,8 +41,7 @@ impl Driver {
 
     pub(super) async fn finish(mut self, end: End) {
         if matches!(end, End::Stopped(_)) {
-            // Best effort: a log that refuses this one refuses the last event too, and says so below.
-            drop(self.log.append(Event::RunStopping {}, std::mem::take(&mut self.changes)));
+            note_stop(&mut self.log, &mut self.changes);
         }
         let finish = match &end {
             End::Completed(finish) => Some(*finish),

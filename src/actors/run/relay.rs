@@ -9,7 +9,7 @@ use super::{
     approvals::{ParkedRun, SLOT_GRACE},
     drive::Break,
     drive::Driver,
-    finish::End,
+    finish::{End, note_stop},
     steer::{Said, take_in},
 };
 use crate::{
@@ -70,6 +70,7 @@ impl Driver {
                     return Err(Break::Parked);
                 }
                 () = stop.cancelled(), if give_up.is_none() => {
+                    note_stop(&mut self.log, &mut self.changes);
                     self.stop_there(agent, &run.id).await;
                     give_up = Some(Instant::now() + STOPPING);
                 }
@@ -248,6 +249,10 @@ impl Driver {
 
     /// A question of the other side becomes one of ours, under the same id; one that nobody can be asked is denied.
     async fn ask_here(&mut self, agent: &Agent, run: &str, request: ApprovalRequest) -> Result<(), Break> {
+        if self.control.stop.is_cancelled() {
+            // The stop ends the question over there, too.
+            return Ok(());
+        }
         let id = request.approval_id;
         if self.spec.unattended == Some(Unattended::Deny) {
             let reason = "the connection of this turn cannot ask anybody";

@@ -2,6 +2,7 @@
 
 use super::{
     drive::{Break, Driver},
+    finish::note_stop,
     steer::take_in,
 };
 use crate::{
@@ -36,6 +37,9 @@ enum Plan {
 impl Driver {
     /// Asks for what has to be asked, then runs what may run. Results keep the order of the calls.
     pub(super) async fn call_all(&mut self, calls: &[ToolCall]) -> Result<(), Break> {
+        if self.control.stop.is_cancelled() {
+            return Err(self.stopped());
+        }
         let mut plans = Vec::with_capacity(calls.len());
         for call in calls {
             plans.push(self.plan(call)?);
@@ -139,10 +143,15 @@ impl Driver {
                 (call, output, begun.elapsed())
             });
             let mut running = pin!(join_all(running));
+            let mut noted = false;
             loop {
                 tokio::select! {
                     biased;
                     done = &mut running => break done,
+                    () = control.stop.cancelled(), if !noted => {
+                        note_stop(&mut self.log, &mut self.changes);
+                        noted = true;
+                    }
                     Some(said) = self.inbox.said.recv() => {
                         self.unheard.extend(take_in(&mut self.log, &mut self.changes, said));
                     }

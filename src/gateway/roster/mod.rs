@@ -12,7 +12,12 @@ pub use files::{Files, Plan, Selection, plans};
 pub use keeper::{Acted, Action, Answer, Seat, View};
 pub use opening::Ground;
 
-use crate::{actors::ProfileGone, config::Secret, domain::ProfileName, gateway::status::ProfileStatus};
+use crate::{
+    actors::ProfileGone,
+    config::Secret,
+    domain::ProfileName,
+    gateway::status::{ProfileStatus, State},
+};
 use actix::{Actor, AsyncContext as _, Context, Handler, Message, ResponseFuture};
 use futures_util::future::{BoxFuture, FutureExt as _, LocalBoxFuture, join_all};
 use keeper::{Handle, Keeper, Request};
@@ -39,7 +44,7 @@ pub struct EndAll {
     pub limit: Duration,
 }
 
-/// Query: all profiles by name.
+/// Query: all profiles by name, without those that were stopped and deleted.
 #[derive(Message)]
 #[rtype(result = "Vec<ProfileStatus>")]
 pub struct ListProfiles;
@@ -178,7 +183,13 @@ impl Handler<ListProfiles> for Roster {
     type Result = Vec<ProfileStatus>;
 
     fn handle(&mut self, _query: ListProfiles, _ctx: &mut Self::Context) -> Self::Result {
-        self.profiles.values().map(|keeper| keeper.view.borrow().status.clone()).collect()
+        let deleted = |view: &View| {
+            // One that has its port is there, whatever became of its folder.
+            let down = view.seat.is_none() && matches!(view.status.state, State::Stopped | State::Failed);
+            down && !self.files.may_have(&view.status.name)
+        };
+        let views = self.profiles.values().map(|keeper| keeper.view.borrow());
+        views.filter(|view| !deleted(view)).map(|view| view.status.clone()).collect()
     }
 }
 

@@ -113,7 +113,7 @@ async fn input_items_are_listed_page_by_page() {
 }
 
 #[actix_web::test]
-async fn an_idempotent_response_is_the_same_one_streamed_or_not() {
+async fn fault_41_an_idempotent_response_is_the_same_one_streamed_or_not() {
     let house = House::open().await;
     let alice = house.alice().await;
     let ask = r#"@@tool terminal {"command":"date +%s%N"}"#;
@@ -135,7 +135,7 @@ async fn an_idempotent_response_is_the_same_one_streamed_or_not() {
 }
 
 #[actix_web::test]
-async fn a_client_that_leaves_ends_its_turn_unless_it_is_in_the_background() {
+async fn fault_28_a_client_that_leaves_ends_its_turn_unless_it_is_in_the_background() {
     let house = House::open().await;
     let alice = house.alice().await;
     for (background, end) in [(false, "cancelled"), (true, "completed")] {

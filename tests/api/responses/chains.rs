@@ -5,7 +5,7 @@ use crate::support::{House, Plan, within};
 use serde_json::{Value, json};
 
 #[actix_web::test]
-async fn a_chain_sends_each_message_once_and_branches_do_not_mix() {
+async fn fault_01_and_02_a_chain_sends_each_message_once_and_branches_do_not_mix() {
     let house = House::open().await;
     let alice = house.alice().await;
     let one = created(&alice, json!({"input": ECHO, "instructions": "Be brief."})).await;
@@ -60,7 +60,7 @@ async fn an_unstored_response_can_not_be_asked_for() {
 }
 
 #[actix_web::test]
-async fn a_deleted_link_is_not_found_and_later_ones_go_on() {
+async fn fault_25_a_deleted_link_is_not_found_and_later_ones_go_on() {
     let house = House::open().await;
     let alice = house.alice().await;
     let one = created(&alice, json!({"input": "one"})).await;

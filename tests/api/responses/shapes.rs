@@ -67,7 +67,7 @@ async fn a_stream_follows_openais_grammar_and_ends_with_the_stored_object() {
 }
 
 #[actix_web::test]
-async fn each_segment_of_text_is_an_item_of_its_own_in_order() {
+async fn fault_08_each_segment_of_text_is_an_item_of_its_own_in_order() {
     let house = House::open().await;
     let alice = house.alice().await;
     // A first answer with text and a call, then a second with text.
@@ -190,7 +190,7 @@ async fn a_limit_that_was_reached_makes_the_response_incomplete() {
 }
 
 #[actix_web::test]
-async fn a_failed_turn_is_a_failed_response_with_what_there_was_of_it() {
+async fn fault_03_a_failed_turn_is_a_failed_response_with_what_there_was_of_it() {
     let house = House::open().await;
     let alice = house.alice().await;
     let reply = create(&alice, json!({"input": "@@status 400"})).await;

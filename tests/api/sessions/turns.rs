@@ -24,7 +24,7 @@ fn names(frames: &[Frame]) -> Vec<&str> {
 
 /// API.md 14: 9 and 11.
 #[actix_web::test]
-async fn fault_9_the_sessions_system_prompt_is_used_in_every_turn_of_every_surface() {
+async fn fault_09_the_sessions_system_prompt_is_used_in_every_turn_of_every_surface() {
     let house = House::open().await;
     let alice = house.alice().await;
     let id = create(&alice, json!({"system_prompt": "Speak like a pirate."})).await;
@@ -157,7 +157,7 @@ async fn a_tool_that_fails_is_told_as_failed() {
 
 /// API.md 14: 4.
 #[actix_web::test]
-async fn fault_4_a_failed_turn_is_an_error_and_no_answer() {
+async fn fault_04_a_failed_turn_is_an_error_and_no_answer() {
     let house = House::with(Plan::config("agent:\n  api_max_retries: 1\n")).await;
     let alice = house.alice().await;
     let id = create(&alice, json!({})).await;

@@ -31,12 +31,8 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// Recordings that cannot be sent again.
-pub const NOT_REPLAYED: &[(u32, &str)] = &[
-    (23, "WIRE 9: a prefix is served by the home alone, with each profile's own key (tests/api/shared.rs)"),
-    (24, "WIRE 9: a prefix is served by the home alone, with each profile's own key (tests/api/shared.rs)"),
-    (164, "the tool `execute_code` comes with the issue on the agent"),
-    (208, "WIRE 9: a prefix is served by the home alone, with each profile's own key (tests/api/shared.rs)"),
-];
+pub const NOT_REPLAYED: &[(u32, &str)] =
+    &[(164, "the tool `execute_code` comes with the issue on the agent")];
 
 /// Routes that are not there yet, by the beginning of their path.
 pub const PENDING: &Pending =
@@ -119,11 +115,18 @@ pub const WANTED: &[Wanted] = &[
             "115 POST /v1/responses: body.status: \"completed\" -> \"failed\"",
             "195 POST /v1/responses: body.output[]: some -> none",
             "195 POST /v1/responses: body.status: \"completed\" -> \"failed\"",
-            "* POST /v1/responses: event response.completed: there -> missing",
-            "* POST /v1/responses: last event: response.completed -> response.failed",
+            "114 POST /v1/responses: event response.completed: there -> missing",
+            "114 POST /v1/responses: last event: response.completed -> response.failed",
+            "196 POST /v1/responses: event response.completed: there -> missing",
+            "196 POST /v1/responses: last event: response.completed -> response.failed",
+            "197 POST /v1/responses: event response.completed: there -> missing",
+            "197 POST /v1/responses: last event: response.completed -> response.failed",
+            "213 POST /v1/responses: event response.completed: there -> missing",
+            "213 POST /v1/responses: last event: response.completed -> response.failed",
             "114 POST /v1/responses: event response.output_*: there -> missing",
             "196 POST /v1/responses: event response.output_*: there -> missing",
-            "* POST /v1/responses: response.output_item.done:.item.status: \"completed\" -> \"incomplete\"",
+            "197 POST /v1/responses: response.output_item.done:.item.status: \"completed\" -> \"incomplete\"",
+            "213 POST /v1/responses: response.output_item.done:.item.status: \"completed\" -> \"incomplete\"",
             "216 POST /v1/responses: body.output[]: some -> none",
             "216 POST /v1/responses: body.status: \"completed\" -> \"failed\"",
             "216 GET /v1/runs/{id}/events: event run.completed: there -> missing",
@@ -210,11 +213,6 @@ pub const WANTED: &[Wanted] = &[
     },
     Wanted {
         rule: "DESIGN 5",
-        why: "stop means stopped: the replay looks when the stream has ended, the recorder looked before",
-        seen: &["154 GET /v1/runs/{id}: body.status: \"stopping\" -> \"cancelled\""],
-    },
-    Wanted {
-        rule: "DESIGN 5",
         why: "all questions of a batch are settled before a tool starts, so that a waiting run can be put aside",
         seen: &[
             "* GET /v1/runs/{id}/events: event approval.request: there -> elsewhere",
@@ -253,6 +251,17 @@ pub const WANTED: &[Wanted] = &[
             "221 *: event approval.request: there -> missing",
             "221 *: event approval.responded: there -> missing",
             "221 *: status: 200 -> 409",
+        ],
+    },
+    Wanted {
+        rule: "WIRE 9",
+        why: "below a prefix the profile's own key counts, what it has is seen with that key alone, and an unknown profile is told like a wrong key",
+        seen: &[
+            "024 GET /p/nosuch/v1/models: status: 200 -> 401",
+            "208 * /p/coder/*: status: 200 -> 401",
+            // A response of another profile, which was not made here.
+            "208 GET /v1/responses/{id}: status: 200 -> 404",
+            "208 GET /p/nosuch/v1/models: status: 404 -> 401",
         ],
     },
     Wanted {
@@ -314,8 +323,8 @@ pub const WANTED: &[Wanted] = &[
         seen: &["141 GET /api/sessions/{id}/messages: body.data[]: some -> none"],
     },
     Wanted {
-        rule: "WIRE 5",
-        why: "steering comes with this issue; to be struck when it does",
+        rule: "API.md 15",
+        why: "the recorded version had no steering",
         seen: &[
             "165 POST /v1/runs/{id}/steer: body: text -> json",
             "165 POST /v1/runs/{id}/steer: header content-type: text/plain -> application/json",
