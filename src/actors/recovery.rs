@@ -92,8 +92,9 @@ pub async fn recover(
                 retry_after: None,
                 partial_output,
                 usage,
+                pending_steer: None,
             },
-            Fate::Revoked => Event::RunCancelled { partial_output, usage },
+            Fate::Revoked => Event::RunCancelled { partial_output, usage, pending_steer: None },
         };
         let orphan = run.record.upstream.as_ref();
         recovered

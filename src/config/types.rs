@@ -58,7 +58,8 @@ pub enum Vision {
 }
 
 impl Vision {
-    pub(super) const NAMES: [(&'static str, Self); 3] =
+    /// By the names in the configuration.
+    pub const NAMES: [(&'static str, Self); 3] =
         [("auto", Self::Auto), ("true", Self::Yes), ("false", Self::No)];
 }
 

@@ -75,9 +75,18 @@ pub enum Event {
         retry_after: Option<u64>,
         partial_output: String,
         usage: Usage,
+        /// As in [`Event::RunCompleted`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pending_steer: Option<String>,
     },
     #[serde(rename = "run.cancelled")]
-    RunCancelled { partial_output: String, usage: Usage },
+    RunCancelled {
+        partial_output: String,
+        usage: Usage,
+        /// As in [`Event::RunCompleted`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pending_steer: Option<String>,
+    },
     /// Made by a cursor, never stored: what the reader asked for is no longer there.
     #[serde(rename = "gap")]
     Gap {

@@ -271,7 +271,8 @@ impl RunRecord {
                 self.pending_steer.clone_from(pending_steer);
                 self.end(logged.at, *usage, Outcome::Completed { finish: *finish_reason });
             }
-            Event::RunFailed { error, error_code, retryable, retry_after, usage, .. } => {
+            Event::RunFailed { error, error_code, retryable, retry_after, usage, pending_steer, .. } => {
+                self.pending_steer.clone_from(pending_steer);
                 let failure = super::Failure {
                     code: *error_code,
                     message: error.clone(),
@@ -285,7 +286,10 @@ impl RunRecord {
                 }
                 self.end(logged.at, *usage, Outcome::Failed(failure));
             }
-            Event::RunCancelled { usage, .. } => self.end(logged.at, *usage, Outcome::Cancelled),
+            Event::RunCancelled { usage, pending_steer, .. } => {
+                self.pending_steer.clone_from(pending_steer);
+                self.end(logged.at, *usage, Outcome::Cancelled);
+            }
             Event::ReasoningDelta { .. }
             | Event::RunSteered { .. }
             | Event::RunStopping {}

@@ -65,7 +65,7 @@ pub fn table() -> Vec<Path> {
         at("/v1/skills").get(discovery::skills, of::discovery::skills()),
         at("/api/skills").get(discovery::skills, of::discovery::api_skills()),
         at("/api/memory").get(discovery::memory, of::discovery::memory()),
-        at("/api/config").get(settings::show, of::discovery::config()),
+        at("/api/config").get(settings::show, of::settings::config()),
         at("/v1/chat/completions").post(openai::chat::complete, of::chat::complete()),
         at("/v1/responses").post(openai::responses::create, of::responses::create()),
         at("/v1/responses/{response_id}")

@@ -3,12 +3,12 @@
 use super::{auth::Authorised, discovery::level, error::ApiError};
 use crate::{
     actors::Scope,
-    config::{ApprovalMode, ModelConfig, ProfileConfig, Provider},
-    domain::Unattended,
+    config::{ApprovalMode, ModelConfig, ModelRoute, ProfileConfig, Provider, Vision},
+    domain::{OnBusy, ToolItems, Unattended},
 };
 use actix_web::HttpResponse;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use url::Url;
 
 pub async fn show(auth: Authorised) -> Result<HttpResponse, ApiError> {
@@ -16,16 +16,23 @@ pub async fn show(auth: Authorised) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(view(&auth.tenant.config())))
 }
 
-/// Members are named one by one, so that a setting that is new is not shown before somebody thought about it.
+/// By the keys of the configuration file. Members are named one by one, so that a setting that is new is not shown before somebody thought about it.
 fn view(config: &ProfileConfig) -> Value {
-    let seconds = |time: Duration| time.as_secs_f64();
     let (api, approvals, terminal) = (&config.api, &config.approvals, &config.terminal);
-    let (agent, retention) = (&config.agent, &config.retention);
+    let (agent, retention, selection) = (&config.agent, &config.retention, &config.selection);
+    let providers = selection.providers.iter().map(|(name, found)| (name, provider(found)));
+    let routes = selection.routes.iter().map(|(alias, found)| (alias, route(found)));
     json!({
         "object": "hermes.config",
         "profile": config.name,
         "config": {
             "model": model(&config.model),
+            "providers": providers.collect::<BTreeMap<_, _>>(),
+            "direct_model_requests": selection.direct_model_requests,
+            "responses": {
+                "stored": config.responses.stored,
+                "tool_items": name_in(&ToolItems::NAMED, &config.responses.tool_items),
+            },
             "agent": {"max_turns": agent.max_turns, "api_max_retries": config.model.attempts},
             "memory": {"memory_enabled": agent.memory_enabled},
             "approvals": {
@@ -59,6 +66,9 @@ fn view(config: &ProfileConfig) -> Value {
                 "max_concurrent_runs": api.max_concurrent_runs,
                 "queue": api.queue,
                 "queue_timeout": seconds(api.queue_timeout),
+                "on_busy": name_in(&OnBusy::NAMES, &api.on_busy),
+                "model_routes": routes.collect::<BTreeMap<_, _>>(),
+                "failed_turn_status": if api.failed_turn_ok { 200 } else { 502 },
                 "max_body_bytes": api.max_body_bytes,
             },
         },
@@ -66,17 +76,50 @@ fn view(config: &ProfileConfig) -> Value {
 }
 
 fn model(model: &ModelConfig) -> Value {
-    let address = match &model.provider {
-        Provider::Demo => None,
-        Provider::OpenAi { base_url } | Provider::Hermes { base_url } => Some(without_secrets(base_url)),
-    };
     json!({
         "provider": model.provider_name,
         "default": model.default,
-        "base_url": address,
+        "models": model.models,
+        "base_url": address(&model.provider),
         "context_length": model.context_length,
+        "vision": name_in(&Vision::NAMES, &model.vision),
         "has_api_key": model.api_key.is_some(),
+        "connect_timeout": seconds(model.connect_timeout),
+        "first_byte_timeout": seconds(model.first_byte_timeout),
+        "idle_timeout": seconds(model.idle_timeout),
     })
+}
+
+/// Its timeouts are those of `model`. Its `options` are free members, and may hold what is nobody's business.
+fn provider(provider: &ModelConfig) -> Value {
+    json!({
+        "default": provider.default,
+        "models": provider.models,
+        "base_url": address(&provider.provider),
+        "context_length": provider.context_length,
+        "vision": name_in(&Vision::NAMES, &provider.vision),
+        "has_api_key": provider.api_key.is_some(),
+    })
+}
+
+fn route(route: &ModelRoute) -> Value {
+    json!({"provider": route.provider, "model": route.model})
+}
+
+fn address(provider: &Provider) -> Option<String> {
+    match provider {
+        Provider::Demo => None,
+        Provider::OpenAi { base_url } | Provider::Hermes { base_url } => without_secrets(base_url),
+    }
+}
+
+fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64()
+}
+
+/// What the configuration calls a value.
+fn name_in<T: PartialEq>(names: &[(&'static str, T)], value: &T) -> Option<&'static str> {
+    names.iter().find(|(_, named)| named == value).map(|(name, _)| *name)
 }
 
 /// An address may carry a password or a key; what cannot be read as an address is not shown.

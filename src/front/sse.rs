@@ -183,7 +183,11 @@ mod tests {
     }
 
     fn cancelled(seq: u64) -> Arc<Logged> {
-        let event = Event::RunCancelled { partial_output: String::new(), usage: Usage::default() };
+        let event = Event::RunCancelled {
+            partial_output: String::new(),
+            usage: Usage::default(),
+            pending_steer: None,
+        };
         logged(seq, event)
     }
 

@@ -68,6 +68,19 @@ impl Live {
         }
     }
 
+    /// Waits while the run is shown as queued though it has begun: until the disk has its beginning.
+    pub(super) async fn begun(&self) {
+        let mut bell = std::pin::pin!(self.bell.notified());
+        loop {
+            bell.as_mut().enable();
+            if !self.state().begins() {
+                return;
+            }
+            bell.as_mut().await;
+            bell.set(self.bell.notified());
+        }
+    }
+
     /// Whether a log that nothing stores yet holds more than a ring should.
     pub(super) fn overflows(&self, state: &LiveState) -> bool {
         state.holds_more_than(self.limits.events, self.limits.bytes)

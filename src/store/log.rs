@@ -283,6 +283,7 @@ impl Drop for LogWriter {
             retry_after: None,
             partial_output: record.text,
             usage: record.usage,
+            pending_steer: None,
         };
         if let Err(error) = self.append(event, withdrawn) {
             tracing::warn!(run = %self.live.run, %error, "the end of an abandoned run was not stored");

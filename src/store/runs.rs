@@ -163,6 +163,13 @@ impl Store {
         self.0.run(run)
     }
 
+    /// Waits until readers may see that a run has begun to work, if it has: the disk is about to know it.
+    pub async fn begun(&self, run: RunId) {
+        if let Some(live) = self.0.live(run) {
+            live.begun().await;
+        }
+    }
+
     /// Newest first, live ones included.
     pub fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
         self.0.list(filter)

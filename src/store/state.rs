@@ -7,7 +7,7 @@ use super::{
     keyspace::{Key, Table},
     whole::WholeRun,
 };
-use crate::domain::{Event, Logged, Message, Millis, RunRecord, RunSpec, Seq};
+use crate::domain::{Event, Logged, Message, Millis, RunRecord, RunSpec, RunStatus, Seq};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::VecDeque, mem, sync::Arc};
 
@@ -115,6 +115,12 @@ impl LiveState {
     /// The record as readers may see it.
     pub(super) fn shown(&self) -> &RunRecord {
         self.held.as_deref().unwrap_or(&self.record)
+    }
+
+    /// At work, but readers may not know yet.
+    pub(super) fn begins(&self) -> bool {
+        let queued = |record: &RunRecord| record.status == RunStatus::Queued;
+        !self.parked && queued(self.shown()) && !queued(&self.record)
     }
 
     /// Ended, and all of it is visible.

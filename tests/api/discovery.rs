@@ -67,6 +67,53 @@ async fn the_settings_are_shown_and_no_secret_with_them() {
 }
 
 #[actix_web::test]
+async fn the_settings_that_choose_models_and_order_turns_are_shown() {
+    let text = "\
+providers:
+  lab:
+    base_url: http://127.0.0.1:9/v1
+    api_key: sk-lab
+    models: [small, large]
+    vision: false
+    options: {note: option-value}
+direct_model_requests: true
+responses:
+  stored: 7
+  tool_items: mcp_call
+gateway:
+  api_server:
+    on_busy: steer
+    failed_turn_status: 200
+    model_routes:
+      fast: {provider: lab, model: small, options: {note: option-value}}
+";
+    let house = House::with(Plan::config(text)).await;
+    let reply = house.alice().await.get("/api/config").await;
+    let config = &reply.body["config"];
+    let lab = json!({
+        "default": "small",
+        "models": ["small", "large"],
+        "base_url": "http://127.0.0.1:9/v1",
+        "context_length": null,
+        "vision": "false",
+        "has_api_key": true,
+    });
+    assert_eq!(config["providers"], json!({"lab": lab}), "the profile's own is under `model`");
+    assert_eq!(config["direct_model_requests"], json!(true));
+    assert_eq!(config["responses"], json!({"stored": 7, "tool_items": "mcp_call"}));
+    let (model, server) = (&config["model"], &config["api_server"]);
+    assert_eq!((&server["on_busy"], &server["failed_turn_status"]), (&json!("steer"), &json!(200)));
+    assert_eq!(server["model_routes"], json!({"fast": {"provider": "lab", "model": "small"}}));
+    assert_eq!(model["vision"], json!("auto"));
+    let times = ["connect_timeout", "first_byte_timeout", "idle_timeout"].map(|name| model[name].clone());
+    assert_eq!(times, [json!(10.0), json!(120.0), json!(180.0)]);
+    for secret in ["sk-test", "sk-lab", "option-value"] {
+        assert!(!reply.text.contains(secret), "{secret}: {}", reply.text);
+    }
+    house.close().await;
+}
+
+#[actix_web::test]
 async fn a_flag_is_true_exactly_when_its_route_is_there() {
     let house = House::open().await;
     let capabilities = house.alice().await.get("/v1/capabilities").await.body;

@@ -58,6 +58,60 @@ async fn what_comes_after_the_last_model_call_began_is_given_back() {
 }
 
 #[actix_web::test]
+async fn what_a_turn_that_breaks_or_is_stopped_did_not_hear_is_given_back_too() {
+    let mut house = House::open().await;
+    let alice = house.alice().await;
+    for (gate, last) in [("stopped", "run.cancelled"), ("shut-down", "run.failed")] {
+        let run = alice.run(&format!("@@gate {gate}")).await;
+        let mut events = alice.events(&run, None).await;
+        events.until("message.delta").await;
+        let reply = alice.post(&format!("/v1/runs/{run}/steer"), json!({"input": "wait"})).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        if gate == "stopped" {
+            alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
+        } else {
+            house.stop(std::time::Duration::ZERO).await;
+            house.start().await;
+            events = house.alice().await.events(&run, None).await;
+        }
+        assert_eq!(events.until(last).await.json()["pending_steer"], "wait", "{gate}");
+        assert_eq!(house.alice().await.finished(&run).await["pending_steer"], "wait", "{gate}");
+    }
+    let alice = house.alice().await;
+    let run = alice.run("@@gate-drop broken").await;
+    let mut events = alice.events(&run, None).await;
+    events.until("message.delta").await;
+    alice.post(&format!("/v1/runs/{run}/steer"), json!({"input": "wait"})).await;
+    house.upstream.open("broken");
+    let failed = events.until("run.failed").await.json();
+    assert_eq!((&failed["error_code"], &failed["pending_steer"]), (&json!("upstream_error"), &json!("wait")));
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_turn_that_was_just_accepted_is_running_and_hears_what_is_said_to_it() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    for turn in 0..20 {
+        let mut body = json!({"input": format!("@@gate {turn}")});
+        if turn % 2 == 1 {
+            // Its earlier messages are read first.
+            body["session_id"] = json!("talk");
+        }
+        let run = alice.run_with(body).await;
+        if turn % 3 == 0 {
+            let status = alice.get(&format!("/v1/runs/{run}")).await.body["status"].clone();
+            assert_eq!(status, "running", "{turn}");
+        }
+        let reply = alice.post(&format!("/v1/runs/{run}/steer"), json!({"input": "hurry"})).await;
+        assert_eq!(reply.status, 200, "{turn}: {}", reply.text);
+        house.upstream.open(&turn.to_string());
+        assert_eq!(alice.finished(&run).await["status"], "completed", "{turn}");
+    }
+    house.close().await;
+}
+
+#[actix_web::test]
 async fn only_a_running_turn_can_be_spoken_to() {
     let house = House::open().await;
     let (alice, bob) = (house.alice().await, house.bob().await);

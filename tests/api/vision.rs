@@ -42,3 +42,32 @@ async fn a_model_that_cannot_see_is_sent_no_images_by_any_road() {
     assert_eq!(alice.chat("only text").await.status, 200);
     house.close().await;
 }
+
+#[actix_web::test]
+async fn a_session_with_images_is_not_gone_on_with_by_a_model_that_cannot_see() {
+    let mut house = House::open().await;
+    let named = [("X-Hermes-Session-Id", "album")];
+    let first = house.alice().await.post_with(CHAT, &named, body(&parts())).await;
+    assert_eq!(first.status, 200, "{}", first.text);
+    house.stop(std::time::Duration::ZERO).await;
+    let config = house.profile_dir("alice").join("config.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{text}  vision: false\n")).unwrap();
+    house.start().await;
+
+    let alice = house.alice().await;
+    let asked = house.upstream.requests().len();
+    let said = crate::support::ask("and this?", true);
+    let replies = [
+        alice.post_with(CHAT, &named, said.clone()).await,
+        alice.post("/v1/runs", json!({"input": "and this?", "session_id": "album"})).await,
+        alice.post("/api/sessions/album/chat", json!({"message": "and this?"})).await,
+    ];
+    for reply in replies {
+        assert_eq!((reply.status, reply.code()), (400, "vision_unsupported"), "{}", reply.text);
+    }
+    assert_eq!(house.upstream.requests().len(), asked, "nothing was asked");
+    let other = alice.post_with(CHAT, &[("X-Hermes-Session-Id", "words")], body(&json!("hi"))).await;
+    assert_eq!(other.status, 200, "{}", other.text);
+    house.close().await;
+}

@@ -9,6 +9,7 @@ mod queries;
 mod recall;
 mod responses;
 mod sessions;
+mod sight;
 mod start;
 
 use super::{

@@ -5,12 +5,12 @@ use crate::{
     actors::{
         GetLoad, GetRun, ListRuns, ProfileError, ProfileLoad, RunView, SteerRun, StopRun, TailRun,
         not_accepting_steer,
-        run::{Steer, Stop, StopReason},
+        run::{Entered, RunActor, Steer, Stop, StopReason},
     },
     domain::{Code, Event, RunId, RunRecord, RunStatus},
-    store::{EventCursor, StoreError},
+    store::{EventCursor, Store, StoreError},
 };
-use actix::{Handler, ResponseFuture};
+use actix::{Addr, Handler, ResponseFuture};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -23,20 +23,42 @@ impl ProfileActor {
     }
 }
 
+/// Waits until the status of a run says that it works, if it does.
+async fn settled(store: Store, live: Option<Addr<RunActor>>, run: RunId) {
+    if let Some(actor) = live {
+        // A run that ends at this very moment is settled.
+        let _gone = actor.send(Entered).await;
+    }
+    store.begun(run).await;
+}
+
+fn view(store: &Store, run: RunId) -> Result<RunView, ProfileError> {
+    let record = store.run(run)?.ok_or_else(|| not_found(run))?;
+    let mut approvals = Vec::new();
+    for id in &record.waiting {
+        approvals.extend(store.approval(*id)?);
+    }
+    Ok(RunView { record, approvals })
+}
+
 pub(super) fn not_found(run: RunId) -> ProfileError {
     ProfileError::new(Code::RunNotFound, format!("Run not found: {run}"))
 }
 
 impl Handler<GetRun> for ProfileActor {
-    type Result = Result<RunView, ProfileError>;
+    type Result = ResponseFuture<Result<RunView, ProfileError>>;
 
     fn handle(&mut self, GetRun(run): GetRun, _ctx: &mut Self::Context) -> Self::Result {
-        let record = self.record(run)?;
-        let mut approvals = Vec::new();
-        for id in &record.waiting {
-            approvals.extend(self.store.approval(*id)?);
+        let store = self.store.clone();
+        let seen = view(&store, run);
+        if !matches!(&seen, Ok(seen) if seen.record.status == RunStatus::Queued) {
+            return Box::pin(async { seen });
         }
-        Ok(RunView { record, approvals })
+        let live = self.tenant.board().live(run);
+        Box::pin(async move {
+            settled(store.clone(), live, run).await;
+            view(&store, run)
+        })
     }
 }
 

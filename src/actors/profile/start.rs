@@ -51,6 +51,17 @@ impl ProfileActor {
     }
 
     fn take_on(&mut self, new: NewRun) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
+        let Some(looking) = self.look(&new) else {
+            return self.take_on_seen(new);
+        };
+        let looked = looking.into_actor(self).then(move |looked, profile, _ctx| match looked {
+            Ok(()) => profile.take_on_seen(new),
+            Err(error) => Box::pin(async { Err(error) }.into_actor(profile)),
+        });
+        Box::pin(looked)
+    }
+
+    fn take_on_seen(&mut self, new: NewRun) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
         let idempotency = new.idempotency.clone();
         let begun = match &idempotency {
             Some(key) => match self.earlier(key) {
@@ -84,7 +95,7 @@ impl ProfileActor {
     }
 
     /// The run that this idempotency key stands for already.
-    fn earlier(&self, key: &Idempotency) -> Result<Option<RunId>, ProfileError> {
+    pub(super) fn earlier(&self, key: &Idempotency) -> Result<Option<RunId>, ProfileError> {
         let known = match self.reserving.get(&key.scope) {
             Some(known) => Some(*known),
             None => self.store.idempotency(&key.scope)?.and_then(|entry| self.still_valid(&entry)),

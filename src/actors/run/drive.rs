@@ -166,6 +166,14 @@ impl Driver {
             }
             Some(Entry::Parked { turn: None }) | None => {}
         }
+        self.control.entering.send_replace(true);
+        let begun = self.begin().await;
+        self.control.entering.send_replace(false);
+        begun
+    }
+
+    /// Reads what was said before, and says that the run works.
+    async fn begin(&mut self) -> Result<(), Break> {
         if self.spec.session.named {
             self.load_session().await?;
         }
@@ -247,6 +255,9 @@ impl Driver {
         offer: Option<&Offer<'_>>,
         nudge: Option<&'static str>,
     ) -> Result<(), Break> {
+        while let Ok(said) = self.inbox.said.try_recv() {
+            self.unheard.extend(take_in(&mut self.log, &mut self.changes, said));
+        }
         self.hear();
         let config = self.tenant.config();
         let nudge: Vec<Message> = nudge.into_iter().map(Message::user).collect();

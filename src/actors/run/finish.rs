@@ -2,7 +2,7 @@
 
 use super::{StopReason, drive::Driver, transcript};
 use crate::{
-    domain::{Code, Event, Failure, Finish, OnDisconnect, RunStatus, ToolCall, now},
+    domain::{Code, Event, Failure, Finish, OnDisconnect, RunStatus, ToolCall, Usage, now},
     store::{Change, ClientCall, LogWriter},
 };
 
@@ -50,6 +50,11 @@ impl Driver {
         };
         let record = self.log.record();
         let (usage, text) = (record.usage, &record.text);
+        if let End::HandedOver(_) = &end {
+            // Whoever brings the results goes on with all that is on record, and that is said there.
+            self.hear();
+        }
+        let pending_steer = (!self.unheard.is_empty()).then(|| self.unheard.join("\n"));
         let mut changes = std::mem::take(&mut self.changes);
         let event = match end {
             End::Completed(finish) => Event::RunCompleted {
@@ -57,29 +62,26 @@ impl Driver {
                 usage,
                 finish_reason: finish,
                 tool_calls: Vec::new(),
-                pending_steer: (!self.unheard.is_empty()).then(|| self.unheard.join("\n")),
+                pending_steer,
             },
             End::HandedOver(calls) => {
-                // Whoever brings the results goes on with all that is on record, and that is said there.
-                self.hear();
                 changes.extend(calls.iter().map(|call| self.client_call(call)));
                 Event::RunCompleted {
                     output: text.clone(),
                     usage,
                     finish_reason: Finish::ToolCalls,
                     tool_calls: calls,
-                    pending_steer: None,
+                    pending_steer,
                 }
             }
-            End::Failed(failure) => failed(failure, text.clone(), usage),
-            End::Stopped(StopReason::Asked) => Event::RunCancelled { partial_output: text.clone(), usage },
+            End::Failed(failure) => failed(failure, text.clone(), usage, pending_steer),
+            End::Stopped(StopReason::Asked) => {
+                Event::RunCancelled { partial_output: text.clone(), usage, pending_steer }
+            }
             End::Stopped(StopReason::Shutdown) => {
                 let why = "The gateway was shut down during this turn.";
-                failed(
-                    Failure { retryable: true, ..Failure::new(Code::Interrupted, why) },
-                    text.clone(),
-                    usage,
-                )
+                let failure = Failure { retryable: true, ..Failure::new(Code::Interrupted, why) };
+                failed(failure, text.clone(), usage, pending_steer)
             }
         };
         let default_model = &self.tenant.config().model.default;
@@ -107,7 +109,15 @@ impl Driver {
     }
 }
 
-fn failed(failure: Failure, partial_output: String, usage: crate::domain::Usage) -> Event {
+fn failed(failure: Failure, partial_output: String, usage: Usage, pending_steer: Option<String>) -> Event {
     let Failure { code, message, retryable, retry_after } = failure;
-    Event::RunFailed { error: message, error_code: code, retryable, retry_after, partial_output, usage }
+    Event::RunFailed {
+        error: message,
+        error_code: code,
+        retryable,
+        retry_after,
+        partial_output,
+        usage,
+        pending_steer,
+    }
 }

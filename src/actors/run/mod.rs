@@ -82,10 +82,17 @@ pub struct Decide {
 #[rtype(result = "()")]
 pub struct Unread;
 
+/// Query: waits until a run that has its place has said so in its log. Answers at once while it queues, and once it works.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Entered;
+
 /// What the actor and its driver share; both live on one thread.
 pub(super) struct Control {
     pub stop: CancellationToken,
     pub reason: Cell<Option<StopReason>>,
+    /// The run has its place, and reads what was said before it begins.
+    pub entering: watch::Sender<bool>,
     questions: RefCell<HashMap<ApprovalId, Question>>,
     answers: mpsc::UnboundedSender<Decide>,
     said: mpsc::UnboundedSender<steer::Said>,
@@ -122,6 +129,7 @@ impl RunActor {
         let control = Rc::new(Control {
             stop: CancellationToken::new(),
             reason: Cell::new(None),
+            entering: watch::Sender::new(false),
             questions: RefCell::default(),
             answers,
             said: say,
@@ -176,6 +184,18 @@ impl Handler<Stop> for RunActor {
             run.driver.take().map(|driver| ctx.cancel_future(driver));
             ctx.stop();
         });
+    }
+}
+
+impl Handler<Entered> for RunActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Entered, _ctx: &mut Self::Context) -> Self::Result {
+        let mut entering = self.control.entering.subscribe();
+        Box::pin(async move {
+            // A driver that is gone enters nothing any more.
+            let _gone = entering.wait_for(|entering| !entering).await;
+        })
     }
 }
 

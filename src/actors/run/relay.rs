@@ -209,18 +209,25 @@ impl Driver {
                 self.answered_there(approval_id, choice, expired).await;
             }
             Event::RunCompleted { output, usage, finish_reason, tool_calls: _, pending_steer } => {
-                match pending_steer {
-                    Some(unheard) => self.unheard = vec![unheard],
-                    None => self.hear(),
-                }
+                self.heard_there(pending_steer);
                 return self.completed_there(output, usage, finish_reason).map(Some);
             }
-            Event::RunFailed { error, error_code, retryable, retry_after, partial_output: _, usage } => {
+            Event::RunFailed {
+                error,
+                error_code,
+                retryable,
+                retry_after,
+                partial_output: _,
+                usage,
+                pending_steer,
+            } => {
+                self.heard_there(pending_steer);
                 self.log.add_usage(usage);
                 let failure = Failure { code: error_code, message: error, retryable, retry_after };
                 return Err(Break::Failed(failure));
             }
-            Event::RunCancelled { partial_output: _, usage } => {
+            Event::RunCancelled { partial_output: _, usage, pending_steer } => {
+                self.heard_there(pending_steer);
                 self.log.add_usage(usage);
                 return Err(Break::Stopped(self.control.reason.get().unwrap_or(StopReason::Asked)));
             }
@@ -231,6 +238,14 @@ impl Driver {
             Event::RunStarted { .. } | Event::RunSteered { .. } | Event::RunStopping {} => {}
         }
         Ok(None)
+    }
+
+    /// The run over there has ended; these words were all that came too late for it.
+    fn heard_there(&mut self, pending_steer: Option<String>) {
+        match pending_steer {
+            Some(unheard) => self.unheard = vec![unheard],
+            None => self.hear(),
+        }
     }
 
     fn completed_there(&mut self, output: String, usage: Usage, finish: Finish) -> Result<End, Break> {

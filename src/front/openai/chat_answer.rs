@@ -247,6 +247,7 @@ mod tests {
             retry_after: Some(7),
             partial_output: String::new(),
             usage: Usage::default(),
+            pending_steer: None,
         };
         let hermes = json!({"completed": false, "partial": false, "failed": true, "error": "Slow down.",
                             "error_code": "upstream_rate_limited"});

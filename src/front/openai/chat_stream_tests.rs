@@ -190,8 +190,10 @@ fn a_failure_has_the_error_and_the_outcome_and_no_text() {
         retry_after: None,
         partial_output: "tok".to_owned(),
         usage: usage(),
+        pending_steer: None,
     };
-    let cancelled = Event::RunCancelled { partial_output: String::new(), usage: usage() };
+    let cancelled =
+        Event::RunCancelled { partial_output: String::new(), usage: usage(), pending_steer: None };
     let stopped = "The run was stopped before it was done.";
     let cases = [
         (failed, "upstream_error", "The model's server cut the connection.", true),

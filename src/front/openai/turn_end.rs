@@ -50,17 +50,23 @@ impl<'a> TurnEnd<'a> {
                     usage: (*usage).into(),
                 })
             }
-            Event::RunFailed { error, error_code, retryable, retry_after, partial_output, usage } => {
-                Some(Self::Failed(Failed {
-                    code: *error_code,
-                    message: error,
-                    retryable: *retryable,
-                    retry_after: *retry_after,
-                    partial_text: partial_output,
-                    usage: (*usage).into(),
-                }))
-            }
-            Event::RunCancelled { partial_output, usage } => Some(Self::Failed(Failed {
+            Event::RunFailed {
+                error,
+                error_code,
+                retryable,
+                retry_after,
+                partial_output,
+                usage,
+                pending_steer: _,
+            } => Some(Self::Failed(Failed {
+                code: *error_code,
+                message: error,
+                retryable: *retryable,
+                retry_after: *retry_after,
+                partial_text: partial_output,
+                usage: (*usage).into(),
+            })),
+            Event::RunCancelled { partial_output, usage, pending_steer: _ } => Some(Self::Failed(Failed {
                 code: Code::Interrupted,
                 message: "The run was stopped before it was done.",
                 retryable: false,

@@ -90,15 +90,6 @@ pub fn memory() -> Operation {
     )
 }
 
-pub fn config() -> Operation {
-    let answer = object().has("object", always("hermes.config")).has("profile", text()).has(
-        "config",
-        map(object().open()).note("By section, with every default filled in; times in seconds."),
-    );
-    Operation::new(TAG, "config", Access::Scope(Scope::Read), "The settings in force, without secrets")
-        .answers(200, answer, "The settings.")
-}
-
 pub fn docs() -> Operation {
     page_part("docs", "This document as a page", "text/html")
 }

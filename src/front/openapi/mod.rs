@@ -13,6 +13,7 @@ pub mod responses;
 pub mod runs;
 mod schema;
 pub mod sessions;
+pub mod settings;
 
 pub use operation::{Access, Operation, Retry};
 
@@ -72,6 +73,7 @@ fn components() -> Components {
         runs::components(),
         approvals::components(),
         sessions::components(),
+        settings::components(),
     ];
     all.into_iter().flatten().map(|(name, schema)| (name.to_owned(), schema.into_value())).collect()
 }

@@ -173,7 +173,11 @@ fn event(name: &'static str) -> Schema {
 
 fn run_event() -> Schema {
     let finish = Finish::ALL.map(Finish::wire);
-    let ended = |name| event(name).has("partial_output", text()).has("usage", named("Usage"));
+    let unheard = || text().note("What was said to the run too late for the model to hear it.");
+    let ended = |name| {
+        let ended = event(name).has("partial_output", text()).has("usage", named("Usage"));
+        ended.may("pending_steer", unheard())
+    };
     either([
         event("run.started").has("session_id", text()).has("model", text()),
         event("message.delta").has("delta", text()),
@@ -201,7 +205,7 @@ fn run_event() -> Schema {
             .has("usage", named("Usage"))
             .has("finish_reason", one_of(finish))
             .may("tool_calls", list(any()).note("Calls of the client's own tools: they end the turn."))
-            .may("pending_steer", text().note("What was said to the run too late for the model to hear it.")),
+            .may("pending_steer", unheard()),
         event("run.steered").has("accepted", boolean()).has("input", text()),
         ended("run.failed")
             .has("error", text())

@@ -122,6 +122,7 @@ fn a_turn_that_failed_ends_with_error_and_done_and_no_answer() {
         retry_after: None,
         partial_output: "so f".to_owned(),
         usage: Usage::default(),
+        pending_steer: None,
     };
     let frames = frames(&log(vec![failed]), 0);
     let names: Vec<&str> = frames.iter().map(|(_, name, _)| name.as_str()).collect();

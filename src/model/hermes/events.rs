@@ -137,6 +137,7 @@ fn read(data: &[u8]) -> Option<(Seq, Option<Event>)> {
                 retry_after: None,
                 partial_output: String::new(),
                 usage: serde_json::from_value::<Usage>(value["usage"].clone()).unwrap_or_default(),
+                pending_steer: value["pending_steer"].as_str().map(str::to_owned),
             })
         }
         _ => None,

@@ -297,7 +297,11 @@ fn runs(store: &Store, session: Option<&str>, status: Option<RunStatus>) -> Vec<
 async fn runs_are_found_by_session_and_status_also_after_an_upgrade_and_a_restore() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let cancelled = || Event::RunCancelled { partial_output: String::new(), usage: Usage::default() };
+    let cancelled = || Event::RunCancelled {
+        partial_output: String::new(),
+        usage: Usage::default(),
+        pending_steer: None,
+    };
     let one = run(&store, "a", Some(completed("x"))).await;
     let two = run(&store, "a", Some(cancelled())).await;
     let three = run(&store, "b", Some(cancelled())).await;

@@ -10,6 +10,7 @@
 //! | `@@burst N` | N tokens, each an event and an HTTP chunk of its own, all in one write |
 //! | `@@reason TEXT` | reasoning, then a text |
 //! | `@@gate NAME` | a token, then silence until the test opens the gate, then another token |
+//! | `@@gate-drop NAME` | the same, but the connection is cut where the other token would be |
 //! | `@@status CODE [SECONDS]` | that status, with `Retry-After` |
 //! | `@@refuse CODE TEXT` | that status, with this text as its error |
 //! | `@@cut-call NAME {json}` | under a limit of tokens: one call, broken off by it; else as `@@tool` |
@@ -124,6 +125,7 @@ pub fn plan(body: &Value, asked_before: usize) -> Plan {
         "@@burst" => stream([Step::Burst((0..number(0, 10)).map(|n| format!("tok{n} ")).collect())]),
         "@@reason" => stream([Step::Reason(rest.to_owned()), Step::Text("Thought about it.".to_owned())]),
         "@@gate" => stream([token(0), Step::Gate(rest.to_owned()), token(1)]),
+        "@@gate-drop" => stream([token(0), Step::Gate(rest.to_owned()), Step::Cut]),
         "@@status" => status(number(0, 500), rest.split_once(' ').map(|(_, after)| after.to_owned())),
         "@@refuse" => {
             let (code, text) = rest.split_once(' ').unwrap_or((rest, ""));
