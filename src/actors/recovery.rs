@@ -1,5 +1,6 @@
 //! What becomes of the runs of a process that ended: once per process and store, before the port opens.
 
+use super::run;
 use crate::{
     domain::{Approval, ApprovalStatus, Code, Event, KeyId, Millis, ModelChoice, RunStatus, now},
     store::{Change, KeyRecord, Store, StoreError, StoredRun},
@@ -60,7 +61,8 @@ fn pending(run: &StoredRun) -> bool {
     run.approvals.iter().any(|approval| approval.status == ApprovalStatus::Pending)
 }
 
-/// Ends what cannot go on and returns what can, and what has to be ended elsewhere.
+/// Ends what cannot go on and returns what can, and what has to be ended elsewhere. The session keeps of an ended turn
+/// what it keeps of one that failed in a living process.
 ///
 /// # Errors
 ///
@@ -69,6 +71,7 @@ pub async fn recover(
     store: &Store,
     open: Vec<StoredRun>,
     keys: &[KeyRecord],
+    default_model: &str,
 ) -> Result<Recovered, StoreError> {
     let mut recovered = Recovered::default();
     for run in open {
@@ -97,7 +100,11 @@ pub async fn recover(
         recovered
             .orphans
             .extend(orphan.map(|orphan| Orphan { choice: run.spec.upstream.clone(), id: orphan.id.clone() }));
-        store.resume(&run).append(end, withdrawn(run.approvals, now()))?.await?;
+        let kept = run::session_append(&run.spec, default_model, &run.messages, None, &run.record);
+        let mut log = store.resume(&run);
+        let mut changes = withdrawn(run.approvals, now());
+        changes.extend(kept);
+        log.append(end, changes)?.await?;
     }
     Ok(recovered)
 }

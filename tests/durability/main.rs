@@ -10,6 +10,7 @@ mod parked;
 mod ports;
 mod queued;
 mod relayed;
+mod remembered;
 mod responses;
 mod stopped;
 mod support;

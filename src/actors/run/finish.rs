@@ -3,7 +3,7 @@
 use super::{StopReason, drive::Driver, transcript};
 use crate::{
     domain::{Code, Event, Failure, Finish, OnDisconnect, RunStatus, ToolCall, Usage, now},
-    store::{Change, ClientCall, LogWriter, SessionAppend},
+    store::{Change, ClientCall, LogWriter},
 };
 
 /// How a turn ended.
@@ -49,7 +49,7 @@ impl Driver {
             End::Failed(_) | End::Stopped(_) => None,
         };
         let record = self.log.record();
-        let (usage, text) = (record.usage, record.text);
+        let (usage, text) = (record.usage, &record.text);
         if let End::HandedOver(_) = &end {
             // Whoever brings the results goes on with all that is on record, and that is said there.
             self.hear();
@@ -84,7 +84,8 @@ impl Driver {
                 failed(failure, text.clone(), usage, pending_steer)
             }
         };
-        changes.extend(self.transcript(finish, &text, usage));
+        let default_model = &self.tenant.config().model.default;
+        changes.extend(transcript::append(&self.spec, default_model, self.turn.messages(), finish, &record));
         let run = self.spec.run_id;
         // Whoever hears of the end may ask again at once: the slot must be free by then.
         drop(self.slot.take());
@@ -105,25 +106,6 @@ impl Driver {
             run_id: self.spec.run_id,
             created_at: now(),
         })
-    }
-
-    /// What the session keeps.
-    fn transcript(&mut self, finish: Option<Finish>, text: &str, usage: Usage) -> Option<Change> {
-        let completed = finish.is_some();
-        let messages = transcript::of_turn(self.spec.opening(), self.turn.messages(), completed, text)?;
-        Some(Change::SessionAppend(SessionAppend {
-            session: self.spec.session.clone(),
-            run_id: self.spec.run_id,
-            source: "api_server",
-            model: match &self.spec.upstream {
-                Some(choice) => choice.model.clone(),
-                None => self.tenant.config().model.default.clone(),
-            },
-            began_at: self.spec.created_at,
-            messages,
-            finish,
-            usage,
-        }))
     }
 }
 

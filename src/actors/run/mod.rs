@@ -22,7 +22,7 @@ mod transcript;
 
 pub use drive::{Entry, Kit, Work};
 pub use steer::Steer;
-pub(super) use transcript::{Broken, conversation};
+pub(super) use transcript::{Broken, append as session_append, conversation};
 
 use crate::{
     domain::{Approval, ApprovalId, Choice, KeyId, OnDisconnect, RunId},

@@ -2,18 +2,13 @@
 
 use crate::{
     agent::{self, INTERRUPTED},
-    domain::{Message, RunId, RunStatus},
-    store::{Store, StoreError, StoredRun},
+    domain::{Finish, Message, RunId, RunRecord, RunSpec, RunStatus},
+    store::{Change, SessionAppend, Store, StoreError, StoredRun},
 };
 
 /// What an ended turn leaves behind. One that failed before it did or said anything leaves nothing: the next one would
 /// only be confused by it.
-pub(super) fn of_turn(
-    opening: Vec<Message>,
-    messages: &[Message],
-    completed: bool,
-    text: &str,
-) -> Option<Vec<Message>> {
+fn of_turn(opening: Vec<Message>, messages: &[Message], completed: bool, text: &str) -> Option<Vec<Message>> {
     let mut said = messages.to_vec();
     if !completed {
         if said.is_empty() && text.is_empty() {
@@ -31,6 +26,29 @@ pub(super) fn of_turn(
     let mut all = opening;
     all.append(&mut said);
     Some(all)
+}
+
+/// What the session keeps of an ended turn. `finish`: how it completed, if it did; `record`: as it was before its last
+/// event.
+pub(in crate::actors) fn append(
+    spec: &RunSpec,
+    default_model: &str,
+    messages: &[Message],
+    finish: Option<Finish>,
+    record: &RunRecord,
+) -> Option<Change> {
+    let messages = of_turn(spec.opening(), messages, finish.is_some(), &record.text)?;
+    let choice = spec.upstream.as_ref();
+    Some(Change::SessionAppend(SessionAppend {
+        session: spec.session.clone(),
+        run_id: spec.run_id,
+        source: "api_server",
+        model: choice.map_or(default_model, |choice| &choice.model).to_owned(),
+        began_at: spec.created_at,
+        messages,
+        finish,
+        usage: record.usage,
+    }))
 }
 
 /// Why a conversation cannot be told.

@@ -284,7 +284,7 @@ impl Tenant {
             opened.await.map_err(|error| StoreError::Damaged(format!("opening it failed: {error}")))??;
         self.keys.load(&keys);
         self.permissions.load(&store)?;
-        let recovered = recovery::recover(&store, open, &keys).await?;
+        let recovered = recovery::recover(&store, open, &keys, &self.config().model.default).await?;
         Ok((store, recovered))
     }
 

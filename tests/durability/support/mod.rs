@@ -18,7 +18,7 @@ mod story;
 #[path = "../../api/support/upstream.rs"]
 mod upstream;
 
-pub use client::{Client, Frame, PATIENCE};
+pub use client::{Client, Frame, PATIENCE, ask};
 pub use fifo::Fifo;
 pub use process::Process;
 pub use site::{Site, sled_blobs};
