@@ -8,6 +8,9 @@ use crate::{
 };
 use std::path::{Path, PathBuf};
 
+/// Not its path: that may name another program by then, after an upgrade.
+pub const OWN_PROGRAM: &str = "/proc/self/exe";
+
 pub struct Context {
     pub home: PathBuf,
     pub profile: Option<ProfileName>,

@@ -2,7 +2,7 @@
 
 use super::{
     args::{GatewayArgs, GatewayCommand},
-    context::Context,
+    context::{Context, OWN_PROGRAM},
     error::CliError,
     output::{Cell, Output, clip},
     profile::style_of,
@@ -12,7 +12,6 @@ use crate::domain::ProfileName;
 use crate::gateway::{
     Client, ClientError, Gateway, GatewayOptions, Selection, State, block_on, log_panics, log_to_stderr,
 };
-use std::path::PathBuf;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub fn run(context: &Context, args: &GatewayArgs, output: &Output) -> Result<(), CliError> {
@@ -33,8 +32,7 @@ fn serve(context: &Context, output: &Output) -> Result<(), CliError> {
         home: context.home.clone(),
         selection: context.profile.clone().map_or(Selection::All, Selection::One),
         env: context.env.clone(),
-        // Not its path: that may name another program by then, after an upgrade.
-        sandbox_helper: PathBuf::from("/proc/self/exe"),
+        sandbox_helper: OWN_PROGRAM.into(),
         workers: None,
     };
     std::fs::create_dir_all(&options.home)

@@ -28,7 +28,7 @@ pub use roster::{Action, Selection};
 pub use run_dir::RunDir;
 pub use running::{Gateway, GatewayOptions, StartError, block_on};
 pub use scopes::parse as parse_scopes;
-pub use status::{KeyState, ProfileStatus, State, upstream};
+pub use status::{KeyState, ProfileStatus, State, floor_warning, upstream};
 
 #[cfg(test)]
 mod tests;

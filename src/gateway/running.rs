@@ -5,7 +5,7 @@ use super::{
     plane::{Limits, Plane, raise_descriptor_limit},
     roster::{BeginAll, EndAll, Files, GetFirstKey, GetSeat, Ground, ListProfiles, Roster, Selection, plans},
     run_dir::RunDir,
-    status::{ProfileStatus, State},
+    status::{ProfileStatus, State, floor_warning},
 };
 use crate::{
     actors::MachineSlots,
@@ -103,6 +103,8 @@ impl Gateway {
         warnings.extend(chosen.iter().flat_map(|profile| profile.warnings.iter().cloned()));
 
         let Prepared { home_secret, token, socket, sandbox } = prepare(root, sandbox_helper).await?;
+        let configs = chosen.iter().filter_map(|profile| profile.config.as_ref().ok());
+        warnings.extend(configs.filter_map(|config| floor_warning(config, &sandbox)));
         let limits = Limits::for_descriptors(server.max_connections, raise_descriptor_limit());
         let plane = Rc::new(Plane::start(workers.unwrap_or(server.workers), &limits, front::app));
         let ground_plane = plane.clone();

@@ -117,6 +117,16 @@ pub fn upstream(config: &ProfileConfig) -> String {
     }
 }
 
+/// What this machine's wall means for a profile whose `terminal.sandbox` is above it.
+#[must_use]
+pub fn floor_warning(config: &ProfileConfig, sandbox: &Sandbox) -> Option<String> {
+    let why = sandbox.below(config.terminal.sandbox)?;
+    let name = &config.name;
+    Some(format!(
+        "`terminal.sandbox`: every command of `{name}` will be refused: {why}; lower it, or mend that"
+    ))
+}
+
 const fn level(level: SandboxLevel) -> &'static str {
     match level {
         SandboxLevel::None => "none",

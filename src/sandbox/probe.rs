@@ -43,6 +43,21 @@ impl Sandbox {
         };
         Self { level, abi, reason, helper: Arc::new(helper) }
     }
+
+    /// Why no command may run where a profile asks for `floor`: half a sentence. `None`: they may.
+    #[must_use]
+    pub fn below(&self, floor: SandboxLevel) -> Option<String> {
+        let name = |level| match level {
+            SandboxLevel::None => "none",
+            SandboxLevel::Landlock => "landlock",
+            SandboxLevel::Strict => "strict",
+        };
+        let reason = self.reason.as_deref().unwrap_or("the reason is not known");
+        (self.level < floor).then(|| {
+            let (has, floor) = (name(self.level), name(floor));
+            format!("the sandbox level here is `{has}`, this profile asks for `{floor}` ({reason})")
+        })
+    }
 }
 
 /// Runs `true` behind the full wall.

@@ -64,6 +64,8 @@ fn profiles_start_and_stop_while_their_neighbours_serve() {
     let refused = home.run(&["profile", "reload", "alice"]);
     assert!(refused.code == Some(1) && refused.err.contains("config.yaml"), "{refused:?}");
     assert_eq!(get(alice, "/health", ""), 200, "a broken file is no reason to stop");
+    let shown = home.ok(&["profile", "show", "alice"]);
+    assert!(shown.contains("config.yaml") && shown.contains("earlier settings are in force"), "{shown}");
     assert_eq!(home.run(&["profile", "restart", "alice"]).code, Some(1));
     assert_eq!(address(&home, "alice"), Some(alice), "the port stays open, and says what is wrong");
     let (status, answer) = post(alice, "/v1/chat/completions", &gateway.key(), CHAT);
@@ -103,6 +105,23 @@ fn a_deleted_profile_is_gone_from_the_status_and_may_come_back() {
     home.ok(&["profile", "start", "carol"]);
     assert_eq!(get(address(&home, "carol").unwrap(), "/health", ""), 200);
     drop(gateway);
+}
+
+#[test]
+fn a_wall_that_this_machine_cannot_build_is_said_before_a_command_needs_it() {
+    let home = Home::new();
+    home.profile("alice");
+    home.profile("bob");
+    std::fs::write(home.path().join("profiles/bob/config.yaml"), "terminal:\n  sandbox: strict\n").unwrap();
+    let gateway = home.gateway(&[]);
+    let said = |err: &str| err.contains("every command of `bob` will be refused") && err.contains("`strict`");
+    for command in ["show", "restart"] {
+        let done = home.run(&["profile", command, "bob"]);
+        assert!(done.code == Some(0) && said(&done.err), "{command}: {done:?}");
+    }
+    gateway.signal("TERM");
+    let done = gateway.wait();
+    assert!(said(&done.err) && !done.err.contains("of `alice`"), "{done:?}");
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use crate::{
     cli::{
-        context::Context,
+        context::{Context, OWN_PROGRAM},
         error::CliError,
         output::{Cell, Output, Style, clip},
     },
     config::{FoundProfile, ProfileConfig},
     domain::ProfileName,
-    gateway::{Client, ProfileStatus, State, upstream},
+    gateway::{Client, ProfileStatus, State, floor_warning, upstream},
+    sandbox::Sandbox,
 };
 use serde_json::{Value, json};
 
@@ -39,7 +40,10 @@ pub fn all(context: &Context, as_json: bool, output: &Output) -> Result<(), CliE
 }
 
 pub fn one(context: &Context, name: &ProfileName, as_json: bool, output: &Output) -> Result<(), CliError> {
-    let found = context.find(name)?;
+    let mut found = context.find(name)?;
+    if let Ok(config) = &found.config {
+        found.warnings.extend(floor_warning(config, &Sandbox::probe(OWN_PROGRAM.into())));
+    }
     let running = running(context)?;
     let row = Row::new(&found, running.get(name));
     let folder = found.root.display().to_string();
@@ -121,7 +125,12 @@ impl<'a> Row<'a> {
         if let Some((_, status)) = running {
             state = status.state.name();
             style = style_of(status.state);
-            reason = status.reason.clone().or(reason);
+            // It was started before its files broke.
+            let earlier = |error: String| match status.state {
+                State::Serving | State::Restarting => format!("{error}. The earlier settings are in force"),
+                State::Starting | State::Failed | State::Stopped => error,
+            };
+            reason = status.reason.clone().or(reason.map(earlier));
             port = status.address.map(|address| address.port()).or(port);
         }
         Self { name: &found.name, state, style, reason, pid: running.map(|(pid, _)| *pid), port, config }

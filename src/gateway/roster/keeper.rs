@@ -21,7 +21,7 @@ use crate::{
     domain::ProfileName,
     gateway::{
         plane::Place,
-        status::{KeyState, ProfileStatus, State, tenant_state},
+        status::{KeyState, ProfileStatus, State, floor_warning, tenant_state},
     },
     store::StoreError,
 };
@@ -199,7 +199,9 @@ impl Keeper {
     }
 
     async fn bring_up(&mut self, mut plan: Plan, kept: Kept) -> Answer {
-        let warnings = std::mem::take(&mut plan.warnings);
+        let mut warnings = std::mem::take(&mut plan.warnings);
+        let config = plan.config.as_ref().ok();
+        warnings.extend(config.and_then(|config| floor_warning(config, &self.ground.sandbox)));
         self.retry_at = None;
         // Notices of an earlier life say nothing of the next one.
         while self.gone.try_recv().is_ok() {}

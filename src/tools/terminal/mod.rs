@@ -145,26 +145,12 @@ impl Call {
         if timeout > most.max(default) {
             return Err(Failure::invalid(format!("`timeout` is {timeout} s; the most is {most} s")));
         }
-        if ground.sandbox.level < config.sandbox {
-            return Err(below_floor(ground));
+        if let Some(why) = ground.sandbox.below(config.sandbox) {
+            let refused = Failure::new("sandbox_below_floor", format!("commands are refused: {why}"));
+            return Err(refused.hint("the file tools work; the operator can lower terminal.sandbox"));
         }
         Ok(Self { command, workdir, timeout: Duration::from_secs(timeout) })
     }
-}
-
-fn below_floor(ground: &Ground) -> Failure {
-    let name = |level| match level {
-        SandboxLevel::None => "none",
-        SandboxLevel::Landlock => "landlock",
-        SandboxLevel::Strict => "strict",
-    };
-    let (has, floor) = (name(ground.sandbox.level), name(ground.config.terminal.sandbox));
-    let reason = ground.sandbox.reason.as_deref().unwrap_or("the reason is not known");
-    let text = format!(
-        "commands are refused: the sandbox level here is `{has}`, this profile asks for `{floor}` ({reason})"
-    );
-    Failure::new("sandbox_below_floor", text)
-        .hint("the file tools work; the operator can lower terminal.sandbox")
 }
 
 /// Folders, the shell's state, and a helper that waits. Blocking.
