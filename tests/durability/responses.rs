@@ -66,6 +66,10 @@ async fn a_background_response_that_nobody_followed_has_failed_after_a_kill() {
     let body = json!({"input": "@@gate never", "background": true});
     let response: Value = process.alice().post("/v1/responses", body).await.body;
     site.upstream.reached("never").await;
+    // Until its start is on disk the turn is one that was accepted and never begun, and begins after the restart.
+    let path = format!("/v1/responses/{}?stream=true", response["id"].as_str().unwrap());
+    let mut frames = process.alice().stream(Method::GET, &path, &[], None).await;
+    while frames.data().await.unwrap().json()["type"] != "response.in_progress" {}
     process.kill().await;
 
     let process = site.start().await;
