@@ -116,12 +116,10 @@ async fn a_run_says_that_it_stops_as_soon_as_its_stop_is_answered() {
         let told: Vec<String> = events.rest().await.iter().map(Frame::kind).collect();
         let told: Vec<&str> =
             told.iter().map(String::as_str).filter(|kind| *kind != "message.delta").collect();
-        // What was begun ends after it.
-        assert!(
-            told == ["run.stopping", "run.cancelled"]
-                || told == ["run.stopping", "tool.completed", "run.cancelled"],
-            "{told:?}"
-        );
+        // A tool that the stop ends may say so before or after it.
+        let without_tool: Vec<&str> = told.iter().copied().filter(|kind| *kind != "tool.completed").collect();
+        assert_eq!(without_tool, ["run.stopping", "run.cancelled"], "{told:?}");
+        assert_eq!(told.last(), Some(&"run.cancelled"), "{told:?}");
     }
     house.close().await;
 }
