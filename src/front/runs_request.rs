@@ -3,7 +3,10 @@
 use super::{
     error::ApiError,
     json::Object,
-    openai::{messages::Conversation, sampling, tools},
+    openai::{
+        messages::{self, Conversation},
+        sampling, tools,
+    },
     selection::Selection,
     sessions::resolve,
 };
@@ -38,7 +41,7 @@ impl RunRequest {
         let sampling = sampling::take(&mut body)?;
         let session = resolve::member(body.string("session_id")?.as_deref(), "session_id")?;
         let on_busy = resolve::on_busy(&mut body)?;
-        let earlier = history(&mut body)?;
+        let earlier = messages::given_history(&mut body)?;
         let named = earlier.is_some();
         let earlier = earlier.unwrap_or_default();
         let (before, input) = input(&mut body)?;
@@ -59,26 +62,6 @@ impl RunRequest {
             on_busy,
         })
     }
-}
-
-/// `conversation_history`, if it was sent.
-fn history<P: std::fmt::Display>(body: &mut Object<P>) -> Result<Option<Conversation>, ApiError> {
-    let name = "conversation_history";
-    let items = match body.take(name) {
-        None => return Ok(None),
-        Some(Value::Array(items)) => items,
-        Some(_) => {
-            let message = "'conversation_history' must be an array of message objects";
-            return Err(ApiError::invalid(name, message));
-        }
-    };
-    let whole = |item: &Value| item.get("role").is_some() && item.get("content").is_some();
-    if let Some(index) = items.iter().position(|item| !whole(item)) {
-        let place = format!("{name}[{index}]");
-        let message = format!("{place} must have 'role' and 'content' fields");
-        return Err(ApiError::invalid(place, message));
-    }
-    Conversation::parse(items, name, None).map(Some)
 }
 
 /// `input`: a text, or messages of which the last is the input and the others come before it.

@@ -145,6 +145,30 @@ fn tool_calls<P: std::fmt::Display>(item: &mut Object<P>) -> Result<Vec<ToolCall
     calls.into_iter().enumerate().map(parse).collect()
 }
 
+/// `conversation_history`, if it was sent: a whole history that wins over every other.
+///
+/// # Errors
+///
+/// 400 that names the place.
+pub fn given_history<P: std::fmt::Display>(body: &mut Object<P>) -> Result<Option<Conversation>, ApiError> {
+    let name = "conversation_history";
+    let items = match body.take(name) {
+        None => return Ok(None),
+        Some(Value::Array(items)) => items,
+        Some(_) => {
+            let message = "'conversation_history' must be an array of message objects";
+            return Err(ApiError::invalid(name, message));
+        }
+    };
+    let whole = |item: &Value| item.get("role").is_some() && item.get("content").is_some();
+    if let Some(index) = items.iter().position(|item| !whole(item)) {
+        let place = format!("{name}[{index}]");
+        let message = format!("{place} must have 'role' and 'content' fields");
+        return Err(ApiError::invalid(place, message));
+    }
+    Conversation::parse(items, name, None).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use crate::{
     front::{
         error::ApiError,
         json::{Object, Root, wrong_type},
-        openai::{messages::Conversation, sampling},
+        openai::{messages, sampling},
         selection::Selection,
         sessions::resolve,
     },
@@ -76,7 +76,7 @@ impl CreateRequest {
         let selection = Selection::take(&mut body)?;
         let instructions = body.string("instructions")?;
         let on_busy = resolve::on_busy(&mut body)?;
-        let given = given_history(&mut body)?;
+        let given = messages::given_history(&mut body)?.unwrap_or_default().messages;
         let (previous, conversation) = link(&mut body, !given.is_empty())?;
         let mut echo = echo(&mut body)?;
         let sampling = limits(&mut body, &mut echo)?;
@@ -170,26 +170,6 @@ fn refuse_unserved(body: &mut Object<Root>) -> Result<(), ApiError> {
         }
     }
     Ok(())
-}
-
-/// `conversation_history`: a whole history that wins over every other.
-fn given_history(body: &mut Object<Root>) -> Result<Vec<Message>, ApiError> {
-    let name = "conversation_history";
-    let items = match body.take(name) {
-        None => return Ok(Vec::new()),
-        Some(Value::Array(items)) => items,
-        Some(_) => {
-            let message = "'conversation_history' must be an array of message objects";
-            return Err(ApiError::invalid(name, message));
-        }
-    };
-    let whole = |item: &Value| item.get("role").is_some() && item.get("content").is_some();
-    if let Some(index) = items.iter().position(|item| !whole(item)) {
-        let place = format!("{name}[{index}]");
-        let message = format!("{place} must have 'role' and 'content' fields");
-        return Err(ApiError::invalid(place, message));
-    }
-    Ok(Conversation::parse(items, name, None)?.messages)
 }
 
 /// What the request goes on with: a response, or a conversation by its name.
