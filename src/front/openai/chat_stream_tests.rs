@@ -197,7 +197,7 @@ fn a_failure_has_the_error_and_the_outcome_and_no_text() {
     let stopped = "The run was stopped before it was done.";
     let cases = [
         (failed, "upstream_error", "The model's server cut the connection.", true),
-        (cancelled, "interrupted", stopped, false),
+        (cancelled, "run_cancelled", stopped, false),
     ];
     for (event, code, message, partial) in cases {
         let got = render(&[logged(9, event)]);
