@@ -7,6 +7,7 @@ pub mod config;
 pub mod domain;
 pub mod front;
 pub mod gateway;
+pub mod isolation;
 pub mod model;
 pub mod sandbox;
 pub mod store;

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Which modules of ours each module may use. One that is missing here is an error too.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("agent", &["domain", "config"]),
@@ -17,6 +17,8 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("model", &["domain", "config"]),
     ("sandbox", &["domain", "config"]),
     ("tools", &["domain", "config", "sandbox", "store"]),
+    // Attacks what the tools of a profile stand on, with a store of its own as bait.
+    ("isolation", &["tools", "sandbox", "store", "config", "domain"]),
     // The sandbox is handed through: a tenant is made with it and gives it to its tools.
     ("actors", &["agent", "model", "tools", "store", "config", "domain", "sandbox"]),
     // The level in force is part of what `/v1/capabilities` says.

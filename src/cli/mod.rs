@@ -31,7 +31,17 @@ pub fn main() -> ExitCode {
         let code = sandbox::helper_main();
         return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
+    if std::env::args_os().nth(1).is_some_and(|word| word == sandbox::attack::COMMAND) {
+        return attack();
+    }
     run(std::env::args_os(), ProcessEnv::capture())
+}
+
+/// Runs inside a sandbox, where none of the other commands would find anything.
+fn attack() -> ExitCode {
+    let words: Vec<String> = std::env::args_os().skip(2).filter_map(|word| word.into_string().ok()).collect();
+    let code = sandbox::attack::attack_main(&words, ProcessEnv::capture().0.into_iter().collect());
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
 fn run(words: impl Iterator<Item = OsString>, env: ProcessEnv) -> ExitCode {

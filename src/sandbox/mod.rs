@@ -19,6 +19,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod attack;
 mod helper;
 mod jail;
 mod landlock;

@@ -4,6 +4,7 @@
 
 mod escapes;
 mod files;
+mod isolation;
 mod lifetime;
 mod shell;
 mod support;
