@@ -11,6 +11,7 @@
 //! report needs nobody: a log that is dropped without its last event writes it.
 
 mod approvals;
+mod audit;
 mod drive;
 mod finish;
 mod history;
