@@ -8,17 +8,18 @@ use std::{
 };
 
 /// Which modules of ours each module may use. One that is missing here is an error too.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("agent", &["domain", "config"]),
+    ("audit", &["domain"]),
     ("telemetry", &["domain", "config"]),
     ("store", &["domain", "config"]),
     ("model", &["domain", "config"]),
     ("sandbox", &["domain", "config"]),
     ("tools", &["domain", "config", "sandbox", "store"]),
     // The sandbox is handed through: a tenant is made with it and gives it to its tools.
-    ("actors", &["agent", "model", "tools", "store", "config", "domain", "sandbox"]),
+    ("actors", &["agent", "audit", "model", "tools", "store", "config", "domain", "sandbox"]),
     // The level in force is part of what `/v1/capabilities` says.
     ("front", &["actors", "config", "domain", "telemetry", "store", "sandbox"]),
     ("admin", &["actors", "config", "domain", "telemetry", "store"]),
@@ -29,6 +30,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
             "admin",
             "actors",
             "agent",
+            "audit",
             "model",
             "tools",
             "sandbox",
@@ -38,7 +40,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
             "telemetry",
         ],
     ),
-    ("cli", &["gateway", "config", "domain", "sandbox", "store"]),
+    ("cli", &["gateway", "audit", "config", "domain", "sandbox", "store"]),
 ];
 
 /// What the HTTP side may take from the store: the cursors that read, and what they give and ask.
