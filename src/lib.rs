@@ -5,6 +5,7 @@ pub mod agent;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod egress;
 pub mod front;
 pub mod gateway;
 pub mod model;

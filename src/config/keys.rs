@@ -121,6 +121,8 @@ pub(super) const KNOWN: &[&str] = &[
     "terminal.docker_*",
     "terminal.env_passthrough",
     "terminal.max_timeout",
+    "terminal.network",
+    "terminal.network_allow",
     "terminal.sandbox",
     "terminal.timeout",
     "timezone",

@@ -23,6 +23,7 @@ mod keys;
 mod known;
 mod listen;
 mod model;
+mod network;
 mod node;
 mod profile;
 mod provider;
@@ -47,6 +48,7 @@ pub use error::ConfigError;
 pub use front_matter::front_matter;
 pub use home::{FoundProfile, Home, Select};
 pub use listen::DEFAULT_PORT;
+pub use network::{AllowedHost, AllowedPlace, NetworkConfig, NetworkMode};
 pub use secret::Secret;
 pub use server::ServerConfig;
 pub use types::{

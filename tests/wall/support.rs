@@ -2,8 +2,8 @@
 
 use hermes_gateway::{
     config::{
-        AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, ProfileConfig, Provider,
-        ResponsesConfig, RetentionConfig, SandboxLevel, Secret, SelectionConfig, TerminalConfig,
+        AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, NetworkConfig, ProfileConfig,
+        Provider, ResponsesConfig, RetentionConfig, SandboxLevel, Secret, SelectionConfig, TerminalConfig,
     },
     domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
     sandbox::Sandbox,
@@ -147,6 +147,7 @@ fn config(root: &Path) -> ProfileConfig {
             timeout: second * 60,
             max_timeout: second * 600,
             env_passthrough: Vec::new(),
+            network: NetworkConfig::default(),
             max_output: 50_000,
         },
         agent: AgentConfig { max_turns: 90, memory_enabled: false },
