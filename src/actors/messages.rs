@@ -131,6 +131,8 @@ pub struct StartedRun {
     pub session_id: SessionId,
     pub created_at: crate::domain::Millis,
     pub replayed: bool,
+    /// It was at work already: the request's words were said to it.
+    pub steered: bool,
     /// Of a turn of the Responses API, stored or not.
     pub response: Option<ResponseRecord>,
     /// From the beginning of the log.

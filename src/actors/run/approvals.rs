@@ -3,7 +3,12 @@
 //! All questions of one batch of calls are asked together and all are settled before the first call runs. So a run that
 //! waits has no tool in the air, which is what lets it be put aside and gone on with after a restart.
 
-use super::{Decide, Question, StopReason, drive::Break, drive::Driver, steer::take_in};
+use super::{
+    Decide, Question, StopReason,
+    drive::Break,
+    drive::Driver,
+    steer::{Amid, take_in},
+};
 use crate::{
     actors::permissions::rules_of,
     agent::{Ask, digest},
@@ -86,7 +91,7 @@ impl Driver {
                 () = parking.cancelled() => return Err(Break::Parked),
                 Some(answer) = self.inbox.answered.recv() => self.answer(answer).await,
                 Some(said) = self.inbox.said.recv() => {
-                    self.unheard.extend(take_in(&mut self.log, &mut self.changes, said));
+                    self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
                 }
                 () = tokio::time::sleep(left.unwrap_or_default()), if left.is_some() => self.expire().await,
                 () = tokio::time::sleep_until(give_back), if self.slot.is_some() && parked.is_none() => {
