@@ -39,14 +39,13 @@ impl Judge {
     /// Judges one address of a target that [`Judge::target`] let through.
     pub fn address(&self, target: &Target, at: SocketAddr) -> Result<(), Why> {
         let address = at.ip().to_canonical();
-        let kind = match address::kind(address) {
-            Kind::Public if is_of_this_machine(address) => Kind::ThisMachine,
-            kind => kind,
-        };
+        let kind = address::kind(address);
+        let inside = kind == Kind::Loopback || is_of_this_machine(address);
+        let kind = if kind == Kind::Public && inside { Kind::ThisMachine } else { kind };
         if let Kind::Unspecified | Kind::Multicast = kind {
             return Err(Why::Never(kind));
         }
-        if self.listeners.has(at.port()) && (kind == Kind::Loopback || is_of_this_machine(address)) {
+        if inside && self.listeners.has(at.port()) {
             return Err(Why::Gateway);
         }
         if self.config.mode == NetworkMode::Full || self.lists(address, at.port()) {
