@@ -2,6 +2,7 @@
 
 pub mod actors;
 pub mod agent;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod domain;

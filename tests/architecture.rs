@@ -8,10 +8,11 @@ use std::{
 };
 
 /// Which modules of ours each module may use. One that is missing here is an error too.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("agent", &["domain", "config"]),
+    ("audit", &["domain"]),
     ("telemetry", &["domain", "config"]),
     ("store", &["domain", "config"]),
     ("model", &["domain", "config"]),
@@ -19,7 +20,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("egress", &["domain", "config"]),
     ("tools", &["domain", "config", "sandbox", "egress", "store"]),
     // The sandbox and the list of own ports are handed through: a tenant is made with them and gives them to its tools.
-    ("actors", &["agent", "model", "tools", "store", "config", "domain", "sandbox", "egress"]),
+    ("actors", &["agent", "audit", "model", "tools", "store", "config", "domain", "sandbox", "egress"]),
     // The level in force is part of what `/v1/capabilities` says.
     ("front", &["actors", "config", "domain", "telemetry", "store", "sandbox"]),
     ("admin", &["actors", "config", "domain", "telemetry", "store"]),
@@ -30,6 +31,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
             "admin",
             "actors",
             "agent",
+            "audit",
             "model",
             "tools",
             "sandbox",
@@ -40,7 +42,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
             "telemetry",
         ],
     ),
-    ("cli", &["gateway", "config", "domain", "sandbox", "store"]),
+    ("cli", &["gateway", "audit", "config", "domain", "sandbox", "store"]),
 ];
 
 /// What the HTTP side may take from the store: the cursors that read, and what they give and ask.

@@ -155,6 +155,18 @@ pub enum SandboxLevel {
     Strict,
 }
 
+impl SandboxLevel {
+    /// As the configuration calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Landlock => "landlock",
+            Self::Strict => "strict",
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct TerminalConfig {
     /// `terminal.sandbox`: the floor; below it terminal refuses. Default `landlock`.
