@@ -2,7 +2,7 @@
 
 use super::{
     AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ProfileConfig, ResponsesConfig,
-    RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name, listen, model, network, selection,
+    RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name, limits, listen, model, selection,
     settings::Settings, typed::DAY, workspace,
 };
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
@@ -160,8 +160,8 @@ fn terminal(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<Termi
         sandbox: settings.choice("terminal.sandbox", &levels, SandboxLevel::Landlock)?,
         timeout,
         max_timeout,
-        network: network::read(settings, warnings)?,
         env_passthrough: passthrough.into_iter().map(|name| name.text).collect(),
         max_output: settings.number("tool_output.max_bytes", 1_000..=10_000_000, 50_000)?,
+        limits: limits::read(settings)?,
     })
 }

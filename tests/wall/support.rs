@@ -2,7 +2,7 @@
 
 use hermes_gateway::{
     config::{
-        AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, NetworkConfig, ProfileConfig,
+        AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, LimitsConfig, ModelConfig, ProfileConfig,
         Provider, ResponsesConfig, RetentionConfig, SandboxLevel, Secret, SelectionConfig, TerminalConfig,
     },
     domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
@@ -163,8 +163,8 @@ fn config(root: &Path) -> ProfileConfig {
             timeout: second * 60,
             max_timeout: second * 600,
             env_passthrough: Vec::new(),
-            network: NetworkConfig::default(),
             max_output: 50_000,
+            limits: LimitsConfig::default(),
         },
         agent: AgentConfig { max_turns: 90, memory_enabled: false },
         retention: RetentionConfig { runs: second, derived_sessions: second, idempotency: second },
