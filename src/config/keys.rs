@@ -131,6 +131,8 @@ pub(super) const KNOWN: &[&str] = &[
     "terminal.limits.profile_memory",
     "terminal.limits.profile_processes",
     "terminal.max_timeout",
+    "terminal.network",
+    "terminal.network_allow",
     "terminal.sandbox",
     "terminal.timeout",
     "timezone",

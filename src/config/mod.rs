@@ -24,6 +24,7 @@ mod known;
 mod limits;
 mod listen;
 mod model;
+mod network;
 mod node;
 mod profile;
 mod provider;
@@ -49,6 +50,7 @@ pub use front_matter::front_matter;
 pub use home::{FoundProfile, Home, Select};
 pub use limits::LimitsConfig;
 pub use listen::DEFAULT_PORT;
+pub use network::{AllowedHost, AllowedPlace, NetworkConfig, NetworkMode};
 pub use secret::Secret;
 pub use server::ServerConfig;
 pub use types::{
