@@ -6,5 +6,6 @@ mod escapes;
 mod files;
 mod isolation;
 mod lifetime;
+mod limits;
 mod shell;
 mod support;

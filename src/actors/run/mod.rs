@@ -11,6 +11,7 @@
 //! report needs nobody: a driver that is dropped before its end writes it.
 
 mod approvals;
+mod audit;
 mod drive;
 mod finish;
 mod history;

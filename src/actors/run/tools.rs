@@ -187,6 +187,7 @@ impl Driver {
     }
 
     fn finished(&mut self, call: &ToolCall, output: ToolOutput, took: Duration) -> Result<(), Break> {
+        self.audit_effect(call, &output, took);
         let ToolOutput { text, failed } = output;
         let completed = Event::ToolCompleted {
             tool: call.name.clone(),
