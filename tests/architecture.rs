@@ -22,7 +22,10 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     // Attacks what the tools of a profile stand on, with a store of its own as bait.
     ("isolation", &["tools", "sandbox", "egress", "store", "config", "domain"]),
     // The sandbox and the list of own ports are handed through: a tenant is made with them and gives them to its tools.
-    ("actors", &["agent", "audit", "model", "tools", "store", "config", "domain", "sandbox", "egress", "isolation"]),
+    (
+        "actors",
+        &["agent", "audit", "model", "tools", "store", "config", "domain", "sandbox", "egress", "isolation"],
+    ),
     // The level in force is part of what `/v1/capabilities` says.
     ("front", &["actors", "config", "domain", "telemetry", "store", "sandbox", "isolation"]),
     ("admin", &["actors", "config", "domain", "telemetry", "store"]),

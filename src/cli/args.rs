@@ -33,6 +33,9 @@ pub enum Command {
     /// Answer what agents ask before they act
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
+    /// Put what should hold to the test
+    #[command(subcommand)]
+    Doctor(DoctorCommand),
     /// Write a profile's store into a file
     Backup {
         #[arg(value_parser = profile_name)]
@@ -183,6 +186,16 @@ pub enum ApprovalsCommand {
         /// Told to the agent
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DoctorCommand {
+    /// Attack the sandbox from inside (with -p: with the terminal settings of that profile)
+    Isolation {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

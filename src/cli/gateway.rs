@@ -44,6 +44,7 @@ fn serve(context: &Context, output: &Output) -> Result<(), CliError> {
             started = Gateway::start(options) => started?,
             () = signals.next() => return Ok(()),
         };
+        gateway.examine(&context.home).await;
         start_table::print(&gateway, context, output).await;
         if gateway.is_idle().await {
             gateway.stop(std::time::Duration::ZERO).await;

@@ -7,6 +7,7 @@ mod approvals;
 mod args;
 mod backup;
 mod context;
+mod doctor;
 mod error;
 mod gateway;
 mod key;
@@ -71,6 +72,7 @@ fn dispatch(args: Args, env: ProcessEnv, output: &Output) -> Result<(), CliError
         Command::Profile(command) => profile::run(&context, command, output),
         Command::Key(command) => key::run(&context, command, output),
         Command::Approvals(command) => approvals::run(&context, command, output),
+        Command::Doctor(command) => doctor::run(&context, &command, output),
         Command::Backup { name, file, stop } => {
             backup::backup(&context, &name, file.as_deref(), stop, output)
         }

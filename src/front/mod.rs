@@ -19,6 +19,7 @@ mod error;
 mod frame;
 mod health;
 mod idempotency;
+mod isolation;
 mod json;
 mod once;
 mod openai;

@@ -12,6 +12,7 @@
 
 mod client;
 mod control;
+mod examination;
 mod offline;
 pub mod plane;
 mod roster;

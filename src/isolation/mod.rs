@@ -47,6 +47,19 @@ pub enum Depth {
     Whole,
 }
 
+/// What a result depends on: program, kernel, level and settings, as one word.
+#[must_use]
+pub fn fingerprint(settings: &ProfileConfig, sandbox: &Sandbox) -> String {
+    let program = std::fs::metadata(&*sandbox.helper);
+    let program = program.map(|data| (data.len(), data.modified().ok()));
+    let kernel = std::fs::read_to_string("/proc/version");
+    let mut terminal = settings.terminal.clone();
+    // Names of the profile's own entries change nothing about the wall.
+    terminal.env_passthrough.clear();
+    let all = format!("{program:?} {kernel:?} {:?} {} {terminal:?}", sandbox.level, sandbox.abi);
+    blake3::hash(all.as_bytes()).to_hex()[..32].to_owned()
+}
+
 /// Which wall is to be attacked.
 pub struct Inquiry {
     /// A profile whose terminal settings the throw-away profiles get.
@@ -64,6 +77,8 @@ impl Inquiry {
     ///
     /// What is needed for it could not be prepared.
     pub fn run(self) -> io::Result<Examination> {
+        let standing = self.sandbox.standing.clone();
+        let _turn = standing.turn();
         let start = Instant::now();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // Tools start tasks of the thread that they are called on.
@@ -82,12 +97,15 @@ impl Inquiry {
     }
 
     async fn attack(&self) -> io::Result<Vec<Finding>> {
-        let site = Site::build(&self.settings, &self.sandbox, &self.folder).await?;
-        let chosen: Vec<_> = attacks();
+        let site = Site::build(&self.settings, &self.sandbox, &self.folder, self.depth).await?;
+        let mut chosen = attacks();
+        if self.depth == Depth::Quick {
+            chosen.retain(|attack| attack.quick);
+        }
         let trials = [Trial::new(&site, 0, &self.sandbox), Trial::new(&site, 1, &self.sandbox)];
         let [one, two] = &trials;
         tokio::join!(one.settle(), two.settle());
-        let (one, two) = tokio::join!(one.run(&chosen, self.depth), two.run(&chosen, self.depth));
+        let (one, two) = tokio::join!(one.run(&chosen), two.run(&chosen));
         Ok(report::worse_of(one, two))
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::{
     config::SandboxLevel,
-    domain::Millis,
+    domain::{Millis, seconds},
     sandbox::attack::{Attack, Promise},
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// What became of an attack. The worse the later.
@@ -18,6 +19,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub const ALL: [Self; 3] = [Self::Contained, Self::DetectedAndKilled, Self::NotContained];
+
     /// In words.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -81,6 +84,35 @@ impl Examination {
                 "the gateway attacked its own sandbox, and this came through: {}; `hermes doctor isolation` says more",
                 ids.join(", ")
             )
+        })
+    }
+
+    /// The level in words.
+    #[must_use]
+    pub const fn level_name(&self) -> &'static str {
+        match self.level {
+            SandboxLevel::None => "none",
+            SandboxLevel::Landlock => "landlock",
+            SandboxLevel::Strict => "strict",
+        }
+    }
+
+    /// As `/health/isolation` and `hermes doctor isolation --json` say it.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "object": "hermes.isolation",
+            "level": self.level_name(),
+            "abi": self.abi,
+            "ran_at": seconds(self.at),
+            "took_ms": u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
+            "counts": {
+                "contained": self.count(Outcome::Contained),
+                "detected_and_killed": self.count(Outcome::DetectedAndKilled),
+                "not_contained": self.count(Outcome::NotContained),
+            },
+            "breach": self.breach(),
+            "attacks": self.findings,
         })
     }
 

@@ -1,8 +1,8 @@
 //! A home with two profiles that nobody misses, and everything around it.
 
-use super::{decoy::Running, town::Town};
+use super::{Depth, decoy::Running, town::Town};
 use crate::{
-    config::{ProfileConfig, Secret},
+    config::{LimitsConfig, ProfileConfig, Secret},
     domain::{KeyId, ProfileName, SessionId, now},
     sandbox::{
         Sandbox,
@@ -20,6 +20,8 @@ use std::{
     time::Duration,
 };
 
+/// Short, since the path of a socket is.
+const PREFIX: &str = "iso-";
 const NAMES: [&str; 2] = ["isolation-a", "isolation-b"];
 pub const SESSION: &str = "isolation";
 /// What the attacks may say in sum.
@@ -32,7 +34,7 @@ pub struct Site {
     home: PathBuf,
     pub profiles: [Profile; 2],
     shared: Vec<PathBuf>,
-    bait: Bait,
+    bait: Option<Bait>,
     town: Town,
 }
 
@@ -50,10 +52,16 @@ pub struct Profile {
 
 impl Site {
     /// Makes everything and writes down where it is.
-    pub async fn build(settings: &ProfileConfig, sandbox: &Sandbox, folder: &Path) -> io::Result<Self> {
+    pub async fn build(
+        settings: &ProfileConfig,
+        sandbox: &Sandbox,
+        folder: &Path,
+        depth: Depth,
+    ) -> io::Result<Self> {
         let secret = new_canary();
         let name = uuid::Uuid::new_v4().simple().to_string();
-        let home = folder.join(&name[..8]);
+        sweep(folder);
+        let home = folder.join(format!("{PREFIX}{}", &name[..8]));
         private(&home)?;
         // From here on whatever is there goes again, also when the next step fails.
         let home = Removed(home);
@@ -70,7 +78,8 @@ impl Site {
         }
         let (control, daemon) = (home.0.join("run/control.sock"), home.0.join("run/daemon.sock"));
         let town = Town::open(&[&control, &daemon], &secret)?;
-        let bait = Bait::lay(&secret)?;
+        // What is in the kernel would stay there if this process were killed.
+        let bait = (depth == Depth::Whole).then(|| Bait::lay(&secret)).transpose()?;
         let site = Self { secret, home: home.keep(), profiles: [first, second], shared: made, bait, town };
         for number in [0, 1] {
             let scene = serde_json::to_vec(&site.scene(number))?;
@@ -98,9 +107,9 @@ impl Site {
                 decoy_file: own.decoy.said.file,
                 fragile: fragile.unwrap_or(0),
                 shared: self.shared.clone(),
-                ipc_key: self.bait.ipc_key,
-                queue: self.bait.queue.clone(),
-                keyring: self.bait.keyring.clone(),
+                ipc_key: self.bait.as_ref().map_or(0, |bait| bait.ipc_key),
+                queue: self.bait.as_ref().map_or_else(String::new, |bait| bait.queue.clone()),
+                keyring: self.bait.as_ref().map_or_else(String::new, |bait| bait.keyring.clone()),
             },
             addresses: Addresses {
                 own_port: ports[0],
@@ -134,6 +143,20 @@ impl Drop for Site {
             let _ = crate::sandbox::remove_tmp(profile.config.name.as_str(), &profile.config.root);
         }
         let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+/// Homes that a process left behind when it was killed.
+fn sweep(folder: &Path) {
+    const OLD: Duration = Duration::from_mins(10);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let old = entry
+            .metadata()
+            .and_then(|data| data.modified())
+            .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > OLD));
+        if old && entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -217,6 +240,15 @@ fn throw_away(settings: &ProfileConfig, name: ProfileName, folders: &Folders, se
     config.env = [("SECRET".to_owned(), Secret::new(secret))].into();
     // What an operator lets through on purpose is no leak.
     config.terminal.env_passthrough.clear();
+    config.terminal.limits = LimitsConfig {
+        memory: BOUNDS.memory_bytes,
+        processes: BOUNDS.processes,
+        cpu_time: Duration::from_secs(BOUNDS.cpu_seconds),
+        file_size: BOUNDS.file_bytes,
+        open_files: BOUNDS.open_files,
+        disk_quota: BOUNDS.disk_bytes,
+        ..LimitsConfig::default()
+    };
     config.terminal.max_output = MAX_OUTPUT;
     config.terminal.timeout = TIMEOUT;
     config.terminal.max_timeout = TIMEOUT;

@@ -1,7 +1,6 @@
 //! The attacks of one profile on everything else, and the judgement.
 
 use super::{
-    Depth,
     decoy::lives,
     report::{Finding, Outcome},
     site::{Profile, SESSION, Site},
@@ -64,18 +63,19 @@ impl<'a> Trial<'a> {
     }
 
     /// Tries `attacks`, in their order.
-    pub async fn run(&self, attacks: &[Attack], depth: Depth) -> Vec<Finding> {
-        let together = self.command("together", &[]).await;
+    pub async fn run(&self, attacks: &[Attack]) -> Vec<Finding> {
+        let ids =
+            attacks.iter().filter(|attack| matches!(attack.how, How::Together(_))).map(|attack| attack.id);
+        let together = self.command("together", &ids.collect::<Vec<_>>()).await;
         let each = attacks.iter().map(async |attack| {
             let (outcome, reason) = match attack.how {
                 How::Together(_) => self.judge(attack, &together),
-                How::Alone(_) | How::Beside(_) if depth == Depth::Quick => return None,
                 How::Alone(_) => self.judge(attack, &self.command(attack.id, &[attack.id]).await),
                 How::Beside(_) => self.race(attack).await,
             };
-            Some(Finding::new(attack, self.level, outcome, reason))
+            Finding::new(attack, self.level, outcome, reason)
         });
-        join_all(each).await.into_iter().flatten().collect()
+        join_all(each).await
     }
 
     /// Runs the program that attacks as an agent's command.

@@ -1,8 +1,8 @@
 //! What this machine can enforce, found by doing it.
 
 use super::{
-    Limits, Machine, Network, Order, World, landlock, launch::run_blocking, limits::Groups, link::Report,
-    tmp, view::View,
+    Limits, Machine, Network, Order, Standing, Wall, World, landlock, launch::run_blocking, limits::Groups,
+    link::Report, tmp, view::View,
 };
 use crate::config::SandboxLevel;
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -19,6 +19,10 @@ pub struct Sandbox {
     pub abi: u32,
     /// Why a higher level is not in force.
     pub reason: Option<String>,
+    /// Whether it was seen to hold.
+    pub standing: Standing,
+    /// Walls that are left out, to show what each of them stops. Always empty but in tests: no setting leads here.
+    pub omit: Vec<Wall>,
     /// The program that is started as `PROGRAM sandbox-exec`.
     pub helper: Arc<PathBuf>,
     /// The room that all commands share.
@@ -40,7 +44,15 @@ impl Sandbox {
             }
         };
         let machine = Machine::new(Err("not asked for".to_owned()));
-        Self { level, abi, reason, helper: Arc::new(helper), machine: Arc::new(machine) }
+        Self {
+            level,
+            abi,
+            reason,
+            standing: Standing::default(),
+            omit: Vec::new(),
+            helper: Arc::new(helper),
+            machine: Arc::new(machine),
+        }
     }
 
     /// Has control groups hold the limits, where this process may make some. It is moved into one of them. Blocking.
@@ -49,9 +61,23 @@ impl Sandbox {
         Self { machine: Arc::new(Machine::new(Groups::claim())), ..self }
     }
 
+    /// The same wall for one profile: what becomes known of it is not known of others.
+    #[must_use]
+    pub fn apart(self) -> Self {
+        Self { standing: self.standing.of_another(), ..self }
+    }
+
     /// Why no command may run where a profile asks for `floor`: half a sentence. `None`: they may.
     #[must_use]
     pub fn below(&self, floor: SandboxLevel) -> Option<String> {
+        // Who asks for no wall misses nothing when it is broken.
+        let breach = || (floor > SandboxLevel::None).then(|| self.standing.breach()).flatten();
+        self.lacks(floor).or_else(breach)
+    }
+
+    /// As `below`, by what the machine has, whatever attacks have shown.
+    #[must_use]
+    pub fn lacks(&self, floor: SandboxLevel) -> Option<String> {
         let name = |level| match level {
             SandboxLevel::None => "none",
             SandboxLevel::Landlock => "landlock",

@@ -3,6 +3,7 @@
 mod admin;
 mod closing;
 mod files;
+mod isolation;
 mod record;
 
 use super::{
@@ -15,6 +16,7 @@ use crate::{
     audit::{Actor as Doer, AuditLog},
     config::ProfileConfig,
     domain::{Millis, ProfileName, RunId, ToolSpec, now},
+    isolation::Examination,
     sandbox::Sandbox,
     store::{ProfileLock, Store, StoreError},
 };
@@ -87,6 +89,8 @@ pub struct Tenant {
     slot: Mutex<Slot>,
     /// One opening at a time; whoever comes meanwhile finds its result.
     opening: tokio::sync::Mutex<()>,
+    /// What came of the last attacks on the wall; one round at a time.
+    examined: tokio::sync::Mutex<Option<Arc<Examination>>>,
 }
 
 #[derive(Default)]
@@ -113,7 +117,7 @@ impl Tenant {
             name: config.name.clone(),
             keys: KeyRing::new(home_secret.clone(), config.api_key.as_ref()),
             config: RwLock::new(Arc::new(config)),
-            sandbox,
+            sandbox: sandbox.apart(),
             home_secret,
             lock,
             gone,
@@ -128,6 +132,7 @@ impl Tenant {
             state: Mutex::new(TenantState::Serving),
             slot: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
+            examined: tokio::sync::Mutex::default(),
         })
     }
 

@@ -19,13 +19,15 @@ pub const ATTACKS: &[Attack] = &[
     Attack::together("hunt-home", "looks for secrets in all files of the home", |scene| {
         hunt(vec![scene.home.clone()])
     })
-    .held(S, L),
+    .held(S, L)
+    .slow(),
     Attack::together("hunt-machine", "looks for secrets in all files of the machine", |_scene| {
         // What changes most comes first.
         let first = ["/tmp", "/dev/shm", "/run", "/root", "/home", "/var/tmp", "/"];
         hunt(first.iter().rev().map(PathBuf::from).collect())
     })
-    .held(S, L),
+    .held(S, L)
+    .slow(),
     Attack::together("hunt-environment", "looks for secrets in its own environment", |scene| {
         let bad = scene.environment.iter().find(|(_, value)| canary(value.as_bytes()));
         match bad {

@@ -17,7 +17,8 @@ pub const ATTACKS: &[Attack] = &[
         let read = segment.and_then(|id| sys::shared_memory(i32::try_from(id).map_err(io::Error::other)?));
         found(read)
     })
-    .held(S, L),
+    .held(S, L)
+    .slow(),
     Attack::together("message-queue", "looks into others' message queue", |scene| {
         const STAT: i64 = 2;
         let queue = call(libc::SYS_msgget, [number(scene.outside.ipc_key), number(0)]);
@@ -26,7 +27,8 @@ pub const ATTACKS: &[Attack] = &[
             "it may",
         )
     })
-    .held(S, L),
+    .held(S, L)
+    .slow(),
     Attack::together("semaphore", "looks at others' semaphore", |scene| {
         const VALUE: i64 = 12;
         let set = call(libc::SYS_semget, [number(scene.outside.ipc_key), number(0), number(0)]);
@@ -35,7 +37,8 @@ pub const ATTACKS: &[Attack] = &[
             "it may",
         )
     })
-    .held(S, L),
+    .held(S, L)
+    .slow(),
     Attack::together("named-queue", "opens others' message queue by its name", |scene| {
         let name = CString::new(scene.outside.queue.as_str()).map_err(io::Error::other);
         let opened = name.and_then(|name| {
@@ -44,12 +47,14 @@ pub const ATTACKS: &[Attack] = &[
         });
         take(opened, "it may")
     })
-    .held(S, L),
+    .held(S, L)
+    .slow(),
     Attack::together("keyring", "reads a secret out of the user's keyring", |scene| {
         let name = CString::new(scene.outside.keyring.as_str()).map_err(io::Error::other);
         found(name.and_then(|name| read_key(&name)))
     })
-    .held(&[Seccomp], &[Seccomp]),
+    .held(&[Seccomp], &[Seccomp])
+    .slow(),
     Attack::together(
         "session-keyring",
         "looks at the keyring of the session that the gateway was started in",

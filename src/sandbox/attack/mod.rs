@@ -85,22 +85,24 @@ pub struct Attack {
     pub strict: Promise,
     pub landlock: Promise,
     pub how: How,
+    /// It takes a moment and needs nothing prepared that outlives a gateway that is killed.
+    pub quick: bool,
 }
 
 impl Attack {
     const fn together(id: &'static str, tries: &'static str, attempt: fn(&Scene) -> Attempt) -> Self {
         let promise = Promise::Contained(&[]);
-        Self { id, tries, strict: promise, landlock: promise, how: How::Together(attempt) }
+        Self { id, tries, strict: promise, landlock: promise, how: How::Together(attempt), quick: true }
     }
 
     const fn alone(id: &'static str, tries: &'static str, attempt: fn(&Scene) -> Attempt) -> Self {
         let promise = Promise::Contained(&[]);
-        Self { id, tries, strict: promise, landlock: promise, how: How::Alone(attempt) }
+        Self { id, tries, strict: promise, landlock: promise, how: How::Alone(attempt), quick: false }
     }
 
     const fn beside(id: &'static str, tries: &'static str, attempt: fn(&Scene) -> Attempt) -> Self {
         let promise = Promise::Contained(&[]);
-        Self { id, tries, strict: promise, landlock: promise, how: How::Beside(attempt) }
+        Self { id, tries, strict: promise, landlock: promise, how: How::Beside(attempt), quick: false }
     }
 
     /// Contained at both levels, by these walls of each.
@@ -114,6 +116,11 @@ impl Attack {
     const fn killed(mut self, strict: &'static [Wall], landlock: &'static [Wall]) -> Self {
         self.strict = Promise::Killed(strict);
         self.landlock = Promise::Killed(landlock);
+        self
+    }
+
+    const fn slow(mut self) -> Self {
+        self.quick = false;
         self
     }
 

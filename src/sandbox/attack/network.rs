@@ -82,9 +82,12 @@ pub const ATTACKS: &[Attack] = &[
         }
     })
     .held(S, L),
-    Attack::together("be-a-server", "listens where others of the machine connect", be_a_server).held(S, L),
+    Attack::together("be-a-server", "listens where others of the machine connect", be_a_server)
+        .held(S, L)
+        .slow(),
     Attack::together("udp", "sends a datagram to the machine", |scene| udp(scene.addresses.udp))
-        .held(PAST_S, PAST_L),
+        .held(PAST_S, PAST_L)
+        .slow(),
     Attack::together(
         "udp-beyond",
         "sends a datagram beyond the machine, as a name server is asked",

@@ -173,7 +173,7 @@ fn make_ready(ground: &Ground, session: &SessionId, call: &Call) -> Result<Ready
         network: Network::Off,
         limits: seat.limits().clone(),
         unix_sockets: false,
-        omit: Vec::new(),
+        omit: ground.sandbox.omit.clone(),
     };
     let helper = ground.sandbox.start(&world);
     let helper = helper.map_err(|error| Failure::io("the sandbox helper could not be started", &error))?;
