@@ -120,6 +120,7 @@ fn status(context: &Context, json: bool, output: &Output) -> Result<(), CliError
                 output.hint(format_args!("{}: {reason}", profile.name));
             }
         }
+        start_table::tell_breaches(&status.profiles, output);
     }
     Ok(())
 }

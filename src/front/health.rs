@@ -87,6 +87,7 @@ pub async fn detailed(auth: Authorised) -> Result<HttpResponse, ApiError> {
         "gateway_state": state,
         "platforms": {"api_server": listener},
         "sandbox": {"level": super::discovery::level(sandbox.level), "abi": sandbox.abi, "reason": sandbox.reason,
+                    "breach": sandbox.standing.breach(),
                     "limits": limits(&sandbox.machine)},
         "active_agents": load.active_runs,
         "gateway_busy": load.active_runs > 0,

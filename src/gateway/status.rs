@@ -59,6 +59,9 @@ pub struct ProfileStatus {
     /// The model behind it, and who serves it.
     pub upstream: String,
     pub sandbox: String,
+    /// Why its commands are refused: what came through when the gateway attacked its wall.
+    #[serde(default)]
+    pub breach: Option<String>,
     pub keys: KeyState,
 }
 
@@ -73,6 +76,7 @@ impl ProfileStatus {
             model: String::new(),
             upstream: String::new(),
             sandbox: String::new(),
+            breach: None,
             keys: KeyState::Unknown,
         }
     }

@@ -3,7 +3,7 @@
 use crate::{
     config::SandboxLevel,
     domain::{Millis, seconds},
-    sandbox::attack::{Attack, Promise},
+    sandbox::attack::{Attack, Promise, Setting},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -32,6 +32,22 @@ impl Outcome {
     }
 }
 
+/// The wall that a profile's settings ask for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    pub level: SandboxLevel,
+    pub full_network: bool,
+}
+
+impl Asked {
+    fn asks_for(self, attack: &Attack) -> bool {
+        match attack.asked {
+            Some(Setting::FullNetwork) => self.full_network,
+            Some(Setting::UnixSockets) | None => false,
+        }
+    }
+}
+
 /// One attack and its end.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
@@ -46,8 +62,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn new(attack: &Attack, level: SandboxLevel, outcome: Outcome, reason: String) -> Self {
-        let promised = !matches!(attack.promise(level), Promise::Open(_));
+    pub(super) fn new(attack: &Attack, wall: Asked, outcome: Outcome, reason: String) -> Self {
+        let promised = !matches!(attack.promise(wall.level), Promise::Open(_)) && !wall.asks_for(attack);
         Self { attack: attack.id, tries: attack.tries, outcome, reason, promised }
     }
 

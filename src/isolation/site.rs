@@ -238,8 +238,9 @@ fn throw_away(settings: &ProfileConfig, name: ProfileName, folders: &Folders, se
     config.root.clone_from(&folders.root);
     config.api_key = None;
     config.env = [("SECRET".to_owned(), Secret::new(secret))].into();
-    // What an operator lets through on purpose is no leak.
+    // What an operator lets through by name is no leak.
     config.terminal.env_passthrough.clear();
+    config.terminal.network.allow.clear();
     config.terminal.limits = LimitsConfig {
         memory: BOUNDS.memory_bytes,
         processes: BOUNDS.processes,

@@ -2,11 +2,11 @@
 
 use super::{
     decoy::lives,
-    report::{Finding, Outcome},
+    report::{Asked, Finding, Outcome},
     site::{Profile, SESSION, Site},
 };
 use crate::{
-    config::SandboxLevel,
+    config::NetworkMode,
     domain::{RunId, SessionId},
     sandbox::{
         Sandbox,
@@ -27,7 +27,7 @@ const WRITTEN: &str = "written-by-race";
 pub struct Trial<'a> {
     site: &'a Site,
     number: usize,
-    level: SandboxLevel,
+    wall: Asked,
     tools: Toolbox,
 }
 
@@ -49,7 +49,9 @@ struct Said {
 impl<'a> Trial<'a> {
     pub fn new(site: &'a Site, number: usize, sandbox: &Sandbox) -> Self {
         let config = site.profiles[number].config.clone();
-        Self { site, number, level: sandbox.level, tools: Toolbox::new(config, sandbox.clone()) }
+        let full_network = config.terminal.network.mode == NetworkMode::Full;
+        let wall = Asked { level: sandbox.level, full_network };
+        Self { site, number, wall, tools: Toolbox::new(config, sandbox.clone()) }
     }
 
     fn profile(&self) -> &Profile {
@@ -73,7 +75,7 @@ impl<'a> Trial<'a> {
                 How::Alone(_) => self.judge(attack, &self.command(attack.id, &[attack.id]).await),
                 How::Beside(_) => self.race(attack).await,
             };
-            Finding::new(attack, self.level, outcome, reason)
+            Finding::new(attack, self.wall, outcome, reason)
         });
         join_all(each).await
     }

@@ -1,6 +1,8 @@
 //! System calls that no command gets: those that Landlock does not cover, and those that only widen the kernel's
 //! attack surface.
 
+mod others;
+
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     sock_filter,
@@ -96,6 +98,12 @@ impl Filters {
             }
         }
         refused.insert(libc::SYS_clone, namespaces);
+        refused.extend(others::refused()?);
+        let typing = [libc::TIOCSTI, libc::TIOCLINUX].iter().map(|&request| {
+            let same = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request)?;
+            SeccompRule::new(vec![same])
+        });
+        refused.insert(libc::SYS_ioctl, typing.collect::<Result<_, _>>()?);
         Ok(Self([compile(calls(UNKNOWN), libc::ENOSYS)?, compile(refused, libc::EPERM)?]))
     }
 

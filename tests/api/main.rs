@@ -11,6 +11,7 @@ mod faults;
 mod http_contract;
 mod idempotency;
 mod ids;
+mod isolation;
 mod model;
 mod reference_faults;
 mod relay;

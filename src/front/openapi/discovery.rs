@@ -149,6 +149,10 @@ fn health_schema() -> Schema {
         .has("level", text())
         .has("abi", integer().or_null())
         .has("reason", text().or_null())
+        .has(
+            "breach",
+            text().or_null().note("Why commands are refused: what came through at the last attack."),
+        )
         .has("limits", limits);
     let check = object().has("status", one_of(["ok", "degraded"])).open();
     let readiness = object().has("status", one_of(["ok", "degraded"])).has("checks", map(check));

@@ -87,22 +87,57 @@ pub struct Attack {
     pub how: How,
     /// It takes a moment and needs nothing prepared that outlives a gateway that is killed.
     pub quick: bool,
+    /// A setting that asks for what the attack does.
+    pub asked: Option<Setting>,
+}
+
+/// A setting that opens the wall in one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// `terminal.network: full`
+    FullNetwork,
+    /// `terminal.unix_sockets: true`, at level `landlock`.
+    UnixSockets,
 }
 
 impl Attack {
     const fn together(id: &'static str, tries: &'static str, attempt: fn(&Scene) -> Attempt) -> Self {
         let promise = Promise::Contained(&[]);
-        Self { id, tries, strict: promise, landlock: promise, how: How::Together(attempt), quick: true }
+        Self {
+            id,
+            tries,
+            strict: promise,
+            landlock: promise,
+            how: How::Together(attempt),
+            quick: true,
+            asked: None,
+        }
     }
 
     const fn alone(id: &'static str, tries: &'static str, attempt: fn(&Scene) -> Attempt) -> Self {
         let promise = Promise::Contained(&[]);
-        Self { id, tries, strict: promise, landlock: promise, how: How::Alone(attempt), quick: false }
+        Self {
+            id,
+            tries,
+            strict: promise,
+            landlock: promise,
+            how: How::Alone(attempt),
+            quick: false,
+            asked: None,
+        }
     }
 
     const fn beside(id: &'static str, tries: &'static str, attempt: fn(&Scene) -> Attempt) -> Self {
         let promise = Promise::Contained(&[]);
-        Self { id, tries, strict: promise, landlock: promise, how: How::Beside(attempt), quick: false }
+        Self {
+            id,
+            tries,
+            strict: promise,
+            landlock: promise,
+            how: How::Beside(attempt),
+            quick: false,
+            asked: None,
+        }
     }
 
     /// Contained at both levels, by these walls of each.
@@ -116,6 +151,11 @@ impl Attack {
     const fn killed(mut self, strict: &'static [Wall], landlock: &'static [Wall]) -> Self {
         self.strict = Promise::Killed(strict);
         self.landlock = Promise::Killed(landlock);
+        self
+    }
+
+    const fn asked_by(mut self, setting: Setting) -> Self {
+        self.asked = Some(setting);
         self
     }
 

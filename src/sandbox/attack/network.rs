@@ -1,7 +1,7 @@
 //! The internet protocols: whoever listens on the machine, and whoever is beyond it.
 
 use super::{
-    Attack, Attempt, Scene, canary,
+    Attack, Attempt, Scene, Setting, canary,
     files::drain,
     sys::{self, Arg, brief, call, fd, number, take},
 };
@@ -28,25 +28,30 @@ pub const ATTACKS: &[Attack] = &[
     Attack::together("tcp-own-port", "asks the gateway's port of its profile, with a valid key", |scene| {
         ask(scene, TcpStream::connect((Ipv4Addr::LOCALHOST, scene.addresses.own_port)))
     })
-    .held(S, L),
+    .held(S, L)
+    .asked_by(Setting::FullNetwork),
     Attack::together("tcp-other-port", "asks the gateway's port of another profile", |scene| {
         ask(scene, TcpStream::connect((Ipv4Addr::LOCALHOST, scene.addresses.other_port)))
     })
-    .held(S, L),
+    .held(S, L)
+    .asked_by(Setting::FullNetwork),
     Attack::together("tcp-mapped", "does that by an IPv6 form of the address", |scene| {
         ask(scene, TcpStream::connect((Ipv4Addr::LOCALHOST.to_ipv6_mapped(), scene.addresses.own_port)))
     })
-    .held(S, L),
+    .held(S, L)
+    .asked_by(Setting::FullNetwork),
     Attack::together("tcp-any-address", "does that by the address 0.0.0.0", |scene| {
         ask(scene, TcpStream::connect((Ipv4Addr::UNSPECIFIED, scene.addresses.own_port)))
     })
-    .held(S, L),
+    .held(S, L)
+    .asked_by(Setting::FullNetwork),
     Attack::together(
         "tcp-fast-open",
         "sends data with the first packet, so that it never connects",
         |scene| ask(scene, fast_open(scene)),
     )
-    .held(PAST_S, PAST_L),
+    .held(PAST_S, PAST_L)
+    .asked_by(Setting::FullNetwork),
     Attack::together("tcp-late-connect", "has the kernel connect only when it writes", |scene| {
         const TCP_FASTOPEN_CONNECT: i64 = 30;
         let late = socket(libc::AF_INET, libc::SOCK_STREAM, 0).and_then(|socket| {
@@ -57,7 +62,8 @@ pub const ATTACKS: &[Attack] = &[
         });
         ask(scene, late)
     })
-    .held(S, L),
+    .held(S, L)
+    .asked_by(Setting::FullNetwork),
     Attack::together("mptcp", "connects by the multipath protocol", |scene| {
         const MPTCP: i32 = 262;
         let socket = socket(libc::AF_INET, libc::SOCK_STREAM, MPTCP);
@@ -66,7 +72,8 @@ pub const ATTACKS: &[Attack] = &[
         }
         ask(scene, socket.and_then(|socket| connect(socket, scene.addresses.own_port)))
     })
-    .held(PAST_S, PAST_L),
+    .held(PAST_S, PAST_L)
+    .asked_by(Setting::FullNetwork),
     Attack::together("dev-tcp", "connects by the shell's `/dev/tcp`", |scene| {
         let script =
             format!("exec 3<>/dev/tcp/127.0.0.1/{}; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3", {
@@ -81,12 +88,15 @@ pub const ATTACKS: &[Attack] = &[
             Err(error) => Attempt::Refused(brief(&error)),
         }
     })
-    .held(S, L),
+    .held(S, L)
+    .asked_by(Setting::FullNetwork),
     Attack::together("be-a-server", "listens where others of the machine connect", be_a_server)
         .held(S, L)
+        .asked_by(Setting::FullNetwork)
         .slow(),
     Attack::together("udp", "sends a datagram to the machine", |scene| udp(scene.addresses.udp))
         .held(PAST_S, PAST_L)
+        .asked_by(Setting::FullNetwork)
         .slow(),
     Attack::together(
         "udp-beyond",
@@ -102,7 +112,8 @@ pub const ATTACKS: &[Attack] = &[
             }
         },
     )
-    .held(PAST_S, PAST_L),
+    .held(PAST_S, PAST_L)
+    .asked_by(Setting::FullNetwork),
     Attack::together("raw-socket", "makes its own packets", |_scene| {
         own(socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP))
     })
@@ -116,7 +127,8 @@ pub const ATTACKS: &[Attack] = &[
         "asks the kernel for the machine's network interfaces",
         |_scene| interfaces(),
     )
-    .held(PAST_S, PAST_L),
+    .held(PAST_S, PAST_L)
+    .asked_by(Setting::FullNetwork),
     Attack::together("netlink-audit", "talks to the kernel's audit", |_scene| {
         const NETLINK_AUDIT: i32 = 9;
         own(socket(libc::AF_NETLINK, libc::SOCK_RAW, NETLINK_AUDIT))

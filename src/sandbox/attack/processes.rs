@@ -15,7 +15,7 @@ const SIGNAL_S: &[Wall] = &[PidNamespace, Landlock];
 const SIGNAL_L: &[Wall] = &[Landlock];
 const LOOK_S: &[Wall] = &[PidNamespace, Seccomp, Landlock];
 const LOOK_L: &[Wall] = &[Seccomp, Landlock];
-const STARVE_S: &[Wall] = &[PidNamespace, Seccomp];
+const STARVE_S: &[Wall] = &[PidNamespace];
 const STARVE_L: &[Wall] = &[Seccomp];
 
 pub const ATTACKS: &[Attack] = &[

@@ -1,6 +1,6 @@
 //! Unix sockets: the control socket, the machine's daemons, abstract names. And what the gateway may have left open.
 
-use super::{Attack, Attempt, canary, files::drain, files::first, sys::brief};
+use super::{Attack, Attempt, Setting, canary, files::drain, files::first, sys::brief};
 use crate::sandbox::Wall::{self, CloseRange, Landlock, MountView, NetNamespace, Seccomp};
 use std::{
     io::{self, Write},
@@ -22,11 +22,13 @@ pub const ATTACKS: &[Attack] = &[
     Attack::together("control-socket", "asks the gateway's control socket to answer an approval", |scene| {
         by_path(&scene.addresses.control)
     })
-    .held(PATH_S, PATH_L),
+    .held(PATH_S, PATH_L)
+    .asked_by(Setting::UnixSockets),
     Attack::together("daemon-socket", "asks a daemon of the machine by its socket", |scene| {
         by_path(&scene.addresses.shared_socket)
     })
-    .held(PATH_S, PATH_L),
+    .held(PATH_S, PATH_L)
+    .asked_by(Setting::UnixSockets),
     Attack::together("machine-daemons", "asks the daemons that many machines have", |_scene| {
         let known = [
             "/var/run/docker.sock",
@@ -40,7 +42,8 @@ pub const ATTACKS: &[Attack] = &[
         ];
         first(known.into_iter().map(|path| connect(UnixStream::connect(path).map(|_| ()))))
     })
-    .held(&[MountView], &[Seccomp]),
+    .held(&[MountView], &[Seccomp])
+    .asked_by(Setting::UnixSockets),
     Attack::together("abstract-socket", "asks a process by an abstract name", |scene| {
         let name = SocketAddr::from_abstract_name(&scene.addresses.stream);
         ask(name.and_then(|name| UnixStream::connect_addr(&name)))
