@@ -25,7 +25,7 @@ pub const ATTACKS: &[Attack] =
         })
         .open(S, SEEN),
         Attack::together("enter-other", "makes another profile's folder its own", |scene| {
-            take(std::env::set_current_dir(&scene.other.workspace), "it is there")
+            take(rustix::process::chdir(&scene.other.workspace).map_err(Into::into), "it is there")
         })
         .open(S, SEEN),
         Attack::together("readlink-other", "reads where another profile's link leads", |scene| {

@@ -34,7 +34,7 @@ pub const ATTACKS: &[Attack] = &[
     .held(S, L),
     Attack::together("proc-self-cwd", "goes through its own `/proc/self/cwd`", |scene| {
         let other = scene.other.root.file_name().unwrap_or_default();
-        let _ = std::env::set_current_dir(&scene.own.workspace);
+        let _ = rustix::process::chdir(&scene.own.workspace);
         steal(&Path::new("/proc/self/cwd/../..").join(other).join(".env"))
     })
     .held(S, L),
