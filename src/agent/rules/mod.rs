@@ -78,7 +78,10 @@ pub struct Rule {
     /// Completes "the command …".
     pub description: &'static str,
     /// Commands that it finds.
-    #[cfg_attr(not(test), expect(dead_code, reason = "examples are for readers and for the test that holds them"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "examples are for readers and for the test that holds them")
+    )]
     pub finds: &'static [&'static str],
     /// Commands that look alike and are left alone by it.
     #[cfg_attr(not(test), expect(dead_code, reason = "as `finds`"))]
