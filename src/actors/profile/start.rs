@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     actors::{
-        NewRun, ProfileError, StartRun, StartedRun, Tenant,
+        Caller, KEY_REVOKED, NewRun, ProfileError, StartRun, StartedRun, Tenant,
         board::{Full, Slot, SlotWait, TurnWait},
         run::{Entry, Kit, RunActor, Steer, Unread, Work},
     },
@@ -50,8 +50,10 @@ impl ProfileActor {
             return None;
         }
         let run = self.tenant.board().holder(&session.id)?;
-        let status = self.store.run(run).ok()??.status;
-        let actor = self.tenant.board().live(run).filter(|_| status == RunStatus::Running)?;
+        let record = self.store.run(run).ok()??;
+        let may = record.status == RunStatus::Running
+            && self.tenant.may_speak_to(&new.caller.rights, &record.key_id);
+        let actor = self.tenant.board().live(run).filter(|_| may)?;
         Some((run, actor.send(Steer(text.clone()))))
     }
 
@@ -125,7 +127,7 @@ impl ProfileActor {
         if let Some(previous) = self.previous(&new)? {
             responses::inherit(&mut new, &previous);
         }
-        let (background, on_busy) = (new.background, new.on_busy);
+        let (background, on_busy, caller) = (new.background, new.on_busy, new.caller.clone());
         let idempotency = new.idempotency.as_ref().map(|key| (key.scope, key.fingerprint));
         let (spec, response) = spec(new);
         let board = self.tenant.board();
@@ -152,6 +154,7 @@ impl ProfileActor {
             slot,
             turn,
             background,
+            caller,
         })
     }
 
@@ -204,7 +207,7 @@ fn spec(new: NewRun) -> (RunSpec, Option<ResponseRecord>) {
         created_at,
         system: (!texts.is_empty()).then(|| texts.join("\n")),
         session: new.session.unwrap_or_else(|| own_session(run_id)),
-        key_id: new.key_id,
+        key_id: new.caller.key_id,
         model: new.model,
         history: new.history,
         load_history: new.load_history,
@@ -241,12 +244,13 @@ struct Begun {
     /// Its place in a named session.
     turn: Option<TurnWait>,
     background: bool,
+    caller: Caller,
 }
 
 impl Begun {
     async fn start(mut self) -> Result<StartedRun, ProfileError> {
         self.spec = recall(&self.store, self.spec).await?;
-        let board = self.tenant.board().clone();
+        let (board, tenant) = (self.tenant.board().clone(), self.tenant.clone());
         let turn = self.turn.take();
         let mut waited = false;
         let entry = match self.slot.take() {
@@ -280,6 +284,9 @@ impl Begun {
             messages: Vec::new(),
             approvals: Vec::new(),
         });
+        if tenant.has_lost_its_key(&self.caller) {
+            board.stop(run);
+        }
         if waited && spec.on_disconnect == OnDisconnect::Cancel {
             // Whoever asked may have gone while the answer waited, before there was a stream whose end would tell.
             if let Some(actor) = board.live(run) {
@@ -303,6 +310,9 @@ impl Begun {
         let config = self.tenant.config();
         let waited = tokio::select! {
             () = self.tenant.parking().cancelled() => return Err(draining()),
+            () = self.caller.revoked.cancelled() => {
+                return Err(ProfileError::new(Code::KeyRevoked, KEY_REVOKED));
+            }
             waited = tokio::time::timeout(config.api.queue_timeout, slot.wait()) => waited,
         };
         match waited {

@@ -1,9 +1,12 @@
 //! The end of a profile: draining, and closing its store.
 
 use super::{Slot, Tenant, TenantState, hold};
-use crate::actors::{
-    profile::Retire,
-    run::{Stop, StopReason},
+use crate::{
+    actors::{
+        profile::Retire,
+        run::{Stop, StopReason},
+    },
+    store::{Change, KeyUse},
 };
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::time::{Instant, timeout_at};
@@ -48,6 +51,10 @@ impl Tenant {
             let _gone = actor.send(Retire).await;
         }
         if let Some(store) = store {
+            let uses = self.keys.uses_to_write().into_iter();
+            let uses = uses.map(|(id, at)| Change::KeyUse(KeyUse { id, at })).collect();
+            // When a key was last used is worth no trouble.
+            let _unwritten = store.commit(uses).await;
             let closed = tokio::task::spawn_blocking(move || store.close()).await;
             if !matches!(closed, Ok(Ok(()))) {
                 tracing::error!(profile = %self.name, ?closed, "the store was not closed in order");

@@ -3,10 +3,13 @@
 mod admin;
 mod closing;
 mod files;
+mod keys;
+
+pub use keys::KeyState;
 
 use super::{
     AuthError, Board, Caller, MachineSlots, Permissions, ProfileActor, Unavailable, UnderWay,
-    keys::{self, KeyRing},
+    keys::{KeyRing, Unread as KeysUnread},
     recovery,
     run::Unread,
 };
@@ -73,6 +76,8 @@ pub struct Tenant {
     gone: Recipient<ProfileGone>,
     worker: ArbiterHandle,
     keys: KeyRing,
+    /// One change of a key at a time.
+    editing_keys: tokio::sync::Mutex<()>,
     board: Arc<Board>,
     permissions: Permissions,
     under_way: UnderWay,
@@ -106,6 +111,7 @@ impl Tenant {
         Arc::new(Self {
             name: config.name.clone(),
             keys: KeyRing::new(home_secret.clone(), config.api_key.as_ref()),
+            editing_keys: tokio::sync::Mutex::default(),
             config: RwLock::new(Arc::new(config)),
             sandbox,
             home_secret,
@@ -200,12 +206,14 @@ impl Tenant {
     pub async fn authenticate(self: &Arc<Self>, token: &str) -> Result<Caller, AuthError> {
         let checked = match self.keys.check(token).await {
             Ok(checked) => checked,
-            Err(keys::Unread) => {
+            Err(KeysUnread) => {
                 self.ensure().await.map_err(AuthError::Unavailable)?;
                 self.keys.check(token).await.unwrap_or(None)
             }
         };
-        checked.ok_or(AuthError::Invalid)
+        let caller = checked.ok_or(AuthError::Invalid)?;
+        self.note_use(&caller.key_id);
+        Ok(caller)
     }
 
     /// The profile's actor, its store opened first if it is not open. May be asked on any thread.
