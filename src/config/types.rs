@@ -1,7 +1,8 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
-use super::Secret;
+use super::{LimitsConfig, NetworkConfig, Secret};
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -146,11 +147,24 @@ pub struct ApprovalsConfig {
     pub deny: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SandboxLevel {
     None,
     Landlock,
     Strict,
+}
+
+impl SandboxLevel {
+    /// As the configuration calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Landlock => "landlock",
+            Self::Strict => "strict",
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -163,8 +177,10 @@ pub struct TerminalConfig {
     pub max_timeout: Duration,
     /// `terminal.env_passthrough`: names of entries of this profile's `.env` that commands see.
     pub env_passthrough: Vec<String>,
+    pub network: NetworkConfig,
     /// `tool_output.max_bytes`, 50,000.
     pub max_output: usize,
+    pub limits: LimitsConfig,
 }
 
 #[derive(Debug, Clone)]

@@ -237,6 +237,12 @@ impl KeyId {
     pub fn env() -> Self {
         Self("env".into())
     }
+
+    /// Stands for the command line: whoever has the gateway's user on this machine.
+    #[must_use]
+    pub fn cli() -> Self {
+        Self("cli".into())
+    }
 }
 
 /// Position of an event in its run's log, from 1. Zero stands for "before the first".

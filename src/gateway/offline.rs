@@ -9,6 +9,7 @@ use crate::{
         Editor, KeyState, ProfileError,
         keys::{self, NewKey},
     },
+    audit::{Act, Actor, AuditLog},
     config::Secret,
     domain::{Approval, ApprovalStatus, KeyId, ProfileName, now},
     store::{self, Change, KeyRecord, ProfileLock, Restored, Store, StoreError, Wake},
@@ -80,6 +81,8 @@ impl<'a> Offline<'a> {
         let spec = wish.spec().map_err(OfflineError::Refused)?;
         keys::check(&spec, &Editor::Operator)?;
         let NewKey { token, record } = keys::mint(&spec, &*self.home_secret()?)?;
+        let KeyRecord { id, name, scopes, .. } = record.clone();
+        self.audit(Act::KeyCreated { key: id, name, scopes });
         self.with_store(|store| commit(store, record.clone()))?;
         Ok((token, record.into()))
     }
@@ -118,6 +121,8 @@ impl<'a> Offline<'a> {
         self.with_store(|store| {
             let found = keys::find(&store.keys()?, key)?;
             let NewKey { token, record } = keys::rotated(found, overlap, &Editor::Operator, &secret)?;
+            let what = keys::rotation(overlap);
+            self.audit(Act::KeyChanged { key: record.id.clone(), what });
             commit(store, record.clone())?;
             Ok((token, record.into()))
         })
@@ -130,10 +135,18 @@ impl<'a> Offline<'a> {
             let mut key = keys::find(&store.keys()?, key)?;
             if key.revoked_at.is_none() {
                 key.revoked_at = Some(now());
+                self.audit(Act::KeyRevoked { key: key.id.clone() });
                 commit(store, key.clone())?;
             }
             Ok(key.into())
         })
+    }
+
+    /// Nobody else writes the log: the profile's lock is ours.
+    fn audit(&self, act: Act) {
+        let log = AuditLog::new(self.state_dir);
+        log.note(Actor::Operator, act);
+        log.close();
     }
 
     fn home_secret(&self) -> Result<Arc<[u8; 32]>, OfflineError> {

@@ -1,12 +1,8 @@
 //! What this machine can enforce, found by doing it.
 
 use super::{
-    landlock,
-    launch::run_blocking,
-    link::Report,
-    policy::{Limits, Policy},
-    tmp,
-    view::View,
+    Limits, Machine, Network, Order, World, landlock, launch::run_blocking, limits::Groups, link::Report,
+    tmp, view::View,
 };
 use crate::config::SandboxLevel;
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -25,6 +21,8 @@ pub struct Sandbox {
     pub reason: Option<String>,
     /// The program that is started as `PROGRAM sandbox-exec`.
     pub helper: Arc<PathBuf>,
+    /// The room that all commands share.
+    pub machine: Arc<Machine>,
 }
 
 impl Sandbox {
@@ -41,7 +39,14 @@ impl Sandbox {
                 Err(reason) => (SandboxLevel::None, Some(reason)),
             }
         };
-        Self { level, abi, reason, helper: Arc::new(helper) }
+        let machine = Machine::new(Err("not asked for".to_owned()));
+        Self { level, abi, reason, helper: Arc::new(helper), machine: Arc::new(machine) }
+    }
+
+    /// Has control groups hold the limits, where this process may make some. It is moved into one of them. Blocking.
+    #[must_use]
+    pub fn with_groups(self) -> Self {
+        Self { machine: Arc::new(Machine::new(Groups::claim())), ..self }
     }
 
     /// Why no command may run where a profile asks for `floor`: half a sentence. `None`: they may.
@@ -63,17 +68,25 @@ impl Sandbox {
 /// Runs `true` behind the full wall.
 fn trial(helper: &std::path::Path) -> Result<(), String> {
     let dir = tmp::scratch().map_err(|error| format!("no folder for a trial: {error}"))?;
-    let policy = Policy {
+    let world = World {
+        level: SandboxLevel::Landlock,
+        readable: View::without(&[]).paths().to_vec(),
+        writable: Vec::new(),
+        workspace: dir.clone(),
+        tmp: dir.clone(),
+        owner: None,
+        network: Network::Off,
+        limits: Limits::default(),
+        unix_sockets: false,
+        omit: Vec::new(),
+    };
+    let order = Order {
         program: "/bin/sh".into(),
         args: vec!["-c".into(), "true".into()],
         env: Vec::new(),
         dir: dir.clone(),
-        writable: vec![dir.clone()],
-        readable: View::without(&[]).paths().to_vec(),
-        confine: true,
-        limits: Limits::default(),
     };
-    let report = run_blocking(helper, &policy, PATIENCE);
+    let report = run_blocking(helper, &world, &order, PATIENCE);
     let _ = std::fs::remove_dir_all(&dir);
     match report {
         Ok(Report::Exited(0)) => Ok(()),

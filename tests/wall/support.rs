@@ -2,11 +2,12 @@
 
 use hermes_gateway::{
     config::{
-        AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, ProfileConfig, Provider,
-        ResponsesConfig, RetentionConfig, SandboxLevel, Secret, SelectionConfig, TerminalConfig,
+        AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, LimitsConfig, ModelConfig, NetworkConfig,
+        ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, Secret, SelectionConfig,
+        TerminalConfig,
     },
     domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
-    sandbox::Sandbox,
+    sandbox::{self, Limits, Network, Sandbox, View},
     tools::{CallContext, Toolbox},
 };
 use serde_json::{Value, json};
@@ -50,6 +51,22 @@ impl World {
         let config = Arc::new(config);
         let tools = Toolbox::new(Arc::clone(&config), sandbox.clone());
         Self { home, config, tools, sandbox }
+    }
+
+    /// A world without a profile: the home is all that can be written.
+    pub fn bare(&self) -> sandbox::World {
+        sandbox::World {
+            level: self.sandbox.level,
+            readable: View::without(&[]).paths().to_vec(),
+            writable: Vec::new(),
+            workspace: self.home.path().into(),
+            tmp: self.home.path().into(),
+            owner: None,
+            network: Network::Off,
+            limits: Limits::default(),
+            unix_sockets: false,
+            omit: Vec::new(),
+        }
     }
 
     pub fn workspace(&self) -> &Path {
@@ -147,7 +164,9 @@ fn config(root: &Path) -> ProfileConfig {
             timeout: second * 60,
             max_timeout: second * 600,
             env_passthrough: Vec::new(),
+            network: NetworkConfig::default(),
             max_output: 50_000,
+            limits: LimitsConfig::default(),
         },
         agent: AgentConfig { max_turns: 90, memory_enabled: false },
         retention: RetentionConfig { runs: second, derived_sessions: second, idempotency: second },

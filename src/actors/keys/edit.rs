@@ -2,7 +2,8 @@
 
 use super::mint::{KeySpec, Minted, NewKey, secret};
 use crate::{
-    actors::{ProfileError, Rights, Scope},
+    actors::{Caller, ProfileError, Rights, Scope},
+    audit::Actor,
     domain::{Code, Millis, now},
     store::{FormerSecret, KeyRecord},
 };
@@ -16,10 +17,12 @@ pub const MAX_OVERLAP: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Who changes a key.
 #[derive(Debug, Clone)]
 pub enum Editor {
+    /// The gateway itself, for a profile without any key.
+    Gateway,
     /// Whoever has the machine's command line.
     Operator,
     /// The holder of a key: gives nothing that it has not.
-    Holder(Rights),
+    Holder(Caller),
 }
 
 /// What is to become of a key; `None`: as it was.
@@ -34,17 +37,43 @@ pub struct KeyChange {
 }
 
 impl Editor {
+    /// As the audit log names it.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Gateway => Actor::Gateway,
+            Self::Operator => Actor::Operator,
+            Self::Holder(caller) => Actor::from(&caller.key_id),
+        }
+    }
+
     /// # Errors
     ///
     /// `insufficient_scope`: these are more rights than its own.
     pub fn may_give(&self, rights: &Rights) -> Result<(), ProfileError> {
         match self {
-            Self::Operator => Ok(()),
-            Self::Holder(own) => own.covers(rights).map_err(|what| {
+            Self::Gateway | Self::Operator => Ok(()),
+            Self::Holder(own) => own.rights.covers(rights).map_err(|what| {
                 let text = format!("A key cannot give more than it has: {what}.");
                 ProfileError::new(Code::InsufficientScope, text)
             }),
         }
+    }
+}
+
+impl KeyChange {
+    /// What it is about, for the audit log.
+    #[must_use]
+    pub fn what(&self) -> String {
+        let Self { name, scopes, tools, expires_at } = self;
+        let members = [
+            ("name", name.is_some()),
+            ("scopes", scopes.is_some()),
+            ("tools", tools.is_some()),
+            ("expires_at", expires_at.is_some()),
+        ];
+        let said: Vec<&str> = members.into_iter().filter_map(|(name, said)| said.then_some(name)).collect();
+        format!("changed {}", said.join(", "))
     }
 }
 
@@ -171,6 +200,12 @@ pub fn changed(record: KeyRecord, change: KeyChange, by: &Editor) -> Result<KeyR
     }
     by.may_give(&rights_of(&record))?;
     Ok(record)
+}
+
+/// A rotation, for the audit log.
+#[must_use]
+pub fn rotation(overlap: Duration) -> String {
+    format!("rotated, the old secret works for {} s", overlap.as_secs())
 }
 
 /// The key with a new secret; the one that it had works on for `overlap`. Blocking: argon2.

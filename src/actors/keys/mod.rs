@@ -7,7 +7,9 @@ mod edit;
 mod mint;
 mod uses;
 
-pub use edit::{Editor, KeyChange, MAX_OVERLAP, changed, check, find, not_found, rights_of, rotated};
+pub use edit::{
+    Editor, KeyChange, MAX_OVERLAP, changed, check, find, not_found, rights_of, rotated, rotation,
+};
 pub use mint::{KeySpec, NewKey, mint};
 
 use super::{Caller, Rights};

@@ -6,6 +6,7 @@ use crate::{
         profile::Retire,
         run::{Stop, StopReason},
     },
+    audit::{Act, Actor},
     store::{Change, KeyUse},
 };
 use std::{sync::atomic::Ordering, time::Duration};
@@ -60,5 +61,9 @@ impl Tenant {
                 tracing::error!(profile = %self.name, ?closed, "the store was not closed in order");
             }
         }
+        let audit = self.audit.clone();
+        audit.note_with_next(Actor::Gateway, Act::ProfileStopped);
+        // It says itself what it could not write.
+        let _panic = tokio::task::spawn_blocking(move || audit.close()).await;
     }
 }

@@ -6,6 +6,7 @@ use crate::{
         Caller, Editor, KeyChange, KeySpec, NewKey, ProfileError, Rights,
         keys::{self, find},
     },
+    audit::Act,
     domain::{Code, KeyId, Millis, now},
     store::{Change, KeyRecord, KeyUse, Store},
 };
@@ -36,6 +37,8 @@ impl Tenant {
         let _one = self.editing_keys.lock().await;
         let secret = self.home_secret.clone();
         let key = blocking(move || keys::mint(&spec, &secret)).await?;
+        let KeyRecord { id, name, scopes, .. } = key.record.clone();
+        self.audit.record(by.actor(), Act::KeyCreated { key: id, name, scopes }).await?;
         self.put(&store, key.record.clone()).await?;
         Ok(key)
     }
@@ -82,8 +85,10 @@ impl Tenant {
     ) -> Result<KeyState, ProfileError> {
         let store = self.store().await?;
         let _one = self.editing_keys.lock().await;
+        let what = change.what();
         let record = keys::changed(find(&store.keys()?, key)?, change, by)?;
         let id = record.id.clone();
+        self.audit.record(by.actor(), Act::KeyChanged { key: id.clone(), what }).await?;
         self.put(&store, record).await?;
         self.key(id.as_str()).await
     }
@@ -102,7 +107,10 @@ impl Tenant {
         let store = self.store().await?;
         let _one = self.editing_keys.lock().await;
         let (record, secret) = (find(&store.keys()?, key)?, self.home_secret.clone());
+        let actor = by.actor();
         let key = blocking(move || keys::rotated(record, overlap, &by, &secret)).await?;
+        let what = keys::rotation(overlap);
+        self.audit.record(actor, Act::KeyChanged { key: key.record.id.clone(), what }).await?;
         self.put(&store, key.record.clone()).await?;
         Ok(key)
     }
@@ -112,12 +120,14 @@ impl Tenant {
     /// # Errors
     ///
     /// There is no such key; the store refuses.
-    pub async fn revoke_key(self: &Arc<Self>, key: &str) -> Result<KeyState, ProfileError> {
+    pub async fn revoke_key(self: &Arc<Self>, key: &str, by: &Editor) -> Result<KeyState, ProfileError> {
         let store = self.store().await?;
         let _one = self.editing_keys.lock().await;
         let mut record = find(&store.keys()?, key)?;
         let id = record.id.clone();
         record.revoked_at.get_or_insert_with(now);
+        // What takes power away does not wait for the log.
+        self.audit.note(by.actor(), Act::KeyRevoked { key: id.clone() });
         self.put(&store, record).await?;
         for (run, _) in self.board.all_live() {
             if store.run(run)?.is_some_and(|record| record.key_id == id) {

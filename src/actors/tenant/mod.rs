@@ -4,6 +4,7 @@ mod admin;
 mod closing;
 mod files;
 mod keys;
+mod record;
 
 pub use keys::KeyState;
 
@@ -14,6 +15,7 @@ use super::{
     run::Unread,
 };
 use crate::{
+    audit::{Actor as Doer, AuditLog},
     config::ProfileConfig,
     domain::{Millis, ProfileName, RunId, ToolSpec, now},
     sandbox::Sandbox,
@@ -81,6 +83,7 @@ pub struct Tenant {
     board: Arc<Board>,
     permissions: Permissions,
     under_way: UnderWay,
+    audit: AuditLog,
     started_at: Millis,
     draining: AtomicBool,
     /// Cancelled when runs that only wait are to be put aside: at a shutdown.
@@ -106,6 +109,9 @@ impl Tenant {
     #[must_use]
     pub fn new(options: TenantOptions) -> Arc<Self> {
         let TenantOptions { config, sandbox, home_secret, machine, lock, gone, worker } = options;
+        let audit = AuditLog::new(&config.state_dir);
+        audit.note_with_next(Doer::Gateway, record::started(&sandbox));
+        audit.note_with_next(Doer::Gateway, record::loaded(&config, &home_secret));
         let board = Board::new(machine);
         board.configure(config.api.max_concurrent_runs, config.api.queue);
         Arc::new(Self {
@@ -121,6 +127,7 @@ impl Tenant {
             board,
             permissions: Permissions::default(),
             under_way: UnderWay::default(),
+            audit,
             started_at: now(),
             draining: AtomicBool::new(false),
             parking: CancellationToken::new(),
@@ -176,6 +183,12 @@ impl Tenant {
         &self.under_way
     }
 
+    /// What was done in the profile's name.
+    #[must_use]
+    pub const fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
     #[must_use]
     pub const fn started_at(&self) -> Millis {
         self.started_at
@@ -211,9 +224,14 @@ impl Tenant {
                 self.keys.check(token).await.unwrap_or(None)
             }
         };
-        let caller = checked.ok_or(AuthError::Invalid)?;
-        self.note_use(&caller.key_id);
-        Ok(caller)
+        match &checked {
+            Some(caller) => {
+                self.audit.key_used(&caller.key_id);
+                self.note_use(&caller.key_id);
+            }
+            None => self.audit.key_failed(),
+        }
+        checked.ok_or(AuthError::Invalid)
     }
 
     /// The profile's actor, its store opened first if it is not open. May be asked on any thread.

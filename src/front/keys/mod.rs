@@ -13,7 +13,7 @@ use view::{KeyView, Shown};
 async fn editor(auth: &Authorised) -> Result<Editor, ApiError> {
     auth.require(Scope::Admin)?;
     auth.tenant.profile().await?;
-    Ok(Editor::Holder(auth.caller.rights.clone()))
+    Ok(Editor::Holder(auth.caller.clone()))
 }
 
 /// An id of the path. A key's name is none: who calls a program's route knows the id.
@@ -74,8 +74,8 @@ pub async fn rotate(
 }
 
 pub async fn revoke(auth: Authorised, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
-    editor(&auth).await?;
-    let key = auth.tenant.revoke_key(&id_of(&auth, id).await?).await?;
+    let editor = editor(&auth).await?;
+    let key = auth.tenant.revoke_key(&id_of(&auth, id).await?, &editor).await?;
     Ok(HttpResponse::Ok().json(KeyView::new(&key)))
 }
 

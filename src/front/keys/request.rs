@@ -9,6 +9,7 @@ use crate::{
         json::{Object, Root, wrong_type},
     },
 };
+use serde::Deserialize as _;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub fn change(body: Value) -> Result<KeyChange, ApiError> {
     let tools = match body.take_said("tools") {
         None => None,
         Some(Value::Null) => Some(None),
-        Some(said) => Some(Some(texts_of(said, "tools")?)),
+        Some(said) => Some(Some(texts_of(&said, "tools")?)),
     };
     let expires_at = expiry(&mut body)?;
     nothing_else(&body)?;
@@ -61,11 +62,11 @@ fn parse_scopes(names: &[String]) -> Result<Vec<Scope>, ApiError> {
 }
 
 fn texts(body: &mut Object<Root>, name: &'static str) -> Result<Option<Vec<String>>, ApiError> {
-    body.take(name).map(|said| texts_of(said, name)).transpose()
+    body.take(name).map(|said| texts_of(&said, name)).transpose()
 }
 
-fn texts_of(said: Value, name: &'static str) -> Result<Vec<String>, ApiError> {
-    serde_json::from_value(said.clone()).map_err(|_| wrong_type(name, "an array of strings", &said))
+fn texts_of(said: &Value, name: &'static str) -> Result<Vec<String>, ApiError> {
+    Vec::deserialize(said).map_err(|_| wrong_type(name, "an array of strings", said))
 }
 
 /// `expires_at` (seconds since 1970) or `expires_in` (seconds); `Some(None)`: never.

@@ -88,7 +88,7 @@ impl<'a> TurnEnd<'a> {
                 usage: (*usage).into(),
             })),
             Event::RunCancelled { partial_output, usage, pending_steer: _ } => Some(Self::Failed(Failed {
-                code: Code::Interrupted,
+                code: Code::RunCancelled,
                 message: "The run was stopped before it was done.",
                 retryable: false,
                 retry_after: None,

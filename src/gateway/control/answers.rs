@@ -12,8 +12,6 @@ use actix::Addr;
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-/// As whom the command line answers approvals.
-const CLI: &str = "cli";
 /// Approvals in one list.
 const APPROVALS: usize = 200;
 
@@ -62,7 +60,9 @@ impl Answers {
                 Ok(shown_once(self.with(profile, rotate).await?))
             }
             Command::RevokeKey { profile, key } => {
-                let key = self.with(profile, |tenant| async move { tenant.revoke_key(&key).await }).await?;
+                let revoke =
+                    |tenant: Arc<Tenant>| async move { tenant.revoke_key(&key, &Editor::Operator).await };
+                let key = self.with(profile, revoke).await?;
                 Ok(Reply::Key(key.into()))
             }
             Command::ListApprovals { profile, pending } => {
@@ -72,7 +72,7 @@ impl Answers {
                 Ok(Reply::Approvals(found))
             }
             Command::DecideApproval { profile, id, choice, reason } => {
-                let key_id = KeyId::parse(CLI).map_err(|error| error.to_string())?;
+                let key_id = KeyId::cli();
                 let decide = DecideApproval { target: ApprovalTarget::One(id), choice, reason, key_id };
                 let decided = self.with(profile, |tenant| async move { ask(&tenant, decide).await }).await?;
                 Ok(Reply::Approvals(decided))

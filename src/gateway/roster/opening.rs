@@ -311,7 +311,7 @@ async fn ensure_key(place: &Place, tenant: &Arc<Tenant>) -> Result<(Option<Secre
             return Ok((None, valid));
         }
         let first = KeySpec::new("first", Rights::of(&Scope::usual()));
-        tenant.create_key(first, &Editor::Operator).await.map(|key| (Some(key.token), 1))
+        tenant.create_key(first, &Editor::Gateway).await.map(|key| (Some(key.token), 1))
     });
     match found.await {
         Ok(found) => found.map_err(|error: ProfileError| error.message),
