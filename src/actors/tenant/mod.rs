@@ -9,7 +9,7 @@ mod record;
 pub use keys::KeyState;
 
 use super::{
-    AuthError, Board, Caller, MachineSlots, Permissions, ProfileActor, Unavailable, UnderWay,
+    AuthError, Board, Caller, MachineSlots, ModelCalls, Permissions, ProfileActor, Unavailable, UnderWay,
     keys::{KeyRing, Unread as KeysUnread},
     recovery,
     run::Unread,
@@ -83,6 +83,7 @@ pub struct Tenant {
     board: Arc<Board>,
     permissions: Permissions,
     under_way: UnderWay,
+    model_calls: ModelCalls,
     audit: AuditLog,
     started_at: Millis,
     draining: AtomicBool,
@@ -127,6 +128,7 @@ impl Tenant {
             board,
             permissions: Permissions::default(),
             under_way: UnderWay::default(),
+            model_calls: ModelCalls::default(),
             audit,
             started_at: now(),
             draining: AtomicBool::new(false),
@@ -181,6 +183,12 @@ impl Tenant {
     #[must_use]
     pub const fn under_way(&self) -> &UnderWay {
         &self.under_way
+    }
+
+    /// What is known of the profile's own model.
+    #[must_use]
+    pub const fn model_calls(&self) -> &ModelCalls {
+        &self.model_calls
     }
 
     /// What was done in the profile's name.
