@@ -21,6 +21,7 @@ mod health;
 mod idempotency;
 mod isolation;
 mod json;
+mod keys;
 mod once;
 mod openai;
 mod openapi;

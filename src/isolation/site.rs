@@ -267,7 +267,11 @@ async fn store_with(state: &Path, secret: &str) -> io::Result<()> {
         phc: String::new(),
         fast_hash: String::new(),
         scopes: Vec::new(),
+        tools: None,
         created_at: now(),
+        expires_at: None,
+        rotated_at: None,
+        former: None,
         revoked_at: Some(now()),
     };
     store.commit(vec![Change::Key(record)]).await.map_err(other)
