@@ -24,7 +24,7 @@ fn isolation(context: &Context, json: bool, output: &Output) -> Result<(), CliEr
     let settings = Arc::new(settings(context)?);
     let run = RunDir::open(&context.home)
         .map_err(|error| CliError::failed(format!("{}: {error}", context.home.join("run").display())))?;
-    let sandbox = Sandbox::probe(OWN_PROGRAM.into());
+    let sandbox = Sandbox::probe(OWN_PROGRAM.into()).at_most(settings.terminal.sandbox_most);
     let floor = settings.terminal.sandbox;
     if let Some(why) = sandbox.below(floor) {
         return Err(CliError::failed(format!(

@@ -36,7 +36,7 @@ use std::{
 use trial::Trial;
 
 /// Everything ends by itself long before.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(90);
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

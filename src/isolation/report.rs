@@ -37,13 +37,15 @@ impl Outcome {
 pub struct Asked {
     pub level: SandboxLevel,
     pub full_network: bool,
+    pub unix_sockets: bool,
 }
 
 impl Asked {
     fn asks_for(self, attack: &Attack) -> bool {
         match attack.asked {
             Some(Setting::FullNetwork) => self.full_network,
-            Some(Setting::UnixSockets) | None => false,
+            Some(Setting::UnixSockets) => self.unix_sockets && self.level < SandboxLevel::Strict,
+            None => false,
         }
     }
 }
@@ -106,11 +108,7 @@ impl Examination {
     /// The level in words.
     #[must_use]
     pub const fn level_name(&self) -> &'static str {
-        match self.level {
-            SandboxLevel::None => "none",
-            SandboxLevel::Landlock => "landlock",
-            SandboxLevel::Strict => "strict",
-        }
+        self.level.name()
     }
 
     /// As `/health/isolation` and `hermes doctor isolation --json` say it.

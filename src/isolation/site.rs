@@ -26,7 +26,7 @@ const NAMES: [&str; 2] = ["isolation-a", "isolation-b"];
 pub const SESSION: &str = "isolation";
 /// What the attacks may say in sum.
 const MAX_OUTPUT: usize = 1 << 20;
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(45);
 
 /// Removed when dropped.
 pub struct Site {

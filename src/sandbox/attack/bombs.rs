@@ -24,8 +24,7 @@ pub const ATTACKS: &[Attack] = &[
         many_memory_bombs,
     )
     .killed(S, S),
-    Attack::alone("disk-filler", "fills the disk from its workspace", disk_filler)
-        .open(S, "nothing watches the size of a workspace yet"),
+    Attack::alone("disk-filler", "fills the disk from its workspace", disk_filler).killed(S, S),
     Attack::alone("processor-hog", "computes for longer than it may", processor_hog).killed(S, S),
     Attack::together("large-file", "makes a file that is larger than allowed", |scene| {
         let path = scene.own.workspace.join("large");
@@ -133,7 +132,7 @@ fn many_memory_bombs(scene: &Scene) -> Attempt {
                 drop((hold, full));
                 let filled = sys::use_memory(each);
                 let _ = say.write_all(if filled.is_ok() { b"y" } else { b"n" });
-                rest(OwnedFd::from(wait), Duration::from_secs(10));
+                rest(OwnedFd::from(wait), Duration::from_secs(33));
                 sys::leave(0);
             }
             Ok(Some(_)) => {}
@@ -166,8 +165,8 @@ fn disk_filler(scene: &Scene) -> Attempt {
             }
             file.sync_data()?;
         }
-        // Whoever looks at the disk does so from time to time.
-        std::thread::sleep(Duration::from_secs(4));
+        // Whoever looks at the disk does so from time to time, and within 30 s where others free space meanwhile.
+        std::thread::sleep(Duration::from_secs(33));
         Ok(())
     };
     let filled = fill();

@@ -1,6 +1,6 @@
 //! Looking for secrets everywhere, without knowing where they are.
 
-use super::{Attack, Attempt, canary, files::drain};
+use super::{Attack, Attempt, Scene, canary, files::drain};
 use crate::sandbox::Wall::{self, Landlock, MountView};
 use std::{
     fs::{self, File},
@@ -17,14 +17,14 @@ const PATIENCE: Duration = Duration::from_millis(1_500);
 
 pub const ATTACKS: &[Attack] = &[
     Attack::together("hunt-home", "looks for secrets in all files of the home", |scene| {
-        hunt(vec![scene.home.clone()])
+        hunt(scene, vec![scene.home.clone()])
     })
     .held(S, L)
     .slow(),
-    Attack::together("hunt-machine", "looks for secrets in all files of the machine", |_scene| {
+    Attack::together("hunt-machine", "looks for secrets in all files of the machine", |scene| {
         // What changes most comes first.
         let first = ["/tmp", "/dev/shm", "/run", "/root", "/home", "/var/tmp", "/"];
-        hunt(first.iter().rev().map(PathBuf::from).collect())
+        hunt(scene, first.iter().rev().map(PathBuf::from).collect())
     })
     .held(S, L)
     .slow(),
@@ -37,8 +37,8 @@ pub const ATTACKS: &[Attack] = &[
     }),
 ];
 
-/// Takes the folders from the end. Finds what it is not given: its own workspace holds no secret.
-fn hunt(mut open: Vec<PathBuf>) -> Attempt {
+/// Takes the folders from the end. What lies in its own two folders it was given.
+fn hunt(scene: &Scene, mut open: Vec<PathBuf>) -> Attempt {
     let (start, mut seen) = (Instant::now(), 0_u32);
     while let Some(folder) = open.pop() {
         if start.elapsed() > PATIENCE {
@@ -46,7 +46,11 @@ fn hunt(mut open: Vec<PathBuf>) -> Attempt {
         }
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
-            if kind.is_dir() && !DULL.iter().any(|dull| path == Path::new(dull)) {
+            let own = [&scene.own.workspace, &scene.own.tmp].contains(&&path);
+            if own || DULL.iter().any(|dull| path == Path::new(dull)) {
+                continue;
+            }
+            if kind.is_dir() {
                 open.push(path);
             } else if kind.is_file() && entry.metadata().is_ok_and(|data| data.len() <= LARGEST) {
                 let Ok(bytes) = File::open(&path).and_then(|mut file| drain(&mut file)) else { continue };

@@ -4,7 +4,7 @@ use super::{
     Attack, Attempt, Scene, canary,
     files::{append, first, steal},
     scene::Outside,
-    sys::brief,
+    sys::{brief, take},
 };
 use crate::sandbox::Wall::{self, Capabilities, Dumpable, Landlock, MountView, PidNamespace};
 use rustix::process::getpid;
@@ -50,8 +50,9 @@ pub const ATTACKS: &[Attack] = &[
     .held(WARDEN_S, WARDEN_L),
     Attack::together("proc-warden-files", "opens its warden's descriptors again", |scene| {
         let folder = PathBuf::from(format!("/proc/{}/fd", scene.outside.warden));
+        // Their numbers may be listed; what they lead to is what matters.
         match fs::read_dir(folder) {
-            Ok(_) => Attempt::Succeeded("listed them".to_owned()),
+            Ok(open) => first(open.flatten().map(|entry| take(File::open(entry.path()), "opened one"))),
             Err(error) => Attempt::Refused(brief(&error)),
         }
     })

@@ -17,7 +17,7 @@ use std::{
 
 /// Longer than the longest of the attacks that share a sandbox, and of those that have one to themselves.
 const TOGETHER: Duration = Duration::from_secs(4);
-const ALONE: Duration = Duration::from_secs(15);
+const ALONE: Duration = Duration::from_secs(40);
 
 /// `sandbox-attack SCENE [ID…]` tries all attacks that share a sandbox, or those that are named; one line each.
 /// `sandbox-attack decoy …` is a process to be attacked.
