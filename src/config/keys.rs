@@ -121,6 +121,7 @@ pub(super) const KNOWN: &[&str] = &[
     "terminal.docker_*",
     "terminal.env_passthrough",
     "terminal.max_timeout",
+    "terminal.roots",
     "terminal.sandbox",
     "terminal.timeout",
     "timezone",

@@ -26,6 +26,7 @@ mod model;
 mod node;
 mod profile;
 mod provider;
+mod roots;
 mod secret;
 mod selection;
 mod server;
@@ -50,6 +51,6 @@ pub use listen::DEFAULT_PORT;
 pub use secret::Secret;
 pub use server::ServerConfig;
 pub use types::{
-    AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, ModelRoute, ProfileConfig, Provider,
+    AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ExtraRoot, ModelConfig, ModelRoute, ProfileConfig, Provider,
     ResponsesConfig, RetentionConfig, SandboxLevel, SelectionConfig, TerminalConfig, Vision,
 };

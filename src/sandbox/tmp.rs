@@ -60,13 +60,14 @@ pub fn remove_tmp(profile: &str, root: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the folder when it is missing and marks it as used.
-pub(super) fn ensure(dir: &Path) -> io::Result<OwnedFd> {
+/// Makes the folder when it is missing, gives it to `owner`, and marks it as used.
+pub(super) fn ensure(dir: &Path, owner: Option<Owner>) -> io::Result<OwnedFd> {
     let base = dir.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    make(base)?;
-    private(base)?;
-    make(dir)?;
-    let fd = private(dir)?;
+    let name = dir.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    make(CWD, base)?;
+    let base = private(base)?;
+    make(&base, Path::new(name))?;
+    let fd = open(&base, Path::new(name))?;
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     futimens(&fd, &Timestamps { last_access: now, last_modification: now })?;
     Ok(fd)

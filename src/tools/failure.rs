@@ -76,7 +76,9 @@ impl From<JailError> for Failure {
             JailError::Outside(_) => Self::new("outside_workspace", message)
                 .hint("use a path relative to the workspace, or below /tmp (private to this session; $TMPDIR of commands)"),
             JailError::Link(_) => Self::new("outside_workspace", message)
-                .hint("name the file itself; links must be relative and stay inside the workspace"),
+                .hint("name the file itself; links must be relative and stay inside their folder"),
+            JailError::ReadOnly(_) => Self::new("read_only", message)
+                .hint("write a changed copy into the workspace"),
             JailError::Missing(_) => Self::new("not_found", message),
             JailError::Folder(_) => Self::new("is_directory", message)
                 .hint("name a file in it; search_files with target \"files\" lists the folder"),

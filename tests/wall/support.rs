@@ -147,6 +147,7 @@ fn config(root: &Path) -> ProfileConfig {
             timeout: second * 60,
             max_timeout: second * 600,
             env_passthrough: Vec::new(),
+            roots: Vec::new(),
             max_output: 50_000,
         },
         agent: AgentConfig { max_turns: 90, memory_enabled: false },

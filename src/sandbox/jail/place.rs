@@ -1,6 +1,6 @@
 //! A name inside the jail: showing it, looking at it, reading it.
 
-use super::{JailError, Place, lexical};
+use super::{JailError, Place, lexical, roots::Shown};
 use rustix::{
     fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2},
     io::Errno,
@@ -15,16 +15,17 @@ impl Place<'_> {
     /// The path on this machine, for showing.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        let [_, real] = &self.root.names;
-        if self.relative.as_os_str().is_empty() { real.clone() } else { real.join(&self.relative) }
+        let root = self.root.path();
+        if self.relative.as_os_str().is_empty() { root.to_owned() } else { root.join(&self.relative) }
     }
 
-    /// The path as the model should write it next time: relative to the workspace, or below `/tmp`.
+    /// The path as the model should write it next time: relative to the workspace, below `/tmp`, or absolute.
     #[must_use]
     pub fn shown_path(&self) -> String {
-        match self.root.prefix {
-            Some(prefix) => Path::new(prefix).join(&self.relative).display().to_string(),
-            None => self.relative().display().to_string(),
+        match self.root.shown {
+            Shown::Relative => self.relative().display().to_string(),
+            Shown::Tmp => Path::new("/tmp").join(&self.relative).display().to_string(),
+            Shown::Absolute => self.path().display().to_string(),
         }
     }
 
@@ -47,11 +48,18 @@ impl Place<'_> {
     ///
     /// See [`JailError`].
     pub fn open(&self) -> Result<(File, Stat), JailError> {
-        // Without `NONBLOCK` a named pipe would hold us for ever.
+        // Opening a device can act by itself, so it is looked at first; without `NONBLOCK` a named pipe that takes the
+        // file's place meanwhile would hold us for ever.
+        self.regular(&self.resolve(OFlags::PATH, self.relative())?)?;
         let fd = self.resolve(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, self.relative())?;
-        let stat = fstat(&fd).map_err(|error| self.failed(error))?;
+        let stat = self.regular(&fd)?;
+        Ok((File::from(fd), stat))
+    }
+
+    fn regular(&self, fd: &OwnedFd) -> Result<Stat, JailError> {
+        let stat = fstat(fd).map_err(|error| self.failed(error))?;
         match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Ok((File::from(fd), stat)),
+            FileType::RegularFile => Ok(stat),
             FileType::Directory => Err(JailError::Folder(self.shown.clone())),
             FileType::Symlink
             | FileType::Fifo
