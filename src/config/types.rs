@@ -2,6 +2,7 @@
 
 use super::Secret;
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -146,7 +147,8 @@ pub struct ApprovalsConfig {
     pub deny: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SandboxLevel {
     None,
     Landlock,

@@ -1,6 +1,6 @@
 //! The kernel's path and signal rules for one command.
 
-use super::policy::Policy;
+use super::world::World;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
@@ -15,7 +15,7 @@ const ABI_KNOWN: ABI = ABI::V7;
 const DEVICES: &[&str] = &["/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"];
 
 /// Builds the rules. Done before the fork, so that the child only has to enter them.
-pub fn rules(policy: &Policy) -> Result<RulesetCreated, RulesetError> {
+pub fn rules(world: &World) -> Result<RulesetCreated, RulesetError> {
     let everything = AccessFs::from_all(ABI_KNOWN);
     // Data folders need no device nodes.
     let data = everything & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
@@ -27,10 +27,10 @@ pub fn rules(policy: &Policy) -> Result<RulesetCreated, RulesetError> {
         .handle_access(AccessNet::from_all(ABI_KNOWN))?
         .scope(Scope::from_all(ABI_KNOWN))?
         .create()?;
-    for path in &policy.writable {
+    for path in world.writable() {
         ruleset = allow(ruleset, path, data)?;
     }
-    for path in &policy.readable {
+    for path in &world.readable {
         ruleset = allow(ruleset, path, AccessFs::from_read(ABI_KNOWN))?;
     }
     for path in DEVICES {

@@ -1,9 +1,8 @@
 //! The gateway's side of a helper: start it, tell it what to run, read its output, end it.
 
 use super::{
-    Sandbox,
-    link::{self, MAX_REPORT, Report},
-    policy::Policy,
+    Order, Sandbox, World,
+    link::{self, Inbox, Reply, Report},
 };
 use rustix::{
     io::Errno,
@@ -11,6 +10,7 @@ use rustix::{
 };
 use std::{
     io,
+    net::TcpListener,
     os::{
         fd::{AsFd, OwnedFd},
         unix::{net::UnixStream as StdUnixStream, process::CommandExt},
@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, Interest},
+    io::{AsyncWriteExt, Interest},
     net::{UnixStream, unix::pipe},
     process::Child,
     time::timeout,
@@ -28,6 +28,9 @@ use tokio::{
 
 /// How long a helper may take to clear up after its socket was closed.
 const GRACE: Duration = Duration::from_secs(6);
+/// A world fits into the socket's buffer; only a program that is no helper lets it fill up.
+const PATIENCE: Duration = Duration::from_secs(10);
+const NO_REPORT: &str = "the helper gave no report";
 
 /// The ends of a helper that stay with the gateway.
 pub(super) struct Ends {
@@ -53,24 +56,27 @@ pub(super) fn command(helper: &Path) -> io::Result<(Command, Ends)> {
 pub struct Helper {
     child: Child,
     control: UnixStream,
+    inbox: Inbox,
     /// Standard output and standard error of the command, in the order of writing. Ends after the last process.
     pub output: pipe::Receiver,
 }
 
 impl Sandbox {
-    /// Starts a helper that waits for its policy. Takes about a millisecond: call it on the blocking pool, inside a
-    /// runtime.
+    /// Starts a helper that builds `world` and then waits for its order. Takes about a millisecond: call it on the
+    /// blocking pool, inside a runtime.
     ///
     /// # Errors
     ///
     /// No process or descriptor is to be had, or the program is gone.
-    pub fn start(&self) -> io::Result<Helper> {
-        let (command, Ends { control, output }) = command(&self.helper)?;
+    pub fn start(&self, world: &World) -> io::Result<Helper> {
+        let (command, Ends { mut control, output }) = command(&self.helper)?;
         let child = tokio::process::Command::from(command).spawn()?;
+        control.set_write_timeout(Some(PATIENCE))?;
+        link::send(&mut control, world, None)?;
         control.set_nonblocking(true)?;
         let control = UnixStream::from_std(control)?;
         let output = pipe::Receiver::from_owned_fd(output)?;
-        Ok(Helper { child, control, output })
+        Ok(Helper { child, control, inbox: Inbox::default(), output })
     }
 }
 
@@ -79,9 +85,9 @@ impl Helper {
     ///
     /// # Errors
     ///
-    /// The helper is gone, or the policy is larger than any real one.
-    pub async fn send(&mut self, policy: &Policy) -> io::Result<()> {
-        let message = link::encode(policy)?;
+    /// The helper is gone, or the order is larger than any real one.
+    pub async fn send(&mut self, order: &Order) -> io::Result<()> {
+        let message = link::encode(order)?;
         let stdin = std::fs::File::open("/dev/null")?;
         loop {
             self.control.writable().await?;
@@ -97,21 +103,52 @@ impl Helper {
         }
     }
 
+    /// The socket on which the commands' connections to the bridge arrive, with `Network::Bridge` at level `strict`;
+    /// `None` for every other world. Waits until the world is built. To be asked at most once, before the report.
+    ///
+    /// # Errors
+    ///
+    /// The world could not be built; the report says why.
+    pub async fn listener(&mut self) -> io::Result<Option<TcpListener>> {
+        match self.reply().await? {
+            Reply::Ready => Ok(self.inbox.take_fd().map(TcpListener::from)),
+            Reply::Ended(Report::NotStarted(reason)) => Err(io::Error::other(reason)),
+            Reply::Ended(_) => Err(io::Error::other("the command has ended")),
+        }
+    }
+
     /// How the command ended. Read the output to its end first: a command that waits for room in the pipe never ends.
     ///
     /// # Errors
     ///
     /// The helper ended without a report: it was killed.
     pub async fn report(&mut self) -> io::Result<Report> {
-        let mut text = Vec::new();
-        (&mut self.control).take(MAX_REPORT).read_to_end(&mut text).await?;
-        // It reports when nothing of the command is left, and then only has to end: the runtime collects it.
-        serde_json::from_slice(&text).map_err(|_| io::Error::other("the helper gave no report"))
+        loop {
+            // It reports when nothing of the command is left, and then only has to end: the runtime collects it.
+            if let Reply::Ended(report) = self.reply().await? {
+                return Ok(report);
+            }
+        }
+    }
+
+    async fn reply(&mut self) -> io::Result<Reply> {
+        loop {
+            if let Some(reply) = self.inbox.next()? {
+                return Ok(reply);
+            }
+            self.control.readable().await?;
+            match self.control.try_io(Interest::READABLE, || self.inbox.fill(&self.control)) {
+                Ok(true) => {}
+                Ok(false) => return Err(io::Error::other(NO_REPORT)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Kills the command's whole tree and waits until it is gone. What the pipe still holds can be read afterwards.
     pub async fn kill(self) -> pipe::Receiver {
-        let Self { mut child, control, output } = self;
+        let Self { mut child, control, inbox: _, output } = self;
         drop(control);
         // Longer only when the kernel holds a process fast. The helper goes on trying; killed, it could not.
         let _ = timeout(GRACE, child.wait()).await;
@@ -120,8 +157,12 @@ impl Helper {
 }
 
 /// For use without a runtime: the output goes nowhere, since nobody could read it while waiting.
-pub(super) fn run_blocking(helper: &Path, policy: &Policy, limit: Duration) -> io::Result<Report> {
-    use std::io::{Read, Write};
+pub(super) fn run_blocking(
+    helper: &Path,
+    world: &World,
+    order: &Order,
+    limit: Duration,
+) -> io::Result<Report> {
     let (mut command, Ends { mut control, output: _unread }) = command(helper)?;
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     // The command holds our end of the helper's socket; it must not outlive this line.
@@ -129,13 +170,17 @@ pub(super) fn run_blocking(helper: &Path, policy: &Policy, limit: Duration) -> i
     control.set_read_timeout(Some(limit))?;
     control.set_write_timeout(Some(limit))?;
     let talk = |control: &mut StdUnixStream| {
-        let message = link::encode(policy)?;
+        link::send(control, world, None)?;
         let stdin = std::fs::File::open("/dev/null")?;
-        let sent = link::send_first(&*control, &message, stdin.as_fd())?;
-        control.write_all(&message[sent..])?;
-        let mut text = Vec::new();
-        control.take(MAX_REPORT).read_to_end(&mut text)?;
-        serde_json::from_slice(&text).map_err(|_| io::Error::other("the helper gave no report"))
+        link::send(control, order, Some(stdin.as_fd()))?;
+        let mut inbox = Inbox::default();
+        loop {
+            match inbox.receive(&*control)? {
+                Some(Reply::Ready) => {}
+                Some(Reply::Ended(report)) => return Ok(report),
+                None => return Err(io::Error::other(NO_REPORT)),
+            }
+        }
     };
     let report = talk(&mut control);
     drop(control);

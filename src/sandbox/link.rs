@@ -1,123 +1,187 @@
-//! The socket between gateway and helper: one policy in, one report out, and its end means "kill".
+//! The socket between gateway and helper: a world and an order in, "ready" and a report out. Its end means "kill".
 //!
-//! A message is a length of four bytes (little-endian), then that many bytes. The policy's first byte carries one
-//! descriptor: the command's standard input.
+//! A message is a length of four bytes (little-endian), then that many bytes of JSON. Its first byte may carry one
+//! descriptor: the order's is the command's standard input, that of "ready" is the bridge's listener.
 
-use super::policy::Policy;
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
+    io::Errno,
     net::{
         RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
         SendFlags, recvmsg, sendmsg,
     },
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
-    io::{self, IoSlice, IoSliceMut, Read},
+    io::{self, IoSlice, IoSliceMut, Write},
     mem::MaybeUninit,
     os::unix::net::UnixStream,
 };
 
-/// A command line is at most 128 KiB (`MAX_ARG_STRLEN`); the rest of a policy is small.
-const MAX_POLICY: usize = 2 << 20;
-/// Reports hold a number or a sentence.
-pub const MAX_REPORT: u64 = 64 << 10;
+/// A command line is at most 128 KiB (`MAX_ARG_STRLEN`); the rest of a message is small.
+const LONGEST: usize = 2 << 20;
+const PIECE: usize = 16 << 10;
+const HEAD: usize = 4;
+
+/// What the helper says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The world is built.
+    Ready,
+    Ended(Report),
+}
 
 /// How a command ended, as its helper saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Report {
     Exited(i32),
     Signalled(i32),
-    /// It made more processes than its policy allows, and all were killed.
+    /// It made more processes than its limits allow, and all were killed.
     Crowded(u32),
     /// The command never ran.
     NotStarted(String),
 }
 
-/// The bytes of a policy on the wire.
-pub fn encode(policy: &Policy) -> io::Result<Vec<u8>> {
-    let body = serde_json::to_vec(policy)?;
-    if body.len() > MAX_POLICY {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the policy is too long"));
+/// The bytes of a message on the wire.
+pub fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
+    let body = serde_json::to_vec(message)?;
+    if body.len() > LONGEST {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the message is too long"));
     }
     let length = u32::try_from(body.len()).map_err(io::Error::other)?;
-    let mut message = length.to_le_bytes().to_vec();
-    message.extend_from_slice(&body);
-    Ok(message)
+    let mut bytes = length.to_le_bytes().to_vec();
+    bytes.extend_from_slice(&body);
+    Ok(bytes)
 }
 
-/// Sends the beginning of a message together with `stdin`. Returns how much went out.
-pub fn send_first(socket: impl AsFd, message: &[u8], stdin: BorrowedFd<'_>) -> io::Result<usize> {
+/// Sends the beginning of a message together with a descriptor. Returns how much went out.
+pub fn send_first(socket: impl AsFd, bytes: &[u8], fd: BorrowedFd<'_>) -> io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let fds = [stdin];
+    let fds = [fd];
     if !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
         return Err(io::Error::other("no room for a descriptor"));
     }
-    Ok(sendmsg(socket, &[IoSlice::new(message)], &mut ancillary, SendFlags::NOSIGNAL)?)
+    Ok(sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)?)
 }
 
-/// The helper's side: blocks until the policy is here. `None`: the gateway changed its mind.
-pub fn receive(socket: &mut UnixStream) -> io::Result<Option<(Policy, OwnedFd)>> {
-    let mut first = [0; 4];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let got = recvmsg(&*socket, &mut [IoSliceMut::new(&mut first)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
-    if got.bytes == 0 {
-        return Ok(None);
+/// Sends a whole message; blocks until the other side has room.
+pub fn send(socket: &mut UnixStream, message: &impl Serialize, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let bytes = encode(message)?;
+    let sent = match fd {
+        Some(fd) => send_first(&*socket, &bytes, fd)?,
+        None => 0,
+    };
+    socket.write_all(&bytes[sent..])
+}
+
+/// What has arrived and was not taken yet.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    bytes: Vec<u8>,
+    fd: Option<OwnedFd>,
+}
+
+impl Inbox {
+    /// Takes in what the socket has, waiting for it if the socket waits. False at its end.
+    pub fn fill(&mut self, socket: impl AsFd) -> io::Result<bool> {
+        let mut piece = [0; PIECE];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let got = loop {
+            let mut room = [IoSliceMut::new(&mut piece)];
+            match recvmsg(socket.as_fd(), &mut room, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+                Err(Errno::INTR) => {}
+                other => break other?,
+            }
+        };
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(mut fds) = message {
+                self.fd = fds.next().or(self.fd.take());
+            }
+        }
+        self.bytes.extend_from_slice(&piece[..got.bytes]);
+        Ok(got.bytes > 0)
     }
-    let stdin = ancillary.drain().find_map(|message| {
-        if let RecvAncillaryMessage::ScmRights(mut fds) = message { fds.next() } else { None }
-    });
-    let stdin = stdin.ok_or_else(|| io::Error::other("the policy came without a standard input"))?;
-    socket.read_exact(&mut first[got.bytes..])?;
-    let length = u32::from_le_bytes(first) as usize;
-    if length > MAX_POLICY {
-        return Err(io::Error::other("the policy is too long"));
+
+    /// The next message, when it is here as a whole.
+    pub fn next<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+        let Some(head) = self.bytes.first_chunk::<HEAD>() else {
+            return Ok(None);
+        };
+        let length = u32::from_le_bytes(*head) as usize;
+        if length > LONGEST {
+            return Err(io::Error::other("a message is too long"));
+        }
+        let end = HEAD + length;
+        let Some(body) = self.bytes.get(HEAD..end) else {
+            return Ok(None);
+        };
+        let message = serde_json::from_slice(body)?;
+        self.bytes.drain(..end);
+        Ok(Some(message))
     }
-    let mut body = vec![0; length];
-    socket.read_exact(&mut body)?;
-    Ok(Some((serde_json::from_slice(&body)?, stdin)))
+
+    /// The descriptor that came last.
+    pub const fn take_fd(&mut self) -> Option<OwnedFd> {
+        self.fd.take()
+    }
+
+    /// Blocks until a message is here. `None`: the other side is gone.
+    pub fn receive<T: DeserializeOwned>(&mut self, socket: impl AsFd) -> io::Result<Option<T>> {
+        loop {
+            if let Some(message) = self.next()? {
+                return Ok(Some(message));
+            }
+            if !self.fill(socket.as_fd())? {
+                return Ok(None);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::Limits;
-    use std::io::Write;
+    use crate::sandbox::Order;
+    use std::io::Read;
 
-    fn policy() -> Policy {
-        Policy {
+    fn order() -> Order {
+        Order {
             program: "/bin/true".into(),
             args: vec!["x".repeat(300_000)],
             env: vec![("A".into(), "b".into())],
             dir: "/".into(),
-            writable: Vec::new(),
-            readable: Vec::new(),
-            confine: true,
-            limits: Limits::default(),
         }
     }
 
     #[test]
-    fn a_policy_larger_than_the_socket_buffer_arrives_whole_and_with_its_descriptor() {
-        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+    fn messages_larger_than_the_socket_buffer_arrive_whole_in_order_and_with_the_descriptor() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
         let sender = std::thread::spawn(move || {
-            let message = encode(&policy()).unwrap();
             let null = std::fs::File::open("/dev/null").unwrap();
-            let sent = send_first(&ours, &message, null.as_fd()).unwrap();
-            ours.write_all(&message[sent..]).unwrap();
+            send(&mut ours, &Reply::Ready, None).unwrap();
+            send(&mut ours, &order(), Some(null.as_fd())).unwrap();
         });
-        let (got, stdin) = receive(&mut theirs).unwrap().unwrap();
+        let mut inbox = Inbox::default();
+        assert_eq!(inbox.receive::<Reply>(&theirs).unwrap(), Some(Reply::Ready));
+        assert_eq!(inbox.receive::<Order>(&theirs).unwrap(), Some(order()));
         sender.join().unwrap();
-        assert_eq!(got, policy());
+        let stdin = inbox.take_fd().unwrap();
         assert_eq!(std::fs::File::from(stdin).read(&mut [0; 8]).unwrap(), 0, "it is /dev/null");
     }
 
     #[test]
-    fn an_end_before_the_policy_is_no_error() {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
+    fn an_end_before_a_message_is_no_error() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
         drop(ours);
-        assert!(receive(&mut theirs).unwrap().is_none());
+        assert_eq!(Inbox::default().receive::<Order>(&theirs).unwrap(), None);
+    }
+
+    #[test]
+    fn a_message_that_claims_to_be_endless_is_refused() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        ours.write_all(&u32::MAX.to_le_bytes()).unwrap();
+        Inbox::default().receive::<Order>(&theirs).unwrap_err();
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! gateway                                   helper (`hermes sandbox-exec`)          command
-//! Sandbox::start ── spawn, fd 0 = socket ─► wait for the policy
-//! Helper::send ──── policy + real stdin ──► confine a child, exec ────────────────► runs
+//! Sandbox::start ── spawn, fd 0 = socket
+//!                ── World ────────────────► build what can be built before the command is known
+//!      ◄──────────── Ready ────────────────
+//! Helper::send ──── Order + real stdin ───► confine a child, exec ────────────────► runs
 //!      ◄──────────── output (one pipe) ──────────────────────────────────────────── writes
 //!      ◄──────────── Report ─────────────── main child ended: kill what is left
 //! drop / kill ────── end of the socket ───► kill the whole tree, exit
@@ -22,17 +24,17 @@ mod jail;
 mod landlock;
 mod launch;
 mod link;
-mod policy;
 mod probe;
 mod seccomp;
 mod tmp;
 mod view;
+mod world;
 
 pub use helper::helper_main;
 pub use jail::{Jail, JailError, Place, Written};
 pub use launch::Helper;
 pub use link::Report;
-pub use policy::{Limits, Policy};
 pub use probe::Sandbox;
 pub use tmp::{clean_tmp, remove_tmp, session_tmp};
 pub use view::View;
+pub use world::{Limits, Network, Order, Owner, Wall, World};

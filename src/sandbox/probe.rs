@@ -1,13 +1,6 @@
 //! What this machine can enforce, found by doing it.
 
-use super::{
-    landlock,
-    launch::run_blocking,
-    link::Report,
-    policy::{Limits, Policy},
-    tmp,
-    view::View,
-};
+use super::{Limits, Network, Order, World, landlock, launch::run_blocking, link::Report, tmp, view::View};
 use crate::config::SandboxLevel;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -63,17 +56,25 @@ impl Sandbox {
 /// Runs `true` behind the full wall.
 fn trial(helper: &std::path::Path) -> Result<(), String> {
     let dir = tmp::scratch().map_err(|error| format!("no folder for a trial: {error}"))?;
-    let policy = Policy {
+    let world = World {
+        level: SandboxLevel::Landlock,
+        readable: View::without(&[]).paths().to_vec(),
+        writable: Vec::new(),
+        workspace: dir.clone(),
+        tmp: dir.clone(),
+        owner: None,
+        network: Network::Off,
+        limits: Limits::default(),
+        unix_sockets: false,
+        omit: Vec::new(),
+    };
+    let order = Order {
         program: "/bin/sh".into(),
         args: vec!["-c".into(), "true".into()],
         env: Vec::new(),
         dir: dir.clone(),
-        writable: vec![dir.clone()],
-        readable: View::without(&[]).paths().to_vec(),
-        confine: true,
-        limits: Limits::default(),
     };
-    let report = run_blocking(helper, &policy, PATIENCE);
+    let report = run_blocking(helper, &world, &order, PATIENCE);
     let _ = std::fs::remove_dir_all(&dir);
     match report {
         Ok(Report::Exited(0)) => Ok(()),

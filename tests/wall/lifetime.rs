@@ -1,7 +1,7 @@
 //! Nothing of a command outlives it, however it ends.
 
 use crate::support::World;
-use hermes_gateway::sandbox::{Limits, Policy, Report, View};
+use hermes_gateway::sandbox::{self, Limits, Order, Report};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -132,18 +132,15 @@ async fn a_crowd_is_noticed_and_cleared_away() {
     let each = "(setsid bash -c 'exec -a hide-crowd sleep 30' &) & ";
     for (most, expected) in [(16, "crowded"), (1_000, "ended")] {
         let command = format!("for n in $(seq 32); do {each} done; until [ -e go ]; do sleep 0.02; done");
-        let policy = Policy {
+        let order = Order {
             program: "/bin/bash".into(),
             args: vec!["-c".into(), command],
             env: Vec::new(),
             dir: world.home.path().into(),
-            writable: vec![world.home.path().into()],
-            readable: View::without(&[]).paths().to_vec(),
-            confine: true,
-            limits: Limits { processes: most, ..Limits::default() },
         };
-        let mut helper = world.sandbox.start().unwrap();
-        helper.send(&policy).await.unwrap();
+        let limits = Limits { processes: most, ..Limits::default() };
+        let mut helper = world.sandbox.start(&sandbox::World { limits, ..world.bare() }).unwrap();
+        helper.send(&order).await.unwrap();
         if expected == "ended" {
             running("hide-crowd", 32).await;
             fs::write(world.home.path().join("go"), "").unwrap();

@@ -6,7 +6,7 @@ use hermes_gateway::{
         ResponsesConfig, RetentionConfig, SandboxLevel, Secret, SelectionConfig, TerminalConfig,
     },
     domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
-    sandbox::Sandbox,
+    sandbox::{self, Limits, Network, Sandbox, View},
     tools::{CallContext, Toolbox},
 };
 use serde_json::{Value, json};
@@ -50,6 +50,22 @@ impl World {
         let config = Arc::new(config);
         let tools = Toolbox::new(Arc::clone(&config), sandbox.clone());
         Self { home, config, tools, sandbox }
+    }
+
+    /// A world without a profile: the home is all that can be written.
+    pub fn bare(&self) -> sandbox::World {
+        sandbox::World {
+            level: self.sandbox.level,
+            readable: View::without(&[]).paths().to_vec(),
+            writable: Vec::new(),
+            workspace: self.home.path().into(),
+            tmp: self.home.path().into(),
+            owner: None,
+            network: Network::Off,
+            limits: Limits::default(),
+            unix_sockets: false,
+            omit: Vec::new(),
+        }
     }
 
     pub fn workspace(&self) -> &Path {

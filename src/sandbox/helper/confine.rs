@@ -1,7 +1,10 @@
 //! What happens in the command's process between `fork` and `exec`.
 
 use super::signals;
-use crate::sandbox::{landlock, policy::Policy, seccomp::Filters};
+use crate::{
+    config::SandboxLevel,
+    sandbox::{self, World, landlock, seccomp::Filters},
+};
 use ::landlock::RulesetCreated;
 use rustix::{
     process::{
@@ -26,14 +29,13 @@ pub struct Wall {
 }
 
 impl Wall {
-    pub fn prepare(policy: &Policy, nice: i32) -> io::Result<Self> {
-        let (rules, filters) = if policy.confine {
-            let rules = landlock::rules(policy).map_err(io::Error::other)?;
-            (Some(rules), Some(Filters::new().map_err(io::Error::other)?))
-        } else {
-            (None, None)
-        };
-        let limits = policy.limits;
+    pub fn prepare(world: &World, nice: i32) -> io::Result<Self> {
+        let confined = world.level > SandboxLevel::None;
+        let rules = || landlock::rules(world).map_err(io::Error::other);
+        let filters = || Filters::new().map_err(io::Error::other);
+        let rules = (confined && world.has(sandbox::Wall::Landlock)).then(rules).transpose()?;
+        let filters = (confined && world.has(sandbox::Wall::Seccomp)).then(filters).transpose()?;
+        let limits = world.limits;
         Ok(Self {
             helper: getpid(),
             nice,

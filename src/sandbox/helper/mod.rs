@@ -1,6 +1,6 @@
 //! `hermes sandbox-exec`: one command's warden.
 //!
-//! It has one thread and does little: take the policy from descriptor 0, start the command behind the wall, wait, and
+//! It has one thread and does little: take world and order from descriptor 0, start the command behind the wall, wait, and
 //! leave nothing behind. It ends with the command, or as soon as the gateway's end of the socket closes, whichever is
 //! first; a gateway that was killed therefore leaves no command running.
 
@@ -10,8 +10,8 @@ mod tree;
 mod watch;
 
 use super::{
-    link::{self, Report},
-    policy::Policy,
+    Order, World,
+    link::{self, Inbox, Reply, Report},
 };
 use confine::Wall;
 use rustix::{
@@ -30,7 +30,7 @@ use watch::End;
 /// The exit code when the command never ran.
 const NOT_STARTED: i32 = 125;
 
-/// `hermes sandbox-exec`: reads its policy from descriptor 0, confines a child, runs the command in it.
+/// `hermes sandbox-exec`: reads what to do from descriptor 0, confines a child, runs the command in it.
 /// Returns the exit code.
 #[must_use]
 pub fn helper_main() -> i32 {
@@ -48,22 +48,28 @@ fn serve() -> io::Result<i32> {
     close_inherited()?;
     let mut control = UnixStream::from(fcntl_dupfd_cloexec(io::stdin(), 3)?);
     let signals = Signals::block()?;
-    let Some((policy, stdin)) = link::receive(&mut control)? else {
+    let mut inbox = Inbox::default();
+    let Some(world) = inbox.receive::<World>(&control)? else {
         return Ok(NOT_STARTED);
     };
+    link::send(&mut control, &Reply::Ready, None)?;
+    let Some(order) = inbox.receive::<Order>(&control)? else {
+        return Ok(NOT_STARTED);
+    };
+    let stdin = inbox.take_fd().ok_or_else(|| io::Error::other("the order came without a standard input"))?;
     set_child_subreaper(Some(getpid()))?;
     let tree = Tree::plant();
     let nice = getpriority_process(None)?;
     // Among hundreds of busy processes the helper must still get to run. Refused to ordinary users.
     let _ = setpriority_process(None, -20);
-    let main = match start(&policy, nice, stdin.into()) {
+    let main = match start(&world, &order, nice, stdin.into()) {
         Ok(main) => main,
         Err(reason) => {
-            report(&mut control, &Report::NotStarted(reason));
+            report(&mut control, Report::NotStarted(reason));
             return Ok(NOT_STARTED);
         }
     };
-    let end = watch::until_end(&control, &signals, main, policy.limits.processes);
+    let end = watch::until_end(&control, &signals, main, world.limits.processes);
     tree.kill_all(main, &signals);
     let (report_, code) = match end? {
         End::Exited(code) => (Report::Exited(code), code),
@@ -71,30 +77,28 @@ fn serve() -> io::Result<i32> {
         End::Crowded(count) => (Report::Crowded(count), 128 + libc::SIGKILL),
         End::Told => return Ok(128 + libc::SIGKILL),
     };
-    report(&mut control, &report_);
+    report(&mut control, report_);
     Ok(code)
 }
 
 /// Starts the command behind the wall; a sentence when that failed.
-fn start(policy: &Policy, nice: i32, stdin: Stdio) -> Result<Pid, String> {
+fn start(world: &World, order: &Order, nice: i32, stdin: Stdio) -> Result<Pid, String> {
     let mut wall =
-        Wall::prepare(policy, nice).map_err(|error| format!("the sandbox cannot be set up: {error}"))?;
-    let mut command = Command::new(&policy.program);
-    command.args(&policy.args).env_clear().envs(policy.env.iter().map(|(name, value)| (name, value)));
-    command.current_dir(&policy.dir).stdin(stdin);
+        Wall::prepare(world, nice).map_err(|error| format!("the sandbox cannot be set up: {error}"))?;
+    let mut command = Command::new(&order.program);
+    command.args(&order.args).env_clear().envs(order.env.iter().map(|(name, value)| (name, value)));
+    command.current_dir(&order.dir).stdin(stdin);
     // SAFETY: this process has one thread, so the child of its fork may allocate and lock like any other process.
     unsafe { command.pre_exec(move || wall.enter()) };
     let child = command.spawn().map_err(|error| {
-        format!("`{}` could not be started in `{}`: {error}", policy.program.display(), policy.dir.display())
+        format!("`{}` could not be started in `{}`: {error}", order.program.display(), order.dir.display())
     })?;
     i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| "the child has no number".to_owned())
 }
 
 /// The gateway may be gone; then nobody needs the report.
-fn report(control: &mut UnixStream, report: &Report) {
-    if let Ok(text) = serde_json::to_vec(report) {
-        let _ = control.write_all(&text);
-    }
+fn report(control: &mut UnixStream, report: Report) {
+    let _ = link::send(control, &Reply::Ended(report), None);
 }
 
 /// Descriptors that some library of the gateway opened without close-on-exec end here.

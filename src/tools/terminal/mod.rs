@@ -6,9 +6,8 @@ mod shell;
 
 use super::{arguments::Arguments, failure::Failure, ground::Ground, toolbox::CallContext};
 use crate::{
-    config::SandboxLevel,
     domain::{SessionId, ToolOutput},
-    sandbox::{Helper, Limits, Policy, Report},
+    sandbox::{Helper, Limits, Network, Order, Report, World},
 };
 use capture::Capture;
 use serde_json::{Value, json};
@@ -34,7 +33,7 @@ struct Call {
 /// Everything that could be made ready before the call was cleared.
 struct Ready {
     helper: Helper,
-    policy: Policy,
+    order: Order,
 }
 
 /// Why reading stopped.
@@ -57,9 +56,9 @@ pub async fn call(
     context.clearance().await.map_err(as_result)?;
     let ready =
         ready.await.unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")));
-    let Ready { mut helper, policy } = ready.map_err(as_result)?;
+    let Ready { mut helper, order } = ready.map_err(as_result)?;
     let deadline = Instant::now() + timeout;
-    let sent = helper.send(&policy).await;
+    let sent = helper.send(&order).await;
     sent.map_err(|error| as_result(Failure::io("the sandbox helper", &error)))?;
 
     let mut capture = Capture::new(ground.config.terminal.max_output);
@@ -157,19 +156,31 @@ impl Call {
 fn make_ready(ground: &Ground, session: &SessionId, call: &Call) -> Result<Ready, Failure> {
     let config = &ground.config;
     let jail = ground.jail(session)?;
-    let helper = ground.sandbox.start();
+    let workspace = jail.locate(".")?.path();
+    let tmp = jail.locate("/tmp")?.path();
+    let mut readable = ground.view().paths().to_vec();
+    readable.push(config.skills_dir.clone());
+    let world = World {
+        level: ground.sandbox.level,
+        readable,
+        writable: Vec::new(),
+        workspace: workspace.clone(),
+        tmp: tmp.clone(),
+        owner: None,
+        network: Network::Off,
+        limits: Limits::default(),
+        unix_sockets: false,
+        omit: Vec::new(),
+    };
+    let helper = ground.sandbox.start(&world);
     let helper = helper.map_err(|error| Failure::io("the sandbox helper could not be started", &error))?;
     let state = shell::State::read(&jail);
     let (dir, keep_dir) = match &call.workdir {
         Some(asked) => (shell::workdir(&jail, asked)?, false),
         None => (state.dir(&jail), true),
     };
-    let workspace = jail.locate(".")?.path();
-    let tmp = jail.locate("/tmp")?.path();
     let shell = shell::program();
-    let mut readable = ground.view().paths().to_vec();
-    readable.push(config.skills_dir.clone());
-    let policy = Policy {
+    let order = Order {
         args: shell::arguments(
             &shell,
             &call.command,
@@ -181,12 +192,8 @@ fn make_ready(ground: &Ground, session: &SessionId, call: &Call) -> Result<Ready
         program: shell,
         env: shell::environment(config, &workspace, &tmp),
         dir,
-        writable: vec![workspace, tmp],
-        readable,
-        confine: ground.sandbox.level > SandboxLevel::None,
-        limits: Limits::default(),
     };
-    Ok(Ready { helper, policy })
+    Ok(Ready { helper, order })
 }
 
 /// Reads until the last process has closed its output, a stop, or the deadline.

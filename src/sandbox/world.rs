@@ -1,0 +1,120 @@
+//! What a helper is told: the world that its commands live in, and then one command.
+
+use crate::config::SandboxLevel;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What holds for all commands of one profile and session. The helper gets it as soon as it starts.
+///
+/// Not in force yet: `workspace` and `tmp` as places of their own, `owner`, `network` but for `Off`, `unix_sockets`,
+/// and `omit` but for `Landlock` and `Seccomp`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct World {
+    /// At most the level that the machine was found to have.
+    pub level: SandboxLevel,
+    /// Files and folders that commands may read and execute. What does not exist is skipped.
+    pub readable: Vec<PathBuf>,
+    /// Folders that they may change, beside the two that follow.
+    pub writable: Vec<PathBuf>,
+    /// Where they work. May be changed.
+    pub workspace: PathBuf,
+    /// The session's own temporary folder. May be changed; at level `strict` it is `/tmp`.
+    pub tmp: PathBuf,
+    /// Whose processes they are. `None`: the gateway's own user.
+    pub owner: Option<Owner>,
+    pub network: Network,
+    pub limits: Limits,
+    /// At level `landlock`: commands may make Unix sockets, and so reach every daemon of the machine that lets them.
+    pub unix_sockets: bool,
+    /// Walls that are left out, to show what each of them stops. Always empty but in tests: no setting leads here.
+    pub omit: Vec<Wall>,
+}
+
+impl World {
+    /// Folders that commands may change.
+    pub(super) fn writable(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.workspace, &self.tmp].into_iter().chain(&self.writable)
+    }
+
+    pub(super) fn has(&self, wall: Wall) -> bool {
+        !self.omit.contains(&wall)
+    }
+}
+
+/// One command. Nothing of it comes from the helper's own environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Absolute path of the program, then its arguments (without a zeroth one).
+    pub program: PathBuf,
+    pub args: Vec<String>,
+    /// The whole environment of the command.
+    pub env: Vec<(String, String)>,
+    /// Where the command starts.
+    pub dir: PathBuf,
+}
+
+/// A user and group of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// What commands reach beside themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network {
+    /// Nothing.
+    Off,
+    /// One port of `127.0.0.1`, where the gateway's proxy answers. At level `strict` that address is inside: the helper
+    /// listens there and hands the socket to the gateway. At level `landlock` it is the machine's own.
+    Bridge { port: u16 },
+    /// Whatever the machine reaches.
+    Full,
+}
+
+/// One thing that holds a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wall {
+    UserNamespace,
+    MountView,
+    PidNamespace,
+    NetNamespace,
+    IpcNamespace,
+    UtsNamespace,
+    CgroupNamespace,
+    Landlock,
+    Seccomp,
+    Capabilities,
+    NoNewPrivs,
+    /// Setuid programs and device nodes on the folders of the view.
+    Nosuid,
+    /// No descriptor of the gateway but three.
+    CloseRange,
+    Keyring,
+    Rlimits,
+    /// Process 1 of the sandbox cannot be looked into.
+    Dumpable,
+    /// Nothing outlives its command.
+    Reaper,
+}
+
+/// Bounds that hold at every level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Processes of one command at once. The helper counts them itself, since the kernel's own limit does not hold
+    /// for root and counts all of a user's processes otherwise.
+    pub processes: u32,
+    /// Size of one file.
+    pub file_bytes: u64,
+    /// Private memory of one process.
+    pub memory_bytes: u64,
+    /// Descriptors of one process.
+    pub open_files: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const GIB: u64 = 1 << 30;
+        Self { processes: 1_024, file_bytes: 8 * GIB, memory_bytes: 4 * GIB, open_files: 4_096 }
+    }
+}
