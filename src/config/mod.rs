@@ -51,6 +51,6 @@ pub use listen::DEFAULT_PORT;
 pub use secret::Secret;
 pub use server::ServerConfig;
 pub use types::{
-    AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ExtraRoot, ModelConfig, ModelRoute, ProfileConfig, Provider,
-    ResponsesConfig, RetentionConfig, SandboxLevel, SelectionConfig, TerminalConfig, Vision,
+    AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ExtraRoot, ModelConfig, ModelRoute, ProfileConfig,
+    Provider, ResponsesConfig, RetentionConfig, SandboxLevel, SelectionConfig, TerminalConfig, Vision,
 };

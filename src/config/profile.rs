@@ -1,9 +1,9 @@
 //! One profile's layers to its [`ProfileConfig`].
 
 use super::{
-    AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot, ProfileConfig, ResponsesConfig,
-    RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name, listen, model, roots, selection,
-    settings::Settings, typed::DAY, workspace,
+    AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot, ProfileConfig,
+    ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name, listen, model,
+    roots, selection, settings::Settings, typed::DAY, workspace,
 };
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use std::{path::Path, time::Duration};

@@ -8,7 +8,7 @@ use super::{
 use std::path::Path;
 
 /// Folders of the machine that the sandbox makes itself, so that nothing of the operator's can be put there.
-const BUILT: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
+const BUILT: [&str; 4] = ["/proc", "/sys", "/dev", "/run"];
 
 /// Reads the list: `{path: /data, mode: ro}`, or the path alone.
 ///
@@ -30,15 +30,18 @@ pub(super) fn read(
         if let Some(why) = conflict(&found.path, home, root) {
             return refuse(&format!("{why}: choose a folder of its own"));
         }
-        if let Some(built) = BUILT.iter().find(|built| found.path.starts_with(built)) {
-            return refuse(&format!("lies in {built}, which the sandbox makes itself: choose another folder"));
+        let built = BUILT.iter().find(|built| found.path.starts_with(built));
+        if let Some(built) = built.or((found.path == Path::new("/tmp")).then_some(&"/tmp")) {
+            return refuse(&format!("is in {built}, which the sandbox makes itself: choose another folder"));
         }
         let meets = |other: &Path| other.starts_with(&found.path) || found.path.starts_with(other);
         if meets(&real(workspace)) {
             return refuse("holds the workspace or lies in it: the workspace can be written anyway");
         }
         if roots.iter().any(|other| meets(&other.path)) {
-            return refuse("holds another root, lies in one, or stands twice: what is given holds for all below it");
+            return refuse(
+                "holds another root, lies in one, or stands twice: what is given holds for all below it",
+            );
         }
         roots.push(found);
     }
@@ -57,11 +60,13 @@ fn one(row: &Row, warnings: &mut Vec<String>) -> Result<ExtraRoot, ConfigError> 
                 path = Some(real(&plain(asked)));
             }
             "mode" => writable = found.choice(&[("ro", false), ("rw", true)])?,
-            other => warnings.push(
-                found.place.warning(format!("`{other}` is not known and has no effect; there are `path` and `mode`")),
-            ),
+            other => {
+                let what = "is not known and has no effect; there are `path` and `mode`";
+                warnings.push(found.place.warning(format!("`{other}` {what}")));
+            }
         }
     }
-    let path = path.ok_or_else(|| row.place.error("an entry has no `path`: `{path: /srv/data, mode: ro}`"))?;
+    let path =
+        path.ok_or_else(|| row.place.error("an entry has no `path`: `{path: /srv/data, mode: ro}`"))?;
     Ok(ExtraRoot { path, writable })
 }

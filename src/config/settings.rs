@@ -112,7 +112,9 @@ impl Settings<'_> {
             return Ok(None);
         };
         let Kind::List(items) = &source.node.kind else {
-            return Err(place(source, path).error(format!("is {}, but a list is wanted", source.node.kind_name())));
+            return Err(
+                place(source, path).error(format!("is {}, but a list is wanted", source.node.kind_name()))
+            );
         };
         let row = |item: &Node| {
             let at = Place { line: Some(item.line), ..place(source, path) };

@@ -124,7 +124,10 @@ impl Gateway {
         let control =
             control::serve(socket, token, answers).map_err(|error| StartError::Home { path, error })?;
         let gone = |_closed| StartError::Internal("the roster did not start");
-        roster.send(BeginAll(plans(chosen).collect())).await.map_err(gone)?;
+        let odd = roster.send(BeginAll(plans(chosen).collect())).await.map_err(gone)?;
+        // What the files alone have said is told already.
+        let new: Vec<_> = odd.into_iter().filter(|warning| !warnings.contains(warning)).collect();
+        warnings.extend(new);
         Ok(Self { roster, plane, control, stop, draining, warnings, drain_timeout: server.drain_timeout })
     }
 

@@ -115,12 +115,12 @@ mod tests {
         let (open, sealed) = (dir.path().join("open"), dir.path().join("sealed"));
         fs::create_dir(&open).unwrap();
         fs::write(&sealed, "x").unwrap();
-        fs::set_permissions(&sealed, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&sealed, fs::Permissions::from_mode(0o000)).unwrap();
         let readable = fs::read(&sealed).is_ok();
         as_agent(None, || fs::read(&sealed).unwrap_err()).unwrap();
         assert_eq!(fs::read(&sealed).is_ok(), readable, "what the thread could before it can again");
         if !geteuid().is_root() {
-            println!("not root: taking another user on is refused");
+            // Not root: no other user can be taken on.
             as_agent(Some(OWNER), || ()).unwrap_err();
             return;
         }

@@ -19,6 +19,8 @@
 
 #![allow(unsafe_code)]
 
+mod guise;
+mod handover;
 mod helper;
 mod jail;
 mod landlock;
@@ -30,8 +32,9 @@ mod tmp;
 mod view;
 mod world;
 
+pub use handover::Handover;
 pub use helper::helper_main;
-pub use jail::{Jail, JailError, Place, Written};
+pub use jail::{Jail, JailError, Member, Place, Root, Roots, Written};
 pub use launch::Helper;
 pub use link::Report;
 pub use probe::Sandbox;

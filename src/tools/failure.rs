@@ -2,7 +2,7 @@
 
 use crate::{domain::ToolOutput, sandbox::JailError};
 use serde_json::{Map, Value, json};
-use std::io;
+use std::{fmt, io};
 
 /// What the model reads when a tool could not do its work.
 #[derive(Debug)]
@@ -66,6 +66,14 @@ impl Failure {
         members.insert("code".into(), self.code.into());
         members.insert("hint".into(), json!(self.hint));
         ToolOutput { text: Value::Object(members).to_string(), failed: true }
+    }
+}
+
+/// For a person: what failed, and what to do.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 

@@ -17,6 +17,7 @@ mod specs;
 mod terminal;
 mod toolbox;
 
+pub use ground::Footing;
 pub use memory::Memory;
 pub use mend::parse_arguments;
 pub use preview::preview;

@@ -6,6 +6,7 @@ use crate::{
     config::ProfileConfig,
     domain::{Code, KeyId, now},
     store::{Change, KeyRecord, Store},
+    tools::Toolbox,
 };
 use std::sync::{Arc, PoisonError};
 
@@ -14,7 +15,10 @@ impl Tenant {
     pub fn reconfigure(&self, config: ProfileConfig) {
         self.board.configure(config.api.max_concurrent_runs, config.api.queue);
         self.keys.set_env(config.api_key.as_ref());
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        let config = Arc::new(config);
+        let toolbox = Toolbox::new(config.clone(), self.sandbox.clone(), self.user);
+        *self.toolbox.write().unwrap_or_else(PoisonError::into_inner) = toolbox;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         if let Some(actor) = self.actor() {
             actor.do_send(Reconfigured);
         }

@@ -231,6 +231,7 @@ impl Keeper {
             view.seat = Some(Seat { tenant: up.tenant.clone(), place: self.place.clone() });
         });
         self.ground.directory.enter(up.tenant.clone());
+        warnings.extend(up.footing.warnings.iter().cloned());
         let (trouble, first_key) = (up.trouble.clone(), up.first_key.clone());
         self.up = Some(up);
         match trouble {

@@ -14,6 +14,7 @@ use crate::{
     },
     sandbox::Sandbox,
     store::{ProfileLock, StoreError, Wake},
+    tools::Footing,
 };
 use actix::Recipient;
 use std::{
@@ -67,6 +68,8 @@ pub struct Up {
     pub first_key: Option<Secret>,
     /// The port is served, and answers 503.
     pub trouble: Option<Trouble>,
+    /// Whose its commands are, and what they will miss.
+    pub footing: Footing,
     listener: Listener,
     lock: Arc<ProfileLock>,
 }
@@ -126,6 +129,7 @@ async fn bring_up_new(
     let (has_env_key, wake) = (config.api_key.is_some(), wake.unwrap_or_default());
     let tenant = new_tenant(ground, place, config, &lock);
     tenant.set_state(TenantState::Restarting);
+    let footing = prepare(&tenant).await?;
 
     // Recovery comes before the first request. A store that nobody waits for is opened by that first request.
     let keyless = !has_env_key && wake.keys == 0;
@@ -147,19 +151,27 @@ async fn bring_up_new(
         (None, false) => KeyState::Stored(stored),
     };
     let listener = serve(ground, place, socket, &tenant).await?;
-    Ok(Up { tenant, address, keys, first_key, trouble: trouble.map(Trouble::Store), listener, lock })
+    Ok(Up { tenant, address, keys, first_key, trouble: trouble.map(Trouble::Store), footing, listener, lock })
 }
 
 fn new_tenant(ground: &Ground, place: &Place, config: ProfileConfig, lock: &Arc<ProfileLock>) -> Arc<Tenant> {
     Tenant::new(TenantOptions {
         config,
         sandbox: ground.sandbox.clone(),
+        user: None,
         home_secret: ground.home_secret.clone(),
         machine: ground.machine.clone(),
         lock: lock.clone(),
         gone: ground.gone.clone(),
         worker: place.arbiter(),
     })
+}
+
+/// Opens the folders that the profile's agent works in, before anything of it can change what their names mean.
+async fn prepare(tenant: &Arc<Tenant>) -> Result<Footing, String> {
+    let toolbox = tenant.toolbox();
+    let prepared = actix_rt::task::spawn_blocking(move || toolbox.prepare()).await;
+    prepared.map_err(|_panic| "opening its folders panicked; please report this".to_owned())
 }
 
 /// Serves a port in the name of a tenant.
@@ -198,7 +210,7 @@ pub async fn open(ground: &Ground, place: &Place, tenant: &Arc<Tenant>) -> Resul
 impl Up {
     /// Takes the profile down in order: no new turns, the running ones within `limit`, the connections, the store.
     pub async fn take_down(self, place: &Place, limit: Duration) -> Kept {
-        let Self { tenant, listener, lock, address: _, keys: _, first_key: _, trouble: _ } = self;
+        let Self { tenant, listener, lock, address: _, keys: _, first_key: _, trouble: _, footing: _ } = self;
         tenant.begin_drain();
         let drained = on(place, &tenant, move |tenant| async move { tenant.drain(limit).await });
         if timeout(limit + SLACK, drained).await.is_err() {
@@ -243,7 +255,8 @@ impl Kept {
         ));
         let Ok(listener) = serve(ground, place, socket, &tenant).await else { return Err(reason) };
         let (keys, trouble) = (KeyState::Unknown, Some(Trouble::Held(reason)));
-        Ok(Up { tenant, address, keys, first_key: None, trouble, listener, lock })
+        let footing = Footing::default();
+        Ok(Up { tenant, address, keys, first_key: None, trouble, footing, listener, lock })
     }
 
     /// Gives port and lock back, and waits (a second at most) until nothing holds the lock any more: whoever asked for

@@ -80,7 +80,8 @@ impl Place<'_> {
             _ => return Ok(same()),
         }
         let fd = self.resolve(OFlags::PATH, self.relative())?;
-        let named = |name: io::Result<PathBuf>| name.map_err(|error| JailError::Io(self.shown.clone(), error));
+        let named =
+            |name: io::Result<PathBuf>| name.map_err(|error| JailError::Io(self.shown.clone(), error));
         let (meant, root) = (named(name_of(&fd))?, named(self.root.name_now())?);
         let relative = meant.strip_prefix(root).map_err(|_| JailError::Link(self.shown.clone()))?;
         Ok(Self { root: self.root, relative: relative.to_owned(), shown: self.shown.clone() })

@@ -18,8 +18,9 @@ use std::{
 
 pub use change::Written;
 pub use error::JailError;
-pub use roots::{Root, Roots};
+pub use place::Member;
 use roots::Shown;
+pub use roots::{Root, Roots};
 
 /// What a session's file tools may touch: the profile's folders, and the session's own temporary one.
 #[derive(Debug)]

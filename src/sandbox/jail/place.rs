@@ -2,16 +2,24 @@
 
 use super::{JailError, Place, lexical, roots::Shown};
 use rustix::{
-    fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2},
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, statat},
     io::Errno,
 };
 use std::{
+    ffi::{OsStr, OsString},
     fs::File,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
 };
 
-impl Place<'_> {
+/// A name in a folder.
+#[derive(Debug)]
+pub struct Member {
+    pub name: OsString,
+    pub kind: FileType,
+}
+
+impl<'a> Place<'a> {
     /// The path on this machine, for showing.
     #[must_use]
     pub fn path(&self) -> PathBuf {
@@ -37,7 +45,7 @@ impl Place<'_> {
 
     /// The same folder's member `relative`, as a walk found it.
     #[must_use]
-    pub fn sibling(&self, relative: &Path) -> Option<Self> {
+    pub fn sibling(&self, relative: &Path) -> Option<Place<'a>> {
         let relative = lexical(relative)?;
         Some(Self { root: self.root, shown: relative.display().to_string(), relative })
     }
@@ -90,17 +98,43 @@ impl Place<'_> {
         Ok(FileType::from_raw_mode(stat.st_mode))
     }
 
+    /// What lies in the folder, links as links, in no order. At most `most` of them; the flag says whether that is all.
+    ///
+    /// # Errors
+    ///
+    /// See [`JailError`].
+    pub fn members(&self, most: usize) -> Result<(Vec<Member>, bool), JailError> {
+        self.members_of(self.relative(), most)
+    }
+
     /// Names in the folder that would hold this file, at most `most`.
     #[must_use]
     pub fn neighbours(&self, most: usize) -> Vec<String> {
-        let Ok(fd) = self.resolve(OFlags::RDONLY | OFlags::DIRECTORY, self.parent()) else {
-            return Vec::new();
-        };
-        let Ok(entries) = rustix::fs::Dir::new(fd) else {
-            return Vec::new();
-        };
-        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-        names.filter(|name| name != "." && name != "..").take(most).collect()
+        let (members, _) = self.members_of(self.parent(), most).unwrap_or_default();
+        members.into_iter().map(|member| member.name.to_string_lossy().into_owned()).collect()
+    }
+
+    fn members_of(&self, folder: &Path, most: usize) -> Result<(Vec<Member>, bool), JailError> {
+        let fd = self.resolve(OFlags::RDONLY | OFlags::DIRECTORY, folder)?;
+        let mut members = Vec::new();
+        for entry in Dir::read_from(&fd).map_err(|error| self.failed(error))? {
+            let entry = entry.map_err(|error| self.failed(error))?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            if members.len() == most {
+                return Ok((members, false));
+            }
+            // Not every file system tells the kind in its listing.
+            let mut kind = entry.file_type();
+            if kind == FileType::Unknown {
+                let Ok(stat) = statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+                kind = FileType::from_raw_mode(stat.st_mode);
+            }
+            members.push(Member { name: name.to_owned(), kind });
+        }
+        Ok((members, true))
     }
 
     pub(super) fn parent(&self) -> &Path {

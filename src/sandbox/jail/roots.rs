@@ -1,9 +1,11 @@
 //! The folders of one profile, held open from the profile's start.
 
-use super::super::{Owner, as_agent, view::real};
-use crate::config::ExtraRoot;
+use crate::{
+    config::ExtraRoot,
+    sandbox::{Handover, Owner, guise::as_agent, handover::hand_over, view::real},
+};
 use rustix::{
-    fs::{Access, AtFlags, CWD, Mode, OFlags, accessat, openat},
+    fs::{Access, AtFlags, CWD, Mode, OFlags, accessat, fstat, openat},
     io::Errno,
 };
 use std::{
@@ -14,6 +16,7 @@ use std::{
         unix::fs::DirBuilderExt,
     },
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// A folder that file tools may name.
@@ -44,21 +47,18 @@ pub struct Roots {
     pub(super) workspace: Root,
     pub(super) extra: Vec<Root>,
     pub(super) owner: Option<Owner>,
+    /// What will not work, a sentence each.
+    trouble: Vec<String>,
 }
 
 impl Roots {
     /// Opens the workspace, which is made when it is missing, the extra roots, and the skills to read; of the latter
-    /// two those that exist. `owner` is whose rights the file tools get.
+    /// two those that exist.
     ///
     /// # Errors
     ///
     /// The workspace cannot be made or opened.
-    pub fn open(
-        workspace: &Path,
-        extra: &[ExtraRoot],
-        skills: &Path,
-        owner: Option<Owner>,
-    ) -> io::Result<Self> {
+    pub fn open(workspace: &Path, extra: &[ExtraRoot], skills: &Path) -> io::Result<Self> {
         let dir = match folder(workspace) {
             Err(Errno::NOENT) => {
                 // What an agent writes is for its own user alone, like the rest of the profile.
@@ -67,17 +67,90 @@ impl Roots {
             }
             other => other?,
         };
-        let workspace = Root::new(dir, workspace, Shown::Relative, true);
-        let skills = ExtraRoot { path: skills.to_owned(), writable: false };
-        let mut found = Vec::new();
-        for root in extra.iter().chain([&skills]) {
-            match folder(&root.path) {
-                Ok(dir) => found.push(Root::new(dir, &root.path, Shown::Absolute, root.writable)),
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => {}
-                Err(error) => return Err(error.into()),
+        let mut roots = Self {
+            workspace: Root::new(dir, workspace, Shown::Relative, true),
+            extra: Vec::new(),
+            owner: None,
+            trouble: Vec::new(),
+        };
+        for ExtraRoot { path, writable } in extra {
+            match folder(path) {
+                Ok(dir) => roots.extra.push(Root::new(dir, path, Shown::Absolute, *writable)),
+                Err(error) => roots.trouble.push(format!(
+                    "`terminal.roots`: `{}` cannot be opened and is left out: {}",
+                    path.display(),
+                    io::Error::from(error)
+                )),
             }
         }
-        Ok(Self { workspace, extra: found, owner })
+        if let Ok(dir) = folder(skills) {
+            roots.extra.push(Root::new(dir, skills, Shown::Absolute, false));
+        }
+        Ok(roots)
+    }
+
+    /// Whether `user` can walk to the workspace by its name.
+    #[must_use]
+    pub fn can_be_reached_by(&self, user: Owner) -> bool {
+        let walk = || folder(self.workspace.path()).is_ok_and(|named| self.workspace.is(&named));
+        as_agent(Some(user), walk).is_ok_and(|walked| walked)
+    }
+
+    /// Says whose the agent's files and commands are: `owner`'s, or those of the gateway's own user. A workspace that is
+    /// the gateway's to give is given to that user, or taken back from `former`.
+    ///
+    /// # Errors
+    ///
+    /// The workspace cannot be given, or not looked at with the rights of its user.
+    pub fn settle(
+        mut self,
+        owner: Option<Owner>,
+        former: Option<Owner>,
+        ours: bool,
+        patience: Duration,
+    ) -> io::Result<Self> {
+        self.owner = owner;
+        let has = fstat(&self.workspace.dir)?;
+        let back = || former.filter(|former| former.uid == has.st_uid).map(|_former| Owner::gateway());
+        if let Some(to) = owner.or_else(back).filter(|_| ours) {
+            self.hand_over(to, patience)?;
+        }
+        let roots = [&self.workspace].into_iter().chain(&self.extra);
+        let closed: Vec<_> =
+            roots.filter_map(|root| root.closed_to(owner).transpose()).collect::<Result<_, _>>()?;
+        self.trouble.extend(closed);
+        Ok(self)
+    }
+
+    fn hand_over(&mut self, to: Owner, patience: Duration) -> io::Result<()> {
+        let path = self.workspace.path().display();
+        let Handover { given: _, left, unfinished } = hand_over(&self.workspace.dir, to, patience)?;
+        let Owner { uid, gid } = to;
+        if unfinished {
+            self.trouble.push(format!(
+                "the workspace `{path}` has more files than could be given to its user {uid} at the start: type \
+                 `chown -R {uid}:{gid} {path}`, or start again to go on"
+            ));
+        } else if left > 0 {
+            self.trouble.push(format!(
+                "{left} files of the workspace `{path}` belong to others or have names elsewhere, and were not given \
+                 to its user {uid}; `chown -hR {uid}:{gid} {path}` gives them"
+            ));
+        }
+        Ok(())
+    }
+
+    /// What will not work, a sentence each.
+    #[must_use]
+    pub fn trouble(&self) -> &[String] {
+        &self.trouble
+    }
+
+    /// The first folder whose name leads elsewhere by now. Commands are told their folders by name.
+    #[must_use]
+    pub fn moved(&self) -> Option<&Root> {
+        let mut roots = [&self.workspace].into_iter().chain(&self.extra);
+        roots.find(|root| !folder(root.path()).is_ok_and(|named| root.is(&named)))
     }
 
     /// Whose the agent's files and commands are; `None`: the gateway's own user's.
@@ -115,17 +188,26 @@ impl Root {
         self.writable
     }
 
-    /// Whether an agent with the rights of `owner` can do there what it is meant to.
-    ///
-    /// # Errors
-    ///
-    /// The rights cannot be taken on.
-    pub fn serves(&self, owner: Option<Owner>) -> io::Result<bool> {
-        let mut asked = Access::READ_OK | Access::EXEC_OK;
+    fn is(&self, other: &OwnedFd) -> bool {
+        let [ours, other] = [&self.dir, other].map(|fd| fstat(fd).map(|stat| (stat.st_dev, stat.st_ino)));
+        ours.is_ok() && ours == other
+    }
+
+    /// What an agent with the rights of `owner` misses there: a sentence with the line that gives it.
+    fn closed_to(&self, owner: Option<Owner>) -> io::Result<Option<String>> {
+        let (mut asked, mut verb) = (Access::READ_OK | Access::EXEC_OK, "read");
         if self.writable {
-            asked |= Access::WRITE_OK;
+            (asked, verb) = (asked | Access::WRITE_OK, "write to");
         }
-        as_agent(owner, || accessat(&self.dir, ".", asked, AtFlags::EACCESS).is_ok())
+        if as_agent(owner, || accessat(&self.dir, ".", asked, AtFlags::EACCESS).is_ok())? {
+            return Ok(None);
+        }
+        let Owner { uid, gid } = owner.unwrap_or_else(Owner::gateway);
+        let path = self.path().display();
+        Ok(Some(format!(
+            "the agent runs as user {uid} and cannot {verb} `{path}`: type `chown -R {uid}:{gid} {path}`, or, where \
+             others use it too, `setfacl -R -m u:{uid}:rwX -m d:u:{uid}:rwX {path}`"
+        )))
     }
 
     /// Its present name on this machine, as the kernel knows it.
