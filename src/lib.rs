@@ -2,9 +2,11 @@
 
 pub mod actors;
 pub mod agent;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod egress;
 pub mod front;
 pub mod gateway;
 pub mod model;

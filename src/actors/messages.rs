@@ -1,6 +1,7 @@
 //! What the front, the CLI's control socket and the gateway may say to a profile.
 
 use crate::{
+    audit::AuditError,
     domain::{
         Approval, ApprovalId, ApprovalStatus, Choice, ClientTools, Code, Content, Failure, KeptAnswer, KeyId,
         Message as ChatMessage, ModelChoice, OnBusy, OnDisconnect, ResponseId, ResponseRecord,
@@ -47,6 +48,17 @@ impl std::error::Error for ProfileError {}
 impl From<StoreError> for ProfileError {
     fn from(error: StoreError) -> Self {
         Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<AuditError> for ProfileError {
+    fn from(error: AuditError) -> Self {
+        let code = match error {
+            AuditError::Full => Code::StorageLow,
+            AuditError::Io(_) => Code::StorageFailed,
+            AuditError::Closed => Code::ProfileUnavailable,
+        };
+        Self::new(code, format!("Nothing was changed: {error}."))
     }
 }
 
@@ -131,6 +143,8 @@ pub struct StartedRun {
     pub session_id: SessionId,
     pub created_at: crate::domain::Millis,
     pub replayed: bool,
+    /// It was at work already: the request's words were said to it.
+    pub steered: bool,
     /// Of a turn of the Responses API, stored or not.
     pub response: Option<ResponseRecord>,
     /// From the beginning of the log.
@@ -223,7 +237,11 @@ pub struct ListRules;
 
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), ProfileError>")]
-pub struct RemoveRule(pub String);
+pub struct RemoveRule {
+    pub id: String,
+    /// Who takes it back.
+    pub key_id: KeyId,
+}
 
 /// Query: what the profile is busy with.
 #[derive(Debug, Message)]

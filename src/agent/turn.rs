@@ -162,6 +162,11 @@ impl Turn {
         self.messages.push(Message::user(text));
     }
 
+    /// Takes an answered turn up again: there is more to be answered.
+    pub fn go_on(&mut self) {
+        self.end = None;
+    }
+
     /// A call that the client has to run.
     #[must_use]
     pub fn is_clients(&self, call: &ToolCall) -> bool {

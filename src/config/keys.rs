@@ -98,6 +98,7 @@ pub(super) const KNOWN: &[&str] = &[
     "platforms.whatsapp.**",
     "plugins.**",
     "profiles.inherit_secrets",
+    "profiles.uids",
     "providers.**",
     "responses.stored",
     "responses.tool_items",
@@ -118,9 +119,21 @@ pub(super) const KNOWN: &[&str] = &[
     "terminal.backend",
     "terminal.background_max",
     "terminal.cwd",
+    "terminal.disk_quota",
+    "terminal.disk_reserve",
     "terminal.docker_*",
     "terminal.env_passthrough",
+    "terminal.limits.cpu_time",
+    "terminal.limits.file_size",
+    "terminal.limits.memory",
+    "terminal.limits.open_files",
+    "terminal.limits.output",
+    "terminal.limits.processes",
+    "terminal.limits.profile_memory",
+    "terminal.limits.profile_processes",
     "terminal.max_timeout",
+    "terminal.network",
+    "terminal.network_allow",
     "terminal.roots",
     "terminal.sandbox",
     "terminal.timeout",
@@ -133,10 +146,11 @@ pub(super) const KNOWN: &[&str] = &[
 ];
 
 /// Settings of the whole machine: they count in the home's own file and nowhere else.
-pub(super) const HOME_ONLY: [&str; 6] = [
+pub(super) const HOME_ONLY: [&str; 7] = [
     "agent.restart_drain_timeout",
     "gateway.max_concurrent_runs",
     "profiles.inherit_secrets",
+    "profiles.uids",
     "server.max_connections",
     "server.trusted_proxies",
     "server.workers",

@@ -2,8 +2,8 @@
 
 use super::{
     AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot, ProfileConfig,
-    ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name, listen, model,
-    roots, selection, settings::Settings, typed::DAY, workspace,
+    ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name, limits, listen,
+    model, network, roots, selection, settings::Settings, typed::DAY, workspace,
 };
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use std::{path::Path, time::Duration};
@@ -166,8 +166,10 @@ fn terminal(
         sandbox: settings.choice("terminal.sandbox", &levels, SandboxLevel::Landlock)?,
         timeout,
         max_timeout,
+        network: network::read(settings, warnings)?,
         env_passthrough: passthrough.into_iter().map(|name| name.text).collect(),
         roots,
         max_output: settings.number("tool_output.max_bytes", 1_000..=10_000_000, 50_000)?,
+        limits: limits::read(settings)?,
     })
 }

@@ -1,6 +1,6 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
-use super::Secret;
+use super::{LimitsConfig, NetworkConfig, Secret};
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -155,6 +155,18 @@ pub enum SandboxLevel {
     Strict,
 }
 
+impl SandboxLevel {
+    /// As the configuration calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Landlock => "landlock",
+            Self::Strict => "strict",
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct TerminalConfig {
     /// `terminal.sandbox`: the floor; below it terminal refuses. Default `landlock`.
@@ -167,8 +179,10 @@ pub struct TerminalConfig {
     pub env_passthrough: Vec<String>,
     /// `terminal.roots`: folders besides the workspace that commands and file tools see.
     pub roots: Vec<ExtraRoot>,
+    pub network: NetworkConfig,
     /// `tool_output.max_bytes`, 50,000.
     pub max_output: usize,
+    pub limits: LimitsConfig,
 }
 
 /// A folder besides the workspace.

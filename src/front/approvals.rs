@@ -196,7 +196,7 @@ struct Removed {
 pub async fn remove_rule(auth: Authorised, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     auth.require(Scope::Approve)?;
     let id = id.into_inner();
-    ask(&auth.tenant, RemoveRule(id.clone())).await?;
+    ask(&auth.tenant, RemoveRule { id: id.clone(), key_id: auth.caller.key_id.clone() }).await?;
     Ok(HttpResponse::Ok().json(Removed { id, object: "hermes.approval_rule", deleted: true }))
 }
 

@@ -11,8 +11,8 @@ use actix_web::{
 };
 
 const METHODS: &str = "GET, HEAD, POST, PATCH, DELETE, OPTIONS";
-const EXPOSED: &str = "X-Hermes-Session-Id, X-Hermes-Session-Key, X-Hermes-Run-Id, X-Hermes-Completed, \
-                       X-Hermes-Partial, X-Hermes-Error, X-Request-Id, Retry-After, Idempotency-Replayed";
+const EXPOSED: &str = "X-Hermes-Session-Id, X-Hermes-Session-Key, X-Hermes-Run-Id, X-Hermes-Steered, \
+                       X-Hermes-Completed, X-Hermes-Partial, X-Hermes-Error, X-Request-Id, Retry-After, Idempotency-Replayed";
 /// Request headers that a page may send; those that end in `-` stand for all that begin so.
 const ALLOWED: [&str; 8] = [
     "authorization",

@@ -7,6 +7,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 pub const SESSION_ID: HeaderName = HeaderName::from_static("x-hermes-session-id");
 pub const SESSION_KEY: HeaderName = HeaderName::from_static("x-hermes-session-key");
 pub const RUN_ID: HeaderName = HeaderName::from_static("x-hermes-run-id");
+pub const STEERED: HeaderName = HeaderName::from_static("x-hermes-steered");
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const ON_BUSY: HeaderName = HeaderName::from_static("x-hermes-on-busy");
 const ON_DISCONNECT: HeaderName = HeaderName::from_static("x-hermes-on-disconnect");

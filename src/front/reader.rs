@@ -82,6 +82,8 @@ pub struct Turn {
     pub model: String,
     /// An earlier request with the same idempotency key began it.
     pub replayed: bool,
+    /// It was at work already, and hears what the request said.
+    pub steered: bool,
     /// Of a turn of the Responses API that was taken on, or is stored.
     pub response: Option<ResponseRecord>,
     pub reader: Reader,
@@ -99,7 +101,7 @@ pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
     let task = actix_rt::spawn(async move {
         let profile = tenant.profile().await?;
         let model = run.model.clone();
-        let StartedRun { run_id, session_id, created_at, replayed, response, events } =
+        let StartedRun { run_id, session_id, created_at, replayed, steered, response, events } =
             profile.send(StartRun(run)).timeout(ask::patience_for_a_turn(&tenant)).await??;
         Ok(Turn {
             run_id,
@@ -107,6 +109,7 @@ pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
             created_at,
             model,
             replayed,
+            steered,
             response,
             reader: Reader { cursor: events, run_id, tenant, open: true },
         })
@@ -130,6 +133,7 @@ pub async fn rejoin(tenant: &Arc<Tenant>, run_id: RunId, after: Seq) -> Result<T
         created_at: record.created_at,
         model: record.model,
         replayed: false,
+        steered: false,
         response: None,
         reader: Reader { cursor, run_id, tenant: tenant.clone(), open: !record.status.is_terminal() },
     })

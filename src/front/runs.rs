@@ -35,6 +35,8 @@ struct Accepted<'a> {
     status: &'static str,
     session_id: &'a SessionId,
     replayed: bool,
+    /// The words were said to a run at work; no other one was begun.
+    steered: bool,
 }
 
 /// 202: the run is on disk and goes on by itself.
@@ -51,7 +53,7 @@ pub async fn start(
     let run = new_run(&auth, &options, idempotency, RunRequest::parse(body)?).await?;
     let profile = auth.tenant.profile().await?;
     let started = profile.send(StartRun(run)).timeout(patience_for_a_turn(&auth.tenant)).await??;
-    let StartedRun { run_id, session_id, replayed, .. } = started;
+    let StartedRun { run_id, session_id, replayed, steered, .. } = started;
     let mut response = HttpResponse::Accepted();
     response.insert_header((options::RUN_ID, run_id.to_string()));
     if let Some(key) = options.session_key {
@@ -60,7 +62,10 @@ pub async fn start(
     if replayed {
         response.insert_header((options::REPLAYED, "true"));
     }
-    Ok(response.json(Accepted { run_id, status: "started", session_id: &session_id, replayed }))
+    if steered {
+        response.insert_header((options::STEERED, "true"));
+    }
+    Ok(response.json(Accepted { run_id, status: "started", session_id: &session_id, replayed, steered }))
 }
 
 async fn new_run(

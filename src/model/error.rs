@@ -93,7 +93,7 @@ impl ModelError {
             Meaning::ContextTooLong => (Code::ContextLengthExceeded, false),
             Meaning::Blind => (Code::VisionUnsupported, false),
             Meaning::BadKey | Meaning::Refused | Meaning::Nonsense => (Code::UpstreamError, false),
-            Meaning::Cancelled => (Code::Interrupted, false),
+            Meaning::Cancelled => (Code::RunCancelled, false),
         };
         Failure { code, message: self.to_string(), retryable, retry_after: self.retry_after() }
     }

@@ -9,7 +9,10 @@
 
 use super::Owner;
 use rustix::{
-    process::{Gid, getegid, geteuid, getgroups},
+    process::{
+        DumpableBehavior, Gid, Resource, Rlimit, getegid, geteuid, getgroups, set_dumpable_behavior,
+        setrlimit,
+    },
     thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_thread_groups},
 };
 use std::io;
@@ -26,6 +29,49 @@ pub fn as_agent<T>(owner: Option<Owner>, work: impl FnOnce() -> T) -> io::Result
     let done = work();
     drop(guise);
     Ok(done)
+}
+
+/// Whether this process may give files away and run commands as another user.
+///
+/// # Errors
+///
+/// Half a sentence that says what is missing; `None`: it is an ordinary user, and nobody expects it.
+pub fn may_take(owner: Owner) -> Result<(), Option<String>> {
+    let needed = [
+        (CapabilitySet::CHOWN, "CAP_CHOWN"),
+        (CapabilitySet::DAC_OVERRIDE, "CAP_DAC_OVERRIDE"),
+        (CapabilitySet::FOWNER, "CAP_FOWNER"),
+        (CapabilitySet::SETGID, "CAP_SETGID"),
+        (CapabilitySet::SETUID, "CAP_SETUID"),
+        (CapabilitySet::KILL, "CAP_KILL"),
+    ];
+    if !geteuid().is_root() {
+        return Err(None);
+    }
+    let has = capabilities(None).map_err(|error| Some(error.to_string()))?.effective;
+    let missing: Vec<&str> =
+        needed.into_iter().filter(|(one, _)| !has.contains(*one)).map(|(_, name)| name).collect();
+    if !missing.is_empty() {
+        return Err(Some(format!("it runs as root without {}", missing.join(", "))));
+    }
+    as_agent(Some(owner), || ()).map_err(|error| {
+        let Owner { uid, .. } = owner;
+        Some(format!(
+            "the user {uid} cannot be taken on here ({error}); in a container with a user namespace, set `profiles.uids` \
+             to numbers that it maps"
+        ))
+    })
+}
+
+/// Keeps the memory of this process, and the keys in it, from other processes of its user and from core files. What it
+/// starts begins anew: a helper is as open as its own program makes it.
+///
+/// # Errors
+///
+/// The kernel refuses, which no kernel that runs this program does.
+pub fn close_to_others() -> io::Result<()> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
 }
 
 /// The thread as it was; put back when dropped, also by a panic.

@@ -1,6 +1,6 @@
 //! The temporary folder of a session: `/tmp/hermes-PROFILE-HASH/HASH`, private, removed when unused for a day.
 
-use super::{Owner, handover::hand_over};
+use super::{Owner, handover::hand_over, remove::remove_folder};
 use crate::domain::SessionId;
 use rustix::{
     fs::{CWD, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, fchmod, fstat, futimens, mkdirat, openat},
@@ -44,7 +44,7 @@ pub fn clean_tmp(profile: &str, root: &Path, now: SystemTime) -> io::Result<usiz
             // Out of the way first: a session that comes back at this moment makes a new folder.
             let aside = base.join(format!("removed-{}", entry.file_name().display()));
             let moved = fs::rename(entry.path(), &aside);
-            removed += usize::from(moved.and_then(|()| fs::remove_dir_all(&aside)).is_ok());
+            removed += usize::from(moved.and_then(|()| remove_folder(&aside)).is_ok());
         }
     }
     Ok(removed)
@@ -57,7 +57,7 @@ pub fn clean_tmp(profile: &str, root: &Path, now: SystemTime) -> io::Result<usiz
 /// The profile's folder is not ours, or cannot be removed.
 pub fn remove_tmp(profile: &str, root: &Path) -> io::Result<()> {
     let base = base(profile, root);
-    match private(&base).and_then(|_ours| fs::remove_dir_all(&base)) {
+    match private(&base).and_then(|_ours| remove_folder(&base)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Err(_) | Ok(()) => Ok(()),
     }

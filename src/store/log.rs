@@ -161,8 +161,14 @@ impl LogWriter {
         self.live.state().record.clone()
     }
 
+    /// Whether the log has its last event, or was let go of: nothing more is to be written.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.done
+    }
+
     /// Lets go of the log in order, the run staying open in the store.
-    pub fn park(mut self) -> Committed {
+    pub fn park(&mut self) -> Committed {
         self.done = true;
         self.durable = true;
         self.write_at(Stage::Parked, Vec::new())

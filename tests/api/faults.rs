@@ -12,7 +12,7 @@ use std::time::Duration;
 /// A message that the product does not have: it makes an actor panic.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Panic;
+pub struct Panic;
 
 impl Handler<Panic> for ProfileActor {
     type Result = ();
@@ -238,6 +238,31 @@ async fn a_panic_in_a_run_ends_that_run_alone() {
     assert_eq!((last.kind().as_str(), &last.json()["error_code"]), ("run.failed", &json!("internal_error")));
     house.upstream.open("on");
     assert_eq!(others.rest().await.pop().unwrap().kind(), "run.completed");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn the_session_of_a_run_that_panicked_keeps_what_was_done_and_said() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let call = json!({"command": "echo made > made"});
+    let input = format!("@@say first @@tool terminal {call}");
+    let run = alice.run_with(json!({"input": input, "session_id": "kept"})).await;
+    alice.finished(&run).await;
+    let run = alice.run_with(json!({"input": "@@gate on", "session_id": "kept"})).await;
+    let mut events = alice.events(&run, None).await;
+    events.until("message.delta").await;
+    let next = alice.run_with(json!({"input": "next", "session_id": "kept"})).await;
+    let tenant = house.tenant("alice").await;
+    let actor = tenant.board().live(RunId::parse(&run).unwrap()).unwrap();
+    assert!(actor.send(Panic).await.is_err());
+    assert_eq!(events.rest().await.pop().unwrap().kind(), "run.failed");
+
+    assert_eq!(alice.finished(&next).await["status"], "completed", "the session is free again");
+    let heard = house.upstream.requests().pop().unwrap();
+    let texts: Vec<&str> =
+        heard["messages"].as_array().unwrap().iter().filter_map(|said| said["content"].as_str()).collect();
+    assert!(texts.ends_with(&["@@gate on", "tok0 ", "next"]), "{texts:?}");
     house.close().await;
 }
 

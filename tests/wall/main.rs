@@ -6,6 +6,7 @@
 mod escapes;
 mod files;
 mod lifetime;
+mod limits;
 mod owner;
 mod roots;
 mod shell;

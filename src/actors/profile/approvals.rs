@@ -6,6 +6,7 @@ use crate::{
         ApprovalTarget, DecideApproval, GetApproval, ListApprovals, ListRules, ProfileError, RemoveRule,
         run::{Decide, RunActor},
     },
+    audit::{Act, Actor},
     domain::{Approval, ApprovalId, ApprovalStatus, Choice, Code, Rule, RunId},
     store::Change,
 };
@@ -166,12 +167,13 @@ impl Handler<ListRules> for ProfileActor {
 impl Handler<RemoveRule> for ProfileActor {
     type Result = ResponseFuture<Result<(), ProfileError>>;
 
-    fn handle(&mut self, RemoveRule(id): RemoveRule, _ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, RemoveRule { id, key_id }: RemoveRule, _ctx: &mut Self::Context) -> Self::Result {
         // Out of force at once; the disk follows before the answer is given.
         if !self.tenant.permissions().remove(&id) {
             let text = format!("There is no rule `{id}`.");
             return Box::pin(async { Err(ProfileError::new(Code::RuleNotFound, text)) });
         }
+        self.tenant.audit().note(Actor::from(&key_id), Act::RuleRemoved { rule: id.clone() });
         let removed = self.store.commit(vec![Change::RuleRemoved(id)]);
         Box::pin(async move { Ok(removed.await?) })
     }

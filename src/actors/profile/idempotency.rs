@@ -82,6 +82,7 @@ impl ProfileActor {
             session_id: record.session_id,
             created_at: record.created_at,
             replayed: true,
+            steered: false,
             response: self.store.response(run)?,
             events,
         })

@@ -5,7 +5,7 @@ use crate::{
     actors::{
         GetLoad, GetRun, ListRuns, ProfileError, ProfileLoad, RunView, SteerRun, StopRun, TailRun,
         not_accepting_steer,
-        run::{Entered, RunActor, Steer, Stop, StopReason},
+        run::{Entered, Manner, RunActor, Steer, Stop, StopReason},
     },
     domain::{Code, Event, RunId, RunRecord, RunStatus},
     store::{EventCursor, Store, StoreError},
@@ -24,7 +24,7 @@ impl ProfileActor {
 }
 
 /// Waits until the status of a run says that it works, if it does.
-async fn settled(store: Store, live: Option<Addr<RunActor>>, run: RunId) {
+pub(super) async fn settled(store: Store, live: Option<Addr<RunActor>>, run: RunId) {
     if let Some(actor) = live {
         // A run that ends at this very moment is settled.
         let _gone = actor.send(Entered).await;
@@ -125,16 +125,18 @@ impl Handler<SteerRun> for ProfileActor {
         let live = self.tenant.board().live(run_id);
         Box::pin(async move {
             match (status?, live) {
-                (RunStatus::Running, Some(actor)) => match actor.send(Steer(input)).await {
-                    Ok(Ok(true)) => Ok(()),
-                    Ok(Err(error)) => Err(error.into()),
-                    Ok(Ok(false)) | Err(_) => {
-                        let text = format!(
-                            "Run {run_id} did not take the words: it has just ended, or another gateway carries it out."
-                        );
-                        Err(ProfileError::new(Code::RunNotAcceptingSteer, text))
+                (RunStatus::Running, Some(actor)) => {
+                    match actor.send(Steer { input, manner: Manner::Aside }).await {
+                        Ok(Ok(true)) => Ok(()),
+                        Ok(Err(error)) => Err(error.into()),
+                        Ok(Ok(false)) | Err(_) => {
+                            let text = format!(
+                                "Run {run_id} did not take the words: it has just ended, or another gateway carries it out."
+                            );
+                            Err(ProfileError::new(Code::RunNotAcceptingSteer, text))
+                        }
                     }
-                },
+                }
                 (status, _) => Err(not_accepting_steer(run_id, status)),
             }
         })

@@ -3,6 +3,7 @@
 use super::{
     ProfileActor,
     idempotency::{Earlier, Reserving},
+    queries::settled,
     recall::recall,
     responses,
 };
@@ -10,7 +11,7 @@ use crate::{
     actors::{
         NewRun, ProfileError, StartRun, StartedRun, Tenant,
         board::{Full, Slot, SlotWait, TurnWait},
-        run::{Entry, Kit, RunActor, Steer, Unread, Work},
+        run::{Entry, Kit, Manner, RunActor, Steer, Unread, Work},
     },
     domain::{
         Code, Content, Message, OnBusy, OnDisconnect, ResponseRecord, RunId, RunSpec, RunStatus, Seq,
@@ -18,7 +19,7 @@ use crate::{
     },
     store::{Change, IdempotencyEntry, Store},
 };
-use actix::{ActorFutureExt, Handler, ResponseActFuture, WrapFuture, dev::Request};
+use actix::{ActorFutureExt, Handler, ResponseActFuture, WrapFuture};
 use std::sync::Arc;
 
 impl Handler<StartRun> for ProfileActor {
@@ -28,31 +29,58 @@ impl Handler<StartRun> for ProfileActor {
         let Some((run, said)) = self.steer(&new) else {
             return self.take_on(new);
         };
-        let joined = said.into_actor(self).then(move |said, profile, _ctx| match said {
-            Ok(Ok(true)) => {
-                let joined = profile.replay(run).map(|joined| StartedRun { replayed: false, ..joined });
-                Box::pin(async { joined }.into_actor(profile))
+        if let Some(key) = &new.idempotency {
+            self.reserving.insert(key.scope, Reserving::new(key.fingerprint));
+        }
+        let joined = said.into_actor(self).then(move |joined, profile, _ctx| {
+            if let Some(key) = &new.idempotency {
+                profile.reserving.remove(&key.scope);
             }
-            // It ended at this very moment.
-            Ok(Ok(false) | Err(_)) | Err(_) => profile.take_on(new),
+            if !joined {
+                return profile.take_on(new);
+            }
+            let joined =
+                profile.replay(run).map(|joined| StartedRun { replayed: false, steered: true, ..joined });
+            Box::pin(async { joined }.into_actor(profile))
         });
         Box::pin(joined)
     }
 }
 
 impl ProfileActor {
-    /// Says the request's words to the turn at work, when that is asked for and can be done: the turn that has them, and
-    /// what tells whether it took them. A request with an idempotency key stands for a run of its own.
-    fn steer(&self, new: &NewRun) -> Option<(RunId, Request<RunActor, Steer>)> {
+    /// Says the request's words to the turn at work, when that is asked for and can be done: the turn that is to have
+    /// them, and whether it took them.
+    fn steer(&self, new: &NewRun) -> Option<(RunId, impl Future<Output = bool> + use<>)> {
         let session = new.session.as_ref().filter(|session| session.named)?;
         let Content::Text(text) = &new.input else { return None };
-        if new.on_busy != OnBusy::Steer || new.idempotency.is_some() || !new.results.is_empty() {
+        // What brings more than words is a turn of its own, and so is what a key stands for already.
+        let words_alone = new.results.is_empty() && new.client_tools.definitions.is_empty();
+        let first = new.idempotency.as_ref().is_none_or(|key| matches!(self.earlier(key), Ok(Earlier::None)));
+        if new.on_busy != OnBusy::Steer || !words_alone || !first {
             return None;
         }
         let run = self.tenant.board().holder(&session.id)?;
-        let status = self.store.run(run).ok()??.status;
-        let actor = self.tenant.board().live(run).filter(|_| status == RunStatus::Running)?;
-        Some((run, actor.send(Steer(text.clone()))))
+        let actor = self.tenant.board().live(run)?;
+        // A response that is to be kept can only be that of the turn at work.
+        let keeps = new.response.as_ref().is_some_and(|response| response.store);
+        if keeps && !matches!(self.store.response(run), Ok(Some(_))) {
+            return None;
+        }
+        let idempotency = new.idempotency.as_ref().map(|key| IdempotencyEntry {
+            scope: key.scope,
+            fingerprint: key.fingerprint,
+            stands_for: StandsFor::Run(run),
+            created_at: now(),
+        });
+        let words = Steer { input: text.clone(), manner: Manner::Joins { idempotency } };
+        let store = self.store.clone();
+        let said = async move {
+            settled(store.clone(), Some(actor.clone()), run).await;
+            // One that waits, for its slot or for a person, does not hear soon; nor does one that ends.
+            let runs = matches!(store.run(run), Ok(Some(record)) if record.status == RunStatus::Running);
+            runs && matches!(actor.send(words).await, Ok(Ok(true)))
+        };
+        Some((run, said))
     }
 
     fn take_on(&mut self, new: NewRun) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
@@ -65,6 +93,7 @@ impl ProfileActor {
         });
         Box::pin(looked)
     }
+
     fn take_on_seen(&mut self, new: NewRun) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
         let earlier = new.idempotency.as_ref().map_or(Ok(Earlier::None), |key| self.earlier(key));
         match earlier {
@@ -291,6 +320,7 @@ impl Begun {
             session_id: spec.session.id.clone(),
             created_at: spec.created_at,
             replayed: false,
+            steered: false,
             response: self.response,
             events,
         })

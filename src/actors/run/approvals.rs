@@ -3,7 +3,12 @@
 //! All questions of one batch of calls are asked together and all are settled before the first call runs. So a run that
 //! waits has no tool in the air, which is what lets it be put aside and gone on with after a restart.
 
-use super::{Decide, Question, StopReason, drive::Break, drive::Driver, steer::take_in};
+use super::{
+    Decide, Question, StopReason,
+    drive::Break,
+    drive::Driver,
+    steer::{Amid, take_in},
+};
 use crate::{
     actors::permissions::rules_of,
     agent::{Ask, digest},
@@ -51,6 +56,7 @@ impl Driver {
             decided_by: None,
             reason: None,
         };
+        self.audit_question(&approval);
         self.pose(&approval);
         let event = Event::ApprovalRequest(Box::new(request_event(&approval)));
         self.changes.push(Change::Approval(approval.clone()));
@@ -86,7 +92,7 @@ impl Driver {
                 () = parking.cancelled() => return Err(Break::Parked),
                 Some(answer) = self.inbox.answered.recv() => self.answer(answer).await,
                 Some(said) = self.inbox.said.recv() => {
-                    self.unheard.extend(take_in(&mut self.log, &mut self.changes, said));
+                    self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
                 }
                 () = tokio::time::sleep(left.unwrap_or_default()), if left.is_some() => self.expire().await,
                 () = tokio::time::sleep_until(give_back), if self.slot.is_some() && parked.is_none() => {
@@ -149,6 +155,11 @@ impl Driver {
         let approval = approval.clone();
         let rules =
             if approval.decision == Some(Choice::Always) { rules_of(&approval, at) } else { Vec::new() };
+        if let Err(error) = self.audit_answer(&approval, choice, expired, &rules).await {
+            tracing::error!(run = %self.spec.run_id, %error, "an answer does not count");
+            self.ask_anew(id);
+            return;
+        }
         let mut changes = vec![Change::Approval(approval.clone())];
         changes.extend(rules.iter().cloned().map(Change::Rule));
         let event = Event::ApprovalResponded { approval_id: id, choice, resolved: 1, expired };
@@ -165,6 +176,18 @@ impl Driver {
         self.tenant.permissions().decided(&approval, rules);
         if let Some(question) = self.control.questions.borrow().get(&id) {
             question.settled.send_replace(Some(approval));
+        }
+    }
+
+    /// An answer was not taken in: whoever gave it is told that the question is still open, and the next one can be.
+    fn ask_anew(&mut self, id: ApprovalId) {
+        if let Some(approval) = self.approvals.iter_mut().find(|approval| approval.id == id) {
+            approval.status = ApprovalStatus::Pending;
+            (approval.decision, approval.decided_at, approval.decided_by) = (None, None, None);
+            approval.reason = None;
+        }
+        if let Some(approval) = self.pending().find(|approval| approval.id == id) {
+            self.pose(approval);
         }
     }
 

@@ -1,6 +1,11 @@
 //! The work of a run: waiting for its place, asking the model, running tools, writing the log.
 
-use super::{Control, Inbox, StopReason, finish::End, history::said, steer::take_in};
+use super::{
+    Control, Inbox, StopReason,
+    finish::End,
+    history::said,
+    steer::{Amid, Unheard, take_in},
+};
 use crate::{
     actors::{
         Tenant,
@@ -56,14 +61,14 @@ pub(super) struct Driver {
     pub control: Rc<Control>,
     pub inbox: Inbox,
     /// What was said to the turn since its last model call began.
-    pub unheard: Vec<String>,
+    pub unheard: Vec<Unheard>,
     pub turn: Turn,
     /// Records that go to disk with the next event.
     pub changes: Vec<Change>,
     pub approvals: Vec<Approval>,
     pub slot: Option<Slot>,
     entry: Option<Entry>,
-    session: Option<SessionTurn>,
+    pub session: Option<SessionTurn>,
     /// Loaded transcript of a named session, when the spec asks for it.
     pub loaded: Vec<Message>,
     /// The session's own system prompt.
@@ -126,17 +131,14 @@ impl Driver {
             Ok(end) => end,
             // A client that waits for its answer is told; whoever asked through `/v1/runs` finds the run later.
             Err(Break::Parked) if self.lives_for_its_reader() => self.turned_out(),
-            Err(Break::Parked) => {
-                self.park().await;
-                return;
-            }
+            Err(Break::Parked) => return self.park().await,
             Err(Break::Stopped(reason)) => End::Stopped(reason),
             Err(Break::Failed(failure)) => End::Failed(failure),
         };
         self.finish(end).await;
     }
 
-    async fn park(self) {
+    async fn park(&mut self) {
         if let Err(error) = self.log.park().await {
             tracing::error!(run = %self.spec.run_id, %error, "a waiting run could not be put aside");
         }
@@ -229,6 +231,7 @@ impl Driver {
                 }
                 Step::Call(calls) => self.call_all(&calls).await?,
                 Step::HandOver(calls) => return Ok(End::HandedOver(calls)),
+                Step::Done(_) if self.owes_an_answer() => self.turn.go_on(),
                 Step::Done(finish) => return Ok(End::Completed(finish)),
                 Step::Fail(failure) => return Err(Break::Failed(failure)),
             }
@@ -236,7 +239,7 @@ impl Driver {
     }
 
     /// What the turn thinks with, as it was chosen when the turn was accepted.
-    fn mind(&self) -> Result<Mind, Break> {
+    pub(super) fn mind(&self) -> Result<Mind, Break> {
         let choice = self.spec.upstream.as_ref();
         self.kit.upstreams.mind(choice, &self.spec.sampling).ok_or_else(|| {
             let provider = choice.map(|choice| choice.provider.as_str()).unwrap_or_default();
@@ -256,7 +259,7 @@ impl Driver {
         nudge: Option<&'static str>,
     ) -> Result<(), Break> {
         while let Ok(said) = self.inbox.said.try_recv() {
-            self.unheard.extend(take_in(&mut self.log, &mut self.changes, said));
+            self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
         }
         self.hear();
         let config = self.tenant.config();
@@ -292,7 +295,8 @@ impl Driver {
                     biased;
                     answer = &mut asking => break answer,
                     Some(said) = self.inbox.said.recv() => {
-                        self.unheard.extend(take_in(&mut log.borrow_mut(), &mut self.changes, said));
+                        let taken = take_in(&mut log.borrow_mut(), &mut self.changes, Amid::ModelCall, said);
+                        self.unheard.extend(taken);
                     }
                 }
             }

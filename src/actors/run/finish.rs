@@ -3,8 +3,9 @@
 use super::{StopReason, drive::Driver, transcript};
 use crate::{
     domain::{Code, Event, Failure, Finish, OnDisconnect, RunStatus, ToolCall, Usage, now},
-    store::{Change, ClientCall, LogWriter},
+    store::{Change, ClientCall, Committed, LogWriter, StoreError},
 };
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How a turn ended.
 pub(super) enum End {
@@ -39,7 +40,18 @@ impl Driver {
         End::Failed(Failure { retryable: true, ..Failure::new(Code::GatewayDraining, text) })
     }
 
-    pub(super) async fn finish(mut self, end: End) {
+    pub(super) async fn finish(&mut self, end: End) {
+        let written = match self.end(end) {
+            Ok(committed) => committed.await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            tracing::error!(run = %self.spec.run_id, %error, "the end of a run could not be stored");
+        }
+    }
+
+    /// Writes the last event, with what the session keeps of the turn.
+    fn end(&mut self, end: End) -> Result<Committed, StoreError> {
         if matches!(end, End::Stopped(_)) {
             note_stop(&mut self.log, &mut self.changes);
         }
@@ -54,7 +66,7 @@ impl Driver {
             // Whoever brings the results goes on with all that is on record, and that is said there.
             self.hear();
         }
-        let pending_steer = (!self.unheard.is_empty()).then(|| self.unheard.join("\n"));
+        let pending_steer = self.pending_steer();
         let mut changes = std::mem::take(&mut self.changes);
         let event = match end {
             End::Completed(finish) => Event::RunCompleted {
@@ -86,16 +98,9 @@ impl Driver {
         };
         let default_model = &self.tenant.config().model.default;
         changes.extend(transcript::append(&self.spec, default_model, self.turn.messages(), finish, &record));
-        let run = self.spec.run_id;
         // Whoever hears of the end may ask again at once: the slot must be free by then.
         drop(self.slot.take());
-        let written = match self.log.append(event, changes) {
-            Ok(committed) => committed.await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
-            tracing::error!(%run, %error, "the end of a run could not be stored");
-        }
+        self.log.append(event, changes)
     }
 
     /// By which a later turn finds this one: on disk before the client hears of the call.
@@ -106,6 +111,39 @@ impl Driver {
             run_id: self.spec.run_id,
             created_at: now(),
         })
+    }
+}
+
+impl Drop for Driver {
+    /// A turn that nobody ended: its work panicked, or was cut off because it did not stop. It ends like any other that
+    /// failed, so that its session has what it did and said, and nothing of it goes on elsewhere.
+    fn drop(&mut self) {
+        if self.log.is_closed() {
+            return;
+        }
+        // A second panic while the first one unwinds would end the process. The hook has logged it.
+        let _logged = catch_unwind(AssertUnwindSafe(|| self.abandon()));
+    }
+}
+
+impl Driver {
+    fn abandon(&mut self) {
+        self.withdraw_pending();
+        self.end_there();
+        let why = "The run ended unexpectedly; the gateway's log has the cause.";
+        let ended = self.end(End::Failed(Failure { retryable: true, ..Failure::new(Code::Internal, why) }));
+        let (run, turn) = (self.spec.run_id, self.session.take());
+        actix::spawn(async move {
+            let stored = match ended {
+                Ok(committed) => committed.await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = stored {
+                tracing::error!(%run, %error, "the end of an abandoned run could not be stored");
+            }
+            // The session's next turn finds this one in it.
+            drop(turn);
+        });
     }
 }
 

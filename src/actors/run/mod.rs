@@ -8,9 +8,10 @@
 //!
 //! The work is a [`drive::Driver`], a future that owns the log: the actor only passes commands on to it. It is not
 //! supervised: a run that died half-way is reported as failed, never repeated, because its tools may have acted. That
-//! report needs nobody: a log that is dropped without its last event writes it.
+//! report needs nobody: a driver that is dropped before its end writes it.
 
 mod approvals;
+mod audit;
 mod drive;
 mod finish;
 mod history;
@@ -21,7 +22,7 @@ mod tools;
 mod transcript;
 
 pub use drive::{Entry, Kit, Work};
-pub use steer::Steer;
+pub use steer::{Manner, Steer};
 pub(super) use transcript::{Broken, append as session_append, conversation};
 
 use crate::{
@@ -156,8 +157,8 @@ impl Actor for RunActor {
             return;
         };
         let driver = drive::Driver::new(work, self.control.clone(), inbox);
-        // A panic in the driver drops its log, which writes `run.failed`; here it only must not take the actor's
-        // context down in the middle of a poll.
+        // A panic drops the driver, which writes the turn's end; here it only must not take the actor's context down in
+        // the middle of a poll.
         let done = AssertUnwindSafe(driver.run()).catch_unwind();
         self.driver = Some(ctx.spawn(done.into_actor(self).map(|_done, _run, ctx| ctx.stop())));
     }

@@ -10,15 +10,15 @@ use super::{
     drive::Break,
     drive::Driver,
     finish::{End, note_stop},
-    steer::{Said, take_in},
+    steer::{Amid, Manner, Said, take_in},
 };
 use crate::{
     agent::Answered,
     domain::{
         Approval, ApprovalId, ApprovalRequest, ApprovalScope, ApprovalStatus, Choice, Code, Content, Event,
-        Failure, Finding, Finish, Message, Millis, Seq, Unattended, UpstreamRun, Usage, now,
+        Failure, Finding, Finish, Message, Millis, RunId, Seq, Unattended, UpstreamRun, Usage, now,
     },
-    model::{Asked, HermesClient, ModelError, RemoteTurn},
+    model::{Asked, HermesClient, Mind, ModelError, RemoteTurn},
     store::Change,
 };
 use std::time::Duration;
@@ -102,6 +102,14 @@ impl Driver {
         }
     }
 
+    /// Stops the run over there whose turn here is abandoned. Nobody is left to wait for it.
+    pub(super) fn end_there(&self) {
+        if let (Some(run), Ok(Mind::Agent(agent))) = (self.log.record().upstream, self.mind()) {
+            let here = self.spec.run_id;
+            actix::spawn(async move { stop(&agent, &run.id, here).await });
+        }
+    }
+
     /// Starts the run over there and has its id on disk before it is followed: whatever becomes of us, it can be stopped.
     async fn begin_there(&mut self, agent: &Agent) -> Result<UpstreamRun, Break> {
         let id = self.start_there(agent).await?;
@@ -112,7 +120,27 @@ impl Driver {
         Ok(run)
     }
 
-    async fn start_there(&self, agent: &Agent) -> Result<String, Break> {
+    async fn start_there(&mut self, agent: &Agent) -> Result<String, Break> {
+        let body = self.body(agent)?;
+        // A retry, or this very turn after a restart, finds the run that it has started already.
+        let key = self.spec.run_id.to_string();
+        let started = agent.client.start(body, &key);
+        tokio::pin!(started);
+        tokio::select! {
+            biased;
+            () = self.control.stop.cancelled() => {}
+            started = &mut started => return started.map_err(|error| self.model_failed(&error)),
+        }
+        note_stop(&mut self.log, &mut self.changes);
+        // The request may have been heard: then there is a run to be stopped.
+        if let Ok(Ok(id)) = timeout(STOPPING, started).await {
+            self.stop_there(agent, &id).await;
+        }
+        Err(self.stopped())
+    }
+
+    /// The turn as the other side takes it.
+    fn body(&self, agent: &Agent) -> Result<Vec<u8>, Break> {
         let (history, input) = self.asks()?;
         let session = self.spec.session.named.then(|| self.tenant.alias(self.spec.session.id.as_str()));
         let turn = RemoteTurn {
@@ -123,20 +151,7 @@ impl Driver {
             session_id: session.as_deref(),
             sampling: &agent.sampling,
         };
-        // A retry, or this very turn after a restart, finds the run that it has started already.
-        let key = self.spec.run_id.to_string();
-        let started = agent.client.start(&turn, &key);
-        tokio::pin!(started);
-        tokio::select! {
-            biased;
-            () = self.control.stop.cancelled() => {}
-            started = &mut started => return started.map_err(|error| self.model_failed(&error)),
-        }
-        // The request may have been heard: then there is a run to be stopped.
-        if let Ok(Ok(id)) = timeout(STOPPING, started).await {
-            self.stop_there(agent, &id).await;
-        }
-        Err(self.stopped())
+        turn.body().map_err(|error| self.model_failed(&error))
     }
 
     /// What was said before, and what the agent is to answer.
@@ -153,13 +168,7 @@ impl Driver {
     }
 
     async fn stop_there(&self, agent: &Agent, run: &str) {
-        let told = match timeout(STOPPING, agent.client.stop(run)).await {
-            Ok(told) => told.map_err(|error| error.to_string()),
-            Err(_elapsed) => Err("no answer in time".to_owned()),
-        };
-        if let Err(error) = told {
-            tracing::warn!(run = %self.spec.run_id, upstream_run = run, error, "the run over there could not be stopped");
-        }
+        stop(agent, run, self.spec.run_id).await;
     }
 
     /// Passes a person's answer on. What came of it is told here once the other side has it.
@@ -182,8 +191,14 @@ impl Driver {
 
     /// Passes words to the running turn on. Refused over there, they are refused here.
     async fn say_there(&mut self, agent: &Agent, run: &str, said: Said) {
+        if let Manner::Joins { .. } = said.manner {
+            // Over there it would be given back when it comes too late; as a turn of its own it is answered.
+            return;
+        }
         match agent.client.steer(run, &said.input).await {
-            Ok(()) => self.unheard.extend(take_in(&mut self.log, &mut self.changes, said)),
+            Ok(()) => {
+                self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
+            }
             Err(error) => {
                 tracing::info!(run = %self.spec.run_id, %error, "words to the turn were not taken over there");
             }
@@ -243,7 +258,7 @@ impl Driver {
     /// The run over there has ended; these words were all that came too late for it.
     fn heard_there(&mut self, pending_steer: Option<String>) {
         match pending_steer {
-            Some(unheard) => self.unheard = vec![unheard],
+            Some(unheard) => self.given_back(unheard),
             None => self.hear(),
         }
     }
@@ -325,6 +340,17 @@ impl Driver {
             };
             self.settle(id, choice, expired, how).await;
         }
+    }
+}
+
+/// Stops the run over there that does the work of `here`.
+async fn stop(agent: &Agent, run: &str, here: RunId) {
+    let told = match timeout(STOPPING, agent.client.stop(run)).await {
+        Ok(told) => told.map_err(|error| error.to_string()),
+        Err(_elapsed) => Err("no answer in time".to_owned()),
+    };
+    if let Err(error) = told {
+        tracing::warn!(run = %here, upstream_run = run, error, "the run over there could not be stopped");
     }
 }
 

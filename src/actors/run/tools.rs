@@ -3,7 +3,7 @@
 use super::{
     drive::{Break, Driver},
     finish::note_stop,
-    steer::take_in,
+    steer::{Amid, take_in},
 };
 use crate::{
     agent::Verdict,
@@ -40,6 +40,7 @@ impl Driver {
         if self.control.stop.is_cancelled() {
             return Err(self.stopped());
         }
+        self.store_unheard();
         let mut plans = Vec::with_capacity(calls.len());
         for call in calls {
             plans.push(self.plan(call)?);
@@ -153,7 +154,7 @@ impl Driver {
                         noted = true;
                     }
                     Some(said) = self.inbox.said.recv() => {
-                        self.unheard.extend(take_in(&mut self.log, &mut self.changes, said));
+                        self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
                     }
                 }
             }
@@ -186,6 +187,7 @@ impl Driver {
     }
 
     fn finished(&mut self, call: &ToolCall, output: ToolOutput, took: Duration) -> Result<(), Break> {
+        self.audit_effect(call, &output, took);
         let ToolOutput { text, failed } = output;
         let completed = Event::ToolCompleted {
             tool: call.name.clone(),

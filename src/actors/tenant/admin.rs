@@ -3,6 +3,7 @@
 use super::{Tenant, hold};
 use crate::{
     actors::{NewKey, ProfileError, Scope, keys, profile::Reconfigured},
+    audit::{Act, Actor},
     config::ProfileConfig,
     domain::{Code, KeyId, now},
     store::{Change, KeyRecord, Store},
@@ -15,6 +16,7 @@ impl Tenant {
     pub fn reconfigure(&self, config: ProfileConfig) {
         self.board.configure(config.api.max_concurrent_runs, config.api.queue);
         self.keys.set_env(config.api_key.as_ref());
+        self.audit.note(Actor::Gateway, super::record::loaded(&config, &self.home_secret));
         let config = Arc::new(config);
         let toolbox = Toolbox::new(config.clone(), self.sandbox.clone(), self.user);
         *self.toolbox.write().unwrap_or_else(PoisonError::into_inner) = toolbox;
@@ -40,6 +42,12 @@ impl Tenant {
         let (name, scopes, secret) = (name.to_owned(), scopes.to_vec(), self.home_secret.clone());
         let made = tokio::task::spawn_blocking(move || keys::mint(&name, &scopes, &secret)).await;
         let key = made.map_err(|error| ProfileError::new(Code::Internal, error.to_string()))??;
+        let made = Act::KeyCreated {
+            key: key.record.id.clone(),
+            name: key.record.name.clone(),
+            scopes: key.record.scopes.clone(),
+        };
+        self.audit.record(Actor::Operator, made).await?;
         store.commit(vec![Change::Key(key.record.clone())]).await?;
         self.keys.load(&store.keys()?);
         Ok(key)
@@ -63,6 +71,8 @@ impl Tenant {
         let mut record =
             found.ok_or_else(|| ProfileError::new(Code::NotFound, format!("There is no key `{id}`.")))?;
         record.revoked_at.get_or_insert_with(now);
+        // What takes power away does not wait for the log.
+        self.audit.note(Actor::Operator, Act::KeyRevoked { key: id.clone() });
         store.commit(vec![Change::Key(record.clone())]).await?;
         self.keys.load(&store.keys()?);
         Ok(record)

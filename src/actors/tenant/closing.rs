@@ -1,9 +1,12 @@
 //! The end of a profile: draining, and closing its store.
 
 use super::{Slot, Tenant, TenantState, hold};
-use crate::actors::{
-    profile::Retire,
-    run::{Stop, StopReason},
+use crate::{
+    actors::{
+        profile::Retire,
+        run::{Stop, StopReason},
+    },
+    audit::{Act, Actor},
 };
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::time::{Instant, timeout_at};
@@ -53,5 +56,9 @@ impl Tenant {
                 tracing::error!(profile = %self.name, ?closed, "the store was not closed in order");
             }
         }
+        let audit = self.audit.clone();
+        audit.note_with_next(Actor::Gateway, Act::ProfileStopped);
+        // It says itself what it could not write.
+        let _panic = tokio::task::spawn_blocking(move || audit.close()).await;
     }
 }

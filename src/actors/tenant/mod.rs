@@ -3,6 +3,7 @@
 mod admin;
 mod closing;
 mod files;
+mod record;
 
 use super::{
     AuthError, Board, Caller, MachineSlots, Permissions, ProfileActor, Unavailable, UnderWay,
@@ -11,6 +12,7 @@ use super::{
     run::Unread,
 };
 use crate::{
+    audit::{Actor as Doer, AuditLog},
     config::ProfileConfig,
     domain::{Millis, ProfileName, RunId, ToolSpec, now},
     sandbox::{Owner, Sandbox},
@@ -82,6 +84,7 @@ pub struct Tenant {
     board: Arc<Board>,
     permissions: Permissions,
     under_way: UnderWay,
+    audit: AuditLog,
     started_at: Millis,
     draining: AtomicBool,
     /// Cancelled when runs that only wait are to be put aside: at a shutdown.
@@ -107,6 +110,9 @@ impl Tenant {
     #[must_use]
     pub fn new(options: TenantOptions) -> Arc<Self> {
         let TenantOptions { config, sandbox, user, home_secret, machine, lock, gone, worker } = options;
+        let audit = AuditLog::new(&config.state_dir);
+        audit.note_with_next(Doer::Gateway, record::started(&sandbox));
+        audit.note_with_next(Doer::Gateway, record::loaded(&config, &home_secret));
         let config = Arc::new(config);
         let board = Board::new(machine);
         board.configure(config.api.max_concurrent_runs, config.api.queue);
@@ -124,6 +130,7 @@ impl Tenant {
             board,
             permissions: Permissions::default(),
             under_way: UnderWay::default(),
+            audit,
             started_at: now(),
             draining: AtomicBool::new(false),
             parking: CancellationToken::new(),
@@ -185,6 +192,12 @@ impl Tenant {
         &self.under_way
     }
 
+    /// What was done in the profile's name.
+    #[must_use]
+    pub const fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
     #[must_use]
     pub const fn started_at(&self) -> Millis {
         self.started_at
@@ -220,6 +233,10 @@ impl Tenant {
                 self.keys.check(token).await.unwrap_or(None)
             }
         };
+        match &checked {
+            Some(caller) => self.audit.key_used(&caller.key_id),
+            None => self.audit.key_failed(),
+        }
         checked.ok_or(AuthError::Invalid)
     }
 

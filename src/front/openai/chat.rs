@@ -172,6 +172,9 @@ pub(super) fn head(turn: &Turn, options: &Options) -> HttpResponseBuilder {
     if turn.replayed {
         head.insert_header((options::REPLAYED, "true"));
     }
+    if turn.steered {
+        head.insert_header((options::STEERED, "true"));
+    }
     head
 }
 

@@ -196,15 +196,15 @@ fn a_failure_has_the_error_and_the_outcome_and_no_text() {
         Event::RunCancelled { partial_output: String::new(), usage: usage(), pending_steer: None };
     let stopped = "The run was stopped before it was done.";
     let cases = [
-        (failed, "upstream_error", "The model's server cut the connection.", true),
-        (cancelled, "interrupted", stopped, false),
+        (failed, "server_error", "upstream_error", "The model's server cut the connection.", true),
+        (cancelled, "invalid_request_error", "run_cancelled", stopped, false),
     ];
-    for (event, code, message, partial) in cases {
+    for (event, kind, code, message, partial) in cases {
         let got = render(&[logged(9, event)]);
         let finish = envelope(&json!({"index": 0, "delta": {}, "finish_reason": "error"}));
         let members = json!({
             "usage": tokens(),
-            "error": {"message": message, "type": "server_error", "param": null, "code": code},
+            "error": {"message": message, "type": kind, "param": null, "code": code},
             "hermes": {"completed": false, "partial": partial, "failed": true, "error": message, "error_code": code},
         });
         assert_eq!(got[1..], [plain(None, with(finish, &members)), plain(9, json!("[DONE]"))], "{code}");

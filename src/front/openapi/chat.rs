@@ -35,6 +35,7 @@ pub fn complete() -> Operation {
             Code::UpstreamRateLimited,
             Code::UpstreamTimeout,
             Code::Interrupted,
+            Code::RunCancelled,
         ])
 }
 

@@ -237,10 +237,15 @@ pub fn components() -> Vec<(&'static str, Schema)> {
         ("RunRequest", request()),
         (
             "RunAccepted",
-            object().has("run_id", text()).has("status", always("started")).has("session_id", text()).has(
-                "replayed",
-                boolean().note("An earlier request with this `Idempotency-Key` started it."),
-            ),
+            object()
+                .has("run_id", text())
+                .has("status", always("started"))
+                .has("session_id", text())
+                .has("replayed", boolean().note("An earlier request with this `Idempotency-Key` started it."))
+                .has(
+                    "steered",
+                    boolean().note("`on_busy: steer`: it was at work already and hears the input."),
+                ),
         ),
         ("Run", run()),
         ("RunEvent", run_event()),

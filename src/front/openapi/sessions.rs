@@ -215,6 +215,7 @@ fn turn(name: &'static str, summary: &'static str) -> Operation {
             Code::UpstreamRateLimited,
             Code::UpstreamTimeout,
             Code::Interrupted,
+            Code::RunCancelled,
         ])
 }
 

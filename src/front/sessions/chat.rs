@@ -168,6 +168,9 @@ fn head(asked: &Asked) -> HttpResponseBuilder {
     if asked.turn.replayed {
         head.insert_header((options::REPLAYED, "true"));
     }
+    if asked.turn.steered {
+        head.insert_header((options::STEERED, "true"));
+    }
     head
 }
 

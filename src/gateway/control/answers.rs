@@ -13,8 +13,6 @@ use actix::Addr;
 use std::{cell::Cell, rc::Rc, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
-/// As whom the command line answers approvals.
-const CLI: &str = "cli";
 /// Approvals in one list.
 const APPROVALS: usize = 200;
 
@@ -63,7 +61,7 @@ impl Answers {
                 Ok(Reply::Approvals(found))
             }
             Command::DecideApproval { profile, id, choice, reason } => {
-                let key_id = KeyId::parse(CLI).map_err(|error| error.to_string())?;
+                let key_id = KeyId::cli();
                 let decide = DecideApproval { target: ApprovalTarget::One(id), choice, reason, key_id };
                 let decided = self.with(profile, |tenant| async move { ask(&tenant, decide).await }).await?;
                 Ok(Reply::Approvals(decided))

@@ -227,6 +227,7 @@ impl Keeper {
         self.view.send_modify(|view| {
             view.status.address = Some(up.address);
             view.status.keys = up.keys;
+            view.status.uid = up.footing.owner.map(|owner| owner.uid);
             view.first_key.clone_from(&up.first_key);
             view.seat = Some(Seat { tenant: up.tenant.clone(), place: self.place.clone() });
         });

@@ -7,6 +7,7 @@ mod backoff;
 mod files;
 mod keeper;
 mod opening;
+mod socket;
 
 pub use files::{Files, Plan, Selection, plans};
 pub use keeper::{Acted, Action, Answer, Seat, View};

@@ -1,6 +1,6 @@
 //! The calls of one gateway's API that a run needs, each repeated until it is certain what came of it.
 
-use super::{RemoteEvents, RemoteTurn};
+use super::RemoteEvents;
 use crate::{
     config::ModelConfig,
     domain::{ApprovalId, Choice, UpstreamRun},
@@ -52,15 +52,11 @@ impl HermesClient {
         }))
     }
 
-    /// Starts a run and gives its id. Under one `key` it is started once, however often this is called.
+    /// Starts the run of a turn's [`super::RemoteTurn::body`] and gives its id. Under one `key` it is started once, however often this is called.
     ///
     /// # Errors
     /// [`ModelError`], when no attempt was answered well.
-    pub async fn start(&self, turn: &RemoteTurn<'_>, key: &str) -> Result<String, ModelError> {
-        let body = serde_json::to_vec(turn).map_err(|error| ModelError::Connection {
-            message: format!("The request to the upstream could not be written: {error}."),
-            partial: false,
-        })?;
+    pub async fn start(&self, body: Vec<u8>, key: &str) -> Result<String, ModelError> {
         let answer = self.post("/runs", &[("Idempotency-Key", key)], body).await?;
         let accepted = serde_json::from_slice::<Accepted>(&answer);
         let id = accepted.ok().map(|accepted| accepted.run_id).filter(|id| is_sane(id));

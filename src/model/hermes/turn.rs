@@ -1,6 +1,10 @@
 //! A turn as `POST /v1/runs` takes it.
 
-use crate::domain::{Content, Message, Sampling};
+use super::client::cut;
+use crate::{
+    domain::{Content, Message, Sampling},
+    model::ModelError,
+};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 /// What the other side's agent is asked to do. Everything is borrowed: no history is cloned for it.
@@ -14,6 +18,17 @@ pub struct RemoteTurn<'a> {
     /// Where the other side keeps shell state and permissions between turns.
     pub session_id: Option<&'a str>,
     pub sampling: &'a Sampling,
+}
+
+impl RemoteTurn<'_> {
+    /// As it is sent.
+    ///
+    /// # Errors
+    /// [`ModelError`]: it cannot be written as JSON.
+    pub fn body(&self) -> Result<Vec<u8>, ModelError> {
+        serde_json::to_vec(self)
+            .map_err(|error| cut(&format!("The request to the upstream could not be written: {error}.")))
+    }
 }
 
 /// The message that the agent is to answer.

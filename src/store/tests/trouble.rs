@@ -89,7 +89,7 @@ async fn closing_writes_what_waits_and_refuses_the_rest() {
     going.append(started(&open_run), Vec::new()).unwrap().await.unwrap();
     going.delta(delta("waits")).unwrap();
     let parked = Arc::new(spec(true));
-    let (waiting, begun) = store.begin(Arc::clone(&parked), None);
+    let (mut waiting, begun) = store.begin(Arc::clone(&parked), None);
     begun.await.unwrap();
     let reader = store.tail(parked.run_id, Seq(0)).unwrap().unwrap();
     let reader = tokio::spawn({

@@ -1,7 +1,11 @@
 //! What can go wrong between the two, and at the far end.
 
 use super::{Chain, text};
-use crate::support::{ask, house::key};
+use crate::{
+    faults::Panic,
+    support::{ask, house::key},
+};
+use hermes_gateway::domain::RunId;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -97,5 +101,39 @@ async fn the_clients_own_tools_are_refused_rather_than_forgotten() {
     let reply = chain.alice().await.post("/v1/chat/completions", body).await;
     assert_eq!((reply.status, reply.code()), (400, "unsupported_parameter"), "{}", reply.text);
     assert_eq!(chain.far_runs().await.len(), 0);
+    chain.close().await;
+}
+
+#[actix_web::test]
+async fn a_run_that_panics_here_does_not_go_on_there() {
+    let chain = Chain::new().await;
+    let alice = chain.alice().await;
+    let run = alice.run("@@gate hold").await;
+    let mut events = alice.events(&run, None).await;
+    events.until("message.delta").await;
+    let tenant = chain.near.tenant("alice").await;
+    let actor = tenant.board().live(RunId::parse(&run).unwrap()).unwrap();
+    assert!(actor.send(Panic).await.is_err());
+    assert_eq!(events.rest().await.pop().unwrap().kind(), "run.failed");
+    chain.far.upstream.hung_up(1).await;
+    assert_eq!(chain.far_end().await["status"], "cancelled");
+    chain.close().await;
+}
+
+#[actix_web::test]
+async fn a_stop_shows_before_the_far_gateway_has_answered_the_start() {
+    let chain = Chain::new().await;
+    let alice = chain.alice().await;
+    chain.cable.hold();
+    let run = alice.run("@@gate hold").await;
+    alice.events(&run, None).await.until("run.started").await;
+    chain.cable.held().await;
+    let stopped = alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
+    assert_eq!((stopped.status, &stopped.body["status"]), (200, &json!("stopping")), "{}", stopped.text);
+    let status = alice.get(&format!("/v1/runs/{run}")).await.body["status"].clone();
+    assert_eq!(status, "stopping", "at once, not when the other side has been heard of");
+    chain.cable.release();
+    assert_eq!(alice.finished(&run).await["status"], "cancelled");
+    assert_eq!(chain.far_end().await["status"], "cancelled", "what was started over there is stopped");
     chain.close().await;
 }

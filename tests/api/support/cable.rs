@@ -1,9 +1,13 @@
-//! A line between two servers that can be cut and pulled out.
+//! A line between two servers that can be cut and pulled out, and that can hold answers back.
 
+use super::upstream::within;
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
+    io::{self, AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     sync::watch,
 };
 use tokio_util::sync::CancellationToken;
@@ -19,6 +23,9 @@ pub struct Cable {
 struct State {
     cuts: usize,
     unplugged: bool,
+    holds: bool,
+    /// An answer is being held back.
+    holding: bool,
 }
 
 impl Cable {
@@ -35,7 +42,7 @@ impl Cable {
             runtime.block_on(ended.run_until_cancelled(async {
                 let listener = TcpListener::from_std(listener).unwrap();
                 while let Ok((socket, _)) = listener.accept().await {
-                    tokio::spawn(pass(socket, server, shared.subscribe()));
+                    tokio::spawn(pass(socket, server, Arc::clone(&shared)));
                 }
             }));
         });
@@ -54,7 +61,21 @@ impl Cable {
 
     /// Breaks every connection, and every new one at once.
     pub fn unplug(&self) {
-        self.state.send_modify(|state| *state = State { cuts: state.cuts + 1, unplugged: true });
+        self.state.send_modify(|state| *state = State { cuts: state.cuts + 1, unplugged: true, ..*state });
+    }
+
+    /// Lets requests through, and no answer, until [`Cable::release`].
+    pub fn hold(&self) {
+        self.state.send_modify(|state| state.holds = true);
+    }
+
+    /// Waits until an answer is held back.
+    pub async fn held(&self) {
+        within(self.state.subscribe().wait_for(|state| state.holding)).await.unwrap();
+    }
+
+    pub fn release(&self) {
+        self.state.send_modify(|state| state.holds = false);
     }
 }
 
@@ -64,14 +85,38 @@ impl Drop for Cable {
     }
 }
 
-async fn pass(mut near: TcpStream, server: SocketAddr, mut state: watch::Receiver<State>) {
+async fn pass(near: TcpStream, server: SocketAddr, shared: Arc<watch::Sender<State>>) {
+    let mut state = shared.subscribe();
     let before = *state.borrow_and_update();
     if before.unplugged {
         return;
     }
-    let Ok(mut far) = TcpStream::connect(server).await else { return };
+    let Ok(far) = TcpStream::connect(server).await else { return };
+    let ((asks, answered), (answers, asked)) = (near.into_split(), far.into_split());
+    let both = async { tokio::join!(copy(asks, asked, None), copy(answers, answered, Some(&shared))) };
     tokio::select! {
-        _ = copy_bidirectional(&mut near, &mut far) => {}
+        _ = both => {}
         _ = state.wait_for(|now| now.cuts > before.cuts) => {}
+    }
+}
+
+/// `hold`: what says when the bytes are to be held back.
+async fn copy(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    hold: Option<&watch::Sender<State>>,
+) -> io::Result<()> {
+    let mut bytes = vec![0; 1 << 16];
+    loop {
+        let count = from.read(&mut bytes).await?;
+        if let Some(shared) = hold.filter(|shared| shared.borrow().holds) {
+            shared.send_modify(|state| state.holding = true);
+            let mut state = shared.subscribe();
+            let _released = state.wait_for(|state| !state.holds).await;
+        }
+        if count == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&bytes[..count]).await?;
     }
 }
