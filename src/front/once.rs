@@ -1,16 +1,17 @@
 //! A request that changes something is carried out once per `Idempotency-Key`: a retry gets the first one's answer.
 //!
 //! For the routes that start no run; those that do have the run itself to show. Only what succeeded is kept: a refusal
-//! reserves nothing, so that a client can mend its request and keep its key. The answer is on disk before it is given; a
-//! crash between the act and its answer leaves the key unused, and a retry acts again.
+//! reserves nothing, so that a client can mend its request and keep its key. The answer is on disk before it is given. A
+//! crash between the act and its answer leaves the key unused, and a retry acts again: what cannot be done twice without
+//! harm, such as making a session, takes the key along ([`key`]) and is written together with it.
 
-use super::{ask::ask, auth::Authorised, body, error::ApiError, idempotency, options};
+use super::{ask::ask, auth::Authorised, body, error::ApiError, idempotency, options, sessions::resources};
 use crate::{
-    actors::{FindAnswer, Idempotency, KeepAnswer},
+    actors::{Carried, FindAnswer, Idempotency, KeepAnswer},
     domain::KeptAnswer,
 };
 use actix_web::{
-    Error, HttpResponse,
+    Error, HttpMessage, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody, to_bytes},
     dev::{Payload, ServiceRequest, ServiceResponse},
     http::{
@@ -48,9 +49,17 @@ async fn carry_out<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let _turn = auth.tenant.under_way().enter(key.scope).await;
-    if let Some(kept) = ask(&auth.tenant, FindAnswer(key.clone())).await? {
-        return Ok(request.into_response(replay(&kept)));
+    match ask(&auth.tenant, FindAnswer(key.clone())).await? {
+        Some(Carried::Answered(kept)) => return Ok(request.into_response(replay(&kept))),
+        Some(Carried::Made(session)) => {
+            let answer = resources::made(&session).map_err(ApiError::internal)?;
+            let again = replay(&answer);
+            ask(&auth.tenant, KeepAnswer { key, answer }).await?;
+            return Ok(request.into_response(again));
+        }
+        None => {}
     }
+    request.request().extensions_mut().insert(key.clone());
     let (request, response) = next.call(request).await?.into_parts();
     let (head, body) = response.into_parts();
     let body = to_bytes(body).await.map_err(|error| ApiError::internal(error.into()))?;
@@ -58,6 +67,11 @@ async fn carry_out<B: MessageBody + 'static>(
         ask(&auth.tenant, KeepAnswer { key, answer: kept(&head, &body) }).await?;
     }
     Ok(ServiceResponse::new(request, head.set_body(body).map_into_boxed_body()))
+}
+
+/// The key of a request that is being carried out once.
+pub fn key(request: &HttpRequest) -> Option<Idempotency> {
+    request.extensions().get().cloned()
 }
 
 /// Reads the body for its fingerprint, and puts it back for the handler.

@@ -7,6 +7,7 @@ use crate::{
     store::{EventCursor, StoreError, ToolResults},
 };
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// Where a run's events come from.
 pub trait Source {
@@ -137,6 +138,30 @@ pub async fn rejoin(tenant: &Arc<Tenant>, run_id: RunId, after: Seq) -> Result<T
         response: None,
         reader: Reader { cursor, run_id, tenant: tenant.clone(), open: !record.status.is_terminal() },
     })
+}
+
+/// The next events of a turn whose end somebody waits for.
+///
+/// # Errors
+///
+/// The key was revoked, or the log cannot be read.
+pub async fn next(
+    source: &mut impl Source,
+    revoked: &CancellationToken,
+) -> Result<Vec<Arc<Logged>>, ApiError> {
+    let batch = tokio::select! {
+        biased;
+        () = revoked.cancelled() => return Err(ApiError::new(Code::KeyRevoked, KEY_REVOKED)),
+        batch = source.next() => batch,
+    };
+    match batch {
+        Some(Ok(events)) => Ok(events),
+        Some(Err(error)) => {
+            let (code, message) = broken(&error);
+            Err(ApiError::new(code, message))
+        }
+        None => Err(ApiError::internal("a run's log ended without a terminal event")),
+    }
 }
 
 /// Why a stream cannot go on, as a client may see it; the log gets the cause.

@@ -71,8 +71,7 @@ pub(super) fn encode(
             Change::RuleRemoved(id) => writes.push(Write::Remove(Key::text(Table::Rule, &id))),
             Change::SessionAppend(append) => writes.push(Write::Session(Box::new(append))),
             Change::Idempotency(entry) => {
-                let key = Key::table(Table::Idempotency).with(&entry.scope);
-                writes.push(Write::Put(key, codec::to_json(&entry)?));
+                writes.push(Write::Put(Key::idempotency(&entry.scope), codec::to_json(&entry)?));
             }
             Change::ClientCall(call) => {
                 let key = Key::client_call(&call.key_id, &call.call_id);

@@ -185,6 +185,10 @@ impl Key {
         Self::table(table).with(&blake3::hash(id.as_bytes()).as_bytes()[..16])
     }
 
+    pub(super) fn idempotency(scope: &[u8; 32]) -> Self {
+        Self::table(Table::Idempotency).with(scope)
+    }
+
     pub(super) fn client_call(key: &KeyId, call_id: &str) -> Self {
         Self::text(Table::ClientCall, key.as_str()).with(&blake3::hash(call_id.as_bytes()).as_bytes()[..16])
     }

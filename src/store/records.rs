@@ -42,7 +42,7 @@ impl Store {
     }
 
     pub fn idempotency(&self, scope: &[u8; 32]) -> Result<Option<IdempotencyEntry>, StoreError> {
-        self.0.read(|db| db.read(Key::table(Table::Idempotency).with(scope)))
+        self.0.read(|db| db.read(Key::idempotency(scope)))
     }
 
     /// The call of this id that a turn left to a client with this key.

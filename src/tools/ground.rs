@@ -1,10 +1,10 @@
 //! What a profile's tools stand on: its settings, its wall, its folders.
 
-use super::failure::Failure;
+use super::{disk::Disk, failure::Failure};
 use crate::{
     config::{ProfileConfig, SandboxLevel},
     domain::SessionId,
-    sandbox::{Jail, Owner, Roots, Sandbox, View, session_tmp},
+    sandbox::{Jail, Owner, Roots, Sandbox, View, profile_tmp, session_tmp},
 };
 use std::{
     path::{Path, PathBuf},
@@ -24,6 +24,7 @@ pub struct Ground {
     view: OnceLock<View>,
     /// Opened at the profile's start, and again by later calls only as long as that fails.
     roots: Mutex<Option<Arc<Roots>>>,
+    pub disk: Arc<Disk>,
 }
 
 /// What a profile's start found out about its folders.
@@ -36,8 +37,10 @@ pub struct Footing {
 }
 
 impl Ground {
-    pub const fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>) -> Self {
-        Self { config, sandbox, user, view: OnceLock::new(), roots: Mutex::new(None) }
+    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>) -> Self {
+        let folders = vec![config.workspace.clone(), profile_tmp(config.name.as_str(), &config.root)];
+        let disk = Arc::new(Disk::new(folders, &config.terminal.limits));
+        Self { config, sandbox, user, view: OnceLock::new(), roots: Mutex::new(None), disk }
     }
 
     /// What commands may read. Blocking at its first use.

@@ -164,3 +164,31 @@ async fn the_page_about_the_api_asks_nothing_of_other_places() {
     assert_eq!(nobody.get("/health").await.header("content-security-policy").unwrap().split(';').count(), 2);
     house.close().await;
 }
+
+#[actix_web::test]
+async fn the_health_of_a_model_is_what_the_last_turn_found() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let model = async || {
+        let health = alice.get("/health/detailed").await.body;
+        (health["readiness"]["checks"]["model"].clone(), health["status"].clone())
+    };
+    let (unknown, whole) = model().await;
+    assert_eq!(
+        (&unknown["status"], &unknown["last_call"], whole),
+        (&json!("unknown"), &json!(null), json!("ok"))
+    );
+    let cases = [
+        ("hello", "ok", json!(null)),
+        ("@@status 401", "degraded", json!("upstream_error")),
+        ("@@status 413", "ok", json!("context_length_exceeded")),
+    ];
+    for (said, status, code) in cases {
+        alice.chat(said).await;
+        let (known, whole) = model().await;
+        assert_eq!((&known["status"], &known["last_call"]["error_code"]), (&json!(status), &code), "{said}");
+        assert!(known["last_call"]["at"].as_f64().is_some_and(|at| at > 1e9), "{known}");
+        assert_eq!(whole, json!("ok"), "{said}: this gateway is well");
+    }
+    house.close().await;
+}

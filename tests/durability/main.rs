@@ -6,6 +6,7 @@ mod damage;
 mod descriptors;
 mod kept;
 mod killed;
+mod logged;
 mod parked;
 mod ports;
 mod queued;

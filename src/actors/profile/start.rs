@@ -66,12 +66,7 @@ impl ProfileActor {
         if keeps && !matches!(self.store.response(run), Ok(Some(_))) {
             return None;
         }
-        let idempotency = new.idempotency.as_ref().map(|key| IdempotencyEntry {
-            scope: key.scope,
-            fingerprint: key.fingerprint,
-            stands_for: StandsFor::Run(run),
-            created_at: now(),
-        });
+        let idempotency = new.idempotency.as_ref().map(|key| key.entry(StandsFor::Run(run)));
         let words = Steer { input: text.clone(), manner: Manner::Joins { idempotency } };
         let store = self.store.clone();
         let said = async move {
@@ -155,7 +150,8 @@ impl ProfileActor {
             responses::inherit(&mut new, &previous);
         }
         let (background, on_busy) = (new.background, new.on_busy);
-        let idempotency = new.idempotency.as_ref().map(|key| (key.scope, key.fingerprint));
+        let idempotency = new.idempotency.take();
+        new.durable |= idempotency.is_some();
         let (spec, response) = spec(new);
         let board = self.tenant.board();
         let busy = spec.takes_turns() && board.is_busy(&spec.session.id);
@@ -165,12 +161,7 @@ impl ProfileActor {
         let slot = if busy { None } else { Some(board.slot(false).map_err(full)?) };
         // Taken here and not later: two turns that come at once must not both find the session free.
         let turn = spec.takes_turns().then(|| board.turn(&spec.session.id, Some(spec.run_id)));
-        let idempotency = idempotency.map(|(scope, fingerprint)| IdempotencyEntry {
-            scope,
-            fingerprint,
-            stands_for: StandsFor::Run(spec.run_id),
-            created_at: spec.created_at,
-        });
+        let idempotency = idempotency.map(|key| key.entry(StandsFor::Run(spec.run_id)));
         Ok(Begun {
             tenant: self.tenant.clone(),
             store: self.store.clone(),
@@ -245,7 +236,7 @@ fn spec(new: NewRun) -> (RunSpec, Option<ResponseRecord>) {
         upstream: new.upstream,
         runtime: new.runtime,
         sampling: new.sampling,
-        durable: new.durable || new.idempotency.is_some(),
+        durable: new.durable,
         on_disconnect: new.on_disconnect,
         unattended: new.unattended,
     };

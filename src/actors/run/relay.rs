@@ -264,6 +264,7 @@ impl Driver {
     }
 
     fn completed_there(&mut self, output: String, usage: Usage, finish: Finish) -> Result<End, Break> {
+        self.asked_model(None);
         self.log.add_usage(usage);
         let told = self.log.record().text;
         if let Some(rest) = output.strip_prefix(&told).filter(|rest| !rest.is_empty()) {

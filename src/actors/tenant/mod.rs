@@ -6,7 +6,7 @@ mod files;
 mod record;
 
 use super::{
-    AuthError, Board, Caller, MachineSlots, Permissions, ProfileActor, Unavailable, UnderWay,
+    AuthError, Board, Caller, MachineSlots, ModelCalls, Permissions, ProfileActor, Unavailable, UnderWay,
     keys::{self, KeyRing},
     recovery,
     run::Unread,
@@ -84,6 +84,7 @@ pub struct Tenant {
     board: Arc<Board>,
     permissions: Permissions,
     under_way: UnderWay,
+    model_calls: ModelCalls,
     audit: AuditLog,
     started_at: Millis,
     draining: AtomicBool,
@@ -130,6 +131,7 @@ impl Tenant {
             board,
             permissions: Permissions::default(),
             under_way: UnderWay::default(),
+            model_calls: ModelCalls::default(),
             audit,
             started_at: now(),
             draining: AtomicBool::new(false),
@@ -190,6 +192,12 @@ impl Tenant {
     #[must_use]
     pub const fn under_way(&self) -> &UnderWay {
         &self.under_way
+    }
+
+    /// What is known of the profile's own model.
+    #[must_use]
+    pub const fn model_calls(&self) -> &ModelCalls {
+        &self.model_calls
     }
 
     /// What was done in the profile's name.
