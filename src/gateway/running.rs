@@ -108,7 +108,7 @@ impl Gateway {
         warnings.extend(chosen.iter().flat_map(|profile| profile.warnings.iter().cloned()));
 
         let uids = server.uids.clone();
-        let Prepared { home_secret, token, socket, sandbox, users } =
+        let Prepared { home_secret, token, socket, sandbox, users, open } =
             prepare(root, sandbox_helper, uids).await?;
         warnings.extend(open);
         let users = users.unwrap_or_else(|why| {
