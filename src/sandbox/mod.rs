@@ -45,4 +45,4 @@ pub use probe::Sandbox;
 pub use remove::remove_folder;
 pub use tmp::{clean_tmp, profile_tmp, remove_tmp, session_tmp};
 pub use view::View;
-pub use world::{Network, Order, Owner, Wall, World};
+pub use world::{Network, Order, Owner, Wall, Way, World};

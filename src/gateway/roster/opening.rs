@@ -6,14 +6,14 @@ use super::{
 };
 use crate::{
     actors::{
-        Directory, MachineSlots, ProfileError, ProfileGone, Tenant, TenantOptions, TenantState, Unavailable,
+        Directory, Editor, KeySpec, MachineSlots, ProfileError, ProfileGone, Rights, Scope, Tenant,
+        TenantOptions, TenantState, Unavailable,
     },
     config::{ProfileConfig, Secret},
     domain::ProfileName,
     gateway::{
         at_rest,
         plane::{Listener, Place, Plane, Port, WorkerGone},
-        scopes,
         status::KeyState,
         users::Users,
     },
@@ -177,8 +177,8 @@ fn new_tenant(
     lock: &Arc<ProfileLock>,
 ) -> Arc<Tenant> {
     Tenant::new(TenantOptions {
+        sandbox: ground.sandbox.at_most(config.terminal.sandbox_most),
         config,
-        sandbox: ground.sandbox.clone(),
         user,
         home_secret: ground.home_secret.clone(),
         machine: ground.machine.clone(),
@@ -354,11 +354,12 @@ async fn lock(
 async fn ensure_key(place: &Place, tenant: &Arc<Tenant>) -> Result<(Option<Secret>, usize), String> {
     let found = on(place, tenant, |tenant| async move {
         let keys = tenant.keys().await?;
-        let valid = keys.iter().filter(|key| key.revoked_at.is_none()).count();
+        let valid = keys.iter().filter(|key| key.record.revoked_at.is_none()).count();
         if valid > 0 {
             return Ok((None, valid));
         }
-        tenant.create_key("first", &scopes::usual()).await.map(|key| (Some(key.token), 1))
+        let first = KeySpec::new("first", Rights::of(&Scope::usual()));
+        tenant.create_key(first, &Editor::Gateway).await.map(|key| (Some(key.token), 1))
     });
     match found.await {
         Ok(found) => found.map_err(|error: ProfileError| error.message),

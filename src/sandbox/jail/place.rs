@@ -27,6 +27,15 @@ impl<'a> Place<'a> {
         if self.relative.as_os_str().is_empty() { root.to_owned() } else { root.join(&self.relative) }
     }
 
+    /// The path inside a sandbox of level `strict`, where the session's folder is `/tmp` itself.
+    #[must_use]
+    pub fn path_at_strict(&self) -> PathBuf {
+        match self.root.shown {
+            Shown::Tmp => Path::new("/tmp").join(&self.relative),
+            Shown::Relative | Shown::Absolute => self.path(),
+        }
+    }
+
     /// The path as the model should write it next time: relative to the workspace, below `/tmp`, or absolute.
     #[must_use]
     pub fn shown_path(&self) -> String {
