@@ -116,6 +116,21 @@ async fn without_a_user_of_its_own_an_agent_has_none_of_roots_rights_either() {
 }
 
 #[tokio::test]
+async fn skills_that_were_closed_to_others_are_opened_to_the_agent_to_read() {
+    let world = World::owned(ALICE, |config| {
+        fs::create_dir(&config.skills_dir).unwrap();
+        fs::write(config.skills_dir.join("note"), "hello").unwrap();
+        fs::set_permissions(&config.skills_dir, fs::Permissions::from_mode(0o700)).unwrap();
+    });
+    assert!(world.tools.prepare().warnings.is_empty());
+    let note = world.config.skills_dir.join("note").display().to_string();
+    assert_eq!(world.call("read_file", json!({ "path": note })).await["content"], "1|hello");
+    assert_eq!(world.sh(&format!("cat {note}")).await.0, "hello");
+    assert_ne!(owner(&world.config.skills_dir), HERS);
+    assert_ne!(world.sh(&format!("echo x > {note}")).await.1, 0);
+}
+
+#[tokio::test]
 async fn a_workspace_outside_of_the_home_is_not_given_away_but_told_of() {
     let outside = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let there = outside.path().to_owned();

@@ -5,7 +5,7 @@ use crate::{
     sandbox::{Handover, Owner, guise::as_agent, handover::hand_over, view::real},
 };
 use rustix::{
-    fs::{Access, AtFlags, CWD, Mode, OFlags, accessat, fstat, openat},
+    fs::{Access, AtFlags, CWD, Gid, Mode, OFlags, accessat, chmod, chownat, fstat, openat},
     io::Errno,
 };
 use std::{
@@ -47,6 +47,8 @@ pub struct Roots {
     pub(super) workspace: Root,
     pub(super) extra: Vec<Root>,
     pub(super) owner: Option<Owner>,
+    /// The last of `extra` is the profile's skills.
+    skills: bool,
     /// What will not work, a sentence each.
     trouble: Vec<String>,
 }
@@ -71,6 +73,7 @@ impl Roots {
             workspace: Root::new(dir, workspace, Shown::Relative, true),
             extra: Vec::new(),
             owner: None,
+            skills: false,
             trouble: Vec::new(),
         };
         for ExtraRoot { path, writable } in extra {
@@ -84,6 +87,7 @@ impl Roots {
             }
         }
         if let Ok(dir) = folder(skills) {
+            roots.skills = true;
             roots.extra.push(Root::new(dir, skills, Shown::Absolute, false));
         }
         Ok(roots)
@@ -114,6 +118,9 @@ impl Roots {
         let back = || former.filter(|former| former.uid == has.st_uid).map(|_former| Owner::gateway());
         if let Some(to) = owner.or_else(back).filter(|_| ours) {
             self.hand_over(to, patience)?;
+        }
+        if let (Some(owner), Some(skills)) = (owner, self.extra.last().filter(|_| self.skills)) {
+            skills.lend(owner)?;
         }
         let roots = [&self.workspace].into_iter().chain(&self.extra);
         let closed: Vec<_> =
@@ -191,6 +198,17 @@ impl Root {
     fn is(&self, other: &OwnedFd) -> bool {
         let [ours, other] = [&self.dir, other].map(|fd| fstat(fd).map(|stat| (stat.st_dev, stat.st_ino)));
         ours.is_ok() && ours == other
+    }
+
+    /// Lets a user in by his group, to read: the folder stays its owner's.
+    fn lend(&self, to: Owner) -> io::Result<()> {
+        let has = fstat(&self.dir)?;
+        if has.st_gid != to.gid && has.st_mode & 0o005 != 0o005 {
+            chownat(&self.dir, "", None, Some(Gid::from_raw(to.gid)), AtFlags::EMPTY_PATH)?;
+            // A descriptor of a mere place cannot be changed, but it can be named.
+            chmod(format!("/proc/self/fd/{}", self.dir.as_raw_fd()), Mode::from_raw_mode(0o750))?;
+        }
+        Ok(())
     }
 
     /// What an agent with the rights of `owner` misses there: a sentence with the line that gives it.
