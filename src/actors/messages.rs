@@ -1,5 +1,6 @@
 //! What the front, the CLI's control socket and the gateway may say to a profile.
 
+use super::{Caller, Rights};
 use crate::{
     audit::AuditError,
     domain::{
@@ -72,7 +73,8 @@ impl From<Failure> for ProfileError {
 #[derive(Debug)]
 pub struct NewRun {
     pub surface: Surface,
-    pub key_id: KeyId,
+    /// Whose turn it is: with what its key may do, and until when.
+    pub caller: Caller,
     /// Echoed; the profile's advertised name when the client gave none.
     pub model: String,
     pub system: Option<String>,
@@ -204,6 +206,8 @@ pub struct StopRun(pub RunId);
 pub struct SteerRun {
     pub run_id: RunId,
     pub input: String,
+    /// Of whoever speaks.
+    pub rights: Rights,
 }
 
 /// The refusal of a run that is in another state.

@@ -23,6 +23,9 @@ use actix_web::{
 };
 use serde_json::Value;
 
+/// An extension of an answer: what is kept for retries in place of its body.
+pub struct KeepInstead(pub String);
+
 /// The middleware around one route.
 ///
 /// # Errors
@@ -64,7 +67,8 @@ async fn carry_out<B: MessageBody + 'static>(
     let (head, body) = response.into_parts();
     let body = to_bytes(body).await.map_err(|error| ApiError::internal(error.into()))?;
     if head.status().is_success() {
-        ask(&auth.tenant, KeepAnswer { key, answer: kept(&head, &body) }).await?;
+        let answer = kept(&head, &body);
+        ask(&auth.tenant, KeepAnswer { key, answer }).await?;
     }
     Ok(ServiceResponse::new(request, head.set_body(body).map_into_boxed_body()))
 }
@@ -105,7 +109,10 @@ fn kept<T>(head: &HttpResponse<T>, body: &Bytes) -> KeptAnswer {
     KeptAnswer {
         status: head.status().as_u16(),
         headers: headers.map(|(name, value)| (name.to_string(), text(value))).collect(),
-        body: String::from_utf8_lossy(body).into_owned(),
+        body: match head.extensions().get::<KeepInstead>() {
+            Some(KeepInstead(body)) => body.clone(),
+            None => String::from_utf8_lossy(body).into_owned(),
+        },
     }
 }
 

@@ -171,6 +171,6 @@ pub fn broken(error: &StoreError) -> (Code, &'static str) {
 }
 
 /// The text for a reader whose key was revoked.
-pub const KEY_REVOKED: &str = "The API key of this request was revoked.";
+pub use crate::actors::KEY_REVOKED;
 /// The text for a reader whose position is no longer kept.
 pub const GAP: &str = "Part of this answer is no longer kept; `GET /v1/runs/{id}` has the whole.";

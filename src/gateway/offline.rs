@@ -1,8 +1,15 @@
 //! A profile's store without a gateway: open only while the profile's lock is held.
 
-use super::{control::protocol::KeyInfo, run_dir::RunDir, scopes};
+use super::{
+    control::protocol::{KeyInfo, KeyWish},
+    run_dir::RunDir,
+};
 use crate::{
-    actors::keys::{self, NewKey},
+    actors::{
+        Editor, KeyState, ProfileError,
+        keys::{self, NewKey},
+    },
+    audit::{Act, Actor, AuditLog},
     config::Secret,
     domain::{Approval, ApprovalStatus, KeyId, ProfileName, now},
     store::{self, Change, KeyRecord, ProfileLock, Restored, Store, StoreError, Wake},
@@ -12,6 +19,7 @@ use std::{
     io::{self, BufRead, Write},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 #[derive(Debug)]
@@ -40,6 +48,12 @@ impl From<StoreError> for OfflineError {
     }
 }
 
+impl From<ProfileError> for OfflineError {
+    fn from(error: ProfileError) -> Self {
+        Self::Refused(error.message)
+    }
+}
+
 impl From<io::Error> for OfflineError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
@@ -62,12 +76,13 @@ impl<'a> Offline<'a> {
     }
 
     /// # Errors
-    /// An unknown scope; the store.
-    pub fn create_key(&self, name: &str, names: &[String]) -> Result<(Secret, KeyInfo), OfflineError> {
-        let scopes = scopes::parse(names).map_err(OfflineError::Refused)?;
-        let secret = RunDir::open(self.home)?.home_secret()?;
-        let NewKey { token, record } =
-            keys::mint(name, &scopes, &secret).map_err(|error| OfflineError::Refused(error.to_string()))?;
+    /// An unknown scope or tool; the store.
+    pub fn create_key(&self, wish: &KeyWish) -> Result<(Secret, KeyInfo), OfflineError> {
+        let spec = wish.spec().map_err(OfflineError::Refused)?;
+        keys::check(&spec, &Editor::Operator)?;
+        let NewKey { token, record } = keys::mint(&spec, &*self.home_secret()?)?;
+        let KeyRecord { id, name, scopes, .. } = record.clone();
+        self.audit(Act::KeyCreated { key: id, name, scopes });
         self.with_store(|store| commit(store, record.clone()))?;
         Ok((token, record.into()))
     }
@@ -78,22 +93,64 @@ impl<'a> Offline<'a> {
         if self.is_new() {
             return Ok(Vec::new());
         }
-        let keys = self.with_store(|store| Ok(store.keys()?))?;
-        Ok(keys.into_iter().map(KeyInfo::from).collect())
+        self.with_store(|store| {
+            let uses = store.key_uses()?;
+            let used = |id: &KeyId| uses.iter().find(|used| used.id == *id).map(|used| used.at);
+            let state = |record: KeyRecord| KeyState { last_used_at: used(&record.id), record };
+            Ok(store.keys()?.into_iter().map(|record| state(record).into()).collect())
+        })
+    }
+
+    /// One key, by its id or a name of its own.
+    ///
+    /// # Errors
+    /// No such key; the store.
+    pub fn key(&self, key: &str) -> Result<KeyInfo, OfflineError> {
+        if self.is_new() {
+            return Err(keys::not_found(key).into());
+        }
+        let found = self.with_store(|store| Ok(keys::find(&store.keys()?, key)?))?;
+        let info = self.keys()?.into_iter().find(|info| info.id == found.id);
+        info.ok_or_else(|| keys::not_found(key).into())
+    }
+
+    /// # Errors
+    /// No such key, or it is revoked; the store.
+    pub fn rotate_key(&self, key: &str, overlap: Duration) -> Result<(Secret, KeyInfo), OfflineError> {
+        let secret = self.home_secret()?;
+        self.with_store(|store| {
+            let found = keys::find(&store.keys()?, key)?;
+            let NewKey { token, record } = keys::rotated(found, overlap, &Editor::Operator, &secret)?;
+            let what = keys::rotation(overlap);
+            self.audit(Act::KeyChanged { key: record.id.clone(), what });
+            commit(store, record.clone())?;
+            Ok((token, record.into()))
+        })
     }
 
     /// # Errors
     /// No such key; the store.
-    pub fn revoke_key(&self, id: &KeyId) -> Result<KeyInfo, OfflineError> {
+    pub fn revoke_key(&self, key: &str) -> Result<KeyInfo, OfflineError> {
         self.with_store(|store| {
-            let found = store.keys()?.into_iter().find(|key| key.id == *id);
-            let mut key = found.ok_or_else(|| OfflineError::Refused(format!("there is no key `{id}`")))?;
+            let mut key = keys::find(&store.keys()?, key)?;
             if key.revoked_at.is_none() {
                 key.revoked_at = Some(now());
+                self.audit(Act::KeyRevoked { key: key.id.clone() });
                 commit(store, key.clone())?;
             }
             Ok(key.into())
         })
+    }
+
+    /// Nobody else writes the log: the profile's lock is ours.
+    fn audit(&self, act: Act) {
+        let log = AuditLog::new(self.state_dir);
+        log.note(Actor::Operator, act);
+        log.close();
+    }
+
+    fn home_secret(&self) -> Result<Arc<[u8; 32]>, OfflineError> {
+        Ok(RunDir::open(self.home)?.home_secret()?)
     }
 
     /// # Errors

@@ -80,6 +80,9 @@ pub(super) fn encode(
             Change::Key(key) => {
                 writes.push(Write::Put(Key::text(Table::Key, key.id.as_str()), codec::to_json(&key)?));
             }
+            Change::KeyUse(used) => {
+                writes.push(Write::Put(Key::text(Table::KeyUse, used.id.as_str()), codec::to_json(&used)?));
+            }
             Change::Response(response) => encode_response(&mut writes, &response)?,
         }
     }

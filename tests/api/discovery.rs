@@ -1,6 +1,7 @@
 //! What a profile tells of itself: skills, memory, settings, capabilities, and the page about its API.
 
 use crate::support::{House, Plan};
+use hermes_gateway::actors::{Rights, Scope};
 use serde_json::json;
 use std::fs;
 
@@ -35,9 +36,8 @@ async fn memory_is_shown_entry_by_entry() {
     assert_eq!((&shown["memory"], &shown["user"]), (&noted, &nothing));
     assert_eq!(bob.get("/api/memory").await.body["memory"], nothing);
     // Not even the right key opens it when it is a key for something else.
-    let key =
-        house.tenant("alice").await.create_key("x", &[hermes_gateway::actors::Scope::Chat]).await.unwrap();
-    let refused = alice.with_key(Some(key.token.reveal())).get("/api/memory").await;
+    let holder = house.holder("alice", Rights::of(&[Scope::Chat])).await;
+    let refused = holder.get("/api/memory").await;
     assert_eq!((refused.status, refused.code()), (403, "insufficient_scope"));
     house.close().await;
 }

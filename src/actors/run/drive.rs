@@ -210,7 +210,10 @@ impl Driver {
     async fn work(&mut self) -> Result<End, Break> {
         let mind = match self.mind()? {
             Mind::Model(mind) => mind,
-            Mind::Agent(agent) => return self.relay(&agent).await,
+            Mind::Agent(agent) => {
+                self.refuse_unbounded_agent()?;
+                return self.relay(&agent).await;
+            }
         };
         let config = self.tenant.config();
         let workspace = config.workspace.display().to_string();
@@ -224,7 +227,8 @@ impl Driver {
         .render();
         let spec = self.spec.clone();
         let kit = self.kit.clone();
-        let offer = Offer::new(kit.toolbox.schema(), &spec.client_tools);
+        let allowed = self.allowed_tools();
+        let offer = Offer::new(kit.toolbox.schema(), allowed.as_deref(), &spec.client_tools);
         loop {
             match self.turn.next() {
                 Step::Ask { tools, nudge } => {

@@ -3,11 +3,14 @@
 mod admin;
 mod closing;
 mod files;
+mod keys;
 mod record;
+
+pub use keys::KeyState;
 
 use super::{
     AuthError, Board, Caller, MachineSlots, ModelCalls, Permissions, ProfileActor, Unavailable, UnderWay,
-    keys::{self, KeyRing},
+    keys::{KeyRing, Unread as KeysUnread},
     recovery,
     run::Unread,
 };
@@ -75,6 +78,8 @@ pub struct Tenant {
     gone: Recipient<ProfileGone>,
     worker: ArbiterHandle,
     keys: KeyRing,
+    /// One change of a key at a time.
+    editing_keys: tokio::sync::Mutex<()>,
     board: Arc<Board>,
     permissions: Permissions,
     under_way: UnderWay,
@@ -113,6 +118,7 @@ impl Tenant {
         Arc::new(Self {
             name: config.name.clone(),
             keys: KeyRing::new(home_secret.clone(), config.api_key.as_ref()),
+            editing_keys: tokio::sync::Mutex::default(),
             config: RwLock::new(Arc::new(config)),
             sandbox,
             home_secret,
@@ -221,13 +227,16 @@ impl Tenant {
     pub async fn authenticate(self: &Arc<Self>, token: &str) -> Result<Caller, AuthError> {
         let checked = match self.keys.check(token).await {
             Ok(checked) => checked,
-            Err(keys::Unread) => {
+            Err(KeysUnread) => {
                 self.ensure().await.map_err(AuthError::Unavailable)?;
                 self.keys.check(token).await.unwrap_or(None)
             }
         };
         match &checked {
-            Some(caller) => self.audit.key_used(&caller.key_id),
+            Some(caller) => {
+                self.audit.key_used(&caller.key_id);
+                self.note_use(&caller.key_id);
+            }
             None => self.audit.key_failed(),
         }
         checked.ok_or(AuthError::Invalid)
