@@ -8,6 +8,7 @@ mod chat_contract;
 mod client_tools;
 mod discovery;
 mod faults;
+mod hardening;
 mod http_contract;
 mod idempotency;
 mod ids;
