@@ -7,4 +7,6 @@ mod files;
 mod lifetime;
 mod limits;
 mod shell;
+mod speed;
+mod strict;
 mod support;
