@@ -10,4 +10,6 @@ mod limits;
 mod owner;
 mod roots;
 mod shell;
+mod speed;
+mod strict;
 mod support;
