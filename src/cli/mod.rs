@@ -35,6 +35,11 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == sandbox::attack::COMMAND) {
         return attack();
     }
+    if let Err(error) = sandbox::close_to_others() {
+        Output::new(&ProcessEnv::default())
+            .error(&CliError::failed(format!("this process cannot be closed to others: {error}")));
+        return ExitCode::FAILURE;
+    }
     run(std::env::args_os(), ProcessEnv::capture())
 }
 

@@ -98,6 +98,7 @@ pub(super) const KNOWN: &[&str] = &[
     "platforms.whatsapp.**",
     "plugins.**",
     "profiles.inherit_secrets",
+    "profiles.uids",
     "providers.**",
     "responses.stored",
     "responses.tool_items",
@@ -108,6 +109,7 @@ pub(super) const KNOWN: &[&str] = &[
     "security.redact_secrets",
     "security.tirith_enabled",
     "security.tirith_fail_open",
+    "server.allowed_hosts",
     "server.max_connections",
     "server.trusted_proxies",
     "server.workers",
@@ -133,6 +135,7 @@ pub(super) const KNOWN: &[&str] = &[
     "terminal.max_timeout",
     "terminal.network",
     "terminal.network_allow",
+    "terminal.roots",
     "terminal.sandbox",
     "terminal.sandbox_most",
     "terminal.timeout",
@@ -146,10 +149,12 @@ pub(super) const KNOWN: &[&str] = &[
 ];
 
 /// Settings of the whole machine: they count in the home's own file and nowhere else.
-pub(super) const HOME_ONLY: [&str; 6] = [
+pub(super) const HOME_ONLY: [&str; 8] = [
     "agent.restart_drain_timeout",
     "gateway.max_concurrent_runs",
     "profiles.inherit_secrets",
+    "profiles.uids",
+    "server.allowed_hosts",
     "server.max_connections",
     "server.trusted_proxies",
     "server.workers",

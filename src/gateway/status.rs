@@ -62,6 +62,8 @@ pub struct ProfileStatus {
     /// Why its commands are refused: what came through when the gateway attacked its wall.
     #[serde(default)]
     pub breach: Option<String>,
+    /// The user of this machine that its commands run as, where that is not the gateway's own.
+    pub uid: Option<u32>,
     pub keys: KeyState,
 }
 
@@ -77,6 +79,7 @@ impl ProfileStatus {
             upstream: String::new(),
             sandbox: String::new(),
             breach: None,
+            uid: None,
             keys: KeyState::Unknown,
         }
     }

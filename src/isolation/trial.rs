@@ -52,7 +52,7 @@ impl<'a> Trial<'a> {
         let full_network = config.terminal.network.mode == NetworkMode::Full;
         let unix_sockets = config.terminal.unix_sockets;
         let wall = Asked { level: sandbox.level, full_network, unix_sockets };
-        Self { site, number, wall, tools: Toolbox::new(config, sandbox.clone()) }
+        Self { site, number, wall, tools: Toolbox::new(config, sandbox.clone(), None) }
     }
 
     fn profile(&self) -> &Profile {

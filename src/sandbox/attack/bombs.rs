@@ -132,7 +132,7 @@ fn many_memory_bombs(scene: &Scene) -> Attempt {
                 drop((hold, full));
                 let filled = sys::use_memory(each);
                 let _ = say.write_all(if filled.is_ok() { b"y" } else { b"n" });
-                rest(OwnedFd::from(wait), Duration::from_secs(33));
+                rest(OwnedFd::from(wait), Duration::from_secs(10));
                 sys::leave(0);
             }
             Ok(Some(_)) => {}
