@@ -86,7 +86,7 @@ fn fork_bomb(scene: &Scene) -> Attempt {
         match sys::fork() {
             Ok(None) => {
                 drop(hold);
-                rest(OwnedFd::from(wait), Duration::from_secs(5));
+                rest(OwnedFd::from(wait), Duration::from_secs(12));
                 sys::leave(0);
             }
             Ok(Some(_)) => {}
@@ -94,7 +94,7 @@ fn fork_bomb(scene: &Scene) -> Attempt {
         }
     }
     // The helper looks from time to time.
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(8));
     Attempt::Succeeded(format!("{most} processes live"))
 }
 
