@@ -9,6 +9,7 @@ pub mod domain;
 pub mod front;
 pub mod gateway;
 pub mod model;
+pub mod redact;
 pub mod sandbox;
 pub mod store;
 pub mod telemetry;

@@ -114,7 +114,8 @@ impl Bench {
                     chunks.push((key, json));
                     count -= 1;
                 }
-                Write::Session(append) => {
+                Write::Session(mut append) => {
+                    clean::append(&inner.options.redactor, &mut append);
                     inner.read(|database| {
                         let payloads = &inner.payloads;
                         sessions.append(&mut Draft { database, payloads, batch: &mut batch }, &append)
