@@ -6,6 +6,7 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod egress;
 pub mod front;
 pub mod gateway;
 pub mod model;

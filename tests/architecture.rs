@@ -17,9 +17,10 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("store", &["domain", "config"]),
     ("model", &["domain", "config"]),
     ("sandbox", &["domain", "config"]),
-    ("tools", &["domain", "config", "sandbox", "store"]),
-    // The sandbox is handed through: a tenant is made with it and gives it to its tools.
-    ("actors", &["agent", "audit", "model", "tools", "store", "config", "domain", "sandbox"]),
+    ("egress", &["domain", "config"]),
+    ("tools", &["domain", "config", "sandbox", "egress", "store"]),
+    // The sandbox and the list of own ports are handed through: a tenant is made with them and gives them to its tools.
+    ("actors", &["agent", "audit", "model", "tools", "store", "config", "domain", "sandbox", "egress"]),
     // The level in force is part of what `/v1/capabilities` says.
     ("front", &["actors", "config", "domain", "telemetry", "store", "sandbox"]),
     ("admin", &["actors", "config", "domain", "telemetry", "store"]),
@@ -34,6 +35,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
             "model",
             "tools",
             "sandbox",
+            "egress",
             "store",
             "config",
             "domain",
@@ -60,13 +62,15 @@ const READ_SIDE: [&str; 12] = [
 ];
 
 /// Crates that must not leak, and where they live.
-const AT_HOME: [(&[&str], &[&str]); 4] = [
+const AT_HOME: [(&[&str], &[&str]); 5] = [
     (&["actix", "actix_rt", "actix_web", "actix_web_lab"], &["actors", "front", "admin", "gateway"]),
     // awc is built of these: its connector speaks their types.
     (&["actix_http", "actix_service", "actix_tls"], &["front", "admin", "gateway", "model"]),
     (&["sled"], &["store"]),
     // The fetch tool is the model's equal in this: both speak HTTP to the world.
     (&["awc"], &["model", "tools/web"]),
+    // The proxy forwards what it must not interpret more than it has to; awc would.
+    (&["hyper", "hyper_util", "http_body_util"], &["egress"]),
 ];
 
 const LONGEST: usize = 400;

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! yaml ─► node ─┐
-//!               ├─► settings (layers, inheritance, ${VAR}) ─► typed ─► listen, model, selection, profile, server ─► home
+//!               ├─► settings (layers, inheritance, ${VAR}) ─► typed ─► listen, model, selection, limits, profile, server ─► home
 //! env_file ─────┘
 //! ```
 
@@ -21,8 +21,10 @@ mod home;
 mod home_files;
 mod keys;
 mod known;
+mod limits;
 mod listen;
 mod model;
+mod network;
 mod node;
 mod profile;
 mod provider;
@@ -46,7 +48,9 @@ pub use environment::{ProcessEnv, find_home};
 pub use error::ConfigError;
 pub use front_matter::front_matter;
 pub use home::{FoundProfile, Home, Select};
+pub use limits::LimitsConfig;
 pub use listen::DEFAULT_PORT;
+pub use network::{AllowedHost, AllowedPlace, NetworkConfig, NetworkMode};
 pub use secret::Secret;
 pub use server::ServerConfig;
 pub use types::{

@@ -2,8 +2,8 @@
 
 use super::{
     AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ProfileConfig, ResponsesConfig,
-    RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name, listen, model, selection,
-    settings::Settings, typed::DAY, workspace,
+    RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name, limits, listen, model, network,
+    selection, settings::Settings, typed::DAY, workspace,
 };
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use std::{path::Path, time::Duration};
@@ -160,7 +160,9 @@ fn terminal(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<Termi
         sandbox: settings.choice("terminal.sandbox", &levels, SandboxLevel::Landlock)?,
         timeout,
         max_timeout,
+        network: network::read(settings, warnings)?,
         env_passthrough: passthrough.into_iter().map(|name| name.text).collect(),
         max_output: settings.number("tool_output.max_bytes", 1_000..=10_000_000, 50_000)?,
+        limits: limits::read(settings)?,
     })
 }

@@ -44,6 +44,17 @@ impl Found {
         })
     }
 
+    /// Bytes, or a number with its unit, each 1,024 of the one before: `1048576`, `512K`, `512MiB`, `4G`, `2TiB`.
+    pub fn size(&self, bytes: RangeInclusive<u64>) -> Result<u64, ConfigError> {
+        parse_size(self.text.trim()).filter(|size| bytes.contains(size)).ok_or_else(|| {
+            let (least, most) = (bytes.start(), bytes.end());
+            self.place.error(format!(
+                "must be bytes from {least} to {most} (or `512MiB`, `4GiB`), not `{}`",
+                self.shown()
+            ))
+        })
+    }
+
     /// One of a few words.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, ConfigError> {
         let word = self.text.trim().to_ascii_lowercase();
@@ -108,6 +119,23 @@ fn parse_duration(text: &str) -> Option<Duration> {
     number.checked_mul(seconds).map(Duration::from_secs)
 }
 
+fn parse_size(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'_').count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.replace('_', "").parse().ok()?;
+    let unit = unit.trim().to_ascii_lowercase();
+    let powers = match unit.strip_suffix("ib").unwrap_or(&unit) {
+        "" if unit.is_empty() => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        // `MB` means a million to some and 1,048,576 to others.
+        _ => return None,
+    };
+    number.checked_mul(1 << (10 * powers))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +167,29 @@ mod tests {
         for (text, expected) in cases {
             let read = found(text).duration(0..=7 * DAY).ok();
             assert_eq!(read, expected.map(Duration::from_millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_bytes_or_carry_a_unit_that_means_one_thing() {
+        let cases = [
+            ("1048576", Some(1 << 20)),
+            ("1_000", Some(1_000)),
+            ("512K", Some(512 << 10)),
+            ("512 MiB", Some(512 << 20)),
+            ("4g", Some(4 << 30)),
+            ("2TiB", Some(2 << 40)),
+            ("9TiB", None),
+            ("4GB", None),
+            ("ib", None),
+            ("4ib", None),
+            ("-1", None),
+            ("1.5G", None),
+            ("99999999999T", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(found(text).size(0..=8 << 40).ok(), expected, "{text}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
-use super::Secret;
+use super::{LimitsConfig, NetworkConfig, Secret};
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -177,8 +177,10 @@ pub struct TerminalConfig {
     pub max_timeout: Duration,
     /// `terminal.env_passthrough`: names of entries of this profile's `.env` that commands see.
     pub env_passthrough: Vec<String>,
+    pub network: NetworkConfig,
     /// `tool_output.max_bytes`, 50,000.
     pub max_output: usize,
+    pub limits: LimitsConfig,
 }
 
 #[derive(Debug, Clone)]

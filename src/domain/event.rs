@@ -165,3 +165,11 @@ pub struct Logged {
     pub lost_after: Option<Seq>,
     pub event: Event,
 }
+
+impl Logged {
+    /// How many deltas a crash may have taken just before this event, at most.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost_after.map_or(0, |kept| self.seq.0.saturating_sub(kept.0).saturating_sub(1))
+    }
+}

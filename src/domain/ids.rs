@@ -169,7 +169,7 @@ impl SessionId {
 
     /// # Errors
     ///
-    /// Over 256 characters, or CR, LF, NUL, `..`, `/`, `\` or a drive prefix (`C:`) in it.
+    /// Over 256 characters, or CR, LF, NUL, `..`, `/`, `\` or a drive prefix (`C:`) in it; or `.`, which no URL reaches.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let text = text.trim();
         if text.chars().count() > Self::MAX {
@@ -177,7 +177,12 @@ impl SessionId {
         }
         let bytes = text.as_bytes();
         let drive = bytes.len() >= 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':';
-        if text.is_empty() || drive || text.contains("..") || text.contains(['\r', '\n', '\0', '/', '\\']) {
+        if text.is_empty()
+            || text == "."
+            || drive
+            || text.contains("..")
+            || text.contains(['\r', '\n', '\0', '/', '\\'])
+        {
             return Err(IdError("Invalid session ID"));
         }
         Ok(Self(text.into()))
@@ -289,6 +294,8 @@ mod tests {
             ("plain", "suite-1", true),
             ("user:colon", "user:1", true),
             ("parent", "../etc", false),
+            ("here", ".", false),
+            ("with a dot", "a.b", true),
             ("slash", "a/b", false),
             ("drive", "C:x", false),
             ("line", "a\nb", false),

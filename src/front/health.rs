@@ -4,6 +4,7 @@ use super::{auth, auth::Authorised, error::ApiError};
 use crate::{
     actors::{GetLoad, ProfileLoad, Scope, Tenant, TenantState},
     domain::{Code, now, seconds, timestamp},
+    sandbox::Machine,
 };
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
@@ -85,7 +86,8 @@ pub async fn detailed(auth: Authorised) -> Result<HttpResponse, ApiError> {
         "profile": config.name,
         "gateway_state": state,
         "platforms": {"api_server": listener},
-        "sandbox": {"level": super::discovery::level(sandbox.level), "abi": sandbox.abi, "reason": sandbox.reason},
+        "sandbox": {"level": super::discovery::level(sandbox.level), "abi": sandbox.abi, "reason": sandbox.reason,
+                    "limits": limits(&sandbox.machine)},
         "active_agents": load.active_runs,
         "gateway_busy": load.active_runs > 0,
         "gateway_drainable": true,
@@ -94,6 +96,14 @@ pub async fn detailed(auth: Authorised) -> Result<HttpResponse, ApiError> {
         "updated_at": at,
         "pid": std::process::id(),
     })))
+}
+
+/// Who holds the limits of commands, and why nobody better does.
+fn limits(machine: &Machine) -> Value {
+    match machine.groups() {
+        Ok(()) => json!({"held_by": "cgroup", "reason": null}),
+        Err(reason) => json!({"held_by": "rlimits", "reason": reason}),
+    }
 }
 
 /// Reaching the actor means that its store is open.

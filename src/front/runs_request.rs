@@ -45,7 +45,7 @@ impl RunRequest {
         let named = earlier.is_some();
         let earlier = earlier.unwrap_or_default();
         let (before, input) = input(&mut body)?;
-        let previous = body.string("previous_response_id")?.filter(|id| !id.is_empty());
+        let previous = body.string("previous_response_id")?;
         let previous = previous.map(|id| super::openai::responses::previous(&id)).transpose()?;
         // A history given by name wins over the one that stands before the input.
         let mut conversation = if earlier.messages.is_empty() { before } else { earlier };
@@ -167,6 +167,12 @@ mod tests {
                 "`on_busy` must be one of: queue, reject, interrupt, steer",
             ),
             ("session", json!({"input": "x", "session_id": "../x"}), "session_id", "Invalid session ID"),
+            (
+                "no response",
+                json!({"input": "x", "previous_response_id": ""}),
+                "previous_response_id",
+                "`previous_response_id` is empty; leave it out to begin a conversation",
+            ),
             (
                 "response",
                 json!({"input": "x", "previous_response_id": "resp_1"}),

@@ -3,7 +3,7 @@
 use super::{auth::Authorised, discovery::level, error::ApiError};
 use crate::{
     actors::Scope,
-    config::{ApprovalMode, ModelConfig, ModelRoute, ProfileConfig, Provider, Vision},
+    config::{ApprovalMode, LimitsConfig, ModelConfig, ModelRoute, ProfileConfig, Provider, Vision},
     domain::{OnBusy, ToolItems, Unattended},
 };
 use actix_web::HttpResponse;
@@ -52,6 +52,9 @@ fn view(config: &ProfileConfig) -> Value {
                 "timeout": seconds(terminal.timeout),
                 "max_timeout": seconds(terminal.max_timeout),
                 "env_passthrough": terminal.env_passthrough,
+                "limits": limits(&terminal.limits),
+                "disk_quota": terminal.limits.disk_quota,
+                "disk_reserve": terminal.limits.disk_reserve,
             },
             "tool_output": {"max_bytes": terminal.max_output},
             "display": {"show_reasoning": api.show_reasoning},
@@ -72,6 +75,19 @@ fn view(config: &ProfileConfig) -> Value {
                 "max_body_bytes": api.max_body_bytes,
             },
         },
+    })
+}
+
+fn limits(limits: &LimitsConfig) -> Value {
+    json!({
+        "memory": limits.memory,
+        "processes": limits.processes,
+        "cpu_time": seconds(limits.cpu_time),
+        "file_size": limits.file_size,
+        "open_files": limits.open_files,
+        "output": limits.output,
+        "profile_memory": limits.profile_memory,
+        "profile_processes": limits.profile_processes,
     })
 }
 

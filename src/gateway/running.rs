@@ -216,7 +216,7 @@ async fn prepare(root: PathBuf, helper: PathBuf) -> Result<Prepared, StartError>
             home_secret: run.home_secret().map_err(in_run)?,
             token: run.control_token().map_err(in_run)?,
             socket: control::socket::bind(&run).map_err(in_run)?,
-            sandbox: Sandbox::probe(helper),
+            sandbox: Sandbox::probe(helper).with_groups(),
         })
     });
     prepared.await.unwrap_or(Err(StartError::Internal("the start panicked")))

@@ -1,7 +1,7 @@
 //! The gateway's side of a helper: start it, tell it what to run, read its output, end it.
 
 use super::{
-    Order, Sandbox, World,
+    Order, Sandbox, Usage, World,
     link::{self, Inbox, Reply, Report},
 };
 use rustix::{
@@ -55,10 +55,19 @@ pub(super) fn command(helper: &Path) -> io::Result<(Command, Ends)> {
 #[derive(Debug)]
 pub struct Helper {
     child: Child,
-    control: UnixStream,
-    inbox: Inbox,
+    /// What the helper says.
+    pub talk: Talk,
     /// Standard output and standard error of the command, in the order of writing. Ends after the last process.
     pub output: pipe::Receiver,
+}
+
+/// The gateway's end of the socket.
+#[derive(Debug)]
+pub struct Talk {
+    control: UnixStream,
+    inbox: Inbox,
+    /// Said already, and not asked for yet.
+    ended: Option<io::Result<Report>>,
 }
 
 impl Sandbox {
@@ -76,7 +85,8 @@ impl Sandbox {
         control.set_nonblocking(true)?;
         let control = UnixStream::from_std(control)?;
         let output = pipe::Receiver::from_owned_fd(output)?;
-        Ok(Helper { child, control, inbox: Inbox::default(), output })
+        let talk = Talk { control, inbox: Inbox::default(), ended: None };
+        Ok(Helper { child, talk, output })
     }
 }
 
@@ -90,12 +100,12 @@ impl Helper {
         let message = link::encode(order)?;
         let stdin = std::fs::File::open("/dev/null")?;
         loop {
-            self.control.writable().await?;
-            let first = self
-                .control
-                .try_io(Interest::WRITABLE, || link::send_first(&self.control, &message, stdin.as_fd()));
+            self.talk.control.writable().await?;
+            let control = &self.talk.control;
+            let first =
+                control.try_io(Interest::WRITABLE, || link::send_first(control, &message, stdin.as_fd()));
             match first {
-                Ok(sent) => return self.control.write_all(&message[sent..]).await,
+                Ok(sent) => return self.talk.control.write_all(&message[sent..]).await,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.raw_os_error() == Some(Errno::INTR.raw_os_error()) => {}
                 Err(error) => return Err(error),
@@ -110,10 +120,13 @@ impl Helper {
     ///
     /// The world could not be built; the report says why.
     pub async fn listener(&mut self) -> io::Result<Option<TcpListener>> {
-        match self.reply().await? {
-            Reply::Ready => Ok(self.inbox.take_fd().map(TcpListener::from)),
-            Reply::Ended(Report::NotStarted(reason)) => Err(io::Error::other(reason)),
-            Reply::Ended(_) => Err(io::Error::other("the command has ended")),
+        loop {
+            match self.talk.reply().await? {
+                Reply::Ready => return Ok(self.talk.inbox.take_fd().map(TcpListener::from)),
+                Reply::Usage(_) => {}
+                Reply::Ended(Report::NotStarted(reason)) => return Err(io::Error::other(reason)),
+                Reply::Ended(_) => return Err(io::Error::other("the command has ended")),
+            }
         }
     }
 
@@ -123,12 +136,39 @@ impl Helper {
     ///
     /// The helper ended without a report: it was killed.
     pub async fn report(&mut self) -> io::Result<Report> {
+        if let Some(ended) = self.talk.ended.take() {
+            return ended;
+        }
         loop {
             // It reports when nothing of the command is left, and then only has to end: the runtime collects it.
-            if let Reply::Ended(report) = self.reply().await? {
+            if let Reply::Ended(report) = self.talk.reply().await? {
                 return Ok(report);
             }
         }
+    }
+
+    /// Kills the command's whole tree and waits until it is gone. What the pipe still holds can be read afterwards.
+    pub async fn kill(self) -> pipe::Receiver {
+        let Self { mut child, talk, output } = self;
+        drop(talk);
+        // Longer only when the kernel holds a process fast. The helper goes on trying; killed, it could not.
+        let _ = timeout(GRACE, child.wait()).await;
+        output
+    }
+}
+
+impl Talk {
+    /// What the command takes, whenever that has changed. Never resolves again once it has ended.
+    pub async fn usage(&mut self) -> Usage {
+        while self.ended.is_none() {
+            match self.reply().await {
+                Ok(Reply::Ready) => {}
+                Ok(Reply::Usage(usage)) => return usage,
+                Ok(Reply::Ended(report)) => self.ended = Some(Ok(report)),
+                Err(error) => self.ended = Some(Err(error)),
+            }
+        }
+        std::future::pending().await
     }
 
     async fn reply(&mut self) -> io::Result<Reply> {
@@ -144,15 +184,6 @@ impl Helper {
                 Err(error) => return Err(error),
             }
         }
-    }
-
-    /// Kills the command's whole tree and waits until it is gone. What the pipe still holds can be read afterwards.
-    pub async fn kill(self) -> pipe::Receiver {
-        let Self { mut child, control, inbox: _, output } = self;
-        drop(control);
-        // Longer only when the kernel holds a process fast. The helper goes on trying; killed, it could not.
-        let _ = timeout(GRACE, child.wait()).await;
-        output
     }
 }
 
@@ -176,7 +207,7 @@ pub(super) fn run_blocking(
         let mut inbox = Inbox::default();
         loop {
             match inbox.receive(&*control)? {
-                Some(Reply::Ready) => {}
+                Some(Reply::Ready | Reply::Usage(_)) => {}
                 Some(Reply::Ended(report)) => return Ok(report),
                 None => return Err(io::Error::other(NO_REPORT)),
             }

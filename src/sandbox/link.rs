@@ -3,6 +3,7 @@
 //! A message is a length of four bytes (little-endian), then that many bytes of JSON. Its first byte may carry one
 //! descriptor: the order's is the command's standard input, that of "ready" is the bridge's listener.
 
+use super::limits::{Breach, Usage};
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
     io::Errno,
@@ -28,6 +29,8 @@ const HEAD: usize = 4;
 pub enum Reply {
     /// The world is built.
     Ready,
+    /// What the command takes now. Sent when it changes, where the helper counts.
+    Usage(Usage),
     Ended(Report),
 }
 
@@ -36,8 +39,8 @@ pub enum Reply {
 pub enum Report {
     Exited(i32),
     Signalled(i32),
-    /// It made more processes than its limits allow, and all were killed.
-    Crowded(u32),
+    /// It passed one of its limits, and all of it was killed.
+    Over(Breach),
     /// The command never ran.
     NotStarted(String),
 }
@@ -73,6 +76,13 @@ pub fn send(socket: &mut UnixStream, message: &impl Serialize, fd: Option<Borrow
         None => 0,
     };
     socket.write_all(&bytes[sent..])
+}
+
+/// Sends a short message whole, or not at all when there is no room.
+pub fn try_send(socket: &UnixStream, message: &impl Serialize) -> io::Result<()> {
+    let bytes = encode(message)?;
+    let sent = rustix::net::send(socket, &bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+    if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 
 /// What has arrived and was not taken yet.

@@ -1,6 +1,9 @@
 //! What this machine can enforce, found by doing it.
 
-use super::{Limits, Network, Order, World, landlock, launch::run_blocking, link::Report, tmp, view::View};
+use super::{
+    Limits, Machine, Network, Order, World, landlock, launch::run_blocking, limits::Groups, link::Report,
+    tmp, view::View,
+};
 use crate::config::SandboxLevel;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -18,6 +21,8 @@ pub struct Sandbox {
     pub reason: Option<String>,
     /// The program that is started as `PROGRAM sandbox-exec`.
     pub helper: Arc<PathBuf>,
+    /// The room that all commands share.
+    pub machine: Arc<Machine>,
 }
 
 impl Sandbox {
@@ -34,7 +39,14 @@ impl Sandbox {
                 Err(reason) => (SandboxLevel::None, Some(reason)),
             }
         };
-        Self { level, abi, reason, helper: Arc::new(helper) }
+        let machine = Machine::new(Err("not asked for".to_owned()));
+        Self { level, abi, reason, helper: Arc::new(helper), machine: Arc::new(machine) }
+    }
+
+    /// Has control groups hold the limits, where this process may make some. It is moved into one of them. Blocking.
+    #[must_use]
+    pub fn with_groups(self) -> Self {
+        Self { machine: Arc::new(Machine::new(Groups::claim())), ..self }
     }
 
     /// Why no command may run where a profile asks for `floor`: half a sentence. `None`: they may.

@@ -1,5 +1,6 @@
 //! What a helper is told: the world that its commands live in, and then one command.
 
+use super::Limits;
 use crate::config::SandboxLevel;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -96,25 +97,4 @@ pub enum Wall {
     Dumpable,
     /// Nothing outlives its command.
     Reaper,
-}
-
-/// Bounds that hold at every level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// Processes of one command at once. The helper counts them itself, since the kernel's own limit does not hold
-    /// for root and counts all of a user's processes otherwise.
-    pub processes: u32,
-    /// Size of one file.
-    pub file_bytes: u64,
-    /// Private memory of one process.
-    pub memory_bytes: u64,
-    /// Descriptors of one process.
-    pub open_files: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        const GIB: u64 = 1 << 30;
-        Self { processes: 1_024, file_bytes: 8 * GIB, memory_bytes: 4 * GIB, open_files: 4_096 }
-    }
 }

@@ -237,6 +237,10 @@ async fn ids_that_are_not_on_record_are_history_and_results_without_a_call_are_r
         assert_eq!(reply.body["error"]["param"], "messages");
         assert!(reply.body["error"]["message"].as_str().unwrap().contains("theirs"));
     }
+    // A session is read when its turn has come.
+    let session = [("X-Hermes-Session-Id", "talk")];
+    let reply = alice.post_with(CHAT, &session, json!({"messages": [result]})).await;
+    assert_eq!((reply.status, &reply.body["error"]["param"]), (400, &json!("messages")), "{}", reply.text);
     assert_eq!(house.upstream.requests().len(), asked, "nothing was sent");
     house.close().await;
 }

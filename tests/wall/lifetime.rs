@@ -1,7 +1,7 @@
 //! Nothing of a command outlives it, however it ends.
 
 use crate::support::World;
-use hermes_gateway::sandbox::{self, Limits, Order, Report};
+use hermes_gateway::sandbox::{self, Breach, Limits, Order, Report};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -147,12 +147,9 @@ async fn a_crowd_is_noticed_and_cleared_away() {
         }
         let report = helper.report().await.unwrap();
         let got = match report {
-            Report::Crowded(count) if count > most => "crowded",
+            Report::Over(Breach::Processes(count)) if count > most => "crowded",
             Report::Exited(0) => "ended",
-            other @ (Report::Exited(_)
-            | Report::Signalled(_)
-            | Report::Crowded(_)
-            | Report::NotStarted(_)) => {
+            other @ (Report::Exited(_) | Report::Signalled(_) | Report::Over(_) | Report::NotStarted(_)) => {
                 panic!("{other:?}")
             }
         };

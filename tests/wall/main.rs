@@ -5,5 +5,6 @@
 mod escapes;
 mod files;
 mod lifetime;
+mod limits;
 mod shell;
 mod support;

@@ -2,8 +2,9 @@
 
 use hermes_gateway::{
     config::{
-        AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, ProfileConfig, Provider,
-        ResponsesConfig, RetentionConfig, SandboxLevel, Secret, SelectionConfig, TerminalConfig,
+        AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, LimitsConfig, ModelConfig, NetworkConfig,
+        ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, Secret, SelectionConfig,
+        TerminalConfig,
     },
     domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
     sandbox::{self, Limits, Network, Sandbox, View},
@@ -163,7 +164,9 @@ fn config(root: &Path) -> ProfileConfig {
             timeout: second * 60,
             max_timeout: second * 600,
             env_passthrough: Vec::new(),
+            network: NetworkConfig::default(),
             max_output: 50_000,
+            limits: LimitsConfig::default(),
         },
         agent: AgentConfig { max_turns: 90, memory_enabled: false },
         retention: RetentionConfig { runs: second, derived_sessions: second, idempotency: second },

@@ -10,7 +10,7 @@ use crate::{
         run::{Broken, conversation},
     },
     agent::{self, NO_RESULT, Stray},
-    domain::{Code, KeyId, Message, RunSpec},
+    domain::{Code, KeyId, Message, RunSpec, Surface},
     store::{Store, StoreError, StoredRun},
 };
 use std::collections::HashSet;
@@ -42,8 +42,9 @@ pub(super) async fn recall(store: &Store, mut spec: RunSpec) -> Result<RunSpec, 
         let opening = spec.opening();
         if !agent::is_whole(&[&spec.history, &opening]) {
             let all = spec.history.iter().chain(&opening).cloned().collect();
+            let member = if spec.surface == Surface::Chat { "messages" } else { "input" };
             agent::mended(all, NO_RESULT).map_err(|stray: Stray| {
-                ProfileError::new(Code::InvalidRequest, stray.to_string()).at("messages")
+                ProfileError::new(Code::InvalidRequest, stray.to_string()).at(member)
             })?;
         }
         Ok(spec)

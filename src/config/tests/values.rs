@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    config::{ApprovalMode, SandboxLevel},
+    config::{ApprovalMode, LimitsConfig, SandboxLevel},
     domain::Unattended,
 };
 use std::time::Duration;
@@ -42,6 +42,7 @@ fn everything_has_its_default() {
         (config.retention.runs, config.retention.derived_sessions, config.retention.idempotency),
         (seconds(604_800), seconds(2_592_000), seconds(86_400))
     );
+    assert_eq!(config.terminal.limits, LimitsConfig::default());
     assert_eq!(home.server.drain_timeout, seconds(30));
     assert_eq!(home.server.max_concurrent_runs, 256 * home.server.workers);
     assert_eq!(home.found("a").warnings, Vec::<String>::new());
@@ -121,4 +122,30 @@ fn the_machines_settings_come_from_the_home() {
     assert_eq!((server.workers, server.max_concurrent_runs, server.drain_timeout), (3, 0, Duration::ZERO));
     assert!(home.found("a").warnings[0].contains("has no effect here"));
     assert_eq!(home.served(), []);
+}
+
+#[test]
+fn limits_are_read_with_their_units_and_refused_where_no_shell_would_start() {
+    let yaml = "terminal:\n  disk_quota: 2GiB\n  disk_reserve: 0\n  limits:\n    memory: 512MiB\n    processes: 64\n    \
+                cpu_time: 5m\n    file_size: 1g\n    open_files: 128\n    output: 1048576\n    profile_memory: 1T\n    \
+                profile_processes: 99\n";
+    let home = Disk::profile(yaml, "").read();
+    let expected = LimitsConfig {
+        memory: 512 << 20,
+        processes: 64,
+        cpu_time: Duration::from_mins(5),
+        file_size: 1 << 30,
+        open_files: 128,
+        output: 1 << 20,
+        profile_memory: 1 << 40,
+        profile_processes: 99,
+        disk_quota: 2 << 30,
+        disk_reserve: 0,
+    };
+    assert_eq!(home.config("a").terminal.limits, expected);
+    assert_eq!(home.found("a").warnings, Vec::<String>::new());
+    for line in ["memory: 1MiB", "memory: 4GB", "processes: 1", "cpu_time: 0", "open_files: 3", "output: 0"] {
+        let home = Disk::profile(&format!("terminal:\n  limits:\n    {line}\n"), "").read();
+        assert!(home.found("a").config.is_err(), "{line}");
+    }
 }

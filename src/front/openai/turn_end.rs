@@ -133,7 +133,9 @@ impl<'a> Failed<'a> {
     }
 
     pub const fn members(&self) -> Members<'a> {
-        Members { message: self.message, kind: self.code.family(), param: None, code: self.code.wire() }
+        // Found when the session was read: a result among the messages that answers no call.
+        let param = if matches!(self.code, Code::InvalidRequest) { Some("messages") } else { None };
+        Members { message: self.message, kind: self.code.family(), param, code: self.code.wire() }
     }
 
     pub const fn outcome(&self) -> Outcome<'a> {

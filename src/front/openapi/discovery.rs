@@ -115,8 +115,14 @@ pub fn openapi() -> Operation {
 }
 
 fn health_schema() -> Schema {
-    let sandbox =
-        object().has("level", text()).has("abi", integer().or_null()).has("reason", text().or_null());
+    let limits = object()
+        .has("held_by", one_of(["cgroup", "rlimits"]))
+        .has("reason", text().or_null().note("Why control groups do not hold them."));
+    let sandbox = object()
+        .has("level", text())
+        .has("abi", integer().or_null())
+        .has("reason", text().or_null())
+        .has("limits", limits);
     let check = object().has("status", one_of(["ok", "degraded"])).open();
     let readiness = object().has("status", one_of(["ok", "degraded"])).has("checks", map(check));
     let platform = object()

@@ -21,8 +21,8 @@ pub fn create() -> Operation {
     Operation::new(TAG, "responses", SCOPE, "One turn of the agent, as a response that is kept")
         .text(
             "OpenAI's Responses API. A turn that began and then failed is a response with the status `failed`. With \
-             `stream` the answer is a stream of events, each with its `sequence_number`; `id:` is the number of the \
-             run's event.",
+             `stream` the answer is a stream of events, each with its `sequence_number`, which leaves out some after a \
+             crash of the gateway; `id:` is the number of the run's event.",
         )
         .body(named("ResponseRequest"))
         .header(
@@ -122,7 +122,10 @@ fn request() -> Schema {
         .has("input", input.note("A text, or items of which the last begins the turn."))
         .may("instructions", text().or_null().note("Added to the agent's own; a chain inherits them."))
         .may("previous_response_id", text().or_null())
-        .may("conversation", conversation.or_null().note("A name, or `{\"id\": name}`."))
+        .may(
+            "conversation",
+            conversation.or_null().note("A name, or `{\"id\": name}`; a new name begins one."),
+        )
         .may("conversation_history", list(named("InputMessage")).note("A whole history instead of a link."))
         .may("stream", boolean().or_else(false))
         .may("store", boolean().or_else(true))

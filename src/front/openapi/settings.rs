@@ -78,6 +78,21 @@ fn terminal() -> Schema {
         .has("timeout", number())
         .has("max_timeout", number())
         .has("env_passthrough", list(text()))
+        .has("limits", limits())
+        .has("disk_quota", integer().note("Bytes of the workspace and the temporary folders."))
+        .has("disk_reserve", integer().note("Bytes that must stay free on the disk."))
+}
+
+fn limits() -> Schema {
+    object()
+        .has("memory", integer().note("Bytes of one command."))
+        .has("processes", integer())
+        .has("cpu_time", number())
+        .has("file_size", integer())
+        .has("open_files", integer())
+        .has("output", integer().note("Bytes that one command may print."))
+        .has("profile_memory", integer().note("Bytes of all commands of the profile."))
+        .has("profile_processes", integer())
 }
 
 fn api_server() -> Schema {

@@ -239,6 +239,8 @@ impl Presenter for SessionStream {
 
     fn event(&mut self, logged: &Logged, out: &mut BytesMut) -> ControlFlow<()> {
         let message_id = self.message_id.clone();
+        // Text that a crash took was numbered for those who saw it, a frame for each delta.
+        self.frames += logged.lost();
         match &logged.event {
             Event::RunStarted { .. } => self.begun(logged, out),
             Event::MessageDelta { delta } => self.delta(logged, "assistant.delta", delta, out),

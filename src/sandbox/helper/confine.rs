@@ -1,6 +1,6 @@
 //! What happens in the command's process between `fork` and `exec`.
 
-use super::signals;
+use super::{group::Door, signals};
 use crate::{
     config::SandboxLevel,
     sandbox::{self, World, landlock, seccomp::Filters},
@@ -23,29 +23,34 @@ pub struct Wall {
     helper: Pid,
     /// The helper's own is better, so that it can always act.
     nice: i32,
-    limits: [(Resource, u64); 5],
+    /// Into the command's control group.
+    door: Option<Door>,
+    limits: [(Resource, u64); 6],
     rules: Option<RulesetCreated>,
     filters: Option<Filters>,
 }
 
 impl Wall {
-    pub fn prepare(world: &World, nice: i32) -> io::Result<Self> {
+    pub fn prepare(world: &World, nice: i32, door: Option<Door>) -> io::Result<Self> {
         let confined = world.level > SandboxLevel::None;
         let rules = || landlock::rules(world).map_err(io::Error::other);
         let filters = || Filters::new().map_err(io::Error::other);
         let rules = (confined && world.has(sandbox::Wall::Landlock)).then(rules).transpose()?;
         let filters = (confined && world.has(sandbox::Wall::Seccomp)).then(filters).transpose()?;
-        let limits = world.limits;
+        let limits = &world.limits;
         Ok(Self {
             helper: getpid(),
             nice,
+            door,
             limits: [
                 (Resource::Core, 0),
                 (Resource::Fsize, limits.file_bytes),
                 (Resource::Data, limits.memory_bytes),
                 (Resource::Nofile, limits.open_files),
                 // Counts all processes and threads of the user, the gateway's too: a last fence, not the limit.
-                (Resource::Nproc, u64::from(limits.processes) * 8),
+                (Resource::Nproc, limits.user_processes),
+                // Of one process. The sum is the helper's to count, and it comes first.
+                (Resource::Cpu, limits.cpu_seconds + 2),
             ],
             rules,
             filters,
@@ -54,7 +59,11 @@ impl Wall {
 
     pub fn enter(&mut self) -> io::Result<()> {
         signals::restore()?;
+        if let Some(door) = &self.door {
+            door.enter()?;
+        }
         setsid()?;
+        stand_back();
         // A helper that is killed outright cannot sweep up; at least the main process goes with it.
         set_parent_process_death_signal(Some(Signal::KILL))?;
         if getppid() != Some(self.helper) {
@@ -74,6 +83,13 @@ impl Wall {
             None => Ok(()),
         }
     }
+}
+
+/// Before anything else of the machine runs out of memory or processor time. Best effort: the niceness counts only
+/// within a session where the kernel shares the processor out among sessions, and there the session needs its own.
+fn stand_back() {
+    let _ = std::fs::write("/proc/self/autogroup", "19");
+    let _ = std::fs::write("/proc/self/oom_score_adj", "500");
 }
 
 /// Never raises: that would need a privilege.

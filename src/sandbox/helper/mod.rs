@@ -5,6 +5,9 @@
 //! first; a gateway that was killed therefore leaves no command running.
 
 mod confine;
+mod group;
+mod meter;
+mod proc;
 mod signals;
 mod tree;
 mod watch;
@@ -14,6 +17,9 @@ use super::{
     link::{self, Inbox, Reply, Report},
 };
 use confine::Wall;
+use group::Group;
+use meter::Meter;
+use proc::Proc;
 use rustix::{
     io::fcntl_dupfd_cloexec,
     process::{Pid, getpid, getpriority_process, set_child_subreaper, setpriority_process},
@@ -58,23 +64,37 @@ fn serve() -> io::Result<i32> {
     };
     let stdin = inbox.take_fd().ok_or_else(|| io::Error::other("the order came without a standard input"))?;
     set_child_subreaper(Some(getpid()))?;
-    let tree = Tree::plant();
+    let mut tree = Tree::plant(Proc::open()?);
     let nice = getpriority_process(None)?;
     // Among hundreds of busy processes the helper must still get to run. Refused to ordinary users.
     let _ = setpriority_process(None, -20);
-    let main = match start(&world, &order, nice, stdin.into()) {
-        Ok(main) => main,
+    let group = world.limits.group.as_deref().map(Group::open).transpose();
+    let started = group.map_err(|error| format!("its control group cannot be used: {error}"));
+    let started = started.and_then(|group| {
+        let meter = Meter::new(&world, group, &tree);
+        let main = start(&world, &order, nice, meter.group(), stdin.into())?;
+        Ok((main, meter))
+    });
+    let (main, mut meter) = match started {
+        Ok(started) => started,
         Err(reason) => {
             report(&mut control, Report::NotStarted(reason));
             return Ok(NOT_STARTED);
         }
     };
-    let end = watch::until_end(&control, &signals, main, world.limits.processes);
+    let end = watch::until_end(&control, &signals, main, &mut tree, &mut meter);
+    if let Some(group) = meter.group() {
+        group.kill();
+    }
     tree.kill_all(main, &signals);
-    let (report_, code) = match end? {
+    let end = match (end?, meter.killed_by_group()) {
+        (End::Exited(_) | End::Signalled(_), Some(breach)) => End::Over(breach),
+        (end, _) => end,
+    };
+    let (report_, code) = match end {
         End::Exited(code) => (Report::Exited(code), code),
         End::Signalled(signal) => (Report::Signalled(signal), 128 + signal),
-        End::Crowded(count) => (Report::Crowded(count), 128 + libc::SIGKILL),
+        End::Over(breach) => (Report::Over(breach), 128 + libc::SIGKILL),
         End::Told => return Ok(128 + libc::SIGKILL),
     };
     report(&mut control, report_);
@@ -82,9 +102,18 @@ fn serve() -> io::Result<i32> {
 }
 
 /// Starts the command behind the wall; a sentence when that failed.
-fn start(world: &World, order: &Order, nice: i32, stdin: Stdio) -> Result<Pid, String> {
-    let mut wall =
-        Wall::prepare(world, nice).map_err(|error| format!("the sandbox cannot be set up: {error}"))?;
+fn start(
+    world: &World,
+    order: &Order,
+    nice: i32,
+    group: Option<&Group>,
+    stdin: Stdio,
+) -> Result<Pid, String> {
+    let door = group.map(Group::door).transpose();
+    // Where no group shares the processor out, everything else on the machine comes first.
+    let nice = if group.is_some_and(Group::shares_cpu) { nice } else { 19 };
+    let wall = door.and_then(|door| Wall::prepare(world, nice, door));
+    let mut wall = wall.map_err(|error| format!("the sandbox cannot be set up: {error}"))?;
     let mut command = Command::new(&order.program);
     command.args(&order.args).env_clear().envs(order.env.iter().map(|(name, value)| (name, value)));
     command.current_dir(&order.dir).stdin(stdin);

@@ -1,8 +1,8 @@
 //! The command's processes: everything below the helper, since it is their subreaper. Daemons, double forks and new
 //! sessions do not leave it.
 
-use super::signals::Signals;
-use crate::sandbox::landlock;
+use super::{proc::Proc, signals::Signals};
+use crate::sandbox::{landlock, limits::Usage};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -11,26 +11,33 @@ use rustix::{
         pidfd_send_signal, test_kill_process, wait, waitpid,
     },
 };
-use std::fs;
+use std::{collections::HashSet, time::Duration};
 
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
-/// How the tree can be killed.
-#[derive(Debug, Clone, Copy)]
+/// The processes below the helper, and how they can be killed.
 pub struct Tree {
+    proc: Proc,
     /// The kernel refuses our signals to everything outside the tree, so that "all processes" means the tree: killed
     /// in one call, in which nothing can fork.
     scoped: bool,
+    /// Sessions that were made to stand back already.
+    weakened: HashSet<Pid>,
 }
 
 impl Tree {
     /// To be called before the command is started: it belongs to the tree from its birth.
-    pub fn plant() -> Self {
+    pub fn plant(proc: Proc) -> Self {
         // The gateway started us and lies outside. If it could be signalled, the scope would not be what we think, and
         // "all" would be the whole machine.
         let outside_is_safe =
             || getppid().is_some_and(|gateway| test_kill_process(gateway) == Err(Errno::PERM));
-        Self { scoped: landlock::scope_signals() && outside_is_safe() }
+        let scoped = landlock::scope_signals() && outside_is_safe();
+        Self { proc, scoped, weakened: HashSet::new() }
+    }
+
+    pub const fn proc(&self) -> &Proc {
+        &self.proc
     }
 
     /// Kills and reaps until nothing is left. `main` was not reaped yet, so that its group's number is still its own.
@@ -43,8 +50,8 @@ impl Tree {
                 unsafe { libc::kill(-1, libc::SIGKILL) };
             } else {
                 // A stopped process makes no children: freeze first, or a fork bomb outruns us.
-                while freeze_new() {}
-                for child in children(getpid()) {
+                while self.freeze_new() {}
+                for child in self.children(getpid()) {
                     // Our own child: its number cannot be reused before we have reaped it.
                     let _ = kill_process(child, Signal::KILL);
                 }
@@ -56,30 +63,125 @@ impl Tree {
             let _ = poll(&mut [PollFd::new(signals, PollFlags::IN)], Some(&PAUSE));
         }
     }
+
+    /// Processes and threads below the helper; stops counting soon after `most`.
+    pub fn count(&self, most: u32) -> u32 {
+        let mut found = 0_u32;
+        let mut open = self.children(getpid());
+        while let Some(pid) = open.pop() {
+            let (threads, children) = self.proc.family(pid);
+            found = found.saturating_add(threads);
+            if found > most {
+                break;
+            }
+            open.extend(children);
+        }
+        found
+    }
+
+    /// What the tree takes of the machine, now and so far. Where the simple sum of memory is over `doubt`, shared
+    /// pages are counted once: a server that forked has most of its pages in common with its children.
+    ///
+    /// On the way, sessions are put behind the gateway's.
+    pub fn usage(&mut self, doubt: u64) -> Usage {
+        let mut all = Vec::new();
+        let mut leaders = HashSet::new();
+        let mut usage = Usage { cpu: reaped_cpu(), ..Usage::default() };
+        let mut open = self.children(getpid());
+        while let Some(pid) = open.pop() {
+            let Some(stat) = self.proc.stat(pid) else { continue };
+            usage.processes = usage.processes.saturating_add(stat.threads);
+            usage.cpu += stat.cpu;
+            usage.memory += stat.resident;
+            all.push((pid, stat.resident));
+            if stat.session == pid.as_raw_nonzero().get() {
+                leaders.insert(pid);
+            }
+            open.extend(self.children(pid));
+        }
+        let done = |pid: &Pid| self.weakened.contains(pid) || self.proc.weaken_session(*pid);
+        self.weakened = leaders.into_iter().filter(done).collect();
+        if usage.memory > doubt {
+            // Who hides its map of memory is taken at the simple figure.
+            let real = |&(pid, resident)| self.proc.proportional(pid).unwrap_or(resident);
+            usage.memory = all.iter().map(real).sum();
+        }
+        usage
+    }
+
+    /// Bytes written to disks so far. Who hides has written more than anybody.
+    pub fn written(&self) -> u64 {
+        let mut sum = self.proc.written(getpid()).unwrap_or(0);
+        let mut open = self.children(getpid());
+        while let Some(pid) = open.pop() {
+            let live = self.proc.stat(pid).is_some_and(|stat| stat.state != 'Z');
+            let unknown = if live { u64::MAX } else { 0 };
+            sum = sum.saturating_add(self.proc.written(pid).unwrap_or(unknown));
+            open.extend(self.children(pid));
+        }
+        sum
+    }
+
+    /// Collects adopted children that have ended, but leaves `main` for later.
+    pub fn reap_adopted(&self, main: Pid) {
+        for child in self.children(getpid()) {
+            if child != main {
+                let _ = waitpid(Some(child), WaitOptions::NOHANG);
+            }
+        }
+    }
+
+    fn children(&self, pid: Pid) -> Vec<Pid> {
+        self.proc.family(pid).1
+    }
+
+    /// Kills grandchildren and deeper, stops direct children. True when it met one that may still have made others.
+    fn freeze_new(&self) -> bool {
+        let mut met = false;
+        let mut open: Vec<Pid> = Vec::new();
+        for child in self.children(getpid()) {
+            let _ = kill_process(child, Signal::STOP);
+            open.push(child);
+        }
+        while let Some(parent) = open.pop() {
+            for child in self.children(parent) {
+                met |= self.kill_child_of(parent, child);
+                open.push(child);
+            }
+        }
+        met
+    }
+
+    /// Kills a process that is not our own child, unless its number has come to mean another process meanwhile.
+    fn kill_child_of(&self, parent: Pid, child: Pid) -> bool {
+        let Ok(handle) = pidfd_open(child, PidfdFlags::empty()) else {
+            return false;
+        };
+        // The handle is held: if the number still belongs to a child of `parent`, so does the handle.
+        match self.proc.stat(child) {
+            Some(stat) if stat.parent == parent.as_raw_nonzero().get() && stat.state != 'Z' => {
+                pidfd_send_signal(&handle, Signal::KILL).is_ok()
+            }
+            _ => false,
+        }
+    }
 }
 
-/// Processes below the helper; stops counting soon after `most`.
-pub fn count(most: u32) -> u32 {
-    let mut found = 0_u32;
-    let mut open = vec![getpid()];
-    while let Some(parent) = open.pop() {
-        let children = children(parent);
-        found = found.saturating_add(u32::try_from(children.len()).unwrap_or(u32::MAX));
-        if found > most {
-            break;
-        }
-        open.extend(children);
-    }
-    found
+/// Processor time of everything below the helper that is no more.
+fn reaped_cpu() -> Duration {
+    let mut used = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the kernel writes the whole of a structure whose size it knows; all zeroes are a valid one.
+    let used = unsafe {
+        libc::getrusage(libc::RUSAGE_CHILDREN, used.as_mut_ptr());
+        used.assume_init()
+    };
+    [used.ru_utime, used.ru_stime].into_iter().map(duration).sum()
 }
 
-/// Collects adopted children that have ended, but leaves `main` for later.
-pub fn reap_adopted(main: Pid) {
-    for child in children(getpid()) {
-        if child != main {
-            let _ = waitpid(Some(child), WaitOptions::NOHANG);
-        }
-    }
+fn duration(time: libc::timeval) -> Duration {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let micros = u64::try_from(time.tv_usec).unwrap_or(0);
+    Duration::from_secs(seconds) + Duration::from_micros(micros)
 }
 
 /// Collects whatever has ended. True when no child is left.
@@ -91,74 +193,4 @@ fn reap_all() -> bool {
             Err(_) => return true,
         }
     }
-}
-
-/// Kills grandchildren and deeper, stops direct children. True when it met one that may still have made others.
-fn freeze_new() -> bool {
-    let mut met = false;
-    let mut open: Vec<Pid> = Vec::new();
-    for child in children(getpid()) {
-        let _ = kill_process(child, Signal::STOP);
-        open.push(child);
-    }
-    while let Some(parent) = open.pop() {
-        for child in children(parent) {
-            met |= kill_child_of(parent, child);
-            open.push(child);
-        }
-    }
-    met
-}
-
-/// Kills a process that is not our own child, unless its number has come to mean another process meanwhile.
-fn kill_child_of(parent: Pid, child: Pid) -> bool {
-    let Ok(handle) = pidfd_open(child, PidfdFlags::empty()) else {
-        return false;
-    };
-    // The handle is held: if the number still belongs to a child of `parent`, so does the handle.
-    match status_of(child) {
-        Some((state, above)) if above == parent.as_raw_nonzero().get() && state != 'Z' => {
-            pidfd_send_signal(&handle, Signal::KILL).is_ok()
-        }
-        _ => false,
-    }
-}
-
-/// State and parent, from `pid (any name) S ppid …`.
-fn status_of(pid: Pid) -> Option<(char, i32)> {
-    let text = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-    let text = String::from_utf8_lossy(&text);
-    let (_name, rest) = text.rsplit_once(") ")?;
-    let mut words = rest.split(' ');
-    Some((words.next()?.chars().next()?, words.next()?.parse().ok()?))
-}
-
-/// Children of all threads of a process.
-fn children(pid: Pid) -> Vec<Pid> {
-    let tasks = format!("/proc/{}/task", pid.as_raw_nonzero());
-    let Ok(threads) = fs::read_dir(tasks) else {
-        return Vec::new();
-    };
-    let mut found = Vec::new();
-    for thread in threads.flatten() {
-        let Ok(text) = fs::read_to_string(thread.path().join("children")) else {
-            return children_by_scan(pid);
-        };
-        found.extend(text.split_ascii_whitespace().filter_map(pid_of));
-    }
-    found
-}
-
-/// For kernels that keep no list of children (and for threads that end while we look).
-fn children_by_scan(parent: Pid) -> Vec<Pid> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let parent = parent.as_raw_nonzero().get();
-    let pids = entries.flatten().filter_map(|entry| pid_of(entry.file_name().to_str()?));
-    pids.filter(|&pid| status_of(pid).is_some_and(|(_, above)| above == parent)).collect()
-}
-
-fn pid_of(text: &str) -> Option<Pid> {
-    text.parse().ok().and_then(Pid::from_raw)
 }

@@ -1,5 +1,6 @@
 //! `terminal`: one shell command behind the wall.
 
+mod bounds;
 mod capture;
 mod plain;
 mod shell;
@@ -7,11 +8,11 @@ mod shell;
 use super::{arguments::Arguments, failure::Failure, ground::Ground, toolbox::CallContext};
 use crate::{
     domain::{SessionId, ToolOutput},
-    sandbox::{Helper, Limits, Network, Order, Report, World},
+    sandbox::{Helper, Limits, Network, Order, Report, Seat, World},
 };
 use capture::Capture;
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 use tokio::{io::AsyncReadExt, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -34,13 +35,15 @@ struct Call {
 struct Ready {
     helper: Helper,
     order: Order,
+    /// Held for as long as the command runs.
+    seat: Seat,
 }
 
 /// Why reading stopped.
 enum Stopped {
     Ended,
-    ByUser,
-    ByTime,
+    /// By us, and how that is told.
+    Killed(End),
 }
 
 pub async fn call(
@@ -56,37 +59,21 @@ pub async fn call(
     context.clearance().await.map_err(as_result)?;
     let ready =
         ready.await.unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")));
-    let Ready { mut helper, order } = ready.map_err(as_result)?;
+    let Ready { mut helper, order, seat } = ready.map_err(as_result)?;
     let deadline = Instant::now() + timeout;
     let sent = helper.send(&order).await;
     sent.map_err(|error| as_result(Failure::io("the sandbox helper", &error)))?;
 
     let mut capture = Capture::new(ground.config.terminal.max_output);
-    let stopped = read(&mut helper, &mut capture, context.stop, deadline).await;
-    let report = match stopped {
-        Stopped::Ended => Some(helper.report().await),
-        Stopped::ByUser | Stopped::ByTime => {
+    let watch = Watch { seat: &seat, ground, stop: context.stop, timeout, deadline };
+    let end = match watch.read(&mut helper, &mut capture).await {
+        Stopped::Ended => End::reported(helper.report().await, seat.limits())?,
+        Stopped::Killed(end) => {
             let mut rest = helper.kill().await;
             let drain = async { while capture.read_from(&mut rest).await.is_ok_and(|got| got > 0) {} };
             let _ = tokio::time::timeout(LAST_WORDS, drain).await;
-            None
+            end
         }
-    };
-    let end = match (&stopped, report) {
-        (Stopped::ByUser, _) => End::new(130, "the run was stopped"),
-        (Stopped::ByTime, _) => {
-            End::new(124, format!("timed out after {} s and was killed", timeout.as_secs()))
-        }
-        (Stopped::Ended, Some(Ok(Report::Exited(code)))) => End { code, error: None },
-        (Stopped::Ended, Some(Ok(Report::Signalled(signal)))) => End { code: 128 + signal, error: None },
-        (Stopped::Ended, Some(Ok(Report::Crowded(count)))) => {
-            End::new(137, format!("it ran {count} processes at once and was killed"))
-        }
-        (Stopped::Ended, Some(Ok(Report::NotStarted(reason)))) => {
-            return Err(as_result(Failure::new("sandbox_failed", reason)));
-        }
-        (Stopped::Ended, Some(Err(error))) => End::new(137, format!("its sandbox ended: {error}")),
-        (Stopped::Ended, None) => End::new(-1, "no report"),
     };
     Ok(end.output(capture))
 }
@@ -100,6 +87,20 @@ struct End {
 impl End {
     fn new(code: i32, error: impl Into<String>) -> Self {
         Self { code, error: Some(error.into()) }
+    }
+
+    /// By its helper.
+    fn reported(report: io::Result<Report>, limits: &Limits) -> Result<Self, Failure> {
+        match report {
+            Ok(Report::Exited(code)) => Ok(Self { code, error: bounds::by_kernel(code, limits) }),
+            Ok(Report::Signalled(signal)) => {
+                let code = 128 + signal;
+                Ok(Self { code, error: bounds::by_kernel(code, limits) })
+            }
+            Ok(Report::Over(breach)) => Ok(Self::new(137, bounds::breach(breach, limits))),
+            Ok(Report::NotStarted(reason)) => Err(as_result(Failure::new("sandbox_failed", reason))),
+            Err(error) => Ok(Self::new(137, format!("its sandbox ended: {error}"))),
+        }
     }
 
     fn output(self, capture: Capture) -> ToolOutput {
@@ -160,6 +161,8 @@ fn make_ready(ground: &Ground, session: &SessionId, call: &Call) -> Result<Ready
     let tmp = jail.locate("/tmp")?.path();
     let mut readable = ground.view().paths().to_vec();
     readable.push(config.skills_dir.clone());
+    let seat = ground.sandbox.machine.sit(&config.name, &config.terminal.limits);
+    let seat = seat.map_err(|error| Failure::io("the command's control group could not be made", &error))?;
     let world = World {
         level: ground.sandbox.level,
         readable,
@@ -168,7 +171,7 @@ fn make_ready(ground: &Ground, session: &SessionId, call: &Call) -> Result<Ready
         tmp: tmp.clone(),
         owner: None,
         network: Network::Off,
-        limits: Limits::default(),
+        limits: seat.limits().clone(),
         unix_sockets: false,
         omit: Vec::new(),
     };
@@ -193,32 +196,55 @@ fn make_ready(ground: &Ground, session: &SessionId, call: &Call) -> Result<Ready
         env: shell::environment(config, &workspace, &tmp),
         dir,
     };
-    Ok(Ready { helper, order })
+    Ok(Ready { helper, order, seat })
 }
 
-/// Reads until the last process has closed its output, a stop, or the deadline.
-async fn read(
-    helper: &mut Helper,
-    capture: &mut Capture,
-    stop: &CancellationToken,
+/// What may end a command beside itself.
+struct Watch<'a> {
+    seat: &'a Seat,
+    ground: &'a Ground,
+    stop: &'a CancellationToken,
+    timeout: Duration,
     deadline: Instant,
-) -> Stopped {
-    let pump = async {
-        let mut burst = 0;
-        // A read error means that nothing more will come, like an end.
-        while let Ok(got @ 1..) = capture.read_from(&mut helper.output).await {
-            burst += got;
-            if burst >= BURST {
-                burst = 0;
-                tokio::time::sleep(PAUSE).await;
+}
+
+impl Watch<'_> {
+    /// Reads until the last process has closed its output, or somebody ends it.
+    async fn read(&self, helper: &mut Helper, capture: &mut Capture) -> Stopped {
+        let most = self.ground.config.terminal.limits.output;
+        let pump = async {
+            let (mut burst, mut all) = (0, 0);
+            // A read error means that nothing more will come, like an end.
+            while let Ok(got @ 1..) = capture.read_from(&mut helper.output).await {
+                burst += got;
+                all += got as u64;
+                if all > most {
+                    return Stopped::Killed(End::new(137, bounds::too_long(most)));
+                }
+                if burst >= BURST {
+                    burst = 0;
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
+            Stopped::Ended
+        };
+        let talk = &mut helper.talk;
+        let count = async {
+            loop {
+                self.seat.update(talk.usage().await);
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Stopped::Killed(End::new(130, "the run was stopped")),
+            () = tokio::time::sleep_until(self.deadline) => {
+                let text = format!("timed out after {} s and was killed", self.timeout.as_secs());
+                Stopped::Killed(End::new(124, text))
+            }
+            excess = self.seat.evicted() => Stopped::Killed(End::new(137, bounds::excess(excess))),
+            never = count => never,
+            stopped = pump => stopped,
         }
-    };
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => Stopped::ByUser,
-        () = tokio::time::sleep_until(deadline) => Stopped::ByTime,
-        () = pump => Stopped::Ended,
     }
 }
 

@@ -41,6 +41,9 @@ async fn mistakes_are_refused_by_place_and_nothing_is_asked_of_the_model() {
         (json!({"input": "x", "instructions": 5}), "invalid_request", "instructions"),
         (json!({"input": "x", "conversation": 5}), "invalid_request", "conversation"),
         (json!({"input": "x", "conversation": {}}), "invalid_request", "conversation.id"),
+        (json!({"input": "x", "conversation": " "}), "invalid_request", "conversation"),
+        (json!({"input": "x", "conversation": {"id": ""}}), "invalid_request", "conversation"),
+        (json!({"input": "x", "previous_response_id": ""}), "invalid_request", "previous_response_id"),
         (
             json!({"input": "x", "conversation": "c", "previous_response_id": "r"}),
             "invalid_request",

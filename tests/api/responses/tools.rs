@@ -100,6 +100,7 @@ async fn a_result_that_never_comes_is_told_to_the_model_and_one_without_a_call_i
     for body in [json!({ "input": stray }), json!({"input": stray, "previous_response_id": id(&first)})] {
         let reply = create(&alice, body).await;
         assert_eq!((reply.status, reply.code()), (400, "invalid_request"), "{}", reply.text);
+        assert_eq!(reply.body["error"]["param"], "input");
     }
     house.close().await;
 }

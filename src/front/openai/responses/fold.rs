@@ -30,6 +30,9 @@ impl Results for crate::store::ToolResults {
     }
 }
 
+/// The most frames that a delta becomes: the text before it ends, an item and its part begin, and the delta itself.
+pub const MOST_OF_A_DELTA: u64 = 6;
+
 pub struct Fold<R> {
     response: ResponseRecord,
     results: R,

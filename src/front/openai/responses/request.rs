@@ -177,7 +177,7 @@ fn link(
     body: &mut Object<Root>,
     has_history: bool,
 ) -> Result<(Option<ResponseId>, Option<String>), ApiError> {
-    let previous = body.string("previous_response_id")?.filter(|id| !id.is_empty());
+    let previous = body.string("previous_response_id")?;
     let conversation = match body.take("conversation") {
         None => None,
         Some(Value::String(name)) => Some(name),
@@ -190,7 +190,9 @@ fn link(
             return Err(wrong_type("conversation", "a name or an object with `id`", &other));
         }
     };
-    let conversation = conversation.filter(|name| !name.trim().is_empty());
+    if conversation.as_ref().is_some_and(|name| name.trim().is_empty()) {
+        return Err(empty("conversation"));
+    }
     if previous.is_some() && conversation.is_some() {
         let message = "Cannot use both 'conversation' and 'previous_response_id'";
         return Err(ApiError::invalid("previous_response_id", message));
@@ -205,10 +207,18 @@ fn link(
     Ok((previous.map(|id| self::previous(&id)).transpose()?, conversation))
 }
 
+/// A link that names nothing would begin anew in silence.
+fn empty(link: &str) -> ApiError {
+    ApiError::invalid(link, format!("`{link}` is empty; leave it out to begin a conversation"))
+}
+
 /// # Errors
 ///
-/// 404: a malformed id is as unknown as any other.
+/// 404: a malformed id is as unknown as any other. 400 for an empty one.
 pub fn previous(id: &str) -> Result<ResponseId, ApiError> {
+    if id.is_empty() {
+        return Err(empty("previous_response_id"));
+    }
     ResponseId::parse(id).ok_or_else(|| {
         let message = format!("Previous response not found: {id}");
         ApiError::new(Code::PreviousResponseNotFound, message).at("previous_response_id")

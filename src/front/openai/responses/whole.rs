@@ -29,7 +29,9 @@ pub async fn at_its_end(
 ) -> Result<HttpResponse, ApiError> {
     let retry = follow(&mut reader, &mut fold, None, revoked).await?;
     if let (State::Failed { code, message }, false) = (fold.state(), fold.began()) {
-        return Err(ApiError::new(*code, message.clone()));
+        let error = ApiError::new(*code, message.clone());
+        // Found when the conversation before it was read: a result in it that answers no call.
+        return Err(if *code == Code::InvalidRequest { error.at("input") } else { error });
     }
     if let Some(retry) = retry {
         head.insert_header(("x-should-retry", if retry { "true" } else { "false" }));

@@ -1,0 +1,80 @@
+//! What was decided about a command's connections: for the operator's log, and for the agent that wonders.
+
+use super::{refusal::Refusal, target::Target};
+use crate::domain::{ProfileName, RunId};
+use std::{
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// Decisions of one command that are written down; of the rest only the number. A command can cause thousands a second.
+const MOST_ROWS: usize = 200;
+/// Refusals that the agent is told of.
+const MOST_TOLD: usize = 8;
+
+/// The decisions of one command.
+#[derive(Debug)]
+pub struct Journal {
+    profile: ProfileName,
+    run: RunId,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    rows: usize,
+    told: Vec<String>,
+}
+
+impl Journal {
+    pub fn new(profile: ProfileName, run: RunId) -> Self {
+        Self { profile, run, kept: Mutex::default() }
+    }
+
+    pub fn allowed(&self, target: &Target, address: IpAddr) {
+        self.decided(target, Some(address), "allowed", "");
+    }
+
+    pub fn refused(&self, refusal: &Refusal) {
+        let Refusal { target, address, why } = refusal;
+        let said = refusal.to_string();
+        self.decided(target, *address, if why.is_policy() { "refused" } else { "failed" }, &said);
+        let mut kept = self.kept();
+        if kept.told.len() < MOST_TOLD && !kept.told.contains(&said) {
+            kept.told.push(said);
+        }
+    }
+
+    /// What was refused, a sentence each, without repetitions.
+    pub fn told(&self) -> Vec<String> {
+        self.kept().told.clone()
+    }
+
+    /// The one place that hears of every decision.
+    fn decided(&self, target: &Target, address: Option<IpAddr>, verdict: &str, reason: &str) {
+        let rows = {
+            let mut kept = self.kept();
+            kept.rows += 1;
+            kept.rows
+        };
+        if rows <= MOST_ROWS {
+            let Self { profile, run, .. } = self;
+            tracing::info!(%profile, %run, %target, address = ?address, verdict, reason, "network");
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // Each change is one call, so a panic leaves nothing half done.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        let rows = self.kept().rows;
+        if let Some(more) = rows.checked_sub(MOST_ROWS).filter(|more| *more > 0) {
+            let Self { profile, run, .. } = self;
+            tracing::info!(%profile, %run, more, "network: further decisions of one command, not shown one by one");
+        }
+    }
+}

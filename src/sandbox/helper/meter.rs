@@ -1,0 +1,169 @@
+//! What the command takes, held against its limits.
+
+use super::{group::Group, tree::Tree};
+use crate::sandbox::{
+    World,
+    limits::{Breach, Limits, Usage},
+    link::{self, Reply},
+};
+use rustix::{
+    fd::OwnedFd,
+    fs::{CWD, Mode, OFlags, fstat, fstatvfs, openat},
+};
+use std::{
+    os::unix::net::UnixStream,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// Between two looks at a command that is far from its limits, and at one that is near.
+const CALM: Duration = Duration::from_millis(250);
+const NEAR: Duration = Duration::from_millis(50);
+/// Whoever has written less than this is not the one who fills the disk.
+const INNOCENT: u64 = 16 << 20;
+/// Less than this part of the machine's memory left, and somebody must go.
+const SCARCE: u64 = 32;
+/// Whoever takes less than this part of its own limit does not have to.
+const MODEST: u64 = 16;
+
+/// Looks now and then.
+pub struct Meter {
+    limits: Limits,
+    group: Option<Group>,
+    /// Machine tasks up to which no tree can be too large: one read instead of one for each process.
+    quiet: u32,
+    disks: Vec<Disk>,
+    /// Shared memory of the whole machine when the command began.
+    shared: u64,
+    told: Usage,
+    next: Instant,
+}
+
+struct Disk {
+    /// A folder on it.
+    folder: OwnedFd,
+    free_at_start: u64,
+}
+
+impl Meter {
+    pub fn new(world: &World, group: Option<Group>, tree: &Tree) -> Self {
+        let limits = world.limits.clone();
+        let quiet = tree.proc().machine_tasks().unwrap_or(0).saturating_add(limits.processes / 2);
+        let shared = tree.proc().memory().map_or(0, |memory| memory.shared);
+        let disks = disks(&[&world.workspace, &world.tmp]);
+        Self { limits, group, quiet, disks, shared, told: Usage::default(), next: Instant::now() }
+    }
+
+    /// To be called every few milliseconds; most of the calls do next to nothing.
+    pub fn look(&mut self, gateway: &UnixStream, tree: &mut Tree) -> Option<Breach> {
+        let counted = self.group.as_ref().is_some_and(Group::counts);
+        if !counted && tree.proc().machine_tasks().is_none_or(|now| now > self.quiet) {
+            let count = tree.count(self.limits.processes);
+            if count > self.limits.processes {
+                return Some(Breach::Processes(count));
+            }
+        }
+        if Instant::now() < self.next {
+            return None;
+        }
+        let (usage, breach) = match &self.group {
+            Some(group) if counted => (None, self.cpu_breach(group.cpu())),
+            Some(_) | None => {
+                let usage = tree.usage(self.limits.memory_bytes);
+                (Some(usage), self.breach(usage, tree))
+            }
+        };
+        if let Some(usage) = usage {
+            self.tell(gateway, usage);
+        }
+        let near = usage.is_some_and(|usage| self.is_near(usage));
+        self.next = Instant::now() + if near { NEAR } else { CALM };
+        breach.or_else(|| self.disk_breach(tree))
+    }
+
+    /// What ended the command although nobody here did: the kernel, for its group's memory.
+    pub fn killed_by_group(&self) -> Option<Breach> {
+        let group = self.group.as_ref()?;
+        group.out_of_memory().then_some(Breach::Memory(self.limits.memory_bytes))
+    }
+
+    pub const fn group(&self) -> Option<&Group> {
+        self.group.as_ref()
+    }
+
+    fn breach(&self, usage: Usage, tree: &Tree) -> Option<Breach> {
+        if usage.processes > self.limits.processes {
+            return Some(Breach::Processes(usage.processes));
+        }
+        if usage.memory > self.limits.memory_bytes || self.burdens(usage, tree) {
+            return Some(Breach::Memory(usage.memory));
+        }
+        self.cpu_breach(usage.cpu)
+    }
+
+    fn cpu_breach(&self, cpu: Duration) -> Option<Breach> {
+        (cpu.as_secs() >= self.limits.cpu_seconds).then_some(Breach::CpuTime(cpu.as_secs()))
+    }
+
+    /// The machine itself is short of memory, and this command is part of the reason. Memory files and shared segments
+    /// that no process maps are in nobody's sum: whoever ran while they grew answers for them.
+    fn burdens(&self, usage: Usage, tree: &Tree) -> bool {
+        let Some(machine) = tree.proc().memory() else { return false };
+        let hidden = machine.shared.saturating_sub(self.shared);
+        machine.available < machine.total / SCARCE
+            && usage.memory.max(hidden) > self.limits.memory_bytes / MODEST
+    }
+
+    fn is_near(&self, usage: Usage) -> bool {
+        usage.memory > self.limits.memory_bytes / 4 || usage.processes > self.limits.processes / 2
+    }
+
+    /// The gateway adds up the commands of one profile. A gateway that is late misses a figure, and gets the next one.
+    fn tell(&mut self, gateway: &UnixStream, usage: Usage) {
+        let grown = |was: u64, is: u64| is.abs_diff(was) > was / 8 + (1 << 20);
+        let processes = usage.processes.abs_diff(self.told.processes) > 8;
+        if (processes || grown(self.told.memory, usage.memory))
+            && link::try_send(gateway, &Reply::Usage(usage)).is_ok()
+        {
+            self.told = usage;
+        }
+    }
+
+    fn disk_breach(&self, tree: &Tree) -> Option<Breach> {
+        let reserve = self.limits.disk_reserve;
+        self.disks.iter().find_map(|disk| {
+            let free = disk.free()?;
+            if free >= reserve || free >= disk.free_at_start {
+                return None;
+            }
+            // Space can also be taken without writing, and that nobody counts: when half of the reserve is gone,
+            // nobody is innocent any more.
+            let desperate = free < reserve / 2 && disk.free_at_start - free > INNOCENT * 4;
+            (desperate || tree.written() > INNOCENT).then_some(Breach::Disk(free))
+        })
+    }
+}
+
+impl Disk {
+    fn free(&self) -> Option<u64> {
+        let stat = fstatvfs(&self.folder).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+/// The disks of the folders, each once.
+fn disks(folders: &[&Path]) -> Vec<Disk> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = folders.iter().filter_map(|path| openat(CWD, *path, flags, Mode::empty()).ok());
+    let mut seen = Vec::new();
+    let mut disks = Vec::new();
+    for folder in opened {
+        let Ok(stat) = fstat(&folder) else { continue };
+        if !seen.contains(&stat.st_dev) {
+            seen.push(stat.st_dev);
+            let disk = Disk { folder, free_at_start: 0 };
+            disks.push(Disk { free_at_start: disk.free().unwrap_or(0), ..disk });
+        }
+    }
+    disks
+}
