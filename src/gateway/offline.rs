@@ -3,8 +3,10 @@
 use super::{control::protocol::KeyInfo, run_dir::RunDir, scopes};
 use crate::{
     actors::keys::{self, NewKey},
+    audit::{Act, Actor, AuditLog},
     config::Secret,
     domain::{Approval, ApprovalStatus, KeyId, ProfileName, now},
+    redact::Redactor,
     store::{self, Change, KeyRecord, ProfileLock, Restored, Store, StoreError, Wake},
 };
 use std::{
@@ -68,6 +70,12 @@ impl<'a> Offline<'a> {
         let secret = RunDir::open(self.home)?.home_secret()?;
         let NewKey { token, record } =
             keys::mint(name, &scopes, &secret).map_err(|error| OfflineError::Refused(error.to_string()))?;
+        let made = Act::KeyCreated {
+            key: record.id.clone(),
+            name: record.name.clone(),
+            scopes: record.scopes.clone(),
+        };
+        self.audited(made)?;
         self.with_store(|store| commit(store, record.clone()))?;
         Ok((token, record.into()))
     }
@@ -89,6 +97,8 @@ impl<'a> Offline<'a> {
             let found = store.keys()?.into_iter().find(|key| key.id == *id);
             let mut key = found.ok_or_else(|| OfflineError::Refused(format!("there is no key `{id}`")))?;
             if key.revoked_at.is_none() {
+                // What takes power away is done whatever the log says.
+                let _unwritten = self.audited(Act::KeyRevoked { key: id.clone() });
                 key.revoked_at = Some(now());
                 commit(store, key.clone())?;
             }
@@ -122,6 +132,15 @@ impl<'a> Offline<'a> {
         Ok(store::restore(self.state_dir, profile, &self.lock, from)?)
     }
 
+    /// Has an act of the command line in the audit log.
+    fn audited(&self, act: Act) -> Result<(), OfflineError> {
+        let log = AuditLog::new(self.state_dir, Redactor::default());
+        let recorded = log.record(Actor::Operator, act);
+        let written = runtime()?.block_on(recorded);
+        log.close();
+        written.map_err(|error| OfflineError::Refused(format!("nothing was changed: {error}")))
+    }
+
     /// There is no store yet, and asking must not make one.
     fn is_new(&self) -> bool {
         Wake::read(self.state_dir).is_none()
@@ -137,8 +156,11 @@ impl<'a> Offline<'a> {
     }
 }
 
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
 /// Commits on a small runtime of its own: the command line has none.
 fn commit(store: &Store, key: KeyRecord) -> Result<(), OfflineError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(async { store.commit(vec![Change::Key(key)]).await })?)
+    Ok(runtime()?.block_on(async { store.commit(vec![Change::Key(key)]).await })?)
 }

@@ -12,6 +12,7 @@ use crate::{
     config::{ConfigError, Home, ProcessEnv, Secret},
     domain::{ProfileName, now},
     front,
+    redact::Redactors,
     sandbox::Sandbox,
 };
 use actix::Addr;
@@ -33,6 +34,8 @@ pub struct GatewayOptions {
     pub sandbox_helper: PathBuf,
     /// Worker threads; `None`: what the home's settings say.
     pub workers: Option<usize>,
+    /// Gets what finds the secrets of each profile, for the log of the process.
+    pub redactors: Redactors,
 }
 
 #[derive(Debug)]
@@ -87,7 +90,7 @@ impl Gateway {
     /// The home cannot be read or written, or has nothing to serve. A profile that fails is no error: see
     /// [`Gateway::profiles`].
     pub async fn start(options: GatewayOptions) -> Result<Self, StartError> {
-        let GatewayOptions { home: root, selection, env, sandbox_helper, workers } = options;
+        let GatewayOptions { home: root, selection, env, sandbox_helper, workers, redactors } = options;
         let only = match &selection {
             Selection::All => None,
             Selection::One(name) => Some(name.clone()),
@@ -110,7 +113,7 @@ impl Gateway {
         let ground_plane = plane.clone();
         let machine = MachineSlots::new(server.max_concurrent_runs);
         let roster = Roster::start(files, server.drain_timeout, move |gone| {
-            Ground::new(ground_plane, sandbox, home_secret, machine, gone)
+            Ground::new(ground_plane, sandbox, home_secret, machine, gone, redactors)
         });
         let (stop, draining) = (CancellationToken::new(), Rc::new(Cell::new(false)));
         let answers = Answers {

@@ -33,6 +33,12 @@ use std::{
 };
 use table::Table;
 
+/// Whether something was taken out of a text.
+#[must_use]
+pub fn is_marked(text: &str) -> bool {
+    text.contains(table::MARK)
+}
+
 /// Verified tokens that are remembered beside the profile's own secrets.
 const LEARNT: usize = 64;
 
@@ -70,8 +76,13 @@ impl Redactor {
 
     /// Adds a secret that came up while the profile serves, for instance the token of a key.
     pub fn learn(&self, name: &str, secret: &Secret) {
+        let knows = |state: &State| state.learnt.iter().any(|(_, known)| known.reveal() == secret.reveal());
+        // Asked with every request; hardly ever news.
+        if knows(&self.0.read().unwrap_or_else(PoisonError::into_inner)) {
+            return;
+        }
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if state.learnt.iter().any(|(_, known)| known.reveal() == secret.reveal()) {
+        if knows(&state) {
             return;
         }
         if state.learnt.len() >= LEARNT {
@@ -85,6 +96,14 @@ impl Redactor {
     #[must_use]
     pub fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.table().clean(text)
+    }
+
+    /// Whether there is a secret in these bytes. In JSON it is found, too, however it is escaped.
+    #[must_use]
+    pub fn finds(&self, bytes: &[u8]) -> bool {
+        let (table, mut hits) = (self.table(), Vec::new());
+        table.read(&mut table.reader(), bytes, 0, false, &mut hits);
+        !hits.is_empty()
     }
 
     /// For text that comes in pieces.
@@ -112,7 +131,7 @@ impl Redactor {
 }
 
 /// The redactors of all profiles of a process, for the one thing that they share: its log.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Redactors(Arc<Mutex<Vec<Weak<RwLock<State>>>>>);
 
 impl Redactors {

@@ -12,6 +12,8 @@ use aho_corasick::{
 };
 use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
+/// The beginning of every marker.
+pub(super) const MARK: &str = "[redacted:";
 /// What a key of this program is called.
 const KEY: &str = "API key";
 
@@ -149,7 +151,7 @@ impl Table {
 
 /// What stands where a secret was. It is at home in JSON, URLs and shells, and holds no secret itself.
 pub(super) fn marker(name: &str) -> String {
-    format!("[redacted:{name}]")
+    format!("{MARK}{name}]")
 }
 
 fn build(patterns: &[Vec<u8>]) -> Option<contiguous::NFA> {

@@ -1,7 +1,7 @@
 //! The writer's bench: makes one commit out of what waits, and keeps what only the writer may change.
 
 use super::{
-    StoreError, codec,
+    StoreError, clean, codec,
     command::{Command, LogAck, Stage, Write},
     database::Database,
     error::guarded,

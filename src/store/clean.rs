@@ -1,8 +1,7 @@
 //! What is handed over to be kept, without the profile's secrets: done by the store itself, so that nobody can forget it.
 
 use super::{
-    Change, IdempotencyEntry, SessionAppend, SessionChange, StoreError,
-    deltas,
+    Change, IdempotencyEntry, SessionAppend, SessionChange, StoreError, codec, deltas,
     log::LogWriter,
     sessions::{Edit, NewSession, Title},
 };
@@ -58,9 +57,23 @@ impl LogWriter {
     }
 }
 
-/// A run's specification as it is kept.
-pub(super) fn spec(redactor: &Redactor, spec: &RunSpec) -> RunSpec {
+/// A run's specification as it is kept. It may be long, so it is copied only if it has to be changed.
+pub(super) fn spec(redactor: &Redactor, spec: &RunSpec, history: bool) -> Result<Vec<u8>, StoreError> {
+    if history || spec.history.is_empty() {
+        let json = codec::to_json(spec)?;
+        if !redactor.finds(&json) {
+            return Ok(json);
+        }
+    }
+    codec::to_json(&copy(redactor, spec, history))
+}
+
+/// A clean copy. Nobody goes on with a stateless run, so nobody needs its history.
+pub(super) fn copy(redactor: &Redactor, spec: &RunSpec, history: bool) -> RunSpec {
     let mut kept = spec.clone();
+    if !history {
+        kept.history.clear();
+    }
     redactor.clean_spec(&mut kept);
     kept
 }

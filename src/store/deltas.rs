@@ -53,7 +53,11 @@ pub(super) fn text_of(event: &Event) -> Option<(u8, &str)> {
 
 /// The text of a delta; empty for other events.
 pub(super) fn into_text(event: Event) -> String {
-    if let Event::MessageDelta { delta } | Event::ReasoningDelta { delta } = event { delta } else { String::new() }
+    if let Event::MessageDelta { delta } | Event::ReasoningDelta { delta } = event {
+        delta
+    } else {
+        String::new()
+    }
 }
 
 /// A delta of a kind that [`text_of`] gave.

@@ -221,7 +221,7 @@ impl LogWriter {
             }
         }
         let mut writes = command::encode(redactor, others, None)?;
-        writes.push(state.hand_over_whole(&clean::spec(redactor, spec), messages)?);
+        writes.push(state.hand_over_whole(&clean::copy(redactor, spec, false), messages)?);
         writes.extend(index::of_run(&state.record, true));
         Ok(writes)
     }

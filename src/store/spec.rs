@@ -1,7 +1,7 @@
 //! A run's specification on its way to the disk: as much of it as somebody may need.
 
 use super::{
-    StoreError, codec,
+    StoreError, clean,
     command::Write,
     keyspace::{Key, Table},
 };
@@ -35,13 +35,7 @@ impl SpecToStore {
         let Some(spec) = self.spec.take_if(|_| whole || !self.bare) else {
             return Ok(None);
         };
-        let mut stored = RunSpec::clone(&spec);
-        if !whole {
-            // Nobody goes on with a stateless run, so nobody needs what came before it.
-            stored.history.clear();
-        }
-        redactor.clean_spec(&mut stored);
-        let write = Write::Put(Key::run(Table::Spec, spec.run_id), codec::to_json(&stored)?);
+        let write = Write::Put(Key::run(Table::Spec, spec.run_id), clean::spec(redactor, &spec, whole)?);
         if !whole {
             self.bare = true;
             self.spec = Some(spec);

@@ -148,6 +148,14 @@ pub struct Options {
     pub(super) fault: super::testing::Fault,
 }
 
+impl Options {
+    /// The product's limits, and what takes a profile's secrets out of what is written.
+    #[must_use]
+    pub fn redacting(redactor: Redactor) -> Self {
+        Self { redactor, ..Self::default() }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {

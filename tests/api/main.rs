@@ -12,6 +12,7 @@ mod http_contract;
 mod idempotency;
 mod ids;
 mod model;
+mod redaction;
 mod reference_faults;
 mod relay;
 mod responses;

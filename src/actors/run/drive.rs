@@ -76,6 +76,8 @@ pub(super) struct Driver {
     pub opening: Vec<Message>,
     /// All of these as one, when they could not stay as they were.
     pub mended: Option<Vec<Message>>,
+    /// Calls of a former process: what was secret in their arguments is gone.
+    pub restored: Vec<String>,
     wrote_text: bool,
     /// The client's limit cut a tool call in two: limits are meant for the answer, so the call is made without them.
     unbounded: bool,
@@ -98,6 +100,7 @@ impl Driver {
     pub fn new(work: Work, control: Rc<Control>, inbox: Inbox) -> Self {
         let Work { tenant, store, kit, spec, log, entry, messages, approvals } = work;
         Self {
+            restored: called(&messages),
             turn: Turn::new(tenant.config().agent.max_turns, spec.client_tools.clone(), messages),
             opening: spec.opening(),
             wrote_text: !log.record().text.is_empty(),
@@ -278,11 +281,12 @@ impl Driver {
             parallel: offer.and_then(|offer| offer.parallel),
             sampling: bare.as_ref().unwrap_or(&mind.sampling),
         };
+        let (length, broken) = (self.log.text_length(), self.wrote_text);
         // Text and what is said meanwhile go into the same log.
         let log = RefCell::new(&mut self.log);
         let mut text = TextWriter {
             log: &log,
-            break_first: self.wrote_text,
+            break_first: broken,
             reasoning: config.api.show_reasoning,
             wrote: false,
             failed: None,
@@ -306,7 +310,11 @@ impl Driver {
         if let Some(error) = failed {
             return Err(error.into());
         }
-        let answer = answer.map_err(|error| self.model_failed(&error))?;
+        self.log.end_text()?;
+        let mut answer = answer.map_err(|error| self.model_failed(&error))?;
+        // What the turn goes on with is what its log has: the one text, without secrets.
+        let logged = self.log.text_behind(length);
+        answer.text = logged.strip_prefix("\n\n").filter(|_| broken).map_or(logged.clone(), str::to_owned);
         self.heard(answer);
         Ok(())
     }
@@ -351,6 +359,15 @@ impl Driver {
             call.id = format!("call_{}", &name[..32]);
         }
     }
+}
+
+/// The ids of all calls of a turn.
+fn called(messages: &[Message]) -> Vec<String> {
+    let calls = messages.iter().filter_map(|message| match message {
+        Message::Assistant { tool_calls, .. } => Some(tool_calls),
+        Message::System { .. } | Message::User { .. } | Message::Tool { .. } => None,
+    });
+    calls.flatten().map(|call| call.id.clone()).collect()
 }
 
 /// Writes the model's deltas into the log.

@@ -6,6 +6,7 @@ use crate::{
     audit::{Act, Actor},
     config::ProfileConfig,
     domain::{Code, KeyId, now},
+    redact::Secrets,
     store::{Change, KeyRecord, Store},
 };
 use std::sync::{Arc, PoisonError};
@@ -15,6 +16,7 @@ impl Tenant {
     pub fn reconfigure(&self, config: ProfileConfig) {
         self.board.configure(config.api.max_concurrent_runs, config.api.queue);
         self.keys.set_env(config.api_key.as_ref());
+        self.redactor.replace(Secrets::of(&config));
         self.audit.note(Actor::Gateway, super::record::loaded(&config, &self.home_secret));
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         if let Some(actor) = self.actor() {

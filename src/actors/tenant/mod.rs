@@ -13,10 +13,11 @@ use super::{
 };
 use crate::{
     audit::{Actor as Doer, AuditLog},
-    config::ProfileConfig,
+    config::{ProfileConfig, Secret},
     domain::{Millis, ProfileName, RunId, ToolSpec, now},
+    redact::{Redactor, Redactors, Secrets},
     sandbox::Sandbox,
-    store::{ProfileLock, Store, StoreError},
+    store::{Options, ProfileLock, Store, StoreError},
 };
 use actix::{Actor, Addr, Message, Recipient};
 use actix_rt::ArbiterHandle;
@@ -60,6 +61,8 @@ pub struct TenantOptions {
     pub home_secret: Arc<[u8; 32]>,
     pub machine: Arc<MachineSlots>,
     pub lock: Arc<ProfileLock>,
+    /// Which the process's log is cleaned with.
+    pub redactors: Redactors,
     pub gone: Recipient<ProfileGone>,
     /// The thread of the profile's actors, wherever a request for it comes in.
     pub worker: ArbiterHandle,
@@ -78,6 +81,7 @@ pub struct Tenant {
     board: Arc<Board>,
     permissions: Permissions,
     under_way: UnderWay,
+    redactor: Redactor,
     audit: AuditLog,
     started_at: Millis,
     draining: AtomicBool,
@@ -103,8 +107,10 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Tenant {
     #[must_use]
     pub fn new(options: TenantOptions) -> Arc<Self> {
-        let TenantOptions { config, sandbox, home_secret, machine, lock, gone, worker } = options;
-        let audit = AuditLog::new(&config.state_dir);
+        let TenantOptions { config, sandbox, home_secret, machine, lock, gone, worker, redactors } = options;
+        let redactor = Redactor::new(Secrets::of(&config));
+        redactors.add(&redactor);
+        let audit = AuditLog::new(&config.state_dir, redactor.clone());
         audit.note_with_next(Doer::Gateway, record::started(&sandbox));
         audit.note_with_next(Doer::Gateway, record::loaded(&config, &home_secret));
         let board = Board::new(machine);
@@ -121,6 +127,7 @@ impl Tenant {
             board,
             permissions: Permissions::default(),
             under_way: UnderWay::default(),
+            redactor,
             audit,
             started_at: now(),
             draining: AtomicBool::new(false),
@@ -177,6 +184,12 @@ impl Tenant {
         &self.under_way
     }
 
+    /// What takes the profile's secrets out of everything that is kept or shown.
+    #[must_use]
+    pub const fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// What was done in the profile's name.
     #[must_use]
     pub const fn audit(&self) -> &AuditLog {
@@ -219,7 +232,10 @@ impl Tenant {
             }
         };
         match &checked {
-            Some(caller) => self.audit.key_used(&caller.key_id),
+            Some(caller) => {
+                self.redactor.learn("API key", &Secret::new(token));
+                self.audit.key_used(&caller.key_id);
+            }
             None => self.audit.key_failed(),
         }
         checked.ok_or(AuthError::Invalid)
@@ -291,8 +307,9 @@ impl Tenant {
 
     async fn open_store(&self) -> Result<(Store, recovery::Recovered), StoreError> {
         let (dir, lock) = (self.config().state_dir.clone(), self.lock.clone());
+        let redactor = self.redactor.clone();
         let opened = tokio::task::spawn_blocking(move || {
-            let store = Store::open(&dir, lock)?;
+            let store = Store::open_with(&dir, lock, Options::redacting(redactor))?;
             let open = store.open_runs()?;
             let keys = store.keys()?;
             Ok::<_, StoreError>((store, open, keys))

@@ -12,6 +12,7 @@ use crate::{
         scopes,
         status::KeyState,
     },
+    redact::Redactors,
     sandbox::Sandbox,
     store::{ProfileLock, StoreError, Wake},
 };
@@ -42,6 +43,7 @@ pub struct Ground {
     pub gone: Recipient<ProfileGone>,
     /// Who can be reached through the home's own port.
     pub directory: Arc<Directory>,
+    redactors: Redactors,
     openings: Semaphore,
 }
 
@@ -52,9 +54,19 @@ impl Ground {
         home_secret: Arc<[u8; 32]>,
         machine: Arc<MachineSlots>,
         gone: Recipient<ProfileGone>,
+        redactors: Redactors,
     ) -> Self {
         let directory = Arc::new(Directory::new(home_secret.clone()));
-        Self { plane, sandbox, home_secret, machine, gone, directory, openings: Semaphore::new(OPENINGS) }
+        Self {
+            plane,
+            sandbox,
+            home_secret,
+            machine,
+            gone,
+            directory,
+            redactors,
+            openings: Semaphore::new(OPENINGS),
+        }
     }
 }
 
@@ -158,6 +170,7 @@ fn new_tenant(ground: &Ground, place: &Place, config: ProfileConfig, lock: &Arc<
         machine: ground.machine.clone(),
         lock: lock.clone(),
         gone: ground.gone.clone(),
+        redactors: ground.redactors.clone(),
         worker: place.arbiter(),
     })
 }
