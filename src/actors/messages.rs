@@ -1,14 +1,15 @@
 //! What the front, the CLI's control socket and the gateway may say to a profile.
 
+use super::{Caller, Rights};
 use crate::{
     audit::AuditError,
     domain::{
         Approval, ApprovalId, ApprovalStatus, Choice, ClientTools, Code, Content, Failure, KeptAnswer, KeyId,
         Message as ChatMessage, ModelChoice, OnBusy, OnDisconnect, ResponseId, ResponseRecord,
         ResponseRequest, Rule, RunId, RunRecord, RunStatus, Runtime, Sampling, Seq, SessionId, SessionRef,
-        Surface, ToolResult, Unattended,
+        StandsFor, Surface, ToolResult, Unattended, now,
     },
-    store::{EventCursor, RunFilter, StoreError},
+    store::{EventCursor, IdempotencyEntry, RunFilter, SessionHeader, StoreError},
 };
 use actix::Message;
 use std::fmt;
@@ -72,7 +73,8 @@ impl From<Failure> for ProfileError {
 #[derive(Debug)]
 pub struct NewRun {
     pub surface: Surface,
-    pub key_id: KeyId,
+    /// Whose turn it is: with what its key may do, and until when.
+    pub caller: Caller,
     /// Echoed; the profile's advertised name when the client gave none.
     pub model: String,
     pub system: Option<String>,
@@ -117,11 +119,27 @@ pub struct Idempotency {
     pub fingerprint: [u8; 32],
 }
 
-/// Query: the answer that was given to the first request with this key. `idempotency_key_conflict` when that was
-/// another request.
+impl Idempotency {
+    /// As it is stored from now on.
+    #[must_use]
+    pub fn entry(&self, stands_for: StandsFor) -> IdempotencyEntry {
+        let Self { scope, fingerprint } = *self;
+        IdempotencyEntry { scope, fingerprint, stands_for, created_at: now() }
+    }
+}
+
+/// Query: what came of the first request with this key. `idempotency_key_conflict` when that was another request.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Option<KeptAnswer>, ProfileError>")]
+#[rtype(result = "Result<Option<Carried>, ProfileError>")]
 pub struct FindAnswer(pub Idempotency);
+
+/// A request that was carried out.
+#[derive(Debug)]
+pub enum Carried {
+    Answered(KeptAnswer),
+    /// It made this session; the process died before the answer was kept.
+    Made(Box<SessionHeader>),
+}
 
 /// Command: keep the answer to a request with this key. Answers when it is on disk.
 #[derive(Debug, Message)]
@@ -188,6 +206,8 @@ pub struct StopRun(pub RunId);
 pub struct SteerRun {
     pub run_id: RunId,
     pub input: String,
+    /// Of whoever speaks.
+    pub rights: Rights,
 }
 
 /// The refusal of a run that is in another state.

@@ -1,6 +1,6 @@
 //! What the front may ask of a profile's sessions.
 
-use super::ProfileError;
+use super::{Idempotency, ProfileError};
 use crate::{
     domain::{Content, Message as ChatMessage, ModelLock, ResponseId, RunId, Runtime, SessionId, SessionRef},
     store::{ForkSession, SessionChange, SessionError, SessionFilter, SessionHeader, SessionMessages},
@@ -50,6 +50,7 @@ pub struct CreateSession {
     pub model: String,
     pub lock: Option<ModelLock>,
     pub system_prompt: Option<String>,
+    pub idempotency: Option<Idempotency>,
 }
 
 #[derive(Debug, Message)]

@@ -1,8 +1,13 @@
 //! What may be typed.
 
-use crate::domain::{ApprovalId, KeyId, ProfileName};
+use crate::{
+    config::parse_duration,
+    domain::{ApprovalId, Millis, ProfileName, now},
+    gateway::MAX_OVERLAP,
+};
+use chrono::NaiveDate;
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// Many isolated agents behind the OpenAI and Hermes APIs, from one process.
 #[derive(Debug, Parser)]
@@ -27,7 +32,7 @@ pub enum Command {
     /// Make, list, start and stop profiles
     #[command(subcommand)]
     Profile(ProfileCommand),
-    /// Make, list and revoke the keys of a profile (-p NAME)
+    /// Make, list, rotate and revoke the keys of a profile (-p NAME)
     #[command(subcommand)]
     Key(KeyCommand),
     /// Answer what agents ask before they act
@@ -137,9 +142,18 @@ pub enum KeyCommand {
         /// What to call it
         #[arg(long, default_value = "cli")]
         name: String,
-        /// What it may do; may be repeated [default: all but admin]
+        /// What it may do; may be repeated [default: all but admin and impersonate]
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,
+        /// A tool of the agent that its runs may use; may be repeated [default: all]
+        #[arg(long = "tool", value_name = "TOOL", conflicts_with = "no_tools")]
+        tools: Vec<String>,
+        /// Its runs use no tool of the agent
+        #[arg(long)]
+        no_tools: bool,
+        /// When it ends by itself: 12h, 30d, or 2027-01-31 (UTC) [default: never]
+        #[arg(long, value_name = "WHEN", value_parser = moment)]
+        expires: Option<Millis>,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -150,10 +164,32 @@ pub enum KeyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Make a key useless at once
+    /// One key, without its secret
+    Show {
+        /// Its id, or a name of its own
+        #[arg(value_name = "ID|NAME")]
+        key: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give a key a new secret; it is shown once
+    Rotate {
+        /// Its id, or a name of its own
+        #[arg(value_name = "ID|NAME")]
+        key: String,
+        /// How long the old secret works on, at most 90d [default: not at all]
+        #[arg(long, value_name = "TIME", default_value = "0", hide_default_value = true, value_parser = overlap)]
+        overlap: Duration,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a key useless at once: its streams and its runs end
     Revoke {
-        #[arg(value_parser = key_id)]
-        id: KeyId,
+        /// Its id, or a name of its own
+        #[arg(value_name = "ID|NAME")]
+        key: String,
     },
 }
 
@@ -217,8 +253,20 @@ fn profile_name(text: &str) -> Result<ProfileName, String> {
     ProfileName::parse(text).map_err(|error| error.to_string())
 }
 
-fn key_id(text: &str) -> Result<KeyId, String> {
-    KeyId::parse(text).map_err(|_error| "a key's id stands in `hermes key list`".to_owned())
+/// A time from now, or a day of the calendar.
+fn moment(text: &str) -> Result<Millis, String> {
+    if let Some(after) = parse_duration(text) {
+        let ms = Millis::try_from(after.as_millis()).map_err(|_far| "too far away".to_owned())?;
+        return Ok(now().saturating_add(ms));
+    }
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(|day| day.and_hms_opt(0, 0, 0));
+    let day = day.map(|day| day.and_utc().timestamp_millis());
+    day.ok_or_else(|| "a time from now (`12h`, `30d`) or a day (`2027-01-31`, UTC)".to_owned())
+}
+
+fn overlap(text: &str) -> Result<Duration, String> {
+    let overlap = parse_duration(text).filter(|overlap| *overlap <= MAX_OVERLAP);
+    overlap.ok_or_else(|| "a time such as `30m`, `24h`, `7d`, at most `90d`".to_owned())
 }
 
 fn approval_id(text: &str) -> Result<ApprovalId, String> {

@@ -53,6 +53,7 @@ pub use listen::DEFAULT_PORT;
 pub use network::{AllowedHost, AllowedPlace, NetworkConfig, NetworkMode};
 pub use secret::Secret;
 pub use server::ServerConfig;
+pub use typed::parse_duration;
 pub use types::{
     AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, ModelRoute, ProfileConfig, Provider,
     ResponsesConfig, RetentionConfig, SandboxLevel, SelectionConfig, TerminalConfig, Vision,

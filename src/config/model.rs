@@ -16,6 +16,7 @@ pub(super) fn read(
     table: &Table,
     warnings: &mut Vec<String>,
 ) -> Result<ModelConfig, ConfigError> {
+    refuse_proxy_mode(settings)?;
     let name = MODEL_NAME_ENTRIES.iter().find_map(|name| settings.env(name));
     let default = match name {
         Some(found) => Some(found),
@@ -32,6 +33,22 @@ pub(super) fn read(
         }
         Provider::OpenAi { .. } | Provider::Hermes { .. } | Provider::Demo => Ok(model),
     }
+}
+
+/// The reference's way to have another gateway do the turns: unread, turns would go to another model in silence.
+fn refuse_proxy_mode(settings: &Settings<'_>) -> Result<(), ConfigError> {
+    let Some(found) = settings.env("GATEWAY_PROXY_URL").or(settings.yaml("gateway.proxy_url")?) else {
+        return Ok(());
+    };
+    if settings.yaml("model.provider")?.is_some_and(|found| provider::canonical(&found.text) == HERMES) {
+        return Ok(());
+    }
+    let message = format!(
+        "is not read: another gateway is a provider here. Write `provider: hermes` and `base_url: {}` below `model:`, and \
+         `HERMES_API_KEY=KEY` into `.env`",
+        found.text
+    );
+    Err(found.place.error(message))
 }
 
 /// The configured provider; without one, what the other settings imply; without any of them the demo.

@@ -104,7 +104,9 @@ impl Settings<'_> {
     }
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// Seconds, or a number with its unit: `30`, `500ms`, `30s`, `5m`, `24h`, `7d`.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'_').count();
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.replace('_', "").parse().ok()?;

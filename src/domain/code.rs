@@ -61,6 +61,9 @@ pub enum Code {
     UnsupportedSessionField,
     MissingModel,
     ModelLockUnavailable,
+    KeyNotFound,
+    KeyNotActive,
+    HostNotAllowed,
 }
 
 struct Row {
@@ -135,6 +138,9 @@ impl Code {
         Self::UnsupportedSessionField,
         Self::MissingModel,
         Self::ModelLockUnavailable,
+        Self::KeyNotFound,
+        Self::KeyNotActive,
+        Self::HostNotAllowed,
     ];
 
     #[rustfmt::skip]
@@ -196,6 +202,9 @@ impl Code {
             Self::UnsupportedSessionField  => row("unsupported_session_field",   400, CLIENT),
             Self::MissingModel             => row("missing_model",               400, CLIENT),
             Self::ModelLockUnavailable     => row("model_lock_unavailable",      409, CLIENT),
+            Self::KeyNotFound              => row("key_not_found",               404, CLIENT),
+            Self::KeyNotActive             => row("key_not_active",              409, CLIENT),
+            Self::HostNotAllowed           => row("host_not_allowed",            421, CLIENT),
         }
     }
 

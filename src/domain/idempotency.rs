@@ -1,6 +1,6 @@
 //! What a client's idempotency key stands for once its request was carried out.
 
-use super::RunId;
+use super::{RunId, SessionId};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -8,6 +8,9 @@ pub enum StandsFor {
     /// The request started this run: its log is the answer.
     #[serde(rename = "run_id")]
     Run(RunId),
+    /// The request made this session: written with it, until the answer is kept.
+    #[serde(rename = "session_id")]
+    Session(SessionId),
     /// The request was answered with this.
     #[serde(rename = "answer")]
     Answer(KeptAnswer),

@@ -30,12 +30,10 @@ impl Authorised {
     ///
     /// `insufficient_scope` when the key may not do this.
     pub fn require(&self, scope: Scope) -> Result<(), ApiError> {
-        let scopes = &self.caller.scopes;
-        if scopes.contains(&scope) || scopes.contains(&Scope::Admin) {
+        if self.caller.rights.may(scope) {
             return Ok(());
         }
-        let name = format!("{scope:?}").to_lowercase();
-        let message = format!("This key does not have the scope `{name}`.");
+        let message = format!("This key does not have the scope `{}`.", scope.wire());
         Err(ApiError::new(Code::InsufficientScope, message))
     }
 }

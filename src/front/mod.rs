@@ -20,6 +20,7 @@ mod frame;
 mod health;
 mod idempotency;
 mod json;
+mod keys;
 mod once;
 mod openai;
 mod openapi;

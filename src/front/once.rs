@@ -1,16 +1,17 @@
 //! A request that changes something is carried out once per `Idempotency-Key`: a retry gets the first one's answer.
 //!
 //! For the routes that start no run; those that do have the run itself to show. Only what succeeded is kept: a refusal
-//! reserves nothing, so that a client can mend its request and keep its key. The answer is on disk before it is given; a
-//! crash between the act and its answer leaves the key unused, and a retry acts again.
+//! reserves nothing, so that a client can mend its request and keep its key. The answer is on disk before it is given. A
+//! crash between the act and its answer leaves the key unused, and a retry acts again: what cannot be done twice without
+//! harm, such as making a session, takes the key along ([`key`]) and is written together with it.
 
-use super::{ask::ask, auth::Authorised, body, error::ApiError, idempotency, options};
+use super::{ask::ask, auth::Authorised, body, error::ApiError, idempotency, options, sessions::resources};
 use crate::{
-    actors::{FindAnswer, Idempotency, KeepAnswer},
+    actors::{Carried, FindAnswer, Idempotency, KeepAnswer},
     domain::KeptAnswer,
 };
 use actix_web::{
-    Error, HttpResponse,
+    Error, HttpMessage, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody, to_bytes},
     dev::{Payload, ServiceRequest, ServiceResponse},
     http::{
@@ -21,6 +22,9 @@ use actix_web::{
     web::{self, Bytes},
 };
 use serde_json::Value;
+
+/// An extension of an answer: what is kept for retries in place of its body.
+pub struct KeepInstead(pub String);
 
 /// The middleware around one route.
 ///
@@ -48,16 +52,30 @@ async fn carry_out<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let _turn = auth.tenant.under_way().enter(key.scope).await;
-    if let Some(kept) = ask(&auth.tenant, FindAnswer(key.clone())).await? {
-        return Ok(request.into_response(replay(&kept)));
+    match ask(&auth.tenant, FindAnswer(key.clone())).await? {
+        Some(Carried::Answered(kept)) => return Ok(request.into_response(replay(&kept))),
+        Some(Carried::Made(session)) => {
+            let answer = resources::made(&session).map_err(ApiError::internal)?;
+            let again = replay(&answer);
+            ask(&auth.tenant, KeepAnswer { key, answer }).await?;
+            return Ok(request.into_response(again));
+        }
+        None => {}
     }
+    request.request().extensions_mut().insert(key.clone());
     let (request, response) = next.call(request).await?.into_parts();
     let (head, body) = response.into_parts();
     let body = to_bytes(body).await.map_err(|error| ApiError::internal(error.into()))?;
     if head.status().is_success() {
-        ask(&auth.tenant, KeepAnswer { key, answer: kept(&head, &body) }).await?;
+        let answer = kept(&head, &body);
+        ask(&auth.tenant, KeepAnswer { key, answer }).await?;
     }
     Ok(ServiceResponse::new(request, head.set_body(body).map_into_boxed_body()))
+}
+
+/// The key of a request that is being carried out once.
+pub fn key(request: &HttpRequest) -> Option<Idempotency> {
+    request.extensions().get().cloned()
 }
 
 /// Reads the body for its fingerprint, and puts it back for the handler.
@@ -91,7 +109,10 @@ fn kept<T>(head: &HttpResponse<T>, body: &Bytes) -> KeptAnswer {
     KeptAnswer {
         status: head.status().as_u16(),
         headers: headers.map(|(name, value)| (name.to_string(), text(value))).collect(),
-        body: String::from_utf8_lossy(body).into_owned(),
+        body: match head.extensions().get::<KeepInstead>() {
+            Some(KeepInstead(body)) => body.clone(),
+            None => String::from_utf8_lossy(body).into_owned(),
+        },
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     store::{EventCursor, StoreError, ToolResults},
 };
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// Where a run's events come from.
 pub trait Source {
@@ -139,6 +140,30 @@ pub async fn rejoin(tenant: &Arc<Tenant>, run_id: RunId, after: Seq) -> Result<T
     })
 }
 
+/// The next events of a turn whose end somebody waits for.
+///
+/// # Errors
+///
+/// The key was revoked, or the log cannot be read.
+pub async fn next(
+    source: &mut impl Source,
+    revoked: &CancellationToken,
+) -> Result<Vec<Arc<Logged>>, ApiError> {
+    let batch = tokio::select! {
+        biased;
+        () = revoked.cancelled() => return Err(ApiError::new(Code::KeyRevoked, KEY_REVOKED)),
+        batch = source.next() => batch,
+    };
+    match batch {
+        Some(Ok(events)) => Ok(events),
+        Some(Err(error)) => {
+            let (code, message) = broken(&error);
+            Err(ApiError::new(code, message))
+        }
+        None => Err(ApiError::internal("a run's log ended without a terminal event")),
+    }
+}
+
 /// Why a stream cannot go on, as a client may see it; the log gets the cause.
 pub fn broken(error: &StoreError) -> (Code, &'static str) {
     tracing::error!(%error, "a run's log cannot be read");
@@ -146,6 +171,6 @@ pub fn broken(error: &StoreError) -> (Code, &'static str) {
 }
 
 /// The text for a reader whose key was revoked.
-pub const KEY_REVOKED: &str = "The API key of this request was revoked.";
+pub use crate::actors::KEY_REVOKED;
 /// The text for a reader whose position is no longer kept.
 pub const GAP: &str = "Part of this answer is no longer kept; `GET /v1/runs/{id}` has the whole.";

@@ -5,7 +5,7 @@ use super::{
     body::ParseSlots,
     discovery, docs,
     error::ApiError,
-    frame, health, openai, openapi,
+    frame, health, keys, openai, openapi,
     route::{Path, at},
     runs, sessions, settings, steer,
     trace::RequestSpan,
@@ -99,6 +99,12 @@ pub fn table() -> Vec<Path> {
         at("/v1/approvals/{approval_id}")
             .get(approvals::show, of::approvals::show())
             .post(approvals::answer, of::approvals::answer()),
+        at("/api/keys").get(keys::list, of::keys::list_all()).post(keys::make, of::keys::create()),
+        at("/api/keys/{key_id}")
+            .get(keys::show, of::keys::show())
+            .patch(keys::patch, of::keys::change())
+            .delete(keys::revoke, of::keys::revoke()),
+        at("/api/keys/{key_id}/rotate").post(keys::rotate, of::keys::rotate()),
     ]
 }
 

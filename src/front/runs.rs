@@ -92,7 +92,7 @@ async fn new_run(
         selection.resolve(&auth.tenant.config(), Surface::Runs, &mut sampling)?;
     Ok(NewRun {
         surface: Surface::Runs,
-        key_id: auth.caller.key_id.clone(),
+        caller: auth.caller.clone(),
         model,
         system,
         // A history in the request is the whole of it.

@@ -30,7 +30,7 @@ pub async fn steer(
         return Err(not_accepting_steer(run_id, view.record.status).into());
     }
     let input = parse(body::json(&request, payload, &auth.tenant).await?)?;
-    ask(&auth.tenant, SteerRun { run_id, input }).await?;
+    ask(&auth.tenant, SteerRun { run_id, input, rights: auth.caller.rights }).await?;
     Ok(HttpResponse::Ok().json(Steered { object: "hermes.run.steer", run_id, accepted: true }))
 }
 

@@ -131,13 +131,17 @@ impl Client {
     /// [`ClientError::Refused`] with the gateway's own words, and all that can go wrong on the way.
     pub fn ask(&self, command: Command) -> Result<Reply, ClientError> {
         let patience = match &command {
-            Command::Status | Command::ListKeys { .. } | Command::ListApprovals { .. } => QUICK,
+            Command::Status
+            | Command::ListKeys { .. }
+            | Command::ShowKey { .. }
+            | Command::ListApprovals { .. } => QUICK,
             Command::StopGateway
             | Command::StartProfile { .. }
             | Command::StopProfile { .. }
             | Command::RestartProfile { .. }
             | Command::ReloadProfile { .. }
             | Command::CreateKey { .. }
+            | Command::RotateKey { .. }
             | Command::RevokeKey { .. }
             | Command::DecideApproval { .. } => PATIENT,
         };

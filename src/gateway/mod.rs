@@ -17,17 +17,16 @@ pub mod plane;
 mod roster;
 mod run_dir;
 mod running;
-mod scopes;
 mod status;
 
+pub use crate::actors::keys::MAX_OVERLAP;
 pub use crate::telemetry::{init as log_to_stderr, log_panics};
 pub use client::{Client, ClientError};
-pub use control::protocol::{Command, GatewayStatus, KeyInfo, ProfileAnswer, Reply};
+pub use control::protocol::{Command, GatewayStatus, KeyInfo, KeyWish, ProfileAnswer, Reply};
 pub use offline::{Offline, OfflineError};
 pub use roster::{Action, Selection};
 pub use run_dir::RunDir;
 pub use running::{Gateway, GatewayOptions, StartError, block_on};
-pub use scopes::parse as parse_scopes;
 pub use status::{KeyState, ProfileStatus, State, floor_warning, upstream};
 
 #[cfg(test)]

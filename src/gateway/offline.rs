@@ -1,8 +1,14 @@
 //! A profile's store without a gateway: open only while the profile's lock is held.
 
-use super::{control::protocol::KeyInfo, run_dir::RunDir, scopes};
+use super::{
+    control::protocol::{KeyInfo, KeyWish},
+    run_dir::RunDir,
+};
 use crate::{
-    actors::keys::{self, NewKey},
+    actors::{
+        Editor, KeyState, ProfileError,
+        keys::{self, NewKey},
+    },
     audit::{Act, Actor, AuditLog},
     config::Secret,
     domain::{Approval, ApprovalStatus, KeyId, ProfileName, now},
@@ -14,6 +20,7 @@ use std::{
     io::{self, BufRead, Write},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 #[derive(Debug)]
@@ -42,6 +49,12 @@ impl From<StoreError> for OfflineError {
     }
 }
 
+impl From<ProfileError> for OfflineError {
+    fn from(error: ProfileError) -> Self {
+        Self::Refused(error.message)
+    }
+}
+
 impl From<io::Error> for OfflineError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
@@ -64,18 +77,13 @@ impl<'a> Offline<'a> {
     }
 
     /// # Errors
-    /// An unknown scope; the store.
-    pub fn create_key(&self, name: &str, names: &[String]) -> Result<(Secret, KeyInfo), OfflineError> {
-        let scopes = scopes::parse(names).map_err(OfflineError::Refused)?;
-        let secret = RunDir::open(self.home)?.home_secret()?;
-        let NewKey { token, record } =
-            keys::mint(name, &scopes, &secret).map_err(|error| OfflineError::Refused(error.to_string()))?;
-        let made = Act::KeyCreated {
-            key: record.id.clone(),
-            name: record.name.clone(),
-            scopes: record.scopes.clone(),
-        };
-        self.audited(made)?;
+    /// An unknown scope or tool; the store.
+    pub fn create_key(&self, wish: &KeyWish) -> Result<(Secret, KeyInfo), OfflineError> {
+        let spec = wish.spec().map_err(OfflineError::Refused)?;
+        keys::check(&spec, &Editor::Operator)?;
+        let NewKey { token, record } = keys::mint(&spec, &*self.home_secret()?)?;
+        let KeyRecord { id, name, scopes, .. } = record.clone();
+        self.audit(Act::KeyCreated { key: id, name, scopes });
         self.with_store(|store| commit(store, record.clone()))?;
         Ok((token, record.into()))
     }
@@ -86,24 +94,64 @@ impl<'a> Offline<'a> {
         if self.is_new() {
             return Ok(Vec::new());
         }
-        let keys = self.with_store(|store| Ok(store.keys()?))?;
-        Ok(keys.into_iter().map(KeyInfo::from).collect())
+        self.with_store(|store| {
+            let uses = store.key_uses()?;
+            let used = |id: &KeyId| uses.iter().find(|used| used.id == *id).map(|used| used.at);
+            let state = |record: KeyRecord| KeyState { last_used_at: used(&record.id), record };
+            Ok(store.keys()?.into_iter().map(|record| state(record).into()).collect())
+        })
+    }
+
+    /// One key, by its id or a name of its own.
+    ///
+    /// # Errors
+    /// No such key; the store.
+    pub fn key(&self, key: &str) -> Result<KeyInfo, OfflineError> {
+        if self.is_new() {
+            return Err(keys::not_found(key).into());
+        }
+        let found = self.with_store(|store| Ok(keys::find(&store.keys()?, key)?))?;
+        let info = self.keys()?.into_iter().find(|info| info.id == found.id);
+        info.ok_or_else(|| keys::not_found(key).into())
+    }
+
+    /// # Errors
+    /// No such key, or it is revoked; the store.
+    pub fn rotate_key(&self, key: &str, overlap: Duration) -> Result<(Secret, KeyInfo), OfflineError> {
+        let secret = self.home_secret()?;
+        self.with_store(|store| {
+            let found = keys::find(&store.keys()?, key)?;
+            let NewKey { token, record } = keys::rotated(found, overlap, &Editor::Operator, &secret)?;
+            let what = keys::rotation(overlap);
+            self.audit(Act::KeyChanged { key: record.id.clone(), what });
+            commit(store, record.clone())?;
+            Ok((token, record.into()))
+        })
     }
 
     /// # Errors
     /// No such key; the store.
-    pub fn revoke_key(&self, id: &KeyId) -> Result<KeyInfo, OfflineError> {
+    pub fn revoke_key(&self, key: &str) -> Result<KeyInfo, OfflineError> {
         self.with_store(|store| {
-            let found = store.keys()?.into_iter().find(|key| key.id == *id);
-            let mut key = found.ok_or_else(|| OfflineError::Refused(format!("there is no key `{id}`")))?;
+            let mut key = keys::find(&store.keys()?, key)?;
             if key.revoked_at.is_none() {
-                // What takes power away is done whatever the log says.
-                let _unwritten = self.audited(Act::KeyRevoked { key: id.clone() });
                 key.revoked_at = Some(now());
+                self.audit(Act::KeyRevoked { key: key.id.clone() });
                 commit(store, key.clone())?;
             }
             Ok(key.into())
         })
+    }
+
+    /// Nobody else writes the log: the profile's lock is ours.
+    fn audit(&self, act: Act) {
+        let log = AuditLog::new(self.state_dir, Redactor::default());
+        log.note(Actor::Operator, act);
+        log.close();
+    }
+
+    fn home_secret(&self) -> Result<Arc<[u8; 32]>, OfflineError> {
+        Ok(RunDir::open(self.home)?.home_secret()?)
     }
 
     /// # Errors
@@ -132,15 +180,6 @@ impl<'a> Offline<'a> {
         Ok(store::restore(self.state_dir, profile, &self.lock, from)?)
     }
 
-    /// Has an act of the command line in the audit log.
-    fn audited(&self, act: Act) -> Result<(), OfflineError> {
-        let log = AuditLog::new(self.state_dir, Redactor::default());
-        let recorded = log.record(Actor::Operator, act);
-        let written = runtime()?.block_on(recorded);
-        log.close();
-        written.map_err(|error| OfflineError::Refused(format!("nothing was changed: {error}")))
-    }
-
     /// There is no store yet, and asking must not make one.
     fn is_new(&self) -> bool {
         Wake::read(self.state_dir).is_none()
@@ -156,11 +195,8 @@ impl<'a> Offline<'a> {
     }
 }
 
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
-}
-
 /// Commits on a small runtime of its own: the command line has none.
 fn commit(store: &Store, key: KeyRecord) -> Result<(), OfflineError> {
-    Ok(runtime()?.block_on(async { store.commit(vec![Change::Key(key)]).await })?)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(async { store.commit(vec![Change::Key(key)]).await })?)
 }

@@ -6,7 +6,10 @@ use super::{
     retry::{Failed, Repeat},
     sse::EventParser,
 };
-use awc::{ClientResponse, http::header};
+use awc::{
+    ClientResponse,
+    http::{Version, header},
+};
 use futures_util::{FutureExt, StreamExt};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -136,7 +139,19 @@ impl AnswerBody {
         if !assembler.has_begun() && self.parser.saw_strange_lines() {
             return Err(assembler.garbage("something that is no event stream").into());
         }
+        if !assembler.has_begun() && self.is_unframed() {
+            let what = "an HTTP/1.1 answer without `Content-Length` and without chunks, which cannot be read; put a proxy \
+                        before it that frames answers";
+            return Err(assembler.garbage(what).into());
+        }
         Err(cut(assembler))
+    }
+
+    /// Only the end of the connection would tell where such a body ends. awc takes it for an answer without one.
+    fn is_unframed(&self) -> bool {
+        let headers = self.response.headers();
+        let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+        self.response.version() == Version::HTTP_11 && !framed.iter().any(|name| headers.contains_key(name))
     }
 
     fn silent(&self, assembler: &mut Assembler<'_>) -> Failed {

@@ -201,7 +201,7 @@ impl Redactor {
     /// An answer that is kept for retries: a secret in it was shown once.
     pub fn clean_answer(&self, answer: &mut StandsFor) {
         match answer {
-            StandsFor::Run(_) => {}
+            StandsFor::Run(_) | StandsFor::Session(_) => {}
             StandsFor::Answer(KeptAnswer { status: _, headers: _, body }) => self.clean_arguments(body),
         }
     }

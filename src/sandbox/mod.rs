@@ -37,6 +37,6 @@ pub use launch::Helper;
 pub use limits::{Breach, Excess, Limits, Machine, Seat, Usage};
 pub use link::Report;
 pub use probe::Sandbox;
-pub use tmp::{clean_tmp, remove_tmp, session_tmp};
+pub use tmp::{clean_tmp, profile_tmp, remove_tmp, session_tmp};
 pub use view::View;
 pub use world::{Network, Order, Owner, Wall, World};

@@ -19,7 +19,7 @@ const UNUSED: Duration = Duration::from_hours(24);
 #[must_use]
 pub fn session_tmp(profile: &str, root: &Path, session: &SessionId) -> PathBuf {
     let name = blake3::hash(session.as_str().as_bytes()).to_hex();
-    base(profile, root).join(&name[..32])
+    profile_tmp(profile, root).join(&name[..32])
 }
 
 /// Removes the folders of sessions that were last used 24 hours before `now`. Returns how many. Blocking.
@@ -28,7 +28,7 @@ pub fn session_tmp(profile: &str, root: &Path, session: &SessionId) -> PathBuf {
 ///
 /// The profile's folder cannot be read, or is not ours. A folder that cannot be removed is left for the next time.
 pub fn clean_tmp(profile: &str, root: &Path, now: SystemTime) -> io::Result<usize> {
-    let base = base(profile, root);
+    let base = profile_tmp(profile, root);
     match private(&base) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -53,7 +53,7 @@ pub fn clean_tmp(profile: &str, root: &Path, now: SystemTime) -> io::Result<usiz
 ///
 /// The profile's folder is not ours, or cannot be removed.
 pub fn remove_tmp(profile: &str, root: &Path) -> io::Result<()> {
-    let base = base(profile, root);
+    let base = profile_tmp(profile, root);
     match private(&base).and_then(|_ours| fs::remove_dir_all(&base)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Err(_) | Ok(()) => Ok(()),
@@ -79,7 +79,9 @@ pub(super) fn scratch() -> io::Result<PathBuf> {
     Ok(dir)
 }
 
-fn base(profile: &str, root: &Path) -> PathBuf {
+/// The folder with the temporary folders of all sessions of a profile.
+#[must_use]
+pub fn profile_tmp(profile: &str, root: &Path) -> PathBuf {
     let hash = blake3::hash(root.as_os_str().as_encoded_bytes()).to_hex();
     Path::new("/tmp").join(format!("hermes-{profile}-{}", &hash[..8]))
 }

@@ -87,7 +87,7 @@ pub(super) fn change(redactor: &Redactor, change: &mut Change) {
         Change::Response(response) => redactor.clean_response(response),
         Change::Idempotency(IdempotencyEntry { stands_for, .. }) => redactor.clean_answer(stands_for),
         Change::ClientCall(call) => redactor.clean_text(&mut call.call_id),
-        Change::SessionAppend(_) | Change::RuleRemoved(_) | Change::Key(_) => {}
+        Change::SessionAppend(_) | Change::RuleRemoved(_) | Change::Key(_) | Change::KeyUse(_) => {}
     }
 }
 

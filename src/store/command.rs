@@ -76,8 +76,7 @@ pub(super) fn encode(
             Change::RuleRemoved(id) => writes.push(Write::Remove(Key::text(Table::Rule, &id))),
             Change::SessionAppend(append) => writes.push(Write::Session(Box::new(append))),
             Change::Idempotency(entry) => {
-                let key = Key::table(Table::Idempotency).with(&entry.scope);
-                writes.push(Write::Put(key, codec::to_json(&entry)?));
+                writes.push(Write::Put(Key::idempotency(&entry.scope), codec::to_json(&entry)?));
             }
             Change::ClientCall(call) => {
                 let key = Key::client_call(&call.key_id, &call.call_id);
@@ -85,6 +84,9 @@ pub(super) fn encode(
             }
             Change::Key(key) => {
                 writes.push(Write::Put(Key::text(Table::Key, key.id.as_str()), codec::to_json(&key)?));
+            }
+            Change::KeyUse(used) => {
+                writes.push(Write::Put(Key::text(Table::KeyUse, used.id.as_str()), codec::to_json(&used)?));
             }
             Change::Response(response) => encode_response(&mut writes, &response)?,
         }

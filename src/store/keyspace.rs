@@ -56,6 +56,8 @@ pub(super) enum Table {
     SessionTrash = 0x35,
     Idempotency = 0x40,
     Key = 0x50,
+    /// Hash of a key's id: when it was last used.
+    KeyUse = 0x51,
     /// Hash of a key's id, hash of a call's id: the run that ended with this call of a client's tool.
     ClientCall = 0x60,
     /// Run: the response that shows it.
@@ -85,6 +87,7 @@ impl Table {
         Self::SessionTrash,
         Self::Idempotency,
         Self::Key,
+        Self::KeyUse,
         Self::Response,
         Self::KeptResponse,
         Self::ClientCall,
@@ -117,6 +120,7 @@ impl Table {
             Self::SessionTrash => "session_trash",
             Self::Idempotency => "idempotency",
             Self::Key => "key",
+            Self::KeyUse => "key_use",
             Self::Response => "response",
             Self::KeptResponse => "kept_response",
             Self::ClientCall => "client_call",
@@ -140,6 +144,7 @@ impl Table {
             | Self::SessionPrompt
             | Self::SessionTrash
             | Self::Key
+            | Self::KeyUse
             | Self::Response
             | Self::KeptResponse => 16,
             Self::EndedRun => 17,
@@ -183,6 +188,10 @@ impl Key {
     /// For ids whose text has any length: its hash stands for it.
     pub(super) fn text(table: Table, id: &str) -> Self {
         Self::table(table).with(&blake3::hash(id.as_bytes()).as_bytes()[..16])
+    }
+
+    pub(super) fn idempotency(scope: &[u8; 32]) -> Self {
+        Self::table(Table::Idempotency).with(scope)
     }
 
     pub(super) fn client_call(key: &KeyId, call_id: &str) -> Self {

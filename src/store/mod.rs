@@ -81,8 +81,8 @@ pub use sessions::{
     SessionHeader, SessionMessage, SessionMessages, Title,
 };
 pub use types::{
-    Change, ClientCall, Committed, Housekept, IdempotencyEntry, KeyRecord, Options, Retention, RunFilter,
-    SessionAppend, StoredRun,
+    Change, ClientCall, Committed, FormerSecret, Housekept, IdempotencyEntry, KeyRecord, KeyUse, Options,
+    Retention, RunFilter, SessionAppend, StoredRun,
 };
 pub use wake::Wake;
 

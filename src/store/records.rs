@@ -1,7 +1,7 @@
 //! The small records: approvals, rules, idempotency keys, credentials.
 
 use super::{
-    ClientCall, IdempotencyEntry, KeyRecord, Store, StoreError, codec,
+    ClientCall, IdempotencyEntry, KeyRecord, KeyUse, Store, StoreError, codec,
     keyspace::{Key, Table},
 };
 use crate::domain::{Approval, ApprovalId, ApprovalStatus, KeyId, Rule};
@@ -42,7 +42,7 @@ impl Store {
     }
 
     pub fn idempotency(&self, scope: &[u8; 32]) -> Result<Option<IdempotencyEntry>, StoreError> {
-        self.0.read(|db| db.read(Key::table(Table::Idempotency).with(scope)))
+        self.0.read(|db| db.read(Key::idempotency(scope)))
     }
 
     /// The call of this id that a turn left to a client with this key.
@@ -55,6 +55,11 @@ impl Store {
         let mut keys: Vec<KeyRecord> = self.all(Table::Key)?;
         keys.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         Ok(keys)
+    }
+
+    /// When each key was last used, as far as that was written down.
+    pub fn key_uses(&self) -> Result<Vec<KeyUse>, StoreError> {
+        self.all(Table::KeyUse)
     }
 
     fn all<T: DeserializeOwned>(&self, table: Table) -> Result<Vec<T>, StoreError> {

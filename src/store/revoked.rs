@@ -1,4 +1,5 @@
-//! Revocations outlive a restore: a key that was taken from somebody must not come back with an older store.
+//! Keys outlive a restore as they are now: a key that was taken from somebody, a secret that was replaced and a right that
+//! was taken away must not come back with an older store.
 
 use super::{
     KeyRecord, Options, StoreError, codec,
@@ -18,7 +19,7 @@ pub enum Revocations {
     Lost(StoreError),
 }
 
-/// Puts into `batch` the keys of `database` that the store in `state_dir` knows as revoked.
+/// Puts into `batch` the keys of `database` as the store in `state_dir` knows them.
 ///
 /// That store may be the damaged one for whose sake there is a restore: then this is no error.
 pub(super) fn revoke(
@@ -27,23 +28,22 @@ pub(super) fn revoke(
     payloads: &Payloads,
     batch: &mut sled::Batch,
 ) -> Result<Revocations, StoreError> {
-    let known = match revoked_in(state_dir) {
+    let known = match keys_in(state_dir) {
         Ok(known) => known,
         Err(error) => return Ok(Revocations::Lost(error)),
     };
     let mut kept = 0;
     for (key, former) in known {
-        let restored: Option<KeyRecord> = database.read(key)?;
-        if let Some(restored) = restored.filter(|restored| restored.revoked_at.is_none()) {
-            let record = KeyRecord { revoked_at: former.revoked_at, ..restored };
-            codec::put(batch, payloads, key, &codec::to_json(&record)?)?;
-            kept += 1;
-        }
+        let Some(restored) = database.read::<KeyRecord>(key)? else { continue };
+        kept += usize::from(restored.revoked_at.is_none() && former.revoked_at.is_some());
+        // Once revoked, always revoked: of both stores.
+        let record = KeyRecord { revoked_at: former.revoked_at.or(restored.revoked_at), ..former };
+        codec::put(batch, payloads, key, &codec::to_json(&record)?)?;
     }
     Ok(Revocations::Kept(kept))
 }
 
-fn revoked_in(state_dir: &Path) -> Result<Vec<(Key, KeyRecord)>, StoreError> {
+fn keys_in(state_dir: &Path) -> Result<Vec<(Key, KeyRecord)>, StoreError> {
     // No trace of a store: the profile is new, or was moved here, and nothing can have been revoked.
     if ["db", "db.old", "mark"].iter().all(|name| !state_dir.join(name).exists()) {
         return Ok(Vec::new());
@@ -52,8 +52,7 @@ fn revoked_in(state_dir: &Path) -> Result<Vec<(Key, KeyRecord)>, StoreError> {
         open_main(state_dir, &Payloads::new(state_dir.join("payloads")), Options::default().cache)?;
     let mut found = Vec::new();
     database.scan_all(Table::Key, Key::table(Table::Key), |key, json| {
-        let record: KeyRecord = codec::from_json(&json)?;
-        found.extend(record.revoked_at.is_some().then_some((key, record)));
+        found.push((key, codec::from_json(&json)?));
         Ok(true)
     })?;
     Ok(found)

@@ -25,6 +25,7 @@ pub enum Change {
     SessionAppend(SessionAppend),
     Idempotency(IdempotencyEntry),
     Key(KeyRecord),
+    KeyUse(KeyUse),
     Response(ResponseRecord),
     ClientCall(ClientCall),
 }
@@ -74,8 +75,34 @@ pub struct KeyRecord {
     /// blake3 keyed with the home's secret, hexadecimal.
     pub fast_hash: String,
     pub scopes: Vec<String>,
+    /// The agent's tools that its runs may use; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<String>>,
     pub created_at: Millis,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Millis>,
+    /// When it got the secret that it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_at: Option<Millis>,
+    /// The secret before that, while it still works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<FormerSecret>,
     pub revoked_at: Option<Millis>,
+}
+
+/// A key's earlier secret.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FormerSecret {
+    pub phc: String,
+    pub fast_hash: String,
+    pub until: Millis,
+}
+
+/// When a key was last used. Not part of the key's own record: a late note of a use must not undo a change of the key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyUse {
+    pub id: KeyId,
+    pub at: Millis,
 }
 
 /// A run as the store knows it: enough to go on with it.

@@ -43,6 +43,12 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// Bytes of all texts.
+    pub fn length(&self) -> u64 {
+        let texts = self.members.values().filter_map(Value::as_str);
+        texts.map(|text| text.len() as u64).sum()
+    }
+
     pub fn flag(&self, name: &str) -> Result<bool, Failure> {
         match self.get(name) {
             None => Ok(false),

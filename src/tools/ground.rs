@@ -1,10 +1,10 @@
 //! What a profile's tools stand on: its settings, its wall, its two folders.
 
-use super::failure::Failure;
+use super::{disk::Disk, failure::Failure};
 use crate::{
     config::ProfileConfig,
     domain::SessionId,
-    sandbox::{Jail, Sandbox, View, session_tmp},
+    sandbox::{Jail, Sandbox, View, profile_tmp, session_tmp},
 };
 use std::{
     path::{Path, PathBuf},
@@ -16,11 +16,14 @@ pub struct Ground {
     pub sandbox: Sandbox,
     /// Looked up at the first command: most profiles of a large home run none.
     view: OnceLock<View>,
+    pub disk: Arc<Disk>,
 }
 
 impl Ground {
-    pub const fn new(config: Arc<ProfileConfig>, sandbox: Sandbox) -> Self {
-        Self { config, sandbox, view: OnceLock::new() }
+    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox) -> Self {
+        let folders = vec![config.workspace.clone(), profile_tmp(config.name.as_str(), &config.root)];
+        let disk = Arc::new(Disk::new(folders, &config.terminal.limits));
+        Self { config, sandbox, view: OnceLock::new(), disk }
     }
 
     /// What commands may read. Blocking at its first use.

@@ -5,6 +5,7 @@
 //! [`failure::Failure`], which the model reads as `{"error", "code", "hint"}`.
 
 mod arguments;
+mod disk;
 mod failure;
 mod files;
 mod ground;
@@ -16,6 +17,7 @@ mod skills;
 mod specs;
 mod terminal;
 mod toolbox;
+mod units;
 
 pub use memory::Memory;
 pub use mend::parse_arguments;

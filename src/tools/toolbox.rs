@@ -82,11 +82,11 @@ impl Toolbox {
             }
             "write_file" => {
                 let asked = files::Write::parse(&arguments)?;
-                self.blocking(context, move |jail| asked.run(jail)).await.map(plain)
+                self.writing(context, &arguments, move |jail| asked.run(jail)).await.map(plain)
             }
             "patch" => {
                 let asked = files::Patch::parse(&arguments)?;
-                self.blocking(context, move |jail| asked.run(jail)).await.map(plain)
+                self.writing(context, &arguments, move |jail| asked.run(jail)).await.map(plain)
             }
             "search_files" => {
                 let asked = search::Search::parse(&arguments)?;
@@ -96,6 +96,18 @@ impl Toolbox {
             }
             other => Err(specs::unknown(other)),
         }
+    }
+
+    /// File work that may take more of the disk: about as much as the call is long.
+    async fn writing<T: Send + 'static>(
+        &self,
+        context: CallContext<'_>,
+        arguments: &Arguments<'_>,
+        work: impl FnOnce(&Jail) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (disk, bytes) = (Arc::clone(&self.0.disk), arguments.length());
+        let admitted = move |jail: &Jail| disk.admit(bytes).and_then(|()| work(jail));
+        self.blocking(context, admitted).await
     }
 
     /// File work, off the thread that serves the profile's streams. A stop waits for it, since half a write is worse

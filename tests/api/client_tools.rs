@@ -2,7 +2,7 @@
 
 use crate::support::{Client, Frame, House, Plan, ask};
 use awc::http::Method;
-use hermes_gateway::actors::Scope;
+use hermes_gateway::actors::{Rights, Scope};
 use serde_json::{Value, json};
 
 const CHAT: &str = "/v1/chat/completions";
@@ -253,8 +253,8 @@ async fn the_record_of_a_call_is_for_the_key_that_it_was_told_to() {
         Loop::new(alice.clone(), r#"@@tools weather {} ;; terminal {"command":"echo out-secret"}"#);
     let calls = calls(&talk.ask().await);
     talk.answer(&calls[0], "out-client");
-    let other = house.tenant("alice").await.create_key("other", &[Scope::Chat]).await.unwrap();
-    let strangers = [house.bob().await, alice.with_key(Some(other.token.reveal()))];
+    let other = house.holder("alice", Rights::of(&[Scope::Chat])).await;
+    let strangers = [house.bob().await, other];
     for stranger in strangers {
         let reply = stranger.post(CHAT, talk.body()).await;
         assert_eq!(reply.status, 200, "{}", reply.text);

@@ -1,6 +1,7 @@
 //! What a profile tells of itself: skills, memory, settings, capabilities, and the page about its API.
 
 use crate::support::{House, Plan};
+use hermes_gateway::actors::{Rights, Scope};
 use serde_json::json;
 use std::fs;
 
@@ -35,9 +36,8 @@ async fn memory_is_shown_entry_by_entry() {
     assert_eq!((&shown["memory"], &shown["user"]), (&noted, &nothing));
     assert_eq!(bob.get("/api/memory").await.body["memory"], nothing);
     // Not even the right key opens it when it is a key for something else.
-    let key =
-        house.tenant("alice").await.create_key("x", &[hermes_gateway::actors::Scope::Chat]).await.unwrap();
-    let refused = alice.with_key(Some(key.token.reveal())).get("/api/memory").await;
+    let holder = house.holder("alice", Rights::of(&[Scope::Chat])).await;
+    let refused = holder.get("/api/memory").await;
     assert_eq!((refused.status, refused.code()), (403, "insufficient_scope"));
     house.close().await;
 }
@@ -162,5 +162,33 @@ async fn the_page_about_the_api_asks_nothing_of_other_places() {
         assert!(!reply.text.contains("://") && !reply.text.contains("innerHTML"), "{path}");
     }
     assert_eq!(nobody.get("/health").await.header("content-security-policy").unwrap().split(';').count(), 2);
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn the_health_of_a_model_is_what_the_last_turn_found() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let model = async || {
+        let health = alice.get("/health/detailed").await.body;
+        (health["readiness"]["checks"]["model"].clone(), health["status"].clone())
+    };
+    let (unknown, whole) = model().await;
+    assert_eq!(
+        (&unknown["status"], &unknown["last_call"], whole),
+        (&json!("unknown"), &json!(null), json!("ok"))
+    );
+    let cases = [
+        ("hello", "ok", json!(null)),
+        ("@@status 401", "degraded", json!("upstream_error")),
+        ("@@status 413", "ok", json!("context_length_exceeded")),
+    ];
+    for (said, status, code) in cases {
+        alice.chat(said).await;
+        let (known, whole) = model().await;
+        assert_eq!((&known["status"], &known["last_call"]["error_code"]), (&json!(status), &code), "{said}");
+        assert!(known["last_call"]["at"].as_f64().is_some_and(|at| at > 1e9), "{known}");
+        assert_eq!(whole, json!("ok"), "{said}: this gateway is well");
+    }
     house.close().await;
 }

@@ -3,6 +3,10 @@
 use crate::support::{Client, House, Opened, Plan, Sent, ask};
 use awc::http::Method;
 use futures_util::future::{Either, join_all, select};
+use hermes_gateway::{
+    actors::{Carried, CreateSession, FindAnswer, Idempotency},
+    domain::SessionId,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -226,5 +230,36 @@ async fn a_retry_whose_first_request_is_refused_meanwhile_is_tried_as_a_first_on
     house.upstream.open("hold");
     let answered = other.await;
     assert_eq!((answered.status, answered.header("Idempotency-Replayed")), (200, None), "{}", answered.text);
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_session_is_made_once_even_when_its_answer_was_never_kept() {
+    let mut house = House::open().await;
+    let key = Idempotency { scope: [1; 32], fingerprint: [2; 32] };
+    let profile = house.tenant("alice").await.profile().await.unwrap();
+    let id = SessionId::parse("made").unwrap();
+    let create = CreateSession {
+        session: id.clone(),
+        title: Some("Plans".to_owned()),
+        model: "m".to_owned(),
+        lock: None,
+        system_prompt: None,
+        idempotency: Some(key.clone()),
+    };
+    profile.send(create).await.unwrap().unwrap();
+    // As a crash does: the session is there, and nobody wrote what was to be answered.
+    drop(profile);
+    house.stop(std::time::Duration::ZERO).await;
+    house.start().await;
+
+    let profile = house.tenant("alice").await.profile().await.unwrap();
+    let found = profile.send(FindAnswer(key.clone())).await.unwrap().unwrap();
+    assert!(
+        matches!(found, Some(Carried::Made(made)) if made.id == id && made.title.as_deref() == Some("Plans"))
+    );
+    let other = Idempotency { fingerprint: [3; 32], ..key };
+    let conflict = profile.send(FindAnswer(other)).await.unwrap().unwrap_err();
+    assert_eq!(conflict.code.wire(), "idempotency_key_conflict");
     house.close().await;
 }

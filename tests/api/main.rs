@@ -11,6 +11,7 @@ mod faults;
 mod http_contract;
 mod idempotency;
 mod ids;
+mod keys;
 mod model;
 mod redaction;
 mod reference_faults;

@@ -213,12 +213,10 @@ async fn a_stream_can_be_read_by_a_page_of_an_allowed_origin() {
 
 #[actix_web::test]
 async fn scopes_are_those_that_the_document_names() {
-    use hermes_gateway::actors::Scope;
+    use hermes_gateway::actors::{Rights, Scope};
     let house = House::open().await;
-    let (alice, tenant) = (house.alice().await, house.tenant("alice").await);
     for scope in Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin) {
-        let key = tenant.create_key("one scope", &[scope]).await.unwrap();
-        let holder = alice.with_key(Some(key.token.reveal()));
+        let holder = house.holder("alice", Rights::of(&[scope])).await;
         for (name, path, operation) in contract::operations() {
             let text = operation["description"].as_str().unwrap_or_default();
             let needed = text.rsplit_once("with the scope `").map(|(_, rest)| rest.trim_end_matches("`."));

@@ -49,6 +49,12 @@ async fn a_session_with_images_is_not_gone_on_with_by_a_model_that_cannot_see() 
     let named = [("X-Hermes-Session-Id", "album")];
     let first = house.alice().await.post_with(CHAT, &named, body(&parts())).await;
     assert_eq!(first.status, 200, "{}", first.text);
+    let image =
+        json!([{"role": "user", "content": [{"type": "input_image", "image_url": "https://x/y.png"}]}]);
+    let seen = house.alice().await.post("/v1/responses", json!({ "input": image })).await;
+    let link = json!({"input": "more", "previous_response_id": seen.body["id"]});
+    let linked = house.alice().await.post("/v1/responses", link).await;
+    assert_eq!(linked.status, 200, "{}", linked.text);
     house.stop(std::time::Duration::ZERO).await;
     let config = house.profile_dir("alice").join("config.yaml");
     let text = std::fs::read_to_string(&config).unwrap();
@@ -62,6 +68,7 @@ async fn a_session_with_images_is_not_gone_on_with_by_a_model_that_cannot_see() 
         alice.post_with(CHAT, &named, said.clone()).await,
         alice.post("/v1/runs", json!({"input": "and this?", "session_id": "album"})).await,
         alice.post("/api/sessions/album/chat", json!({"message": "and this?"})).await,
+        alice.post("/v1/responses", json!({"input": "x", "previous_response_id": linked.body["id"]})).await,
     ];
     for reply in replies {
         assert_eq!((reply.status, reply.code()), (400, "vision_unsupported"), "{}", reply.text);

@@ -133,8 +133,13 @@ fn keys_are_managed_while_the_gateway_holds_the_store() {
     let made = home.json(&["-p", "alice", "key", "create", "--json"]);
     let token = made["token"].as_str().unwrap();
     assert_eq!(get(alice, "/v1/models", token), 200);
-    home.ok(&["-p", "alice", "key", "revoke", made["key"]["id"].as_str().unwrap()]);
-    assert_eq!(get(alice, "/v1/models", token), 401);
+    let id = made["key"]["id"].as_str().unwrap();
+    let rotated = home.json(&["-p", "alice", "key", "rotate", id, "--overlap", "1h", "--json"]);
+    let new = rotated["token"].as_str().unwrap();
+    assert_eq!((get(alice, "/v1/models", token), get(alice, "/v1/models", new)), (200, 200));
+    assert!(home.json(&["-p", "alice", "key", "show", id, "--json"])["last_used_at"].is_number());
+    home.ok(&["-p", "alice", "key", "revoke", "cli"]);
+    assert_eq!((get(alice, "/v1/models", token), get(alice, "/v1/models", new)), (401, 401));
     assert_eq!(home.json(&["-p", "alice", "key", "list", "--json"]).as_array().unwrap().len(), 2);
     assert_eq!(home.json(&["approvals", "list", "--json"]), serde_json::json!([]));
     drop(gateway);

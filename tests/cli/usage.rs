@@ -48,7 +48,7 @@ fn a_failure_ends_with_1_and_says_why() {
         ("nothing to stop", "profile stop alice", "no gateway"),
         ("no gateway", "gateway status", "no gateway runs"),
         ("no gateway to stop", "gateway stop", "no gateway runs"),
-        ("no such key", "-p alice key revoke 00000000", "no key"),
+        ("no such key", "-p alice key revoke 00000000", "Key not found"),
         ("no such question", "approvals deny apr_00000000000000000000000000000000", "no profile knows"),
         ("no such file", "restore alice nowhere.jsonl", "nowhere.jsonl"),
     ];
@@ -133,4 +133,60 @@ fn keys_are_made_listed_and_revoked_without_a_gateway() {
 
     home.ok(&["-p", "alice", "key", "revoke", id]);
     assert!(home.json(&["-p", "alice", "key", "list", "--json"])[0]["revoked_at"].is_number());
+}
+
+#[test]
+fn a_key_with_an_end_and_few_tools_is_made_shown_by_its_name_and_rotated() {
+    let home = Home::new();
+    home.profile("alice");
+    fn key<'a>(rest: &[&'a str]) -> Vec<&'a str> {
+        [&["-p", "alice", "key"], rest].concat()
+    }
+    let made = home.json(&key(&[
+        "create",
+        "--name",
+        "bot",
+        "--scope",
+        "chat",
+        "--tool",
+        "read_file",
+        "--tool",
+        "search_files",
+        "--expires",
+        "30d",
+        "--json",
+    ]));
+    assert_eq!(made["key"]["tools"], serde_json::json!(["read_file", "search_files"]));
+    let (from, to) =
+        (made["key"]["created_at"].as_i64().unwrap(), made["key"]["expires_at"].as_i64().unwrap());
+    assert!((to - from - 30 * 86_400_000).abs() < 60_000, "{made}");
+    let shown = home.run(&key(&["show", "bot"]));
+    assert!(shown.code == Some(0) && shown.out.contains("read_file,search_files"), "{shown:?}");
+
+    let rotated = home.json(&key(&["rotate", "bot", "--overlap", "24h", "--json"]));
+    assert_eq!(rotated["key"]["id"], made["key"]["id"]);
+    assert_ne!(rotated["token"], made["token"]);
+    assert!(rotated["key"]["overlap_until"].is_number(), "{rotated}");
+    home.ok(&key(&["create", "--name", "twice", "--no-tools", "--expires", "2099-01-31"]));
+    home.ok(&key(&["create", "--name", "twice"]));
+    let log = home.path().join("profiles/alice/state/audit/00000001.jsonl");
+    let logged = std::fs::read_to_string(log).unwrap();
+    assert!(logged.contains("key.created") && logged.contains("rotated, the old secret works for 86400 s"));
+
+    let cases: [(&str, &[&str], i32, &str); 7] = [
+        ("two of that name", &["revoke", "twice"], 1, "name one by its id"),
+        ("nobody", &["show", "nobody"], 1, "Key not found: nobody"),
+        ("yesterday", &["create", "--expires", "2001-01-01"], 1, "must end in the future"),
+        ("no time", &["create", "--expires", "soon"], 2, "a day (`2027-01-31`, UTC)"),
+        ("no tool", &["create", "--tool", "rm"], 1, "there are patch, read_file"),
+        ("no scope", &["create", "--scope", "root"], 2, "`root` is no scope"),
+        ("too long", &["rotate", "bot", "--overlap", "91d"], 2, "at most `90d`"),
+    ];
+    for (case, command, code, said) in cases {
+        let done = home.run(&key(command));
+        assert!(done.code == Some(code) && done.err.contains(said), "{case}: {done:?}");
+    }
+    home.ok(&key(&["revoke", "bot"]));
+    let late = home.run(&key(&["rotate", "bot"]));
+    assert!(late.err.contains("is revoked and stays so"), "{late:?}");
 }

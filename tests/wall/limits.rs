@@ -67,8 +67,8 @@ async fn memory_that_forked_processes_share_is_counted_once() {
 #[tokio::test]
 async fn one_process_gets_no_more_memory_than_the_command() {
     for world in worlds(|limits| limits.memory = 64 * MIB) {
-        let (_, code) = world.sh(&holder(100, "echo has it")).await;
-        assert_ne!(code, 0);
+        let result = run(&world, &holder(100, "echo has it")).await;
+        assert_ne!(result["exit_code"], 0, "{result}");
     }
 }
 
@@ -139,12 +139,12 @@ async fn who_prints_without_end_is_killed() {
 
 #[tokio::test]
 async fn of_two_commands_that_take_too_much_together_the_larger_goes() {
-    for world in worlds(|limits| limits.profile_memory = 128 * MIB) {
+    for world in worlds(|limits| limits.profile_memory = 100 * MIB) {
         let wait = "touch up; until [ -e go ]; do sleep 0.05; done";
         let small = holder(20, wait);
-        let large = holder(30, "until [ -e up ]; do sleep 0.05; done; sleep 30")
+        let large = holder(50, "until [ -e up ]; do sleep 0.05; done; sleep 30")
             + " & "
-            + &holder(30, "sleep 30")
+            + &holder(50, "sleep 30")
             + "; wait";
         let first = world.call_in("one", "terminal", json!({ "command": small }));
         let second = async {
@@ -238,5 +238,64 @@ async fn who_writes_while_the_disk_is_low_is_killed_and_nobody_else() {
         killed_for(&writer, "terminal.disk_reserve");
         assert_eq!(bystander["exit_code"], 0, "{bystander}");
         assert_eq!(world.sh("rm f*; ls").await.0, "go\nnote\nup", "cleaning up is possible");
+    }
+}
+
+#[tokio::test]
+async fn who_fills_the_workspace_past_its_quota_is_killed_and_may_clean_up() {
+    for world in worlds(|limits| limits.disk_quota = 64 * MIB) {
+        // In small files, below a hidden folder, as the temporary files of the session: all of it counts.
+        for place in [".hidden", "$TMPDIR"] {
+            let fill = format!(
+                "mkdir -p {place}; for n in $(seq 200); do head -c 2000000 /dev/zero > {place}/f$n; sleep 0.02; done; touch done"
+            );
+            killed_for(&run(&world, &fill).await, "terminal.disk_quota");
+            assert!(!world.workspace().join("done").exists());
+            // The file tools refuse, with what to do.
+            let refused = world.call("write_file", json!({ "path": "more", "content": "x" })).await;
+            assert_eq!(refused["code"], "quota_exceeded", "{refused}");
+            assert!(refused["hint"].as_str().unwrap().contains("rm"), "{refused}");
+            let patch = json!({ "mode": "patch", "patch": "*** Add File: more\n+x" });
+            assert_eq!(world.call("patch", patch).await["code"], "quota_exceeded");
+            assert_eq!(world.call("search_files", json!({ "pattern": "x" })).await["error"], Value::Null);
+            // A command that adds nothing is left alone however long it takes.
+            assert_eq!(world.sh(&format!("sleep 1.5; rm -r {place}/f*")).await.1, 0);
+            let written = world.call("write_file", json!({ "path": "more", "content": "x" })).await;
+            assert_eq!(written["error"], Value::Null, "{written}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn file_tools_alone_come_no_further_than_the_quota() {
+    for world in worlds(|limits| limits.disk_quota = MIB) {
+        let text = "x".repeat(100_000);
+        let mut refused = None;
+        for number in 0..20 {
+            let path = format!("f{number}");
+            let result = world.call("write_file", json!({ "path": path, "content": text })).await;
+            if result["code"] == "quota_exceeded" {
+                refused = Some(number);
+                break;
+            }
+            assert_eq!(result["error"], Value::Null, "{result}");
+        }
+        assert!(refused.is_some_and(|number| (7..12).contains(&number)), "{refused:?}");
+        // The same file again and again is no growth.
+        world.sh("rm f*").await;
+        for _ in 0..20 {
+            let result = world.call("write_file", json!({ "path": "same", "content": text })).await;
+            assert_eq!(result["error"], Value::Null, "{result}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn file_tools_keep_the_reserve_of_the_disk() {
+    for world in worlds(|limits| limits.disk_reserve = u64::MAX) {
+        let refused = world.call("write_file", json!({ "path": "f", "content": "x" })).await;
+        assert_eq!(refused["code"], "no_space", "{refused}");
+        assert!(refused["error"].as_str().unwrap().contains("terminal.disk_reserve"), "{refused}");
+        assert!(!world.workspace().join("f").exists());
     }
 }

@@ -2,9 +2,9 @@
 
 use super::ProfileActor;
 use crate::{
-    actors::{FindAnswer, KeepAnswer, ProfileError},
-    domain::{Code, KeptAnswer, Millis, StandsFor, now},
-    store::{Change, IdempotencyEntry},
+    actors::{Carried, FindAnswer, KeepAnswer, ProfileError},
+    domain::{Code, Millis, StandsFor, now},
+    store::Change,
 };
 use actix::{Handler, ResponseFuture};
 
@@ -14,7 +14,7 @@ pub(super) fn conflict() -> ProfileError {
 }
 
 impl Handler<FindAnswer> for ProfileActor {
-    type Result = Result<Option<KeptAnswer>, ProfileError>;
+    type Result = Result<Option<Carried>, ProfileError>;
 
     fn handle(&mut self, FindAnswer(key): FindAnswer, _ctx: &mut Self::Context) -> Self::Result {
         let kept = self.tenant.config().retention.idempotency;
@@ -24,8 +24,13 @@ impl Handler<FindAnswer> for ProfileActor {
             return Ok(None);
         };
         match entry.stands_for {
-            StandsFor::Answer(answer) if entry.fingerprint == key.fingerprint => Ok(Some(answer)),
-            StandsFor::Answer(_) | StandsFor::Run(_) => Err(conflict()),
+            StandsFor::Answer(_) | StandsFor::Session(_) if entry.fingerprint != key.fingerprint => {
+                Err(conflict())
+            }
+            StandsFor::Answer(answer) => Ok(Some(Carried::Answered(answer))),
+            // Deleted since: then there is nothing that a second one would double.
+            StandsFor::Session(id) => Ok(self.store.session(&id)?.map(|made| Carried::Made(Box::new(made)))),
+            StandsFor::Run(_) => Err(conflict()),
         }
     }
 }
@@ -34,12 +39,7 @@ impl Handler<KeepAnswer> for ProfileActor {
     type Result = ResponseFuture<Result<(), ProfileError>>;
 
     fn handle(&mut self, KeepAnswer { key, answer }: KeepAnswer, _ctx: &mut Self::Context) -> Self::Result {
-        let kept = self.store.commit(vec![Change::Idempotency(IdempotencyEntry {
-            scope: key.scope,
-            fingerprint: key.fingerprint,
-            stands_for: StandsFor::Answer(answer),
-            created_at: now(),
-        })]);
+        let kept = self.store.commit(vec![Change::Idempotency(key.entry(StandsFor::Answer(answer)))]);
         Box::pin(async move { Ok(kept.await?) })
     }
 }

@@ -120,8 +120,14 @@ async fn noted(mut events: EventCursor) -> Result<RunStatus, StoreError> {
 impl Handler<SteerRun> for ProfileActor {
     type Result = ResponseFuture<Result<(), ProfileError>>;
 
-    fn handle(&mut self, SteerRun { run_id, input }: SteerRun, _ctx: &mut Self::Context) -> Self::Result {
-        let status = self.record(run_id).map(|record| record.status);
+    fn handle(&mut self, steer: SteerRun, _ctx: &mut Self::Context) -> Self::Result {
+        let SteerRun { run_id, input, rights } = steer;
+        let record = self.record(run_id);
+        if record.as_ref().is_ok_and(|record| !self.tenant.may_speak_to(&rights, &record.key_id)) {
+            let text = "This key may use fewer tools than the run that it speaks to.";
+            return Box::pin(async move { Err(ProfileError::new(Code::InsufficientScope, text)) });
+        }
+        let status = record.map(|record| record.status);
         let live = self.tenant.board().live(run_id);
         Box::pin(async move {
             match (status?, live) {

@@ -6,7 +6,7 @@ use crate::{
         ChangeSession, CopySession, CreateSession, DeleteSession, GetModelLock, GetRunMessages, GetSession,
         ListSessions, ProfileError, ReadSession, RunMessages,
     },
-    domain::{Code, ModelLock, RunSpec, SessionId, SessionRef},
+    domain::{Code, ModelLock, RunSpec, SessionId, SessionRef, StandsFor},
     store::{NewSession, SessionError, SessionHeader, SessionMessages, Store, StoreError, Title},
 };
 use actix::{Handler, ResponseFuture};
@@ -95,11 +95,13 @@ impl Handler<CreateSession> for ProfileActor {
         if let Err(error) = self.has_room() {
             return Box::pin(async { Err(error) });
         }
-        let CreateSession { session, title, model, lock, system_prompt } = asked;
+        let CreateSession { session, title, model, lock, system_prompt, idempotency } = asked;
+        let idempotency = idempotency.map(|key| key.entry(StandsFor::Session(session.clone())));
         let mut new = NewSession::new(session, "api_server", model);
         new.title = Title::Given(title);
         new.lock = lock;
         new.system_prompt = system_prompt;
+        new.idempotency = idempotency;
         let made = self.store.create_session(new);
         Box::pin(async { Ok(made.await?) })
     }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     actors::{
-        NewRun, ProfileError, StartRun, StartedRun, Tenant,
+        Caller, KEY_REVOKED, NewRun, ProfileError, StartRun, StartedRun, Tenant,
         board::{Full, Slot, SlotWait, TurnWait},
         run::{Entry, Kit, Manner, RunActor, Steer, Unread, Work},
     },
@@ -61,17 +61,16 @@ impl ProfileActor {
         }
         let run = self.tenant.board().holder(&session.id)?;
         let actor = self.tenant.board().live(run)?;
+        let of = self.store.run(run).ok()??.key_id;
+        if !self.tenant.may_speak_to(&new.caller.rights, &of) {
+            return None;
+        }
         // A response that is to be kept can only be that of the turn at work.
         let keeps = new.response.as_ref().is_some_and(|response| response.store);
         if keeps && !matches!(self.store.response(run), Ok(Some(_))) {
             return None;
         }
-        let idempotency = new.idempotency.as_ref().map(|key| IdempotencyEntry {
-            scope: key.scope,
-            fingerprint: key.fingerprint,
-            stands_for: StandsFor::Run(run),
-            created_at: now(),
-        });
+        let idempotency = new.idempotency.as_ref().map(|key| key.entry(StandsFor::Run(run)));
         let words = Steer { input: text.clone(), manner: Manner::Joins { idempotency } };
         let store = self.store.clone();
         let said = async move {
@@ -154,8 +153,9 @@ impl ProfileActor {
         if let Some(previous) = self.previous(&new)? {
             responses::inherit(&mut new, &previous);
         }
-        let (background, on_busy) = (new.background, new.on_busy);
-        let idempotency = new.idempotency.as_ref().map(|key| (key.scope, key.fingerprint));
+        let (background, on_busy, caller) = (new.background, new.on_busy, new.caller.clone());
+        let idempotency = new.idempotency.take();
+        new.durable |= idempotency.is_some();
         let (spec, response) = spec(new);
         let board = self.tenant.board();
         let busy = spec.takes_turns() && board.is_busy(&spec.session.id);
@@ -165,12 +165,7 @@ impl ProfileActor {
         let slot = if busy { None } else { Some(board.slot(false).map_err(full)?) };
         // Taken here and not later: two turns that come at once must not both find the session free.
         let turn = spec.takes_turns().then(|| board.turn(&spec.session.id, Some(spec.run_id)));
-        let idempotency = idempotency.map(|(scope, fingerprint)| IdempotencyEntry {
-            scope,
-            fingerprint,
-            stands_for: StandsFor::Run(spec.run_id),
-            created_at: spec.created_at,
-        });
+        let idempotency = idempotency.map(|key| key.entry(StandsFor::Run(spec.run_id)));
         Ok(Begun {
             tenant: self.tenant.clone(),
             store: self.store.clone(),
@@ -181,6 +176,7 @@ impl ProfileActor {
             slot,
             turn,
             background,
+            caller,
         })
     }
 
@@ -233,7 +229,7 @@ fn spec(new: NewRun) -> (RunSpec, Option<ResponseRecord>) {
         created_at,
         system: (!texts.is_empty()).then(|| texts.join("\n")),
         session: new.session.unwrap_or_else(|| own_session(run_id)),
-        key_id: new.key_id,
+        key_id: new.caller.key_id,
         model: new.model,
         history: new.history,
         load_history: new.load_history,
@@ -245,7 +241,7 @@ fn spec(new: NewRun) -> (RunSpec, Option<ResponseRecord>) {
         upstream: new.upstream,
         runtime: new.runtime,
         sampling: new.sampling,
-        durable: new.durable || new.idempotency.is_some(),
+        durable: new.durable,
         on_disconnect: new.on_disconnect,
         unattended: new.unattended,
     };
@@ -270,12 +266,13 @@ struct Begun {
     /// Its place in a named session.
     turn: Option<TurnWait>,
     background: bool,
+    caller: Caller,
 }
 
 impl Begun {
     async fn start(mut self) -> Result<StartedRun, ProfileError> {
         self.spec = recall(&self.store, self.spec).await?;
-        let board = self.tenant.board().clone();
+        let (board, tenant) = (self.tenant.board().clone(), self.tenant.clone());
         let turn = self.turn.take();
         let mut waited = false;
         let entry = match self.slot.take() {
@@ -309,6 +306,9 @@ impl Begun {
             messages: Vec::new(),
             approvals: Vec::new(),
         });
+        if tenant.has_lost_its_key(&self.caller) {
+            board.stop(run);
+        }
         if waited && spec.on_disconnect == OnDisconnect::Cancel {
             // Whoever asked may have gone while the answer waited, before there was a stream whose end would tell.
             if let Some(actor) = board.live(run) {
@@ -333,6 +333,9 @@ impl Begun {
         let config = self.tenant.config();
         let waited = tokio::select! {
             () = self.tenant.parking().cancelled() => return Err(draining()),
+            () = self.caller.revoked.cancelled() => {
+                return Err(ProfileError::new(Code::KeyRevoked, KEY_REVOKED));
+            }
             waited = tokio::time::timeout(config.api.queue_timeout, slot.wait()) => waited,
         };
         match waited {

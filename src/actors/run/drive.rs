@@ -18,6 +18,7 @@ use crate::{
     tools::Toolbox,
 };
 use std::{cell::RefCell, pin::pin, rc::Rc, sync::Arc};
+use tracing::Instrument;
 
 /// What the runs of a profile work with. Belongs to the profile's thread; cheap to clone.
 #[derive(Clone)]
@@ -212,7 +213,10 @@ impl Driver {
     async fn work(&mut self) -> Result<End, Break> {
         let mind = match self.mind()? {
             Mind::Model(mind) => mind,
-            Mind::Agent(agent) => return self.relay(&agent).await,
+            Mind::Agent(agent) => {
+                self.refuse_unbounded_agent()?;
+                return self.relay(&agent).await;
+            }
         };
         let config = self.tenant.config();
         let workspace = config.workspace.display().to_string();
@@ -226,7 +230,8 @@ impl Driver {
         .render();
         let spec = self.spec.clone();
         let kit = self.kit.clone();
-        let offer = Offer::new(kit.toolbox.schema(), &spec.client_tools);
+        let allowed = self.allowed_tools();
+        let offer = Offer::new(kit.toolbox.schema(), allowed.as_deref(), &spec.client_tools);
         loop {
             match self.turn.next() {
                 Step::Ask { tools, nudge } => {
@@ -293,7 +298,10 @@ impl Driver {
         };
         let answer = {
             let mut write = |delta: Delta<'_>| text.write(&delta);
-            let mut asking = pin!(mind.client.ask(&request, &self.control.stop, &mut write));
+            // What the client logs of its attempts names the run, whatever the log's level.
+            let span = tracing::error_span!("turn", run = %self.spec.run_id);
+            let asking = mind.client.ask(&request, &self.control.stop, &mut write).instrument(span);
+            let mut asking = pin!(asking);
             loop {
                 tokio::select! {
                     biased;
@@ -324,10 +332,13 @@ impl Driver {
             return self.stopped();
         }
         tracing::info!(run = %self.spec.run_id, %error, "the model call failed");
-        Break::Failed(error.failure())
+        let failure = error.failure();
+        self.asked_model(Some(failure.code));
+        Break::Failed(failure)
     }
 
     fn heard(&mut self, answer: ModelAnswer) {
+        self.asked_model(None);
         let ModelAnswer { text, reasoning: _, mut tool_calls, finish_reason, usage } = answer;
         if let Some(usage) = usage {
             self.log.add_usage(usage);

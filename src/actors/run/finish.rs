@@ -105,6 +105,14 @@ impl Driver {
         self.log.append(event, changes)
     }
 
+    /// Notes how a call of the profile's own model ended; a turn that chose another says nothing of it.
+    pub(super) fn asked_model(&self, error: Option<Code>) {
+        let own = self.tenant.config().model.provider_name.clone();
+        if self.spec.upstream.as_ref().is_none_or(|choice| choice.provider == own) {
+            self.tenant.model_calls().ended(error);
+        }
+    }
+
     /// By which a later turn finds this one: on disk before the client hears of the call.
     fn client_call(&self, call: &ToolCall) -> Change {
         Change::ClientCall(ClientCall {

@@ -264,6 +264,7 @@ impl Driver {
     }
 
     fn completed_there(&mut self, output: &str, usage: Usage, finish: Finish) -> Result<End, Break> {
+        self.asked_model(None);
         self.log.add_usage(usage);
         self.log.end_text()?;
         let output = self.tenant.redactor().clean(output).into_owned();

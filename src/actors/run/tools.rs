@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     agent::{Ask, Verdict},
-    domain::{ApprovalStatus, Choice, Event, ToolCall, ToolOutput, Unattended},
+    domain::{ApprovalStatus, Choice, Code, Event, Failure, ToolCall, ToolOutput, Unattended},
     redact::Redactor,
     store::Change,
     tools::{self, CallContext},
@@ -16,6 +16,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::{
     pin::pin,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio_util::sync::CancellationToken;
@@ -69,7 +70,37 @@ impl Driver {
         together.max(1)
     }
 
+    /// The agent's tools that this turn may use, by what its key may do now; `None`: all.
+    pub(super) fn allowed_tools(&self) -> Option<Arc<[String]>> {
+        match self.tenant.rights_of_key(&self.spec.key_id) {
+            Some(rights) => rights.tools,
+            None => Some(Arc::default()),
+        }
+    }
+
+    /// Asked twice: before anybody is asked for an approval, and again when the call's turn has come.
+    fn permitted(&self, call: &ToolCall) -> Result<(), ToolOutput> {
+        if self.allowed_tools().is_none_or(|allowed| allowed.contains(&call.name)) {
+            return Ok(());
+        }
+        let why = format!("the key of this request may not use the tool `{}`", call.name);
+        Err(refused("tool_not_allowed", &why))
+    }
+
+    /// What another gateway's agent uses over there nobody here can bound.
+    pub(super) fn refuse_unbounded_agent(&self) -> Result<(), Break> {
+        if self.allowed_tools().is_none() {
+            return Ok(());
+        }
+        let text = "This key may use some tools only, and the upstream of this turn is another gateway's agent, whose tools \
+                    cannot be bounded from here. Choose a model, or use a key that may use all tools.";
+        Err(Break::Failed(Failure::new(Code::InsufficientScope, text)))
+    }
+
     fn plan(&mut self, call: &ToolCall) -> Result<Plan, Break> {
+        if let Err(refused) = self.permitted(call) {
+            return Ok(Plan::Refused(refused));
+        }
         let arguments = match tools::parse_arguments(&call.arguments) {
             Ok(arguments) => arguments,
             Err(why) => return Ok(Plan::Refused(refused("invalid_arguments", &why))),
@@ -122,6 +153,7 @@ impl Driver {
                 Plan::Refused(output) => Err(output.clone()),
                 Plan::Asked(arguments) => self.decided(call).map(|()| arguments),
             };
+            let decided = self.permitted(call).and(decided);
             let shown = decided.as_ref().ok().copied().cloned();
             let shown = shown.unwrap_or_else(|| as_written(&call.arguments));
             let started = Event::ToolStarted {

@@ -7,6 +7,7 @@ use crate::{
         run::{Stop, StopReason},
     },
     audit::{Act, Actor},
+    store::{Change, KeyUse},
 };
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::time::{Instant, timeout_at};
@@ -51,6 +52,10 @@ impl Tenant {
             let _gone = actor.send(Retire).await;
         }
         if let Some(store) = store {
+            let uses = self.keys.uses_to_write().into_iter();
+            let uses = uses.map(|(id, at)| Change::KeyUse(KeyUse { id, at })).collect();
+            // When a key was last used is worth no trouble.
+            let _unwritten = store.commit(uses).await;
             let closed = tokio::task::spawn_blocking(move || store.close()).await;
             if !matches!(closed, Ok(Ok(()))) {
                 tracing::error!(profile = %self.name, ?closed, "the store was not closed in order");

@@ -3,11 +3,14 @@
 mod admin;
 mod closing;
 mod files;
+mod keys;
 mod record;
 
+pub use keys::KeyState;
+
 use super::{
-    AuthError, Board, Caller, MachineSlots, Permissions, ProfileActor, Unavailable, UnderWay,
-    keys::{self, KeyRing},
+    AuthError, Board, Caller, MachineSlots, ModelCalls, Permissions, ProfileActor, Unavailable, UnderWay,
+    keys::{KeyRing, Unread as KeysUnread},
     recovery,
     run::Unread,
 };
@@ -78,10 +81,13 @@ pub struct Tenant {
     gone: Recipient<ProfileGone>,
     worker: ArbiterHandle,
     keys: KeyRing,
+    /// One change of a key at a time.
+    editing_keys: tokio::sync::Mutex<()>,
     board: Arc<Board>,
     permissions: Permissions,
     under_way: UnderWay,
     redactor: Redactor,
+    model_calls: ModelCalls,
     audit: AuditLog,
     started_at: Millis,
     draining: AtomicBool,
@@ -118,6 +124,7 @@ impl Tenant {
         Arc::new(Self {
             name: config.name.clone(),
             keys: KeyRing::new(home_secret.clone(), config.api_key.as_ref()),
+            editing_keys: tokio::sync::Mutex::default(),
             config: RwLock::new(Arc::new(config)),
             sandbox,
             home_secret,
@@ -128,6 +135,7 @@ impl Tenant {
             permissions: Permissions::default(),
             under_way: UnderWay::default(),
             redactor,
+            model_calls: ModelCalls::default(),
             audit,
             started_at: now(),
             draining: AtomicBool::new(false),
@@ -190,6 +198,12 @@ impl Tenant {
         &self.redactor
     }
 
+    /// What is known of the profile's own model.
+    #[must_use]
+    pub const fn model_calls(&self) -> &ModelCalls {
+        &self.model_calls
+    }
+
     /// What was done in the profile's name.
     #[must_use]
     pub const fn audit(&self) -> &AuditLog {
@@ -226,7 +240,7 @@ impl Tenant {
     pub async fn authenticate(self: &Arc<Self>, token: &str) -> Result<Caller, AuthError> {
         let checked = match self.keys.check(token).await {
             Ok(checked) => checked,
-            Err(keys::Unread) => {
+            Err(KeysUnread) => {
                 self.ensure().await.map_err(AuthError::Unavailable)?;
                 self.keys.check(token).await.unwrap_or(None)
             }
@@ -235,6 +249,7 @@ impl Tenant {
             Some(caller) => {
                 self.redactor.learn("API key", &Secret::new(token));
                 self.audit.key_used(&caller.key_id);
+                self.note_use(&caller.key_id);
             }
             None => self.audit.key_failed(),
         }

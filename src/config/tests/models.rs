@@ -162,3 +162,21 @@ fn a_key_that_nothing_uses_or_a_missing_one_is_a_warning() {
         assert!(warnings.len() == 1 && warnings[0].contains(part), "{warnings:?}");
     }
 }
+
+#[test]
+fn the_references_proxy_mode_is_refused_with_the_lines_to_write() {
+    let url = "http://10.0.0.7:8642";
+    let yaml = format!("gateway:\n  proxy_url: {url}\n  proxy_key: k\n");
+    for (yaml, env, key) in [
+        (yaml.as_str(), String::new(), "gateway.proxy_url"),
+        ("", format!("GATEWAY_PROXY_URL={url}\n"), "GATEWAY_PROXY_URL"),
+    ] {
+        let home = Disk::profile(yaml, &env).read();
+        let error = home.found("a").config.as_ref().unwrap_err().to_string();
+        assert!(error.contains(key) && error.contains("provider: hermes"), "{error}");
+        assert!(error.contains(&format!("base_url: {url}")), "{error}");
+    }
+    let moved = format!("{yaml}model:\n  provider: hermes\n  base_url: {url}\n");
+    let home = Disk::profile(&moved, "HERMES_API_KEY=k\n").read();
+    assert!(home.found("a").config.is_ok(), "both are there: the one that counts is read");
+}

@@ -134,7 +134,7 @@ async fn new_run(
     let Decided { model, upstream, runtime: _ } = selection.resolve(&config, Surface::Chat, &mut sampling)?;
     Ok(NewRun {
         surface: Surface::Chat,
-        key_id: auth.caller.key_id.clone(),
+        caller: auth.caller.clone(),
         model,
         system,
         // A named session has its own history: of the request only the last message counts.

@@ -5,7 +5,7 @@ use super::{
     turn_end::{Failed, Outcome, Tokens, TurnEnd},
 };
 use crate::{
-    domain::{Code, Event, Finish, Logged, Millis, RunId, ToolCall, Usage},
+    domain::{Event, Finish, Logged, Millis, RunId, ToolCall, Usage},
     front::{
         error::{self, ApiError, Members},
         reader::{self, Source},
@@ -59,20 +59,7 @@ pub async fn wait(reader: &mut impl Source, revoked: &CancellationToken) -> Resu
     let mut tools_ran = false;
     let mut reasoning = String::new();
     loop {
-        let batch = tokio::select! {
-            biased;
-            () = revoked.cancelled() => return Err(ApiError::new(Code::KeyRevoked, reader::KEY_REVOKED)),
-            batch = reader.next() => batch,
-        };
-        let events = match batch {
-            Some(Ok(events)) => events,
-            Some(Err(error)) => {
-                let (code, message) = reader::broken(&error);
-                return Err(ApiError::new(code, message));
-            }
-            None => return Err(ApiError::internal("a run's log ended without a terminal event")),
-        };
-        for logged in &events {
+        for logged in &reader::next(reader, revoked).await? {
             if let Event::ReasoningDelta { delta } = &logged.event {
                 reasoning.push_str(delta);
             }
@@ -193,7 +180,7 @@ fn failure(failed: &Failed<'_>, tools_ran: bool, mut head: HttpResponseBuilder) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Seq;
+    use crate::domain::{Code, Seq};
     use actix_web::body::to_bytes;
     use serde_json::{Value, json};
 

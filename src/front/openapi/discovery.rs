@@ -123,7 +123,8 @@ fn health_schema() -> Schema {
         .has("abi", integer().or_null())
         .has("reason", text().or_null())
         .has("limits", limits);
-    let check = object().has("status", one_of(["ok", "degraded"])).open();
+    let status = one_of(["ok", "degraded", "unknown"]);
+    let check = object().has("status", status.note("`unknown`: a model that no turn has asked yet.")).open();
     let readiness = object().has("status", one_of(["ok", "degraded"])).has("checks", map(check));
     let platform = object()
         .has("state", text())

@@ -7,6 +7,7 @@ pub mod approvals;
 pub mod chat;
 mod common;
 pub mod discovery;
+pub mod keys;
 pub mod models;
 mod operation;
 pub mod responses;
@@ -24,7 +25,7 @@ use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
 /// The groups of operations, the most used first.
-const TAGS: [&str; 6] = ["chat", "responses", "runs", "approvals", "sessions", "discovery"];
+const TAGS: [&str; 7] = ["chat", "responses", "runs", "approvals", "sessions", "keys", "discovery"];
 
 /// Made once: it says nothing of any profile.
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(document().to_string()));
@@ -77,6 +78,7 @@ fn components() -> Components {
         runs::components(),
         approvals::components(),
         sessions::components(),
+        keys::components(),
         settings::components(),
     ];
     all.into_iter().flatten().map(|(name, schema)| (name.to_owned(), schema.into_value())).collect()

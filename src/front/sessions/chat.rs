@@ -131,7 +131,7 @@ fn new_run(
     let named = Named { route: Some(session.clone()), header: options.session.clone(), ..Named::default() };
     Ok(NewRun {
         surface: Surface::SessionChat,
-        key_id: auth.caller.key_id.clone(),
+        caller: auth.caller.clone(),
         model,
         system,
         history: Vec::new(),

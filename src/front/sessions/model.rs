@@ -1,10 +1,13 @@
 //! The model that a session has chosen for itself, and who answers its turns.
 
-use super::{request, resources::of_path};
+use super::{
+    request,
+    resources::{body_of_known, of_path},
+};
 use crate::{
-    actors::{ChangeSession, GetSession, Scope},
+    actors::{ChangeSession, Scope},
     domain::{ModelLock, RouteSource, Runtime, Sampling, SessionId, Surface},
-    front::{ask::ask, auth::Authorised, body, error::ApiError, selection::Selection},
+    front::{ask::ask, auth::Authorised, error::ApiError, selection::Selection},
     store::SessionChange,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -57,9 +60,7 @@ pub async fn lock(
 ) -> Result<HttpResponse, ApiError> {
     auth.require(Scope::Sessions)?;
     let session = of_path(&id)?;
-    // An unknown session is 404 whatever the body says.
-    ask(&auth.tenant, GetSession(session.clone())).await?;
-    let lock = request::lock(body::json(&request, payload, &auth.tenant).await?)?;
+    let lock = request::lock(body_of_known(&auth, &session, &request, payload).await?)?;
     let runtime = tried(&auth, lock.as_ref())?;
     let change = SessionChange { lock: Some(lock), ..SessionChange::default() };
     ask(&auth.tenant, ChangeSession { session: session.clone(), change }).await?;

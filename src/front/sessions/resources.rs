@@ -10,12 +10,17 @@ use crate::{
         ChangeSession, CopySession, CreateSession, DeleteSession, GetSession, ListSessions, ReadSession,
         Scope,
     },
-    domain::{SessionId, now},
-    front::{ask::ask, auth::Authorised, body, error::ApiError, query::Params},
+    domain::{KeptAnswer, SessionId, StandsFor, now},
+    front::{ask::ask, auth::Authorised, body, error::ApiError, once, query::Params},
     store::{ForkSession, SessionCursor, SessionFilter, SessionHeader, SessionMessages},
 };
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, web};
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{StatusCode, header},
+    web,
+};
 use serde::Serialize;
+use serde_json::Value;
 
 /// Rows of a list when the client names no limit, and the most that it can have.
 pub const PAGE: usize = 50;
@@ -108,14 +113,41 @@ pub async fn create(
     tried(&auth, lock.as_ref())?;
     let session = id.map_or_else(new_id, Ok)?;
     let model = model.unwrap_or_else(|| auth.tenant.config().model_name.clone());
-    let made = ask(&auth.tenant, CreateSession { session, title, model, lock, system_prompt }).await?;
+    let idempotency = once::key(&request);
+    let create = CreateSession { session, title, model, lock, system_prompt, idempotency };
+    let made = ask(&auth.tenant, create).await?;
     Ok(one(HttpResponse::Created(), &made))
+}
+
+/// The answer to a request that made this session, for one that comes again.
+///
+/// # Errors
+///
+/// It cannot be written as JSON.
+pub fn made(header: &SessionHeader) -> serde_json::Result<KeptAnswer> {
+    let body = serde_json::to_string(&One { object: "hermes.session", session: SessionView::new(header) })?;
+    Ok(KeptAnswer { status: StatusCode::CREATED.as_u16(), headers: Vec::new(), body })
 }
 
 pub async fn show(auth: Authorised, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     auth.require(Scope::Sessions)?;
     let header = ask(&auth.tenant, GetSession(of_path(&id)?)).await?;
     Ok(one(HttpResponse::Ok(), &header))
+}
+
+/// The body of a request that changes a session. An unknown session is 404 whatever the body says.
+///
+/// # Errors
+///
+/// 404, or what is wrong with the body.
+pub async fn body_of_known(
+    auth: &Authorised,
+    session: &SessionId,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<Value, ApiError> {
+    ask(&auth.tenant, GetSession(session.clone())).await?;
+    body::json(request, payload, &auth.tenant).await
 }
 
 pub async fn change(
@@ -126,9 +158,7 @@ pub async fn change(
 ) -> Result<HttpResponse, ApiError> {
     auth.require(Scope::Sessions)?;
     let session = of_path(&id)?;
-    // An unknown session is 404 whatever the body says.
-    ask(&auth.tenant, GetSession(session.clone())).await?;
-    let change = request::change(body::json(&request, payload, &auth.tenant).await?)?;
+    let change = request::change(body_of_known(&auth, &session, &request, payload).await?)?;
     let header = ask(&auth.tenant, ChangeSession { session, change }).await?;
     Ok(one(HttpResponse::Ok(), &header))
 }
@@ -156,10 +186,11 @@ pub async fn fork(
 ) -> Result<HttpResponse, ApiError> {
     auth.require(Scope::Sessions)?;
     let from = of_path(&id)?;
-    ask(&auth.tenant, GetSession(from.clone())).await?;
-    let ForkRequest { id, title } = ForkRequest::parse(body::json(&request, payload, &auth.tenant).await?)?;
+    let ForkRequest { id, title } =
+        ForkRequest::parse(body_of_known(&auth, &from, &request, payload).await?)?;
     let id = id.map_or_else(new_id, Ok)?;
-    let copy = ask(&auth.tenant, CopySession(ForkSession { from, id, title })).await?;
+    let idempotency = once::key(&request).map(|key| key.entry(StandsFor::Session(id.clone())));
+    let copy = ask(&auth.tenant, CopySession(ForkSession { from, id, title, idempotency })).await?;
     Ok(one(HttpResponse::Created(), &copy))
 }
 

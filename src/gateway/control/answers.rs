@@ -2,15 +2,14 @@
 
 use super::protocol::{Command, GatewayStatus, KeyInfo, ProfileAnswer, Reply};
 use crate::{
-    actors::{ApprovalTarget, DecideApproval, ListApprovals, ProfileError, Tenant, Unavailable},
-    domain::{ApprovalStatus, KeyId, Millis, ProfileName},
-    gateway::{
-        roster::{Act, Acted, Action, GetSeat, ListProfiles, Roster, Seat},
-        scopes,
+    actors::{
+        ApprovalTarget, DecideApproval, Editor, ListApprovals, NewKey, ProfileError, Tenant, Unavailable,
     },
+    domain::{ApprovalStatus, KeyId, Millis, ProfileName},
+    gateway::roster::{Act, Acted, Action, GetSeat, ListProfiles, Roster, Seat},
 };
 use actix::Addr;
-use std::{cell::Cell, rc::Rc, sync::Arc};
+use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// Approvals in one list.
@@ -39,19 +38,31 @@ impl Answers {
             Command::StopProfile { profile } => self.act(profile, Action::Stop).await,
             Command::RestartProfile { profile } => self.act(profile, Action::Restart).await,
             Command::ReloadProfile { profile } => self.act(profile, Action::Reload).await,
-            Command::CreateKey { profile, name, scopes } => {
-                let scopes = scopes::parse(&scopes)?;
-                let key = self
-                    .with(profile, |tenant| async move { tenant.create_key(&name, &scopes).await })
-                    .await?;
-                Ok(Reply::KeyCreated { token: key.token.reveal().to_owned(), key: key.record.into() })
+            Command::CreateKey { profile, wish } => {
+                let spec = wish.spec()?;
+                let create =
+                    |tenant: Arc<Tenant>| async move { tenant.create_key(spec, &Editor::Operator).await };
+                Ok(shown_once(self.with(profile, create).await?))
             }
             Command::ListKeys { profile } => {
                 let keys = self.with(profile, |tenant| async move { tenant.keys().await }).await?;
                 Ok(Reply::Keys(keys.into_iter().map(KeyInfo::from).collect()))
             }
-            Command::RevokeKey { profile, id } => {
-                let key = self.with(profile, |tenant| async move { tenant.revoke_key(&id).await }).await?;
+            Command::ShowKey { profile, key } => {
+                let key = self.with(profile, |tenant| async move { tenant.key(&key).await }).await?;
+                Ok(Reply::Key(key.into()))
+            }
+            Command::RotateKey { profile, key, overlap_ms } => {
+                let overlap = Duration::from_millis(u64::try_from(overlap_ms).unwrap_or(0));
+                let rotate = move |tenant: Arc<Tenant>| async move {
+                    tenant.rotate_key(&key, overlap, Editor::Operator).await
+                };
+                Ok(shown_once(self.with(profile, rotate).await?))
+            }
+            Command::RevokeKey { profile, key } => {
+                let revoke =
+                    |tenant: Arc<Tenant>| async move { tenant.revoke_key(&key, &Editor::Operator).await };
+                let key = self.with(profile, revoke).await?;
                 Ok(Reply::Key(key.into()))
             }
             Command::ListApprovals { profile, pending } => {
@@ -103,6 +114,11 @@ impl Answers {
         let answer = place.run(move || what(tenant)).await.map_err(|gone| gone.to_string())?;
         answer.map_err(|error| error.message)
     }
+}
+
+/// A key with the token that nobody will be told again.
+fn shown_once(NewKey { token, record }: NewKey) -> Reply {
+    Reply::KeyCreated { token: token.reveal().to_owned(), key: record.into() }
 }
 
 /// Sends a message to the profile's actor, its store opened first if need be.

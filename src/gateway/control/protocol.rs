@@ -1,7 +1,8 @@
 //! What is said over the control socket.
 
 use crate::{
-    domain::{Approval, ApprovalId, Choice, KeyId, Millis, ProfileName},
+    actors::{KeySpec, KeyState, Rights, Scope},
+    domain::{Approval, ApprovalId, Choice, KeyId, Millis, ProfileName, now},
     gateway::status::ProfileStatus,
     store::KeyRecord,
 };
@@ -40,15 +41,26 @@ pub enum Command {
     },
     CreateKey {
         profile: ProfileName,
-        name: String,
-        scopes: Vec<String>,
+        #[serde(flatten)]
+        wish: KeyWish,
     },
     ListKeys {
         profile: ProfileName,
     },
+    ShowKey {
+        profile: ProfileName,
+        /// Its id, or a name of its own.
+        key: String,
+    },
+    RotateKey {
+        profile: ProfileName,
+        key: String,
+        /// How long the old secret works on.
+        overlap_ms: Millis,
+    },
     RevokeKey {
         profile: ProfileName,
-        id: KeyId,
+        key: String,
     },
     ListApprovals {
         profile: ProfileName,
@@ -102,19 +114,68 @@ pub struct GatewayStatus {
     pub profiles: Vec<ProfileStatus>,
 }
 
+/// A key that is to be made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeyWish {
+    pub name: String,
+    /// None at all: the usual ones.
+    pub scopes: Vec<String>,
+    pub tools: Option<Vec<String>>,
+    pub expires_at: Option<Millis>,
+}
+
+impl KeyWish {
+    /// # Errors
+    /// An unknown scope: a sentence that lists those that there are.
+    pub fn spec(&self) -> Result<KeySpec, String> {
+        let rights = Rights {
+            scopes: Scope::parse_all(&self.scopes)?.into(),
+            tools: self.tools.as_ref().map(|tools| tools.iter().cloned().collect()),
+            expires_at: self.expires_at,
+        };
+        Ok(KeySpec::new(&self.name, rights))
+    }
+}
+
 /// A key without its hashes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct KeyInfo {
     pub id: KeyId,
     pub name: String,
     pub scopes: Vec<String>,
+    /// `null`: all.
+    pub tools: Option<Vec<String>>,
     pub created_at: Millis,
+    pub expires_at: Option<Millis>,
+    pub rotated_at: Option<Millis>,
+    /// The secret before the last rotation works until then.
+    pub overlap_until: Option<Millis>,
+    pub last_used_at: Option<Millis>,
     pub revoked_at: Option<Millis>,
+}
+
+impl From<KeyState> for KeyInfo {
+    fn from(KeyState { record, last_used_at }: KeyState) -> Self {
+        let KeyRecord { id, name, scopes, tools, created_at, expires_at, rotated_at, .. } = record;
+        let overlap_until = record.former.map(|former| former.until).filter(|until| *until > now());
+        let revoked_at = record.revoked_at;
+        Self {
+            id,
+            name,
+            scopes,
+            tools,
+            created_at,
+            expires_at,
+            rotated_at,
+            overlap_until,
+            last_used_at,
+            revoked_at,
+        }
+    }
 }
 
 impl From<KeyRecord> for KeyInfo {
     fn from(record: KeyRecord) -> Self {
-        let KeyRecord { id, name, phc: _, fast_hash: _, scopes, created_at, revoked_at } = record;
-        Self { id, name, scopes, created_at, revoked_at }
+        KeyState { record, last_used_at: None }.into()
     }
 }

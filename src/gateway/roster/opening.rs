@@ -3,13 +3,13 @@
 use super::files::Plan;
 use crate::{
     actors::{
-        Directory, MachineSlots, ProfileError, ProfileGone, Tenant, TenantOptions, TenantState, Unavailable,
+        Directory, Editor, KeySpec, MachineSlots, ProfileError, ProfileGone, Rights, Scope, Tenant,
+        TenantOptions, TenantState, Unavailable,
     },
     config::{ProfileConfig, Secret},
     domain::ProfileName,
     gateway::{
         plane::{Listener, Place, Plane, Port, WorkerGone},
-        scopes,
         status::KeyState,
     },
     redact::Redactors,
@@ -319,11 +319,12 @@ async fn lock(
 async fn ensure_key(place: &Place, tenant: &Arc<Tenant>) -> Result<(Option<Secret>, usize), String> {
     let found = on(place, tenant, |tenant| async move {
         let keys = tenant.keys().await?;
-        let valid = keys.iter().filter(|key| key.revoked_at.is_none()).count();
+        let valid = keys.iter().filter(|key| key.record.revoked_at.is_none()).count();
         if valid > 0 {
             return Ok((None, valid));
         }
-        tenant.create_key("first", &scopes::usual()).await.map(|key| (Some(key.token), 1))
+        let first = KeySpec::new("first", Rights::of(&Scope::usual()));
+        tenant.create_key(first, &Editor::Gateway).await.map(|key| (Some(key.token), 1))
     });
     match found.await {
         Ok(found) => found.map_err(|error: ProfileError| error.message),

@@ -19,6 +19,8 @@ use std::{
 /// Between two looks at a command that is far from its limits, and at one that is near.
 const CALM: Duration = Duration::from_millis(250);
 const NEAR: Duration = Duration::from_millis(50);
+/// Looking may take one part in so many of the time: what large processes share is dear to find out.
+const THRIFT: u32 = 10;
 /// Whoever has written less than this is not the one who fills the disk.
 const INNOCENT: u64 = 16 << 20;
 /// Less than this part of the machine's memory left, and somebody must go.
@@ -66,10 +68,11 @@ impl Meter {
         if Instant::now() < self.next {
             return None;
         }
+        let start = Instant::now();
         let (usage, breach) = match &self.group {
             Some(group) if counted => (None, self.cpu_breach(group.cpu())),
             Some(_) | None => {
-                let usage = tree.usage(self.limits.memory_bytes);
+                let usage = tree.usage(self.limits.memory_bytes / 4);
                 (Some(usage), self.breach(usage, tree))
             }
         };
@@ -77,7 +80,8 @@ impl Meter {
             self.tell(gateway, usage);
         }
         let near = usage.is_some_and(|usage| self.is_near(usage));
-        self.next = Instant::now() + if near { NEAR } else { CALM };
+        let period = if near { NEAR } else { CALM };
+        self.next = Instant::now() + period.max(start.elapsed() * THRIFT);
         breach.or_else(|| self.disk_breach(tree))
     }
 

@@ -4,7 +4,7 @@ use super::{SessionHeader, fork::Copy};
 use crate::{
     domain::{Code, ModelLock, SessionId},
     store::{
-        Store, StoreError, clean,
+        IdempotencyEntry, Store, StoreError, clean,
         command::{Command, Write},
         lock_of,
         writer::Urgency,
@@ -25,6 +25,8 @@ pub struct NewSession {
     pub title: Title,
     pub system_prompt: Option<String>,
     pub lock: Option<ModelLock>,
+    /// The key that this was asked for with: from the same commit on it stands for the session.
+    pub idempotency: Option<IdempotencyEntry>,
     /// What it takes over from another one.
     pub(in crate::store) copy: Option<Copy>,
 }
@@ -33,7 +35,16 @@ impl NewSession {
     /// An empty one.
     #[must_use]
     pub const fn new(id: SessionId, source: &'static str, model: String) -> Self {
-        Self { id, source, model, title: Title::Given(None), system_prompt: None, lock: None, copy: None }
+        Self {
+            id,
+            source,
+            model,
+            title: Title::Given(None),
+            system_prompt: None,
+            lock: None,
+            idempotency: None,
+            copy: None,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     domain::{SessionId, TranscriptId},
     store::{
-        Store, StoreError, codec,
+        IdempotencyEntry, Store, StoreError, codec,
         command::{Command, Write},
         inner::Inner,
         keyspace::{Key, Table},
@@ -33,6 +33,8 @@ pub struct ForkSession {
     pub id: SessionId,
     /// `None`: the source's title with the next free number.
     pub title: Option<String>,
+    /// As [`NewSession::idempotency`].
+    pub idempotency: Option<IdempotencyEntry>,
 }
 
 /// What a new session takes over.
@@ -78,7 +80,7 @@ impl Store {
     /// # Errors
     /// [`SessionError::NotFound`], also when the source is deleted meanwhile; the id or the title is taken.
     pub async fn fork_session(&self, fork: ForkSession) -> Result<SessionHeader, SessionError> {
-        let ForkSession { from, id, title } = fork;
+        let ForkSession { from, id, title, idempotency } = fork;
         let (source, prompt) = self.source(&from).await?;
         if self.session(&id)?.is_some() {
             // Looked at again by the writer; this one spares the copying.
@@ -103,6 +105,7 @@ impl Store {
             title,
             system_prompt: prompt,
             lock: source.lock,
+            idempotency,
             copy: Some(copy),
             ..NewSession::new(id, "api_server", source.model)
         };

@@ -153,6 +153,9 @@ impl Sessions {
             self.set(draft.database, parent)?;
         }
         set_prompt(draft, &mut header, new.system_prompt.as_deref())?;
+        if let Some(entry) = &new.idempotency {
+            draft.put(Key::idempotency(&entry.scope), entry)?;
+        }
         self.set(draft.database, header.clone())?;
         Ok(header)
     }

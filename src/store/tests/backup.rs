@@ -118,7 +118,11 @@ fn key(id: &str, revoked_at: Option<i64>) -> KeyRecord {
         phc: String::new(),
         fast_hash: String::new(),
         scopes: Vec::new(),
+        tools: None,
         created_at: 1,
+        expires_at: None,
+        rotated_at: None,
+        former: None,
         revoked_at,
     }
 }
@@ -139,4 +143,33 @@ async fn what_was_revoked_after_the_backup_stays_revoked() {
     assert_eq!(Wake::read(copy.path()).unwrap().keys, 1);
     let expected = [key(kept, None), key(early, Some(5)), key(late, Some(9))];
     assert_eq!(open(copy.path()).keys().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_key_is_restored_with_the_secret_and_the_rights_that_it_has_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let before = KeyRecord { fast_hash: "old".to_owned(), ..key("aaaaaaaa", None) };
+    store.commit(vec![Change::Key(before.clone())]).await.unwrap();
+    let (_, text) = backed_up(&store);
+    let since =
+        KeyRecord { fast_hash: "new".to_owned(), tools: Some(Vec::new()), expires_at: Some(9), ..before };
+    store.commit(vec![Change::Key(since.clone())]).await.unwrap();
+
+    let copy = crash(dir.path());
+    assert_eq!(restored(copy.path(), &text).unwrap().revocations, Revocations::Kept(0));
+    assert_eq!(open(copy.path()).keys().unwrap(), [since]);
+}
+
+#[tokio::test]
+async fn a_key_of_an_earlier_version_is_read() {
+    let json = r#"{"id":"aaaaaaaa","name":"x","phc":"p","fast_hash":"f","scopes":["chat"],"created_at":1,"revoked_at":null}"#;
+    let expected = KeyRecord {
+        name: "x".to_owned(),
+        phc: "p".to_owned(),
+        fast_hash: "f".to_owned(),
+        scopes: vec!["chat".to_owned()],
+        ..key("aaaaaaaa", None)
+    };
+    assert_eq!(serde_json::from_str::<KeyRecord>(json).unwrap(), expected);
 }

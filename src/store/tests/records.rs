@@ -171,7 +171,11 @@ async fn the_wake_file_counts_keys_that_are_not_revoked() {
         phc: String::new(),
         fast_hash: String::new(),
         scopes: Vec::new(),
+        tools: None,
         created_at: 1,
+        expires_at: None,
+        rotated_at: None,
+        former: None,
         revoked_at,
     };
     for (revoked, wanted) in [(None, 2), (Some(5), 1)] {

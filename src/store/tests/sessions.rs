@@ -226,6 +226,7 @@ async fn a_fork_is_a_copy_with_a_life_of_its_own() {
         from: id("a"),
         id: id(name),
         title: title.map(str::to_owned),
+        idempotency: None,
     };
     let first = store.fork_session(fork("f", None)).await.unwrap();
     assert_eq!(

@@ -1,6 +1,9 @@
 //! What a command is told when one of its limits has ended it: what happened, the figure, and whose it is to change.
 
-use crate::sandbox::{Breach, Excess, Limits};
+use crate::{
+    sandbox::{Breach, Excess, Limits},
+    tools::units::bytes as size,
+};
 
 /// Of a process that wrote a file over the limit: `SIGXFSZ`, as a shell reports it.
 const FILE_TOO_LARGE: i32 = 128 + 25;
@@ -64,38 +67,4 @@ pub fn by_kernel(code: i32, limits: &Limits) -> Option<String> {
     (code == FILE_TOO_LARGE).then(|| {
         format!("it wrote a file larger than {} (terminal.limits.file_size)", size(limits.file_bytes))
     })
-}
-
-/// As people say it, rounded down to a tenth.
-pub fn size(bytes: u64) -> String {
-    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-    let unit = units.into_iter().find(|(shift, _)| bytes >> shift > 0);
-    let Some((shift, name)) = unit else { return format!("{bytes} bytes") };
-    let tenths = (bytes >> (shift - 10)) * 10 / 1_024;
-    if tenths.is_multiple_of(10) {
-        format!("{} {name}", tenths / 10)
-    } else {
-        format!("{}.{} {name}", tenths / 10, tenths % 10)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_read_as_people_say_them() {
-        let cases = [
-            (0, "0 bytes"),
-            (1_023, "1023 bytes"),
-            (1_024, "1 KiB"),
-            (1_536, "1.5 KiB"),
-            (4 << 30, "4 GiB"),
-            ((4 << 30) - 1, "3.9 GiB"),
-            (u64::MAX, "16777215.9 TiB"),
-        ];
-        for (bytes, text) in cases {
-            assert_eq!(size(bytes), text);
-        }
-    }
 }

@@ -5,7 +5,7 @@ mod capture;
 mod plain;
 mod shell;
 
-use super::{arguments::Arguments, failure::Failure, ground::Ground, toolbox::CallContext};
+use super::{arguments::Arguments, disk, failure::Failure, ground::Ground, toolbox::CallContext};
 use crate::{
     domain::{SessionId, ToolOutput},
     sandbox::{Helper, Limits, Network, Order, Report, Seat, World},
@@ -37,6 +37,7 @@ struct Ready {
     order: Order,
     /// Held for as long as the command runs.
     seat: Seat,
+    disk: disk::Watch,
 }
 
 /// Why reading stopped.
@@ -59,13 +60,13 @@ pub async fn call(
     context.clearance().await.map_err(as_result)?;
     let ready =
         ready.await.unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")));
-    let Ready { mut helper, order, seat } = ready.map_err(as_result)?;
+    let Ready { mut helper, order, seat, disk } = ready.map_err(as_result)?;
     let deadline = Instant::now() + timeout;
     let sent = helper.send(&order).await;
     sent.map_err(|error| as_result(Failure::io("the sandbox helper", &error)))?;
 
     let mut capture = Capture::new(ground.config.terminal.max_output);
-    let watch = Watch { seat: &seat, ground, stop: context.stop, timeout, deadline };
+    let watch = Watch { seat: &seat, disk: &disk, ground, stop: context.stop, timeout, deadline };
     let end = match watch.read(&mut helper, &mut capture).await {
         Stopped::Ended => End::reported(helper.report().await, seat.limits())?,
         Stopped::Killed(end) => {
@@ -196,12 +197,13 @@ fn make_ready(ground: &Ground, session: &SessionId, call: &Call) -> Result<Ready
         env: shell::environment(config, &workspace, &tmp),
         dir,
     };
-    Ok(Ready { helper, order, seat })
+    Ok(Ready { helper, order, seat, disk: disk::Watch::new(&ground.disk) })
 }
 
 /// What may end a command beside itself.
 struct Watch<'a> {
     seat: &'a Seat,
+    disk: &'a disk::Watch,
     ground: &'a Ground,
     stop: &'a CancellationToken,
     timeout: Duration,
@@ -242,6 +244,7 @@ impl Watch<'_> {
                 Stopped::Killed(End::new(124, text))
             }
             excess = self.seat.evicted() => Stopped::Killed(End::new(137, bounds::excess(excess))),
+            why = self.disk.exceeded() => Stopped::Killed(End::new(137, why)),
             never = count => never,
             stopped = pump => stopped,
         }

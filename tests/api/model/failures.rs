@@ -8,38 +8,35 @@ use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
 async fn each_failure_has_its_name_and_its_number_of_attempts() {
+    #[rustfmt::skip]
+    const CASES: &[(&str, usize, Code, &str)] = &[
+        ("@@status 400",            1, Code::UpstreamError, "The upstream answered 400: scripted failure 400"),
+        ("@@status 401",            1, Code::UpstreamError, "The upstream answered 401: scripted failure 401 (check"),
+        ("@@status 404",            1, Code::UpstreamError, "The upstream answered 404"),
+        ("@@status 413",            1, Code::ContextLengthExceeded, "The upstream answered 413"),
+        ("@@status 302",            1, Code::UpstreamError, "The upstream answered 302"),
+        ("@@status 429",            3, Code::UpstreamRateLimited, "The upstream answered 429"),
+        ("@@status 500",            3, Code::UpstreamError, "The upstream answered 500: scripted failure 500"),
+        ("@@status 429 3600",       1, Code::UpstreamRateLimited, "The upstream answered 429"),
+        ("@@cut-head 9",            3, Code::UpstreamError, "The upstream closed the connection before it answered"),
+        ("@@drop 0",                3, Code::UpstreamError, "The upstream closed the connection before its answer was whole"),
+        ("@@drop 2",                1, Code::UpstreamError, "The upstream closed the connection before its answer was whole"),
+        ("@@garbage",               1, Code::UpstreamError, "The upstream sent something that is no event stream"),
+        ("@@unframed",              1, Code::UpstreamError, "The upstream sent an HTTP/1.1 answer without `Content-Length`"),
+        ("@@bigline",               1, Code::UpstreamError, "The upstream sent an event of more than 1048576 bytes"),
+        ("@@midstream-error",       1, Code::UpstreamError, "The upstream broke off with an error: scripted error"),
+        ("@@midstream-error 503",   3, Code::UpstreamError, "The upstream broke off with an error: scripted"),
+        ("@@midstream-error 429",   3, Code::UpstreamRateLimited, "The upstream broke off with an error"),
+    ];
     local(async {
         let upstream = Upstream::start().await;
         let client = client(&upstream.url(), LONG);
-        #[rustfmt::skip]
-        let cases = [
-            ("@@status 400",            1, Code::UpstreamError, "The upstream answered 400: scripted failure 400"),
-            ("@@status 401",            1, Code::UpstreamError, "The upstream answered 401: scripted failure 401 (check"),
-            ("@@status 404",            1, Code::UpstreamError, "The upstream answered 404"),
-            ("@@status 413",            1, Code::ContextLengthExceeded, "The upstream answered 413"),
-            ("@@status 302",            1, Code::UpstreamError, "The upstream answered 302"),
-            ("@@status 429",            3, Code::UpstreamRateLimited, "The upstream answered 429"),
-            ("@@status 500",            3, Code::UpstreamError, "The upstream answered 500: scripted failure 500"),
-            ("@@status 429 3600",       1, Code::UpstreamRateLimited, "The upstream answered 429"),
-            ("@@cut-head 9",            3, Code::UpstreamError, "The upstream closed the connection before it answered"),
-            ("@@drop 0",                3, Code::UpstreamError, "The upstream closed the connection before its answer was whole"),
-            ("@@drop 2",                1, Code::UpstreamError, "The upstream closed the connection before its answer was whole"),
-            ("@@garbage",               1, Code::UpstreamError, "The upstream sent something that is no event stream"),
-            ("@@bigline",               1, Code::UpstreamError, "The upstream sent an event of more than 1048576 bytes"),
-            ("@@midstream-error",       1, Code::UpstreamError, "The upstream broke off with an error: scripted error"),
-            ("@@midstream-error 503",   3, Code::UpstreamError, "The upstream broke off with an error: scripted"),
-            ("@@midstream-error 429",   3, Code::UpstreamRateLimited, "The upstream broke off with an error"),
-        ];
-        for (said, attempts, code, message) in cases {
+        for &(said, attempts, code, message) in CASES {
             let before = upstream.requests().len();
             let (_, end) = ask(&client, said).await;
             let failure = end.expect_err(said).failure();
             assert_eq!(failure.code, code, "{said}: {}", failure.message);
-            assert!(
-                failure.message.starts_with(message),
-                "{said}: {}",
-                failure.message
-            );
+            assert!(failure.message.starts_with(message), "{said}: {}", failure.message);
             assert_eq!(upstream.requests().len() - before, attempts, "{said}");
         }
     })

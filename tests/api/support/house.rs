@@ -2,7 +2,7 @@
 
 use super::{Client, Upstream};
 use hermes_gateway::{
-    actors::Tenant,
+    actors::{Editor, KeySpec, Rights, Tenant},
     config::ProcessEnv,
     domain::ProfileName,
     gateway::{Gateway, GatewayOptions, Selection},
@@ -118,6 +118,13 @@ impl House {
     /// A client with the profile's own key.
     pub async fn client(&self, profile: &str) -> Client {
         Client::new(self.base(profile).await, Some(key(profile)))
+    }
+
+    /// A client with a new key of the profile, which has these rights.
+    pub async fn holder(&self, profile: &str, rights: Rights) -> Client {
+        let key =
+            self.tenant(profile).await.create_key(KeySpec::new("test", rights), &Editor::Operator).await;
+        self.client(profile).await.with_key(Some(key.unwrap().token.reveal()))
     }
 
     pub async fn alice(&self) -> Client {

@@ -9,5 +9,5 @@ pub mod upstream;
 
 pub use cable::Cable;
 pub use client::{Client, Frame, Frames, Opened, Reply, Sent, ask, frames_of};
-pub use house::{House, Plan};
+pub use house::{House, Plan, key};
 pub use upstream::{Upstream, within};

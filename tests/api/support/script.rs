@@ -22,6 +22,7 @@
 //! | `@@cut-head N` | N times the connection is cut before the head, then a text |
 //! | `@@close-next` | a text; the connection is kept, but its next request gets no answer |
 //! | `@@no-head` | the request is read, then silence |
+//! | `@@unframed` | a stream in HTTP/1.1 that says nowhere how long it is; the connection is closed behind it |
 //! | `@@hang` | a head, then silence |
 //! | `@@garbage` | a page of HTML |
 //! | `@@bigline` | 10 MB in one line |
@@ -77,6 +78,7 @@ pub enum Plan {
     },
     Json(String),
     Page,
+    Unframed,
     CutHead,
     NoHead,
 }
@@ -155,6 +157,7 @@ pub fn plan(body: &Value, asked_before: usize) -> Plan {
         "@@close-next" => Plan::CloseNext("Still here.".to_owned()),
         "@@no-head" => Plan::NoHead,
         "@@hang" => stream([Step::Hang]),
+        "@@unframed" => Plan::Unframed,
         "@@garbage" => Plan::Page,
         "@@bigline" => stream([Step::Raw([b"data: ".as_slice(), &vec![b'x'; 10_000_000], b"\n\n"].concat())]),
         "@@midstream-error" => {

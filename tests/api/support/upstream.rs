@@ -198,6 +198,13 @@ async fn answer(socket: &mut TcpStream, plan: Plan, shared: &Shared) -> io::Resu
     match plan {
         Plan::CutHead => Ok(false),
         Plan::NoHead => until_hang_up(socket).await,
+        Plan::Unframed => {
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+            socket.write_all(head.as_bytes()).await?;
+            socket.write_all(&frame(&delta(&json!({ "content": "Unframed." }), Some("stop")))).await?;
+            socket.write_all(b"data: [DONE]\n\n").await?;
+            Ok(false)
+        }
         Plan::Page => {
             whole(socket, "200 OK", "text/html", "", "<html>\n<p>Sign in: here</p>\n</html>\n").await
         }

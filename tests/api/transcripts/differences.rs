@@ -58,6 +58,14 @@ pub const WANTED: &[Wanted] = &[
         ],
     },
     Wanted {
+        rule: "WIRE 8",
+        why: "a check says what is known: of a model, how the last call of it ended",
+        seen: &[
+            "004 GET /health/detailed: body.readiness.checks.model.status: \"ok\" -> \"unknown\"",
+            "141 GET /health/detailed: body.readiness.checks.model.status: \"ok\" -> \"degraded\"",
+        ],
+    },
+    Wanted {
         rule: "WIRE 1",
         why: "what has the wrong type is 400 and names its place; nothing that a client sends is 500",
         seen: &[

@@ -150,7 +150,7 @@ async fn new_run(
     let lives_on = response.background || idempotency.is_some();
     Ok(NewRun {
         surface: Surface::Responses,
-        key_id: auth.caller.key_id.clone(),
+        caller: auth.caller.clone(),
         model,
         system,
         history,

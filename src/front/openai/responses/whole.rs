@@ -6,7 +6,7 @@ use crate::{
     front::{
         error::ApiError,
         openai::turn_end::{Failed, TurnEnd},
-        reader::{self, Reader, Source},
+        reader::{self, Reader},
     },
     store::ToolResults,
 };
@@ -80,20 +80,7 @@ async fn follow(
     revoked: &CancellationToken,
 ) -> Result<Option<bool>, ApiError> {
     loop {
-        let batch = tokio::select! {
-            biased;
-            () = revoked.cancelled() => return Err(ApiError::new(Code::KeyRevoked, reader::KEY_REVOKED)),
-            batch = reader.next() => batch,
-        };
-        let events = match batch {
-            Some(Ok(events)) => events,
-            Some(Err(error)) => {
-                let (code, message) = reader::broken(&error);
-                return Err(ApiError::new(code, message));
-            }
-            None => return Err(ApiError::internal("a run's log ended without a terminal event")),
-        };
-        for logged in &events {
+        for logged in &reader::next(reader, revoked).await? {
             if fold.event(logged, &mut Unseen).is_break() {
                 return Err(ApiError::new(Code::Internal, reader::GAP));
             }
