@@ -2,7 +2,9 @@
 
 use super::run;
 use crate::{
-    domain::{Approval, ApprovalStatus, Code, Event, KeyId, Millis, ModelChoice, RunStatus, now},
+    domain::{
+        Approval, ApprovalStatus, Code, Content, Event, KeyId, Message, Millis, ModelChoice, RunStatus, now,
+    },
     store::{Change, KeyRecord, Store, StoreError, StoredRun},
 };
 
@@ -92,7 +94,7 @@ pub async fn recover(
                 retry_after: None,
                 partial_output,
                 usage,
-                pending_steer: None,
+                pending_steer: unheard(&run),
             },
             Fate::Revoked => Event::RunCancelled { partial_output, usage, pending_steer: None },
         };
@@ -107,6 +109,29 @@ pub async fn recover(
         log.append(end, changes)?.await?;
     }
     Ok(recovered)
+}
+
+/// What was said to the turn and is in none of its messages: no model call had heard it.
+fn unheard(run: &StoredRun) -> Option<String> {
+    let said = |message: &Message| match message {
+        Message::User { content: Content::Text(text) } => Some(text.clone()),
+        Message::User { content: Content::Parts(_) }
+        | Message::System { .. }
+        | Message::Assistant { .. }
+        | Message::Tool { .. } => None,
+    };
+    let mut heard: Vec<String> = run.messages.iter().filter_map(said).collect();
+    let words: Vec<&str> = run
+        .record
+        .steered
+        .iter()
+        .map(String::as_str)
+        .filter(|words| {
+            let at = heard.iter().position(|heard| heard == words);
+            at.map(|at| heard.remove(at)).is_none()
+        })
+        .collect();
+    (!words.is_empty()).then(|| words.join("\n"))
 }
 
 /// The questions of a run that has ended: nobody is to be asked them any more.

@@ -3,6 +3,8 @@
 mod history;
 mod offer;
 mod policy;
+#[cfg(test)]
+mod policy_tests;
 mod prompt;
 mod rules;
 mod shell;

@@ -1,8 +1,8 @@
 //! What a tool call may do: run, ask, or be refused. Decided on the call alone; who allowed what before is a value.
 
 use super::{
-    rules::{Command, RULES, Severity},
-    shell,
+    rules::{self, Category, Severity},
+    shell::{self, Script, Word},
 };
 use crate::domain::{ApprovalScope, Finding};
 use serde_json::Value;
@@ -56,16 +56,21 @@ impl Policy {
         if let Some(glob) = self.deny.iter().find(|glob| matches_glob(glob, command)) {
             return Verdict::Refuse(format!("the profile's `approvals.deny` has `{glob}`"));
         }
-        let commands = shell::commands(command);
         let mut ask =
             Ask { command: command.to_owned(), findings: vec![], scopes: vec![], description: String::new() };
-        for simple in &commands {
-            let command = Command::new(simple);
-            for rule in RULES.iter().filter(|rule| (rule.test)(&command)) {
-                if rule.severity == Severity::Block {
-                    return Verdict::Refuse(format!("the command {} (rule `{}`)", rule.description, rule.id));
+        match shell::read(command) {
+            Ok(script) => {
+                if let Some(reason) = ask.look_at(&script) {
+                    return Verdict::Refuse(reason);
                 }
-                ask.add(rule.id, rule.description, &command);
+            }
+            Err(shell::Unreadable(why)) => {
+                ask.find(
+                    "unreadable",
+                    Category::Code,
+                    &format!("cannot be followed: {why}"),
+                    command.to_owned(),
+                );
             }
         }
         if self.off || ask.findings.is_empty() {
@@ -79,11 +84,32 @@ impl Policy {
 }
 
 impl Ask {
-    fn add(&mut self, rule: &str, description: &str, command: &Command<'_>) {
-        if !self.findings.iter().any(|finding| finding.rule == rule) {
-            self.findings.push(Finding { rule: rule.to_owned(), description: description.to_owned() });
+    /// Notes what the rules find; a sentence when the command is refused.
+    fn look_at(&mut self, script: &Script) -> Option<String> {
+        for (index, command) in script.commands.iter().enumerate() {
+            for rule in rules::found(script, index) {
+                if rule.severity == Severity::Block {
+                    return Some(format!("the command {} (rule `{}`)", rule.description, rule.id));
+                }
+                self.find(rule.id, rule.category, rule.description, shape(&command.words));
+            }
+            if rules::hides_a_blocked_command(script, index) {
+                let description = "has an argument that reads like a command that would be refused";
+                self.find("hidden-command", Category::Code, description, shape(&command.words));
+            }
         }
-        let scope = ApprovalScope { rule: rule.to_owned(), shape: shape(&command.simple.words) };
+        None
+    }
+
+    fn find(&mut self, rule: &str, category: Category, description: &str, shape: String) {
+        if !self.findings.iter().any(|finding| finding.rule == rule) {
+            self.findings.push(Finding {
+                rule: rule.to_owned(),
+                category: category.name().to_owned(),
+                description: description.to_owned(),
+            });
+        }
+        let scope = ApprovalScope { rule: rule.to_owned(), shape };
         if !self.scopes.contains(&scope) {
             self.scopes.push(scope);
         }
@@ -92,10 +118,13 @@ impl Ask {
 
 /// The words of a command as a standing permission covers them. All of them count: an `always` on one folder is not one
 /// on every folder, and not one under `sudo`.
-fn shape(words: &[String]) -> String {
+fn shape(words: &[Word]) -> String {
     let quoted: Vec<String> = words
         .iter()
-        .map(|word| if word.contains(char::is_whitespace) { format!("{word:?}") } else { (*word).clone() })
+        .map(|word| {
+            let plain = !word.text.is_empty() && !word.text.contains(|c: char| c.is_whitespace() || c == '"');
+            if plain { word.text.clone() } else { format!("{:?}", word.text) }
+        })
         .collect();
     quoted.join(" ")
 }

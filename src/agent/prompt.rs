@@ -28,7 +28,7 @@ impl Prompt<'_> {
         format!(
             "{identity}\n\n{WORK}\n\nWorking directory: {} (it is also your home directory; relative paths of all tools \
              start there). Temporary files: `$TMPDIR` in commands; file tools call that same folder `/tmp` (their \
-             `/tmp/x` is `$TMPDIR/x`). Commands must not use `/tmp` itself: it is the machine's, not yours.\nProfile: {}. Other profiles of this machine are other people's; \
+             `/tmp/x` is `$TMPDIR/x`). In commands write `$TMPDIR`, not `/tmp`.\nProfile: {}. Other profiles of this machine are other people's; \
              they are closed to you.\nModel: {}. Date: {}.",
             self.workspace,
             self.profile,

@@ -157,8 +157,20 @@ fn terminal(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<Termi
             return Err(name.place.error("must be names of `.env` entries: letters, digits and `_`"));
         }
     }
+    let sandbox = settings.choice("terminal.sandbox", &levels, SandboxLevel::Landlock)?;
+    let most = settings.yaml("terminal.sandbox_most")?;
+    let sandbox_most = match &most {
+        // The least wall can be none; the most cannot.
+        Some(found) => found.choice(&levels[1..])?,
+        None => SandboxLevel::Strict,
+    };
+    if let Some(found) = most.filter(|_| sandbox_most < sandbox) {
+        return Err(found.place.error("is below `terminal.sandbox`: every command would be refused"));
+    }
     Ok(TerminalConfig {
-        sandbox: settings.choice("terminal.sandbox", &levels, SandboxLevel::Landlock)?,
+        sandbox,
+        sandbox_most,
+        unix_sockets: settings.bool("terminal.unix_sockets", false)?,
         timeout,
         max_timeout,
         network: network::read(settings, warnings)?,

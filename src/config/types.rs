@@ -156,7 +156,7 @@ pub enum SandboxLevel {
 }
 
 impl SandboxLevel {
-    /// As the configuration calls it.
+    /// As the configuration writes it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -171,6 +171,10 @@ impl SandboxLevel {
 pub struct TerminalConfig {
     /// `terminal.sandbox`: the floor; below it terminal refuses. Default `landlock`.
     pub sandbox: SandboxLevel,
+    /// `terminal.sandbox_most`: no higher level is used, whatever the machine can do. Default `strict`.
+    pub sandbox_most: SandboxLevel,
+    /// `terminal.unix_sockets`: at level `landlock`, commands may make Unix sockets. Default off.
+    pub unix_sockets: bool,
     /// `terminal.timeout`, 180 s.
     pub timeout: Duration,
     /// Longest timeout that a call may ask for, 600 s.

@@ -63,6 +63,9 @@ pub enum ApprovalStatus {
 pub struct Finding {
     /// Stable id of the rule.
     pub rule: String,
+    /// What the rule is about: `deletion`, `code` …; empty when another gateway asked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub category: String,
     pub description: String,
 }
 

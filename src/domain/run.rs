@@ -169,6 +169,9 @@ pub struct RunRecord {
     /// What was said to the running turn too late for any model call to hear it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending_steer: Option<String>,
+    /// What was said to the turn while it runs, heard or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steered: Vec<String>,
     /// Number of the last event.
     pub last_seq: Seq,
     /// Highest number that may have been given out: after a crash the log goes on behind it.
@@ -198,6 +201,7 @@ impl RunRecord {
             loaded: None,
             upstream: None,
             pending_steer: None,
+            steered: Vec::new(),
             last_seq: Seq::default(),
             reserved: Seq::default(),
         }
@@ -290,10 +294,8 @@ impl RunRecord {
                 self.pending_steer.clone_from(pending_steer);
                 self.end(logged.at, *usage, Outcome::Cancelled);
             }
-            Event::ReasoningDelta { .. }
-            | Event::RunSteered { .. }
-            | Event::RunStopping {}
-            | Event::Gap { .. } => {}
+            Event::RunSteered { input, .. } => self.steered.push(input.clone()),
+            Event::ReasoningDelta { .. } | Event::RunStopping {} | Event::Gap { .. } => {}
         }
     }
 
@@ -301,6 +303,7 @@ impl RunRecord {
         self.ended_at = Some(at);
         self.usage = usage;
         self.waiting.clear();
+        self.steered.clear();
         self.outcome = Some(outcome);
     }
 

@@ -3,7 +3,7 @@
 use super::{auth::Authorised, body::MAX_DEPTH, error::ApiError, health::PLATFORM, openai, openapi, routes};
 use crate::{
     actors::Scope,
-    config::{ApiConfig, ProfileConfig, Provider, SandboxLevel},
+    config::{ApiConfig, ProfileConfig, Provider},
     domain::ToolSpec,
     sandbox::Sandbox,
 };
@@ -30,7 +30,7 @@ fn document(config: &ProfileConfig, sandbox: &Sandbox) -> Value {
             "description": "The profile's agent runs in the gateway; its tools run on this machine, in a sandbox.",
         },
         "features": features(config, &endpoints),
-        "sandbox": {"level": level(sandbox.level), "abi": sandbox.abi},
+        "sandbox": {"level": sandbox.level.name(), "way": sandbox.way_name(), "abi": sandbox.abi},
         "limits": limits(&config.api),
         "endpoints": endpoints,
     })
@@ -106,15 +106,6 @@ fn limits(api: &ApiConfig) -> Value {
         "queue": api.queue,
         "queue_timeout_seconds": api.queue_timeout.as_secs(),
     })
-}
-
-/// A sandbox level by its name in the configuration.
-pub const fn level(level: SandboxLevel) -> &'static str {
-    match level {
-        SandboxLevel::None => "none",
-        SandboxLevel::Landlock => "landlock",
-        SandboxLevel::Strict => "strict",
-    }
 }
 
 pub async fn toolsets(auth: Authorised) -> Result<HttpResponse, ApiError> {

@@ -1,6 +1,6 @@
 //! `/api/config`: the settings in force, told without secrets.
 
-use super::{auth::Authorised, discovery::level, error::ApiError};
+use super::{auth::Authorised, error::ApiError};
 use crate::{
     actors::Scope,
     config::{ApprovalMode, LimitsConfig, ModelConfig, ModelRoute, ProfileConfig, Provider, Vision},
@@ -48,7 +48,9 @@ fn view(config: &ProfileConfig) -> Value {
                 "deny": approvals.deny,
             },
             "terminal": {
-                "sandbox": level(terminal.sandbox),
+                "sandbox": terminal.sandbox.name(),
+                "sandbox_most": terminal.sandbox_most.name(),
+                "unix_sockets": terminal.unix_sockets,
                 "timeout": seconds(terminal.timeout),
                 "max_timeout": seconds(terminal.max_timeout),
                 "env_passthrough": terminal.env_passthrough,

@@ -2,7 +2,7 @@
 
 use crate::{
     actors::TenantState,
-    config::{ProfileConfig, Provider, SandboxLevel},
+    config::{ProfileConfig, Provider},
     domain::ProfileName,
     sandbox::Sandbox,
 };
@@ -81,7 +81,7 @@ impl ProfileStatus {
     pub(super) fn describe(&mut self, config: &ProfileConfig, sandbox: &Sandbox) {
         config.model_name.clone_into(&mut self.model);
         self.upstream = upstream(config);
-        level(sandbox.level).clone_into(&mut self.sandbox);
+        sandbox.at_most(config.terminal.sandbox_most).level.name().clone_into(&mut self.sandbox);
     }
 
     pub(super) fn set(&mut self, state: State, reason: Option<String>) {
@@ -120,19 +120,11 @@ pub fn upstream(config: &ProfileConfig) -> String {
 /// What this machine's wall means for a profile whose `terminal.sandbox` is above it.
 #[must_use]
 pub fn floor_warning(config: &ProfileConfig, sandbox: &Sandbox) -> Option<String> {
-    let why = sandbox.below(config.terminal.sandbox)?;
+    let why = sandbox.at_most(config.terminal.sandbox_most).below(config.terminal.sandbox)?;
     let name = &config.name;
     Some(format!(
         "`terminal.sandbox`: every command of `{name}` will be refused: {why}; lower it, or mend that"
     ))
-}
-
-const fn level(level: SandboxLevel) -> &'static str {
-    match level {
-        SandboxLevel::None => "none",
-        SandboxLevel::Landlock => "landlock",
-        SandboxLevel::Strict => "strict",
-    }
 }
 
 /// What the front is to see of a state.

@@ -1,9 +1,10 @@
-//! The kernel's path and signal rules for one command.
+//! The kernel's path, port and signal rules for one command.
 
-use super::world::World;
+use super::{Network, Wall, World};
+use crate::config::SandboxLevel;
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd,
+    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use rustix::fs::{FileType, fstat};
 use std::{io, path::Path};
@@ -13,30 +14,56 @@ const ABI_KNOWN: ABI = ABI::V7;
 
 /// Devices that every program expects. Read and write, no `ioctl`.
 const DEVICES: &[&str] = &["/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"];
+/// Terminals that exist only inside: these are nothing without `ioctl`.
+const TERMINALS: &[&str] = &["/dev/pts", "/dev/tty"];
 
-/// Builds the rules. Done before the fork, so that the child only has to enter them.
+/// Builds the rules. Done before they are entered, by whoever can open all the paths.
 pub fn rules(world: &World) -> Result<RulesetCreated, RulesetError> {
     let everything = AccessFs::from_all(ABI_KNOWN);
     // Data folders need no device nodes.
     let data = everything & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
+    let read = AccessFs::from_read(ABI_KNOWN);
     let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
-    let mut ruleset = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(everything)?
-        // No port is ever allowed: all TCP is refused.
-        .handle_access(AccessNet::from_all(ABI_KNOWN))?
-        .scope(Scope::from_all(ABI_KNOWN))?
-        .create()?;
+
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(everything)?;
+    let ruleset =
+        if ports_are_ruled(world) { ruleset.handle_access(AccessNet::from_all(ABI_KNOWN))? } else { ruleset };
+    let mut ruleset = ruleset.scope(Scope::from_all(ABI_KNOWN))?.create()?;
+    if let Network::Bridge { port } = world.network
+        && ports_are_ruled(world)
+    {
+        ruleset = ruleset.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
+    }
+    if view_is_built(world) {
+        // What is there was put there to be read.
+        ruleset = allow(ruleset, Path::new("/"), read)?;
+        ruleset = allow(ruleset, Path::new("/tmp"), data)?;
+        ruleset = allow(ruleset, Path::new("/dev/shm"), data)?;
+        for path in TERMINALS {
+            ruleset = allow(ruleset, Path::new(path), device | AccessFs::IoctlDev)?;
+        }
+    } else {
+        for path in &world.readable {
+            ruleset = allow(ruleset, path, read)?;
+        }
+    }
     for path in world.writable() {
         ruleset = allow(ruleset, path, data)?;
-    }
-    for path in &world.readable {
-        ruleset = allow(ruleset, path, AccessFs::from_read(ABI_KNOWN))?;
     }
     for path in DEVICES {
         ruleset = allow(ruleset, Path::new(path), device)?;
     }
     Ok(ruleset)
+}
+
+/// In a network of its own a command may do what it likes: test servers are everyday work.
+fn ports_are_ruled(world: &World) -> bool {
+    let alone = world.level >= SandboxLevel::Strict && world.has(Wall::NetNamespace);
+    !alone && world.network != Network::Full
+}
+
+fn view_is_built(world: &World) -> bool {
+    world.level >= SandboxLevel::Strict && world.has(Wall::MountView)
 }
 
 /// A path that is not there allows nothing.
@@ -55,7 +82,8 @@ fn allow(
 
 /// Enters the rules for good. "Not enforced" is an error: nobody gets a wall on paper.
 pub fn enter(rules: RulesetCreated) -> io::Result<()> {
-    let status = rules.restrict_self().map_err(io::Error::other)?;
+    // `no_new_privs` is set, or left out, by the caller.
+    let status = rules.no_new_privs(false).restrict_self().map_err(io::Error::other)?;
     match status.ruleset {
         RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(()),
         RulesetStatus::NotEnforced => Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),

@@ -2,7 +2,7 @@
 
 use super::{
     Order, Sandbox, Usage, World,
-    link::{self, Inbox, Reply, Report},
+    link::{self, Beginning, Inbox, Reply, Report},
 };
 use rustix::{
     io::Errno,
@@ -81,7 +81,7 @@ impl Sandbox {
         let (command, Ends { mut control, output }) = command(&self.helper)?;
         let child = tokio::process::Command::from(command).spawn()?;
         control.set_write_timeout(Some(PATIENCE))?;
-        link::send(&mut control, world, None)?;
+        link::send(&mut control, &Beginning { world: world.clone(), way: self.way }, None)?;
         control.set_nonblocking(true)?;
         let control = UnixStream::from_std(control)?;
         let output = pipe::Receiver::from_owned_fd(output)?;
@@ -190,7 +190,7 @@ impl Talk {
 /// For use without a runtime: the output goes nowhere, since nobody could read it while waiting.
 pub(super) fn run_blocking(
     helper: &Path,
-    world: &World,
+    beginning: &Beginning,
     order: &Order,
     limit: Duration,
 ) -> io::Result<Report> {
@@ -201,7 +201,7 @@ pub(super) fn run_blocking(
     control.set_read_timeout(Some(limit))?;
     control.set_write_timeout(Some(limit))?;
     let talk = |control: &mut StdUnixStream| {
-        link::send(control, world, None)?;
+        link::send(control, beginning, None)?;
         let stdin = std::fs::File::open("/dev/null")?;
         link::send(control, order, Some(stdin.as_fd()))?;
         let mut inbox = Inbox::default();

@@ -3,7 +3,10 @@
 //! A message is a length of four bytes (little-endian), then that many bytes of JSON. Its first byte may carry one
 //! descriptor: the order's is the command's standard input, that of "ready" is the bridge's listener.
 
-use super::limits::{Breach, Usage};
+use super::{
+    Way, World,
+    limits::{Breach, Usage},
+};
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
     io::Errno,
@@ -23,6 +26,14 @@ use std::{
 const LONGEST: usize = 2 << 20;
 const PIECE: usize = 16 << 10;
 const HEAD: usize = 4;
+
+/// What the gateway says first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beginning {
+    pub world: World,
+    /// How a world of level `strict` is built here.
+    pub way: Way,
+}
 
 /// What the helper says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +141,10 @@ impl Inbox {
         let message = serde_json::from_slice(body)?;
         self.bytes.drain(..end);
         Ok(Some(message))
+    }
+
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(AsFd::as_fd)
     }
 
     /// The descriptor that came last.

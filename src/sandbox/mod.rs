@@ -39,4 +39,4 @@ pub use link::Report;
 pub use probe::Sandbox;
 pub use tmp::{clean_tmp, profile_tmp, remove_tmp, session_tmp};
 pub use view::View;
-pub use world::{Network, Order, Owner, Wall, World};
+pub use world::{Network, Order, Owner, Wall, Way, World};

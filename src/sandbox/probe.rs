@@ -1,23 +1,36 @@
 //! What this machine can enforce, found by doing it.
 
 use super::{
-    Limits, Machine, Network, Order, World, landlock, launch::run_blocking, limits::Groups, link::Report,
-    tmp, view::View,
+    Limits, Machine, Network, Order, Way, World, landlock,
+    launch::run_blocking,
+    limits::Groups,
+    link::{Beginning, Report},
+    tmp,
+    view::View,
 };
 use crate::config::SandboxLevel;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::Path, path::PathBuf, sync::Arc, time::Duration};
 
 /// A whole sandbox takes some milliseconds; a machine under load some hundred.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// From the best to the last resort. A user namespace leaves a command nothing even of its user's rights.
+const WAYS: [Way; 3] = [
+    Way { user_namespace: true, proc: true },
+    Way { user_namespace: false, proc: true },
+    Way { user_namespace: true, proc: false },
+];
 
 /// What this machine can enforce.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     /// The level in force.
     pub level: SandboxLevel,
+    /// How level `strict` is built, where it is.
+    pub way: Way,
     /// Landlock ABI; 0 = none.
     pub abi: u32,
-    /// Why a higher level is not in force.
+    /// Why a higher level is not in force, or what is lacking at this one.
     pub reason: Option<String>,
     /// The program that is started as `PROGRAM sandbox-exec`.
     pub helper: Arc<PathBuf>,
@@ -26,21 +39,63 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Runs a whole sandbox once: a kernel may know Landlock and still refuse it, and a container may refuse seccomp.
-    /// Blocking, some milliseconds.
+    /// Runs a whole sandbox once: a kernel may know Landlock and still refuse it, a container may refuse seccomp, and
+    /// some systems let a user namespace be made and then refuse every mount in it. Blocking, some milliseconds.
     #[must_use]
     pub fn probe(helper: PathBuf) -> Self {
-        let abi = landlock::abi();
-        let (level, reason) = if abi == 0 {
-            (SandboxLevel::None, Some("this kernel has no Landlock, or it is not enabled".to_owned()))
-        } else {
-            match trial(&helper) {
-                Ok(()) => (SandboxLevel::Landlock, lacking(abi)),
-                Err(reason) => (SandboxLevel::None, Some(reason)),
-            }
+        let mut found = Self {
+            level: SandboxLevel::None,
+            way: WAYS[0],
+            abi: landlock::abi(),
+            reason: None,
+            helper: Arc::new(helper),
+            machine: Arc::new(Machine::new(Err("not asked for".to_owned()))),
         };
-        let machine = Machine::new(Err("not asked for".to_owned()));
-        Self { level, abi, reason, helper: Arc::new(helper), machine: Arc::new(machine) }
+        if found.abi == 0 {
+            found.reason = Some("this kernel has no Landlock, or it is not enabled".to_owned());
+            return found;
+        }
+        let mut refusals = Vec::new();
+        for way in WAYS {
+            match trial(&found.helper, SandboxLevel::Strict, way) {
+                Ok(()) => {
+                    found.level = SandboxLevel::Strict;
+                    found.way = way;
+                    found.reason = lacking(found.abi, way);
+                    return found;
+                }
+                Err(reason) => refusals.push(reason),
+            }
+        }
+        match trial(&found.helper, SandboxLevel::Landlock, found.way) {
+            Ok(()) => {
+                found.level = SandboxLevel::Landlock;
+                found.reason = refusals.into_iter().next();
+            }
+            Err(reason) => found.reason = Some(reason),
+        }
+        found
+    }
+
+    /// How level `strict` is built, as it is published. `None` at the other levels.
+    #[must_use]
+    pub const fn way_name(&self) -> Option<&'static str> {
+        match (self.level, self.way.user_namespace) {
+            (SandboxLevel::Strict, true) => Some("user_namespace"),
+            (SandboxLevel::Strict, false) => Some("root"),
+            (SandboxLevel::Landlock | SandboxLevel::None, _) => None,
+        }
+    }
+
+    /// The same machine for a profile that wants no higher level than `most`.
+    #[must_use]
+    pub fn at_most(&self, most: SandboxLevel) -> Self {
+        let mut capped = self.clone();
+        if self.level > most {
+            capped.level = most;
+            capped.reason = Some("`terminal.sandbox_most` asks for no more".to_owned());
+        }
+        capped
     }
 
     /// Has control groups hold the limits, where this process may make some. It is moved into one of them. Blocking.
@@ -52,29 +107,27 @@ impl Sandbox {
     /// Why no command may run where a profile asks for `floor`: half a sentence. `None`: they may.
     #[must_use]
     pub fn below(&self, floor: SandboxLevel) -> Option<String> {
-        let name = |level| match level {
-            SandboxLevel::None => "none",
-            SandboxLevel::Landlock => "landlock",
-            SandboxLevel::Strict => "strict",
-        };
         let reason = self.reason.as_deref().unwrap_or("the reason is not known");
         (self.level < floor).then(|| {
-            let (has, floor) = (name(self.level), name(floor));
+            let (has, floor) = (self.level.name(), floor.name());
             format!("the sandbox level here is `{has}`, this profile asks for `{floor}` ({reason})")
         })
     }
 }
 
 /// Runs `true` behind the full wall.
-fn trial(helper: &std::path::Path) -> Result<(), String> {
+fn trial(helper: &Path, level: SandboxLevel, way: Way) -> Result<(), String> {
     let dir = tmp::scratch().map_err(|error| format!("no folder for a trial: {error}"))?;
+    let view = View::without(&[]);
     let world = World {
-        level: SandboxLevel::Landlock,
-        readable: View::without(&[]).paths().to_vec(),
+        level,
+        readable: view.paths().to_vec(),
+        links: view.links().to_vec(),
         writable: Vec::new(),
         workspace: dir.clone(),
         tmp: dir.clone(),
         owner: None,
+        user: "agent".into(),
         network: Network::Off,
         limits: Limits::default(),
         unix_sockets: false,
@@ -86,7 +139,7 @@ fn trial(helper: &std::path::Path) -> Result<(), String> {
         env: Vec::new(),
         dir: dir.clone(),
     };
-    let report = run_blocking(helper, &world, &order, PATIENCE);
+    let report = run_blocking(helper, &Beginning { world, way }, &order, PATIENCE);
     let _ = std::fs::remove_dir_all(&dir);
     match report {
         Ok(Report::Exited(0)) => Ok(()),
@@ -96,14 +149,16 @@ fn trial(helper: &std::path::Path) -> Result<(), String> {
     }
 }
 
-fn lacking(abi: u32) -> Option<String> {
-    match abi {
+fn lacking(abi: u32, way: Way) -> Option<String> {
+    let lacks = match abi {
         0..=2 => {
             Some("Landlock before ABI 3 does not hold truncation of files; ABI 6 (Linux 6.12) is complete")
         }
         3..=5 => Some("Landlock before ABI 6 does not hold signals; ABI 6 (Linux 6.12) is complete"),
+        6.. if !way.proc => Some(
+            "commands have no /proc: parts of this machine's own are covered, so that none can be made anew",
+        ),
         6.. => None,
-    }
-    .or(Some("the strict level is not built yet"))
-    .map(str::to_owned)
+    };
+    lacks.map(str::to_owned)
 }

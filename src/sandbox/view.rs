@@ -87,7 +87,11 @@ const ETC: &[&str] = &[
 
 /// The paths that every command of one profile may read. Computed once per profile.
 #[derive(Debug, Clone)]
-pub struct View(Vec<PathBuf>);
+pub struct View {
+    paths: Vec<PathBuf>,
+    /// `/bin` is `/usr/bin` on most machines.
+    links: Vec<(PathBuf, PathBuf)>,
+}
 
 impl View {
     /// The system's paths without anything at or below `hidden`: grants only ever add up, so a folder that contains a
@@ -97,18 +101,27 @@ impl View {
         let hidden: Vec<PathBuf> = hidden.iter().map(|path| real(path)).collect();
         let etc = ETC.iter().map(|name| Path::new("/etc").join(name));
         let fixed = SYSTEM.iter().chain(FACTS).map(PathBuf::from);
-        let mut paths = Vec::new();
-        for path in fixed.chain(etc) {
-            // Links are followed here, once: `/bin` is `/usr/bin` on most machines and then adds nothing.
-            let Ok(path) = path.canonicalize() else { continue };
+        let (mut paths, mut links) = (Vec::new(), Vec::new());
+        for name in fixed.chain(etc) {
+            // Links are followed here, once.
+            let Ok(path) = name.canonicalize() else { continue };
+            if name.is_symlink() {
+                links.push((name, path.clone()));
+            }
             grant(path, &hidden, &mut paths);
         }
-        Self(pruned(paths))
+        Self { paths: pruned(paths), links }
     }
 
     #[must_use]
     pub fn paths(&self) -> &[PathBuf] {
-        &self.0
+        &self.paths
+    }
+
+    /// Names of the list that are links, and where they lead.
+    #[must_use]
+    pub fn links(&self) -> &[(PathBuf, PathBuf)] {
+        &self.links
     }
 }
 

@@ -6,15 +6,14 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// What holds for all commands of one profile and session. The helper gets it as soon as it starts.
-///
-/// Not in force yet: `workspace` and `tmp` as places of their own, `owner`, `network` but for `Off`, `unix_sockets`,
-/// and `omit` but for `Landlock` and `Seccomp`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct World {
     /// At most the level that the machine was found to have.
     pub level: SandboxLevel,
     /// Files and folders that commands may read and execute. What does not exist is skipped.
     pub readable: Vec<PathBuf>,
+    /// Links of the machine whose targets are readable: at level `strict` they are made anew.
+    pub links: Vec<(PathBuf, PathBuf)>,
     /// Folders that they may change, beside the two that follow.
     pub writable: Vec<PathBuf>,
     /// Where they work. May be changed.
@@ -23,6 +22,8 @@ pub struct World {
     pub tmp: PathBuf,
     /// Whose processes they are. `None`: the gateway's own user.
     pub owner: Option<Owner>,
+    /// What that user is called inside.
+    pub user: String,
     pub network: Network,
     pub limits: Limits,
     /// At level `landlock`: commands may make Unix sockets, and so reach every daemon of the machine that lets them.
@@ -71,6 +72,15 @@ pub enum Network {
     Bridge { port: u16 },
     /// Whatever the machine reaches.
     Full,
+}
+
+/// How level `strict` is built on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// In a user namespace. Else with root's own rights, which a machine may allow where it allows no user namespaces.
+    pub user_namespace: bool,
+    /// With `/proc`. A container that has covered parts of its own lets nobody mount a fresh one in a user namespace.
+    pub proc: bool,
 }
 
 /// One thing that holds a command.

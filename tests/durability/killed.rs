@@ -159,3 +159,30 @@ async fn whenever_the_kill_comes_nothing_that_was_read_is_lost() {
         process.kill().await;
     }
 }
+
+#[actix_web::test]
+async fn words_that_no_model_call_had_heard_are_given_back_after_a_kill() {
+    let site = Site::new().await;
+    let process = site.start().await;
+    let alice = process.alice();
+    let workspace = site.profile_dir("alice").join("workspace");
+    let mut fifo = Fifo::make(&workspace.join("pipe"));
+    let writes = alice.run_with(json!({"input": "@@gate never", "session_id": "s1"})).await;
+    alice.events(&writes, None).await.until("message.delta").await;
+    let call = json!({"command": "exec 3>pipe; echo go >&3; sleep 600"});
+    let acts = alice.run_with(json!({"input": format!("@@tool terminal {call}"), "session_id": "s2"})).await;
+    fifo.reads("go\n").await;
+    for run in [&writes, &acts] {
+        let said = alice.post(&format!("/v1/runs/{run}/steer"), json!({"input": "and then?"})).await;
+        assert_eq!(said.status, 200, "{}", said.text);
+    }
+    process.kill().await;
+
+    let process = site.start().await;
+    let alice = process.alice();
+    assert_eq!(alice.finished(&writes).await["pending_steer"], "and then?");
+    // Said while a tool ran, it would have come next: the session has it.
+    assert_eq!(alice.finished(&acts).await["pending_steer"], serde_json::Value::Null);
+    let rows = alice.get("/api/sessions/s2/messages").await.body["data"].clone();
+    assert_eq!(rows.as_array().unwrap().last().unwrap()["content"], "and then?", "{rows}");
+}

@@ -22,12 +22,16 @@ fn hideouts(mark: &str) -> String {
 
 /// Live processes with `mark` as the beginning of their command line.
 fn alive(mark: &str) -> usize {
-    let entries = fs::read_dir("/proc").unwrap().flatten();
-    entries
-        .filter(|entry| {
-            fs::read(entry.path().join("cmdline")).is_ok_and(|line| line.starts_with(mark.as_bytes()))
-        })
-        .count()
+    pids(mark).len()
+}
+
+fn pids(mark: &str) -> Vec<u32> {
+    let numbers =
+        fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let has_mark = |pid: &u32| {
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(mark.as_bytes()))
+    };
+    numbers.filter(has_mark).collect()
 }
 
 async fn appears(path: &Path) {
@@ -49,7 +53,12 @@ async fn running(mark: &str, count: usize) {
 
 #[tokio::test]
 async fn a_normal_end_takes_the_daemons_with_it() {
-    let world = World::new();
+    for world in World::each() {
+        end_normally(&world).await;
+    }
+}
+
+async fn end_normally(world: &World) {
     let command = hideouts("hide-normal") + "; until [ -e go ]; do sleep 0.02; done";
     let release = async {
         appears(&world.workspace().join("ready")).await;
@@ -62,7 +71,12 @@ async fn a_normal_end_takes_the_daemons_with_it() {
 
 #[tokio::test]
 async fn a_stop_kills_the_tree_at_once() {
-    let world = World::new();
+    for world in World::each() {
+        stop(&world).await;
+    }
+}
+
+async fn stop(world: &World) {
     let stop = CancellationToken::new();
     let command = hideouts("hide-stop") + "; echo partial; wait; sleep 1000";
     let call = world.raw("one", "terminal", json!({ "command": command }), &stop, true);
@@ -82,7 +96,12 @@ async fn a_stop_kills_the_tree_at_once() {
 
 #[tokio::test]
 async fn a_timeout_kills_the_tree_and_keeps_the_output() {
-    let world = World::new();
+    for world in World::each() {
+        time_out(&world).await;
+    }
+}
+
+async fn time_out(world: &World) {
     let command = hideouts("hide-timeout") + "; echo before; trap '' TERM; while :; do sleep 100; done";
     let result = world.call("terminal", json!({ "command": command, "timeout": 2 })).await;
     assert_eq!((&result["exit_code"], alive("hide-timeout")), (&json!(124), 0), "{result}");
@@ -91,7 +110,12 @@ async fn a_timeout_kills_the_tree_and_keeps_the_output() {
 
 #[tokio::test]
 async fn a_dropped_call_leaves_nothing() {
-    let world = World::new();
+    for world in World::each() {
+        drop_call(&world).await;
+    }
+}
+
+async fn drop_call(world: &World) {
     let command = hideouts("hide-drop") + "; sleep 1000";
     {
         let call = world.call("terminal", json!({ "command": command }));
@@ -128,7 +152,12 @@ async fn a_stop_before_the_start_is_an_answer() {
 /// Runs a command with a small limit, so that the test itself stays small: 64 processes that end by themselves.
 #[tokio::test]
 async fn a_crowd_is_noticed_and_cleared_away() {
-    let world = World::new();
+    for world in World::each() {
+        crowd(&world).await;
+    }
+}
+
+async fn crowd(world: &World) {
     let each = "(setsid bash -c 'exec -a hide-crowd sleep 30' &) & ";
     for (most, expected) in [(16, "crowded"), (1_000, "ended")] {
         let command = format!("for n in $(seq 32); do {each} done; until [ -e go ]; do sleep 0.02; done");
@@ -159,7 +188,12 @@ async fn a_crowd_is_noticed_and_cleared_away() {
 
 #[tokio::test]
 async fn a_signal_to_all_reaches_only_the_command_itself() {
-    let world = World::new();
+    for world in World::each() {
+        signal_all(&world).await;
+    }
+}
+
+async fn signal_all(world: &World) {
     let other = world.call_in(
         "two",
         "terminal",
@@ -178,16 +212,29 @@ async fn a_signal_to_all_reaches_only_the_command_itself() {
 
 #[tokio::test]
 async fn a_helper_that_is_killed_takes_its_main_process_along() {
-    let world = World::new();
-    let call = world.call("terminal", json!({ "command": "echo $PPID > parent.part; mv parent.part parent; exec -a hide-orphan sleep 1000" }));
-    let killer = async {
-        appears(&world.workspace().join("parent")).await;
-        running("hide-orphan", 1).await;
-        let parent = fs::read_to_string(world.workspace().join("parent")).unwrap();
-        std::process::Command::new("kill").args(["-9", parent.trim()]).status().unwrap();
-    };
-    let (result, ()) = tokio::join!(call, killer);
-    assert_eq!((&result["exit_code"], alive("hide-orphan")), (&json!(137), 0), "{result}");
+    for world in World::each() {
+        // At level `strict` process 1 stands between the two.
+        let above = if world.is_strict() { vec![2, 1] } else { vec![1] };
+        for steps in above {
+            let call = world.call("terminal", json!({ "command": "exec -a hide-orphan sleep 1000" }));
+            let killer = async {
+                running("hide-orphan", 1).await;
+                let victim = (0..steps).fold(pids("hide-orphan")[0], |pid, _| parent_of(pid));
+                assert!(victim > 1 && victim != std::process::id());
+                std::process::Command::new("kill").args(["-9", &victim.to_string()]).status().unwrap();
+            };
+            let (result, ()) = tokio::join!(call, killer);
+            assert_eq!(result["exit_code"], 137, "{}: {result}", world.wall());
+            while alive("hide-orphan") > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+fn parent_of(pid: u32) -> u32 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 /// 1,000 commands from two tasks: none sees a descriptor that is not its own.

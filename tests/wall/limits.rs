@@ -22,7 +22,7 @@ fn worlds(change: impl Fn(&mut LimitsConfig)) -> Vec<World> {
     let levels =
         [SandboxLevel::Landlock, SandboxLevel::Strict].into_iter().filter(|level| *level <= best.level);
     let sandboxes = levels.map(|level| Sandbox { level, ..best.clone() });
-    sandboxes.map(|sandbox| World::at(sandbox, |config| change(&mut config.terminal.limits))).collect()
+    sandboxes.map(|sandbox| World::at(&sandbox, |config| change(&mut config.terminal.limits))).collect()
 }
 
 /// What a test could not show on this machine.
@@ -68,7 +68,7 @@ async fn memory_that_forked_processes_share_is_counted_once() {
 async fn one_process_gets_no_more_memory_than_the_command() {
     for world in worlds(|limits| limits.memory = 64 * MIB) {
         let result = run(&world, &holder(100, "echo has it")).await;
-        assert_ne!(result["exit_code"], 0, "{result}");
+        assert_ne!(result["exit_code"], 0, "{}: {result}", world.wall());
     }
 }
 

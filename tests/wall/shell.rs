@@ -6,10 +6,13 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
-async fn the_probe_finds_landlock_on_a_kernel_that_has_it() {
+async fn the_probe_finds_a_wall_and_says_what_is_lacking() {
     let world = World::new();
-    assert_eq!(world.sandbox.level, SandboxLevel::Landlock, "{:?}", world.sandbox);
-    assert!(world.sandbox.abi > 0);
+    assert!(world.sandbox.level >= SandboxLevel::Landlock && world.sandbox.abi > 0, "{:?}", world.sandbox);
+    assert!(world.is_strict() || world.sandbox.reason.is_some(), "{:?}", world.sandbox);
+    let capped = world.sandbox.at_most(SandboxLevel::Landlock);
+    assert_eq!(capped.level, SandboxLevel::Landlock);
+    assert_eq!(capped.way_name(), None);
 }
 
 #[tokio::test]
@@ -89,12 +92,22 @@ async fn a_hostile_state_file_harms_nothing() {
 
 #[tokio::test]
 async fn workdir_counts_for_one_call_and_stays_inside() {
-    let world = World::new();
+    for world in World::each() {
+        workdir_of(&world).await;
+    }
+}
+
+async fn workdir_of(world: &World) {
     world.sh("mkdir sub").await;
     let run = |dir: &str| world.call("terminal", json!({ "command": "pwd", "workdir": dir }));
     assert!(run("sub").await["output"].as_str().unwrap().ends_with("/workspace/sub"));
     assert!(world.sh("pwd").await.0.ends_with("/workspace"));
-    assert!(run("/tmp").await["output"].as_str().unwrap().starts_with("/tmp/hermes-alice-"));
+    let tmp = run("/tmp").await["output"].as_str().unwrap().to_owned();
+    if world.is_strict() {
+        assert_eq!(tmp, "/tmp");
+    } else {
+        assert!(tmp.starts_with("/tmp/hermes-alice-"), "{tmp}");
+    }
     for (dir, code) in [("/etc", "outside_workspace"), ("../..", "outside_workspace"), ("nope", "not_found")]
     {
         let result = run(dir).await;
@@ -164,13 +177,13 @@ async fn below_the_floor_the_terminal_refuses_with_the_reason() {
     let mut sandbox = World::new().sandbox.clone();
     sandbox.level = SandboxLevel::None;
     sandbox.reason = Some("no such kernel".into());
-    let world = World::at(sandbox.clone(), |_| {});
+    let world = World::at(&sandbox, |_| {});
     let result = world.call("terminal", json!({ "command": "echo ran" })).await;
     assert_eq!(result["code"], "sandbox_below_floor");
     assert!(result["error"].as_str().unwrap().contains("no such kernel"));
     assert!(world.call("read_file", json!({ "path": "x" })).await["code"] == "not_found");
 
-    let open = World::at(sandbox, |config| config.terminal.sandbox = SandboxLevel::None);
+    let open = World::at(&sandbox, |config| config.terminal.sandbox = SandboxLevel::None);
     assert_eq!(open.sh("echo ran; cat ../../bob/.env >/dev/null && echo open").await.0, "ran\nopen");
 }
 
@@ -193,7 +206,7 @@ async fn a_missing_helper_is_an_answer() {
     let mut sandbox = World::new().sandbox.clone();
     for helper in ["/nonexistent/hermes", "/bin/false"] {
         sandbox.helper = std::sync::Arc::new(helper.into());
-        let world = World::at(sandbox.clone(), |_| {});
+        let world = World::at(&sandbox, |_| {});
         let result = world.call("terminal", json!({ "command": "true" })).await;
         assert!(result["error"].is_string(), "{helper}: {result}");
         let probed = hermes_gateway::sandbox::Sandbox::probe(helper.into());
@@ -204,13 +217,22 @@ async fn a_missing_helper_is_an_answer() {
 
 #[tokio::test]
 async fn the_prompt_s_word_on_temporary_files_is_true() {
-    let world = World::new();
+    for world in World::each() {
+        use_tmp(&world).await;
+    }
+}
+
+async fn use_tmp(world: &World) {
     let written = world.call("write_file", json!({ "path": "/tmp/note", "content": "same" })).await;
     assert_eq!(written["error"], Value::Null, "{written}");
     assert_eq!(world.sh("cat $TMPDIR/note").await, ("same".to_owned(), 0));
     world.sh("printf back > $TMPDIR/answer").await;
     let read = world.call("read_file", json!({ "path": "/tmp/answer" })).await;
     assert!(read["content"].as_str().unwrap().ends_with("|back"), "{read}");
+    if world.is_strict() {
+        assert_eq!(world.sh("cat /tmp/note; ls /tmp").await.0, "same".to_owned() + "answer\nnote");
+        return;
+    }
     // Landlock cannot put another folder in `/tmp`'s place; it can only close it.
     for command in ["cat /tmp/note", "ls /tmp", "touch /tmp/hermes-note"] {
         assert_ne!(world.sh(command).await.1, 0, "{command}");

@@ -7,12 +7,13 @@ use hermes_gateway::{
         TerminalConfig,
     },
     domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
-    sandbox::{self, Limits, Network, Sandbox, View},
+    sandbox::{self, Limits, Network, Sandbox, View, Way},
     tools::{CallContext, Toolbox},
 };
 use serde_json::{Value, json};
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -34,10 +35,26 @@ impl World {
     }
 
     pub fn with(change: impl FnOnce(&mut ProfileConfig)) -> Self {
-        Self::at(Sandbox::probe(env!("CARGO_BIN_EXE_hermes").into()), change)
+        Self::at(&Sandbox::probe(env!("CARGO_BIN_EXE_hermes").into()), change)
     }
 
-    pub fn at(sandbox: Sandbox, change: impl FnOnce(&mut ProfileConfig)) -> Self {
+    /// One for each wall that this machine can build: `strict` in a user namespace, `strict` by root's rights,
+    /// `landlock`.
+    pub fn each() -> Vec<Self> {
+        walls().into_iter().map(|sandbox| Self::at(&sandbox, |_| {})).collect()
+    }
+
+    /// What this world's wall is called in a failed assertion.
+    pub fn wall(&self) -> String {
+        let Sandbox { level, way, .. } = &self.sandbox;
+        format!("{} {way:?}", level.name())
+    }
+
+    pub fn is_strict(&self) -> bool {
+        self.sandbox.level == SandboxLevel::Strict
+    }
+
+    pub fn at(sandbox: &Sandbox, change: impl FnOnce(&mut ProfileConfig)) -> Self {
         // Not below `/tmp`, which means the session's own folder to the file tools.
         let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let root = home.path().join("profiles/alice");
@@ -49,19 +66,23 @@ impl World {
         let mut config = config(&root);
         change(&mut config);
         let config = Arc::new(config);
+        let sandbox = sandbox.at_most(config.terminal.sandbox_most);
         let tools = Toolbox::new(Arc::clone(&config), sandbox.clone());
         Self { home, config, tools, sandbox }
     }
 
     /// A world without a profile: the home is all that can be written.
     pub fn bare(&self) -> sandbox::World {
+        let view = View::without(&[]);
         sandbox::World {
             level: self.sandbox.level,
-            readable: View::without(&[]).paths().to_vec(),
+            readable: view.paths().to_vec(),
+            links: view.links().to_vec(),
             writable: Vec::new(),
             workspace: self.home.path().into(),
             tmp: self.home.path().into(),
             owner: None,
+            user: "agent".into(),
             network: Network::Off,
             limits: Limits::default(),
             unix_sockets: false,
@@ -102,6 +123,25 @@ impl World {
         assert_eq!(result["error"], Value::Null, "{command}: {result}");
         (result["output"].as_str().unwrap().to_owned(), result["exit_code"].as_i64().unwrap())
     }
+}
+
+/// Every wall that this machine can build. Says so when the best one is not among them.
+pub fn walls() -> Vec<Sandbox> {
+    let best = Sandbox::probe(env!("CARGO_BIN_EXE_hermes").into());
+    let mut walls = Vec::new();
+    if best.level == SandboxLevel::Strict {
+        let mut ways = vec![best.way];
+        let by_root = Way { user_namespace: false, proc: true };
+        if best.way != by_root && rustix::process::geteuid().is_root() {
+            ways.push(by_root);
+        }
+        walls.extend(ways.into_iter().map(|way| Sandbox { way, ..best.clone() }));
+    } else {
+        let said = writeln!(std::io::stderr(), "level `strict` is not tested: {:?}", best.reason);
+        said.unwrap();
+    }
+    walls.push(best.at_most(SandboxLevel::Landlock));
+    walls
 }
 
 impl Drop for World {
@@ -161,6 +201,8 @@ fn config(root: &Path) -> ProfileConfig {
         },
         terminal: TerminalConfig {
             sandbox: SandboxLevel::Landlock,
+            sandbox_most: SandboxLevel::Strict,
+            unix_sockets: false,
             timeout: second * 60,
             max_timeout: second * 600,
             env_passthrough: Vec::new(),

@@ -311,8 +311,11 @@ impl Driver {
     }
 
     fn question(&self, request: &ApprovalRequest) -> Approval {
-        let finding =
-            |rule: &String| Finding { rule: rule.clone(), description: request.description.clone() };
+        let finding = |rule: &String| Finding {
+            rule: rule.clone(),
+            category: String::new(),
+            description: request.description.clone(),
+        };
         Approval {
             id: request.approval_id,
             run_id: self.spec.run_id,

@@ -118,11 +118,7 @@ fn health_schema() -> Schema {
     let limits = object()
         .has("held_by", one_of(["cgroup", "rlimits"]))
         .has("reason", text().or_null().note("Why control groups do not hold them."));
-    let sandbox = object()
-        .has("level", text())
-        .has("abi", integer().or_null())
-        .has("reason", text().or_null())
-        .has("limits", limits);
+    let sandbox = sandbox().has("reason", text().or_null()).has("limits", limits);
     let status = one_of(["ok", "degraded", "unknown"]);
     let check = object().has("status", status.note("`unknown`: a model that no turn has asked yet.")).open();
     let readiness = object().has("status", one_of(["ok", "degraded"])).has("checks", map(check));
@@ -149,6 +145,13 @@ fn health_schema() -> Schema {
         .has("pid", integer())
 }
 
+fn sandbox() -> Schema {
+    object()
+        .has("level", one_of(["none", "landlock", "strict"]))
+        .has("way", one_of(["user_namespace", "root"]).or_null())
+        .has("abi", integer())
+}
+
 fn capabilities_schema() -> Schema {
     let auth = object().has("type", always("bearer")).has("required", always(true));
     let endpoint = object().has("method", text()).has("path", text());
@@ -159,7 +162,7 @@ fn capabilities_schema() -> Schema {
         .has("auth", auth)
         .has("runtime", object().open())
         .has("features", map(any()).note("Flags; a few are texts or objects."))
-        .has("sandbox", object().has("level", text()).has("abi", integer().or_null()))
+        .has("sandbox", sandbox())
         .has("limits", map(integer()))
         .has("endpoints", map(endpoint))
 }

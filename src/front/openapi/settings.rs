@@ -75,6 +75,8 @@ fn approvals() -> Schema {
 fn terminal() -> Schema {
     object()
         .has("sandbox", one_of(["none", "landlock", "strict"]))
+        .has("sandbox_most", one_of(["landlock", "strict"]))
+        .has("unix_sockets", boolean())
         .has("timeout", number())
         .has("max_timeout", number())
         .has("env_passthrough", list(text()))

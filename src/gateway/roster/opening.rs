@@ -164,8 +164,8 @@ async fn bring_up_new(
 
 fn new_tenant(ground: &Ground, place: &Place, config: ProfileConfig, lock: &Arc<ProfileLock>) -> Arc<Tenant> {
     Tenant::new(TenantOptions {
+        sandbox: ground.sandbox.at_most(config.terminal.sandbox_most),
         config,
-        sandbox: ground.sandbox.clone(),
         home_secret: ground.home_secret.clone(),
         machine: ground.machine.clone(),
         lock: lock.clone(),

@@ -21,6 +21,8 @@ pub struct Tree {
     /// The kernel refuses our signals to everything outside the tree, so that "all processes" means the tree: killed
     /// in one call, in which nothing can fork.
     scoped: bool,
+    /// Process 1 of a namespace that holds all the others: they end with it.
+    init: Option<Pid>,
     /// Sessions that were made to stand back already.
     weakened: HashSet<Pid>,
 }
@@ -33,7 +35,12 @@ impl Tree {
         let outside_is_safe =
             || getppid().is_some_and(|gateway| test_kill_process(gateway) == Err(Errno::PERM));
         let scoped = landlock::scope_signals() && outside_is_safe();
-        Self { proc, scoped, weakened: HashSet::new() }
+        Self { proc, scoped, init: None, weakened: HashSet::new() }
+    }
+
+    /// Everything in the namespace whose process 1 is `init`, our child.
+    pub fn of_namespace(proc: Proc, init: Pid) -> Self {
+        Self { proc, scoped: false, init: Some(init), weakened: HashSet::new() }
     }
 
     pub const fn proc(&self) -> &Proc {
@@ -43,6 +50,12 @@ impl Tree {
     /// Kills and reaps until nothing is left. `main` was not reaped yet, so that its group's number is still its own.
     /// A process that the kernel holds fast keeps the helper here: without it nobody would end that process later.
     pub fn kill_all(self, main: Pid, signals: &Signals) {
+        if let Some(init) = self.init {
+            let _ = kill_process(init, Signal::KILL);
+            // The kernel lets us collect a process 1 when nothing is left below it.
+            while matches!(waitpid(Some(init), WaitOptions::empty()), Err(Errno::INTR)) {}
+            return;
+        }
         let _ = kill_process_group(main, Signal::KILL);
         loop {
             if self.scoped {
@@ -70,7 +83,8 @@ impl Tree {
         let mut open = self.children(getpid());
         while let Some(pid) = open.pop() {
             let (threads, children) = self.proc.family(pid);
-            found = found.saturating_add(threads);
+            // Process 1 is ours, not the command's.
+            found = found.saturating_add(if self.init == Some(pid) { 0 } else { threads });
             if found > most {
                 break;
             }
@@ -90,10 +104,12 @@ impl Tree {
         let mut open = self.children(getpid());
         while let Some(pid) = open.pop() {
             let Some(stat) = self.proc.stat(pid) else { continue };
-            usage.processes = usage.processes.saturating_add(stat.threads);
             usage.cpu += stat.cpu;
-            usage.memory += stat.resident;
-            all.push((pid, stat.resident));
+            if self.init != Some(pid) {
+                usage.processes = usage.processes.saturating_add(stat.threads);
+                usage.memory += stat.resident;
+                all.push((pid, stat.resident));
+            }
             if stat.session == pid.as_raw_nonzero().get() {
                 leaders.insert(pid);
             }
@@ -115,7 +131,8 @@ impl Tree {
         let mut open = self.children(getpid());
         while let Some(pid) = open.pop() {
             let live = self.proc.stat(pid).is_some_and(|stat| stat.state != 'Z');
-            let unknown = if live { u64::MAX } else { 0 };
+            // Process 1 hides by our own order, and writes nothing.
+            let unknown = if live && self.init != Some(pid) { u64::MAX } else { 0 };
             sum = sum.saturating_add(self.proc.written(pid).unwrap_or(unknown));
             open.extend(self.children(pid));
         }

@@ -5,7 +5,7 @@ use super::{
     signals::{Notice, Signals},
     tree::Tree,
 };
-use crate::sandbox::Breach;
+use crate::sandbox::{Breach, Report};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -23,10 +23,44 @@ pub enum End {
     Told,
 }
 
+impl End {
+    /// What the gateway is told; nothing when it was the gateway that ended it.
+    pub fn report(self) -> Option<Report> {
+        match self {
+            Self::Exited(code) => Some(Report::Exited(code)),
+            Self::Signalled(signal) => Some(Report::Signalled(signal)),
+            Self::Over(breach) => Some(Report::Over(breach)),
+            Self::Told => None,
+        }
+    }
+}
+
 /// How often the machine is looked at. A fork bomb makes some hundred processes in that time.
 const PERIOD: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-pub fn until_end(
+/// Waits for the end, and sees to it that it is one. `reap` is false only where a test wants something to be left.
+pub fn to_the_end(
+    control: &UnixStream,
+    signals: &Signals,
+    main: Pid,
+    mut tree: Tree,
+    mut meter: Meter,
+    reap: bool,
+) -> io::Result<End> {
+    let end = until_end(control, signals, main, &mut tree, &mut meter);
+    if reap {
+        if let Some(group) = meter.group() {
+            group.kill();
+        }
+        tree.kill_all(main, signals);
+    }
+    match (end?, meter.killed_by_group()) {
+        (End::Exited(_) | End::Signalled(_), Some(breach)) => Ok(End::Over(breach)),
+        (end, _) => Ok(end),
+    }
+}
+
+fn until_end(
     control: &UnixStream,
     signals: &Signals,
     main: Pid,

@@ -19,6 +19,12 @@ impl Place<'_> {
         if self.relative.as_os_str().is_empty() { real.clone() } else { real.join(&self.relative) }
     }
 
+    /// The path inside a sandbox of level `strict`, where the session's folder is `/tmp` itself.
+    #[must_use]
+    pub fn path_at_strict(&self) -> PathBuf {
+        self.root.prefix.map_or_else(|| self.path(), |prefix| Path::new(prefix).join(&self.relative))
+    }
+
     /// The path as the model should write it next time: relative to the workspace, or below `/tmp`.
     #[must_use]
     pub fn shown_path(&self) -> String {

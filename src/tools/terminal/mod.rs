@@ -7,6 +7,7 @@ mod shell;
 
 use super::{arguments::Arguments, disk, failure::Failure, ground::Ground, toolbox::CallContext};
 use crate::{
+    config::SandboxLevel,
     domain::{SessionId, ToolOutput},
     sandbox::{Helper, Limits, Network, Order, Report, Seat, World},
 };
@@ -167,21 +168,26 @@ fn make_ready(ground: &Ground, session: &SessionId, call: &Call) -> Result<Ready
     let world = World {
         level: ground.sandbox.level,
         readable,
+        links: ground.view().links().to_vec(),
         writable: Vec::new(),
         workspace: workspace.clone(),
         tmp: tmp.clone(),
         owner: None,
+        user: config.name.as_str().to_owned(),
         network: Network::Off,
         limits: seat.limits().clone(),
-        unix_sockets: false,
+        unix_sockets: config.terminal.unix_sockets,
         omit: Vec::new(),
     };
     let helper = ground.sandbox.start(&world);
     let helper = helper.map_err(|error| Failure::io("the sandbox helper could not be started", &error))?;
     let state = shell::State::read(&jail);
+    // At that level the session's folder is `/tmp` itself.
+    let strict = ground.sandbox.level >= SandboxLevel::Strict;
+    let tmp = if strict { "/tmp".into() } else { tmp };
     let (dir, keep_dir) = match &call.workdir {
-        Some(asked) => (shell::workdir(&jail, asked)?, false),
-        None => (state.dir(&jail), true),
+        Some(asked) => (shell::workdir(&jail, asked, strict)?, false),
+        None => (state.dir(&jail, strict), true),
     };
     let shell = shell::program();
     let order = Order {

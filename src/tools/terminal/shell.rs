@@ -49,9 +49,9 @@ impl State {
     }
 
     /// Where the last command ended, when that is still a folder of ours; else the workspace.
-    pub fn dir(&self, jail: &Jail) -> PathBuf {
+    pub fn dir(&self, jail: &Jail, strict: bool) -> PathBuf {
         let last = self.dir.as_deref().filter(|dir| dir.starts_with('/'));
-        last.and_then(|dir| workdir(jail, dir).ok())
+        last.and_then(|dir| workdir(jail, dir, strict).ok())
             .or_else(|| jail.locate(".").ok().map(|place| place.path()))
             .unwrap_or_default()
     }
@@ -73,11 +73,11 @@ fn text(jail: &Jail, path: &str, most: u64) -> Option<String> {
     (text.len() as u64 <= most).then(|| String::from_utf8(text).ok()).flatten()
 }
 
-/// A folder inside the workspace or the session's temporary folder.
-pub fn workdir(jail: &Jail, asked: &str) -> Result<PathBuf, Failure> {
+/// A folder inside the workspace or the session's temporary folder, as a command at that level names it.
+pub fn workdir(jail: &Jail, asked: &str, strict: bool) -> Result<PathBuf, Failure> {
     let place = jail.locate(asked)?;
     if place.kind()? == FileType::Directory {
-        return Ok(place.path());
+        return Ok(if strict { place.path_at_strict() } else { place.path() });
     }
     Err(Failure::new("not_a_directory", format!("`{asked}` is not a folder")))
 }

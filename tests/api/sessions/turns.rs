@@ -94,6 +94,9 @@ async fn a_turn_is_answered_remembered_and_counted() {
     assert_eq!((&session["message_count"], &session["tool_call_count"]), (&json!(6), &json!(1)));
     assert_eq!((&session["preview"], &session["model"]), (&json!("hello"), &json!("scripted")));
     assert_eq!((&session["input_tokens"], &session["api_call_count"]), (&json!(150), &json!(3)));
+    alice.post(&format!("/api/sessions/{id}/chat"), json!({"message": "@@usage 40 3"})).await;
+    let session = &alice.get(&format!("/api/sessions/{id}")).await.body["session"];
+    assert_eq!((&session["cache_read_tokens"], &session["reasoning_tokens"]), (&json!(40), &json!(3)));
     house.close().await;
 }
 

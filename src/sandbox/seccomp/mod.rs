@@ -1,6 +1,9 @@
-//! System calls that no command gets: those that Landlock does not cover, and those that only widen the kernel's
+//! System calls that no command gets: those that the other walls do not cover, and those that only widen the kernel's
 //! attack surface.
 
+mod sockets;
+
+use super::World;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     sock_filter,
@@ -9,9 +12,6 @@ use std::{collections::BTreeMap, io};
 
 /// Refused with `EPERM`.
 const REFUSED: &[libc::c_long] = &[
-    // Landlock knows TCP only by `connect` and `bind`: UDP, fast-open and the Unix sockets of the host's daemons (one of
-    // them may be docker's) would be free. Pairs of connected sockets stay.
-    libc::SYS_socket,
     // Into other processes.
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
@@ -40,7 +40,9 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_fsmount,
     libc::SYS_fspick,
     libc::SYS_mount_setattr,
+    OPEN_TREE_ATTR,
     libc::SYS_open_by_handle_at,
+    libc::SYS_fanotify_init,
     // The machine itself, for a gateway that runs as root.
     libc::SYS_init_module,
     libc::SYS_finit_module,
@@ -51,6 +53,7 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_swapoff,
     libc::SYS_acct,
     libc::SYS_quotactl,
+    libc::SYS_quotactl_fd,
     libc::SYS_settimeofday,
     libc::SYS_clock_settime,
     libc::SYS_clock_adjtime,
@@ -66,6 +69,15 @@ const REFUSED: &[libc::c_long] = &[
     #[cfg(target_arch = "x86_64")]
     libc::SYS_ioperm,
 ];
+
+/// Newer than the list of the library; like all new calls it has one number everywhere.
+const OPEN_TREE_ATTR: libc::c_long = 467;
+/// The first call that was not looked at. Whatever a newer kernel adds is as unknown to commands as to this list; the x32
+/// numbers, a second set for the same calls, lie far above.
+const UNSEEN: u32 = 470;
+
+/// Ways to type into somebody's terminal.
+const TYPING: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
 
 /// Refused with `ENOSYS`: callers then take the older way. The flags of `clone3` lie in memory where a filter cannot
 /// look; those of `clone` can be checked.
@@ -84,7 +96,7 @@ const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
 pub struct Filters([BpfProgram; 2]);
 
 impl Filters {
-    pub fn new() -> Result<Self, seccompiler::BackendError> {
+    pub fn new(world: &World) -> Result<Self, seccompiler::BackendError> {
         let mut refused = calls(REFUSED);
         let mut namespaces = Vec::new();
         for bit in 0..32 {
@@ -96,12 +108,26 @@ impl Filters {
             }
         }
         refused.insert(libc::SYS_clone, namespaces);
+        let typing = TYPING.iter().map(|&request| {
+            let same = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request)?;
+            SeccompRule::new(vec![same])
+        });
+        refused.insert(libc::SYS_ioctl, typing.collect::<Result<_, _>>()?);
+        refused.extend(sockets::refused(world)?);
         Ok(Self([compile(calls(UNKNOWN), libc::ENOSYS)?, compile(refused, libc::EPERM)?]))
     }
 
-    /// For good, and for all children. Needs no privilege after `no_new_privs`.
+    /// For good, and for all children. Needs no privilege after `no_new_privs`, which the caller sets or leaves out.
     pub fn enter(&self) -> io::Result<()> {
-        self.0.iter().try_for_each(|program| seccompiler::apply_filter(program).map_err(io::Error::other))
+        self.0.iter().try_for_each(|program| {
+            let len = u16::try_from(program.len()).map_err(io::Error::other)?;
+            let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut().cast() };
+            // SAFETY: the kernel reads `len` instructions of four members each, which is how both types are laid out.
+            let done = unsafe {
+                libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
+            };
+            if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        })
     }
 }
 
@@ -117,14 +143,12 @@ fn compile(
     let arch = std::env::consts::ARCH.try_into()?;
     let mut program: BpfProgram =
         SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch)?.try_into()?;
-    if cfg!(target_arch = "x86_64") {
-        program.splice(0..0, without_x32());
-    }
+    program.splice(0..0, without_unseen());
     Ok(program)
 }
 
-/// The x32 calls are a second set of numbers for the same calls, which the list above would not see.
-fn without_x32() -> [sock_filter; 3] {
+/// By range, and ahead of the list, which compares for equality.
+fn without_unseen() -> [sock_filter; 3] {
     const LOAD_WORD: u16 = 0x20;
     const JUMP_GREATER_OR_EQUAL: u16 = 0x35;
     const RETURN: u16 = 0x06;
@@ -132,7 +156,7 @@ fn without_x32() -> [sock_filter; 3] {
     let step = |code, jt, jf, k| sock_filter { code, jt, jf, k };
     [
         step(LOAD_WORD, 0, 0, 0),
-        step(JUMP_GREATER_OR_EQUAL, 0, 1, 0x4000_0000),
+        step(JUMP_GREATER_OR_EQUAL, 0, 1, UNSEEN),
         step(RETURN, 0, 0, REFUSE | libc::ENOSYS.cast_unsigned()),
     ]
 }

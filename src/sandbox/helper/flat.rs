@@ -1,0 +1,48 @@
+//! Levels `landlock` and `none`: the helper's own world, the command confined or not, and the helper as its reaper.
+
+use super::{
+    KILLED, NOT_STARTED, code_of, confine::Confinement, group_of, meter::Meter, proc::Proc, receive_order,
+    report, signals::Signals, start::Start, tree::Tree, watch,
+};
+use crate::sandbox::{
+    Report, Wall, World,
+    link::{self, Inbox, Reply},
+};
+use rustix::process::{getpid, getpriority_process, set_child_subreaper, setpriority_process};
+use std::{io, os::unix::net::UnixStream};
+
+pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world: &World) -> io::Result<i32> {
+    link::send(&mut control, &Reply::Ready, None)?;
+    let Some((order, stdin)) = receive_order(&control, &mut inbox)? else {
+        return Ok(NOT_STARTED);
+    };
+    let reap = world.has(Wall::Reaper);
+    if reap {
+        set_child_subreaper(Some(getpid()))?;
+    }
+    let tree = Tree::plant(Proc::open()?);
+    let nice = getpriority_process(None)?;
+    // Among hundreds of busy processes the helper must still get to run. Refused to ordinary users.
+    let _ = setpriority_process(None, -20);
+    let started = group_of(world).and_then(|group| {
+        let meter = Meter::new(world, group, &tree);
+        let start = Confinement::prepare(world, world.owner)
+            .and_then(|confinement| Start::new(world, nice, meter.group(), Some(confinement)))
+            .map_err(|error| format!("the sandbox cannot be set up: {error}"))?;
+        Ok((start.run(&order, stdin)?, meter))
+    });
+    let (main, meter) = match started {
+        Ok(started) => started,
+        Err(reason) => {
+            report(&mut control, Report::NotStarted(reason));
+            return Ok(NOT_STARTED);
+        }
+    };
+    let end = watch::to_the_end(&control, signals, main, tree, meter, reap)?;
+    let Some(ended) = end.report() else {
+        return Ok(KILLED);
+    };
+    let code = code_of(&ended);
+    report(&mut control, ended);
+    Ok(code)
+}

@@ -1,0 +1,95 @@
+//! Process 1 of a sandbox: builds the world, confines itself, starts the command, collects what ends.
+
+use super::{Prepared, Step, build, step};
+use crate::sandbox::{
+    Report, Wall, Way, World,
+    helper::{
+        NOT_STARTED,
+        confine::Confinement,
+        group::Group,
+        receive_order,
+        start::{Start, stand_back},
+    },
+    link::{self, Inbox, Reply},
+};
+use rustix::{
+    io::Errno,
+    process::{
+        DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus, set_dumpable_behavior,
+        set_parent_process_death_signal, wait,
+    },
+};
+use std::{
+    net::TcpListener,
+    os::{fd::AsFd, unix::net::UnixStream},
+};
+
+/// The life of process 1. Its exit code says nothing; the last message does.
+pub fn run(mut link: UnixStream, world: &World, way: Way, prepared: Prepared, nice: i32) -> i32 {
+    let report = match begin(&link, world, way, prepared) {
+        Ok((listener, group)) => {
+            let sent = link::send(&mut link, &Reply::Ready, listener.as_ref().map(AsFd::as_fd));
+            drop(listener);
+            let order = sent.and_then(|()| receive_order(&link, &mut Inbox::default()));
+            let Ok(Some((order, stdin))) = order else {
+                return NOT_STARTED;
+            };
+            let start = Start::new(world, nice, group.as_ref(), None);
+            let started = start.map_err(|error| format!("the sandbox cannot be set up: {error}"));
+            match started.and_then(|start| start.run(&order, stdin)) {
+                Ok(main) => until_ended(main),
+                Err(reason) => Report::NotStarted(reason),
+            }
+        }
+        Err(reason) => Report::NotStarted(reason),
+    };
+    // Nobody hears it when the helper is gone; then this process is about to be killed.
+    let _ = link::send(&mut link, &Reply::Ended(report), None);
+    0
+}
+
+type Begun = (Option<TcpListener>, Option<Group>);
+
+fn begin(link: &UnixStream, world: &World, way: Way, prepared: Prepared) -> Step<Begun> {
+    let Prepared { pieces, owner, tree: _, group } = prepared;
+    die_with_helper(link)?;
+    // For the command as well: it will not be able to.
+    stand_back();
+    let listener = build::world(world, way, pieces, owner)?;
+    let confinement = Confinement::prepare(world, owner);
+    step("the confinement", confinement.and_then(|mut confinement| confinement.enter()))?;
+    if world.has(Wall::Dumpable) {
+        step("closing /proc/1", set_dumpable_behavior(DumpableBehavior::NotDumpable))?;
+    }
+    // A change of user has cleared it.
+    die_with_helper(link)?;
+    Ok((listener, group))
+}
+
+/// The helper cannot be named from in here, so its number cannot show whether it has died meanwhile; its end of the
+/// socket does.
+fn die_with_helper(link: &UnixStream) -> Step<()> {
+    step("the death signal", set_parent_process_death_signal(Some(Signal::KILL)))?;
+    let mut byte = [0];
+    let flags = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
+    match rustix::net::recv(link, &mut byte, flags) {
+        Ok((0, _)) => Err("the helper is gone".to_owned()),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Everything that has lost its parent is ours to collect.
+fn until_ended(main: Pid) -> Report {
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid == main => return as_report(status),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Report::NotStarted(format!("waiting for the command: {error}")),
+        }
+    }
+}
+
+fn as_report(status: WaitStatus) -> Report {
+    let signalled = status.terminating_signal().map(Report::Signalled);
+    signalled.or_else(|| status.exit_status().map(Report::Exited)).unwrap_or(Report::Exited(NOT_STARTED))
+}
