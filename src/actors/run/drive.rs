@@ -5,6 +5,7 @@ use super::{
     finish::End,
     history::said,
     steer::{Amid, Unheard, take_in},
+    text::TextWriter,
 };
 use crate::{
     actors::{
@@ -379,31 +380,4 @@ fn called(messages: &[Message]) -> Vec<String> {
         Message::System { .. } | Message::User { .. } | Message::Tool { .. } => None,
     });
     calls.flatten().map(|call| call.id.clone()).collect()
-}
-
-/// Writes the model's deltas into the log.
-struct TextWriter<'a, 'log> {
-    log: &'a RefCell<&'log mut LogWriter>,
-    /// Text of an earlier model call stands before this one's: a blank line parts them.
-    break_first: bool,
-    reasoning: bool,
-    wrote: bool,
-    failed: Option<StoreError>,
-}
-
-impl TextWriter<'_, '_> {
-    fn write(&mut self, delta: &Delta<'_>) {
-        let event = match *delta {
-            Delta::Text(text) if self.break_first && !self.wrote => {
-                Event::MessageDelta { delta: format!("\n\n{text}") }
-            }
-            Delta::Text(text) => Event::MessageDelta { delta: text.to_owned() },
-            Delta::Reasoning(text) if self.reasoning => Event::ReasoningDelta { delta: text.to_owned() },
-            Delta::Reasoning(_) => return,
-        };
-        self.wrote |= matches!(event, Event::MessageDelta { .. });
-        if let Err(error) = self.log.borrow_mut().delta(event) {
-            self.failed.get_or_insert(error);
-        }
-    }
 }
