@@ -163,7 +163,7 @@ impl Redactor {
         }
     }
 
-    fn clean_content(&self, content: &mut Content) {
+    pub fn clean_content(&self, content: &mut Content) {
         match content {
             Content::Text(text) => self.clean_text(text),
             Content::Parts(parts) => parts.iter_mut().for_each(|part| match part {

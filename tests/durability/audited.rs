@@ -64,7 +64,8 @@ async fn a_call_whose_arguments_held_a_secret_is_given_back_after_a_kill() {
     assert!(record["output"].as_str().unwrap().contains("held a secret"), "{record}");
     assert!(!site.profile_dir("alice").join("workspace/went").exists(), "nothing was run");
     assert_eq!(alice.get("/v1/approvals?status=pending").await.body["data"], json!([]));
-    alice.post("/v1/chat/completions", ask("@@refuse 400 c0ntr0l-5 cAn4ry-planted-77", false)).await;
+    let refused = alice.run("@@refuse 400 c0ntr0l-5 cAn4ry-planted-77").await;
+    alice.finished(&refused).await;
     process.kill().await;
     let backup = site.hermes(&["backup", "alice", "-"]);
     let log = fs::read_to_string(site.home.with_file_name("gateway.log")).unwrap();
