@@ -59,6 +59,8 @@ pub struct ProfileStatus {
     /// The model behind it, and who serves it.
     pub upstream: String,
     pub sandbox: String,
+    /// The user of this machine that its commands run as, where that is not the gateway's own.
+    pub uid: Option<u32>,
     pub keys: KeyState,
 }
 
@@ -73,6 +75,7 @@ impl ProfileStatus {
             model: String::new(),
             upstream: String::new(),
             sandbox: String::new(),
+            uid: None,
             keys: KeyState::Unknown,
         }
     }

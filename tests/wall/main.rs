@@ -1,10 +1,15 @@
 //! The wall as a whole: the real helper binary, real processes, real attacks.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+// Tests that need a privilege say so where they cannot have it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod escapes;
 mod files;
 mod lifetime;
 mod limits;
+mod owner;
+mod roots;
 mod shell;
+mod speed;
+mod strict;
 mod support;

@@ -1,7 +1,9 @@
 //! What an admin does to a profile while it serves: another configuration.
 
 use super::Tenant;
-use crate::{actors::profile::Reconfigured, audit::Actor, config::ProfileConfig, redact::Secrets};
+use crate::{
+    actors::profile::Reconfigured, audit::Actor, config::ProfileConfig, redact::Secrets, tools::Toolbox,
+};
 use std::sync::{Arc, PoisonError};
 
 impl Tenant {
@@ -11,7 +13,10 @@ impl Tenant {
         self.keys.set_env(config.api_key.as_ref());
         self.redactor.replace(Secrets::of(&config));
         self.audit.note(Actor::Gateway, super::record::loaded(&config, &self.home_secret));
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        let config = Arc::new(config);
+        let toolbox = Toolbox::new(config.clone(), self.sandbox.clone(), self.user);
+        *self.toolbox.write().unwrap_or_else(PoisonError::into_inner) = toolbox;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         if let Some(actor) = self.actor() {
             actor.do_send(Reconfigured);
         }

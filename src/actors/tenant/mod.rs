@@ -19,8 +19,9 @@ use crate::{
     config::{ProfileConfig, Secret},
     domain::{Millis, ProfileName, RunId, ToolSpec, now},
     redact::{Redactor, Redactors, Secrets},
-    sandbox::Sandbox,
+    sandbox::{Owner, Sandbox},
     store::{Options, ProfileLock, Store, StoreError},
+    tools::Toolbox,
 };
 use actix::{Actor, Addr, Message, Recipient};
 use actix_rt::ArbiterHandle;
@@ -60,6 +61,8 @@ pub enum GoneReason {
 pub struct TenantOptions {
     pub config: ProfileConfig,
     pub sandbox: Sandbox,
+    /// The user of this machine that is kept for the profile.
+    pub user: Option<Owner>,
     /// Key of the fast hashes of all keys of this home.
     pub home_secret: Arc<[u8; 32]>,
     pub machine: Arc<MachineSlots>,
@@ -76,6 +79,9 @@ pub struct Tenant {
     name: ProfileName,
     config: RwLock<Arc<ProfileConfig>>,
     sandbox: Sandbox,
+    user: Option<Owner>,
+    /// Holds the profile's folders, so it must not be made anew with each actor.
+    toolbox: RwLock<Toolbox>,
     home_secret: Arc<[u8; 32]>,
     lock: Arc<ProfileLock>,
     gone: Recipient<ProfileGone>,
@@ -113,20 +119,24 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Tenant {
     #[must_use]
     pub fn new(options: TenantOptions) -> Arc<Self> {
-        let TenantOptions { config, sandbox, home_secret, machine, lock, gone, worker, redactors } = options;
+        let TenantOptions { config, sandbox, user, home_secret, machine, lock, gone, worker, redactors } =
+            options;
         let redactor = Redactor::new(Secrets::of(&config));
         redactors.add(&redactor);
         let audit = AuditLog::new(&config.state_dir, redactor.clone());
         audit.note_with_next(Doer::Gateway, record::started(&sandbox));
         audit.note_with_next(Doer::Gateway, record::loaded(&config, &home_secret));
+        let config = Arc::new(config);
         let board = Board::new(machine);
         board.configure(config.api.max_concurrent_runs, config.api.queue);
         Arc::new(Self {
             name: config.name.clone(),
             keys: KeyRing::new(home_secret.clone(), config.api_key.as_ref()),
             editing_keys: tokio::sync::Mutex::default(),
-            config: RwLock::new(Arc::new(config)),
+            toolbox: RwLock::new(Toolbox::new(config.clone(), sandbox.clone(), user)),
+            config: RwLock::new(config),
             sandbox,
+            user,
             home_secret,
             lock,
             gone,
@@ -159,6 +169,12 @@ impl Tenant {
     #[must_use]
     pub const fn sandbox(&self) -> &Sandbox {
         &self.sandbox
+    }
+
+    /// What the profile's runs act with.
+    #[must_use]
+    pub fn toolbox(&self) -> Toolbox {
+        self.toolbox.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The tools of every profile, as the model is told of them.

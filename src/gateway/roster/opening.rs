@@ -1,6 +1,9 @@
 //! From settings to a port that is served, and back.
 
-use super::files::Plan;
+use super::{
+    files::Plan,
+    socket::{bind, explain_bind, is_at},
+};
 use crate::{
     actors::{
         Directory, Editor, KeySpec, MachineSlots, ProfileError, ProfileGone, Rights, Scope, Tenant,
@@ -9,16 +12,18 @@ use crate::{
     config::{ProfileConfig, Secret},
     domain::ProfileName,
     gateway::{
+        at_rest,
         plane::{Listener, Place, Plane, Port, WorkerGone},
         status::KeyState,
+        users::Users,
     },
     redact::Redactors,
-    sandbox::Sandbox,
+    sandbox::{Owner, Sandbox},
     store::{ProfileLock, StoreError, Wake},
+    tools::Footing,
 };
 use actix::Recipient;
 use std::{
-    io,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     rc::Rc,
@@ -27,8 +32,6 @@ use std::{
 };
 use tokio::{sync::Semaphore, time::timeout};
 
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 1_024;
 /// Stores that are opened at the same time: recovery reads a lot.
 const OPENINGS: usize = 4;
 /// What a tenant may take beyond the time it was given to drain in.
@@ -44,6 +47,8 @@ pub struct Ground {
     /// Who can be reached through the home's own port.
     pub directory: Arc<Directory>,
     redactors: Redactors,
+    /// Where profiles get users of their own: a gateway that is root.
+    users: Option<Users>,
     openings: Semaphore,
 }
 
@@ -55,6 +60,7 @@ impl Ground {
         machine: Arc<MachineSlots>,
         gone: Recipient<ProfileGone>,
         redactors: Redactors,
+        users: Option<Users>,
     ) -> Self {
         let directory = Arc::new(Directory::new(home_secret.clone()));
         Self {
@@ -65,6 +71,7 @@ impl Ground {
             gone,
             directory,
             redactors,
+            users,
             openings: Semaphore::new(OPENINGS),
         }
     }
@@ -79,6 +86,8 @@ pub struct Up {
     pub first_key: Option<Secret>,
     /// The port is served, and answers 503.
     pub trouble: Option<Trouble>,
+    /// Whose its commands are, and what they will miss.
+    pub footing: Footing,
     listener: Listener,
     lock: Arc<ProfileLock>,
 }
@@ -143,8 +152,10 @@ async fn bring_up_new(
         );
     }
     let (has_env_key, wake) = (config.api_key.is_some(), wake.unwrap_or_default());
-    let tenant = new_tenant(ground, place, config, &lock);
+    let user = user(ground, name).await?;
+    let tenant = new_tenant(ground, place, config, user, &lock);
     tenant.set_state(TenantState::Restarting);
+    let footing = prepare(&tenant).await?;
 
     // Recovery comes before the first request. A store that nobody waits for is opened by that first request.
     let keyless = !has_env_key && wake.keys == 0;
@@ -166,13 +177,20 @@ async fn bring_up_new(
         (None, false) => KeyState::Stored(stored),
     };
     let listener = serve(ground, place, socket, &tenant).await?;
-    Ok(Up { tenant, address, keys, first_key, trouble: trouble.map(Trouble::Store), listener, lock })
+    Ok(Up { tenant, address, keys, first_key, trouble: trouble.map(Trouble::Store), footing, listener, lock })
 }
 
-fn new_tenant(ground: &Ground, place: &Place, config: ProfileConfig, lock: &Arc<ProfileLock>) -> Arc<Tenant> {
+fn new_tenant(
+    ground: &Ground,
+    place: &Place,
+    config: ProfileConfig,
+    user: Option<Owner>,
+    lock: &Arc<ProfileLock>,
+) -> Arc<Tenant> {
     Tenant::new(TenantOptions {
         sandbox: ground.sandbox.at_most(config.terminal.sandbox_most),
         config,
+        user,
         home_secret: ground.home_secret.clone(),
         machine: ground.machine.clone(),
         lock: lock.clone(),
@@ -180,6 +198,27 @@ fn new_tenant(ground: &Ground, place: &Place, config: ProfileConfig, lock: &Arc<
         redactors: ground.redactors.clone(),
         worker: place.arbiter(),
     })
+}
+
+/// The user of this machine that the profile's agent is to be.
+async fn user(ground: &Ground, name: &ProfileName) -> Result<Option<Owner>, String> {
+    let Some(users) = ground.users.clone() else { return Ok(None) };
+    let of = name.clone();
+    match actix_rt::task::spawn_blocking(move || users.of(&of)).await {
+        Ok(found) => found.map(Some).map_err(|error| format!("no user can be kept for it: {error}")),
+        Err(_panic) => Err("looking for its user panicked; please report this".to_owned()),
+    }
+}
+
+/// Opens the folders that the profile's agent works in, before anything of it can change what their names mean.
+async fn prepare(tenant: &Arc<Tenant>) -> Result<Footing, String> {
+    let (toolbox, config) = (tenant.toolbox(), tenant.config());
+    let prepared = actix_rt::task::spawn_blocking(move || {
+        let mut footing = toolbox.prepare();
+        footing.warnings.extend(at_rest::profile(&config.root, &config.state_dir));
+        footing
+    });
+    prepared.await.map_err(|_panic| "opening its folders panicked; please report this".to_owned())
 }
 
 /// Serves a port in the name of a tenant.
@@ -218,7 +257,7 @@ pub async fn open(ground: &Ground, place: &Place, tenant: &Arc<Tenant>) -> Resul
 impl Up {
     /// Takes the profile down in order: no new turns, the running ones within `limit`, the connections, the store.
     pub async fn take_down(self, place: &Place, limit: Duration) -> Kept {
-        let Self { tenant, listener, lock, address: _, keys: _, first_key: _, trouble: _ } = self;
+        let Self { tenant, listener, lock, address: _, keys: _, first_key: _, trouble: _, footing: _ } = self;
         tenant.begin_drain();
         let drained = on(place, &tenant, move |tenant| async move { tenant.drain(limit).await });
         if timeout(limit + SLACK, drained).await.is_err() {
@@ -256,14 +295,15 @@ impl Kept {
         let Ok(address) = socket.local_addr() else { return Err(reason) };
         // A new one: the earlier one goes on saying that it drains.
         let config = ProfileConfig::clone(&tenant.config());
-        let tenant = new_tenant(ground, place, config, &lock);
+        let tenant = new_tenant(ground, place, config, None, &lock);
         // The reason names files of the host, which a client is not to learn.
         tenant.set_state(TenantState::Failed(
             "it could not be started again; its operator can see why".to_owned(),
         ));
         let Ok(listener) = serve(ground, place, socket, &tenant).await else { return Err(reason) };
         let (keys, trouble) = (KeyState::Unknown, Some(Trouble::Held(reason)));
-        Ok(Up { tenant, address, keys, first_key: None, trouble, listener, lock })
+        let footing = Footing::default();
+        Ok(Up { tenant, address, keys, first_key: None, trouble, footing, listener, lock })
     }
 
     /// Gives port and lock back, and waits (a second at most) until nothing holds the lock any more: whoever asked for
@@ -336,48 +376,5 @@ async fn ensure_key(place: &Place, tenant: &Arc<Tenant>) -> Result<(Option<Secre
     match found.await {
         Ok(found) => found.map_err(|error: ProfileError| error.message),
         Err(gone) => Err(gone.to_string()),
-    }
-}
-
-fn is_at(socket: &TcpListener, wanted: SocketAddr) -> bool {
-    // Port 0 means "any": the one that it has is as good as another.
-    socket.local_addr().is_ok_and(|has| has == wanted || (wanted.port() == 0 && has.ip() == wanted.ip()))
-}
-
-/// As `TcpListener::bind`, with room for more connections that wait.
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt};
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::TCP))?;
-    // Else the port stays closed for a minute after a restart.
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    bind(&socket, &address)?;
-    listen(&socket, BACKLOG)?;
-    Ok(socket.into())
-}
-
-fn explain_bind(
-    error: &io::Error,
-    at: SocketAddr,
-    name: &ProfileName,
-    rival: Option<&ProfileName>,
-) -> String {
-    let port = at.port();
-    match (error.kind(), rival) {
-        (io::ErrorKind::AddrInUse, Some(rival)) => format!(
-            "port {port} is that of the profile `{rival}`; give `{name}` another one: API_SERVER_PORT in its .env"
-        ),
-        (io::ErrorKind::AddrInUse, None) => format!(
-            "port {port} is taken by another program; end that one, or set API_SERVER_PORT in the .env of `{name}`"
-        ),
-        (io::ErrorKind::PermissionDenied, _) => {
-            format!(
-                "port {port} needs rights that this process has not; set API_SERVER_PORT to one above 1023"
-            )
-        }
-        (io::ErrorKind::AddrNotAvailable, _) => {
-            format!("{} is no address of this machine; set API_SERVER_HOST in the .env of `{name}`", at.ip())
-        }
-        _ => format!("{at} cannot be listened on: {error}"),
     }
 }
