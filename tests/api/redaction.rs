@@ -95,10 +95,11 @@ async fn on_every_surface(client: &Client, say: &str) -> String {
 }
 
 fn files(at: &Path) -> String {
-    let entries = fs::read_dir(at).unwrap().map(|entry| entry.unwrap());
+    let entries = fs::read_dir(at).unwrap().filter_map(Result::ok);
     let texts = entries.map(|entry| match entry.file_type().unwrap().is_dir() {
         true => files(&entry.path()),
-        false => String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned(),
+        // One that went meanwhile holds nothing any more.
+        false => String::from_utf8_lossy(&fs::read(entry.path()).unwrap_or_default()).into_owned(),
     });
     texts.collect::<Vec<_>>().join("\n")
 }
