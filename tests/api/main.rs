@@ -15,6 +15,7 @@ mod ids;
 mod keys;
 mod model;
 mod neighbour;
+mod redaction;
 mod reference_faults;
 mod relay;
 mod responses;
