@@ -11,6 +11,7 @@ pub mod front;
 pub mod gateway;
 pub mod isolation;
 pub mod model;
+pub mod redact;
 pub mod sandbox;
 pub mod store;
 pub mod telemetry;

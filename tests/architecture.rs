@@ -8,13 +8,15 @@ use std::{
 };
 
 /// Which modules of ours each module may use. One that is missing here is an error too.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("agent", &["domain", "config"]),
-    ("audit", &["domain"]),
-    ("telemetry", &["domain", "config"]),
-    ("store", &["domain", "config"]),
+    ("redact", &["domain", "config"]),
+    // What is written must be clean, so those that write use it.
+    ("audit", &["domain", "redact"]),
+    ("telemetry", &["domain", "config", "redact"]),
+    ("store", &["domain", "config", "redact"]),
     ("model", &["domain", "config"]),
     ("sandbox", &["domain", "config"]),
     ("egress", &["domain", "config"]),
@@ -24,7 +26,19 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     // The sandbox and the list of own ports are handed through: a tenant is made with them and gives them to its tools.
     (
         "actors",
-        &["agent", "audit", "model", "tools", "store", "config", "domain", "sandbox", "egress", "isolation"],
+        &[
+            "agent",
+            "audit",
+            "redact",
+            "model",
+            "tools",
+            "store",
+            "config",
+            "domain",
+            "sandbox",
+            "egress",
+            "isolation",
+        ],
     ),
     // The level in force is part of what `/v1/capabilities` says.
     ("front", &["actors", "config", "domain", "telemetry", "store", "sandbox", "isolation"]),
@@ -38,6 +52,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "agent",
             "audit",
             "isolation",
+            "redact",
             "model",
             "tools",
             "sandbox",
@@ -48,7 +63,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "telemetry",
         ],
     ),
-    ("cli", &["gateway", "audit", "config", "domain", "sandbox", "store", "isolation"]),
+    ("cli", &["gateway", "audit", "redact", "config", "domain", "sandbox", "store", "isolation"]),
 ];
 
 /// What the HTTP side may take from the store: the cursors that read, and what they give and ask.

@@ -5,6 +5,7 @@
 
 mod approvals;
 mod args;
+mod audit;
 mod backup;
 mod context;
 mod doctor;
@@ -78,6 +79,7 @@ fn dispatch(args: Args, env: ProcessEnv, output: &Output) -> Result<(), CliError
         Command::Key(command) => key::run(&context, command, output),
         Command::Approvals(command) => approvals::run(&context, command, output),
         Command::Doctor(command) => doctor::run(&context, &command, output),
+        Command::Audit(command) => audit::run(&context, &command, output),
         Command::Backup { name, file, stop } => {
             backup::backup(&context, &name, file.as_deref(), stop, output)
         }

@@ -16,6 +16,7 @@ mod isolation;
 mod keys;
 mod model;
 mod neighbour;
+mod redaction;
 mod reference_faults;
 mod relay;
 mod responses;

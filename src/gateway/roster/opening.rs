@@ -17,6 +17,7 @@ use crate::{
         status::KeyState,
         users::Users,
     },
+    redact::Redactors,
     sandbox::{Owner, Sandbox},
     store::{ProfileLock, StoreError, Wake},
     tools::Footing,
@@ -45,6 +46,7 @@ pub struct Ground {
     pub gone: Recipient<ProfileGone>,
     /// Who can be reached through the home's own port.
     pub directory: Arc<Directory>,
+    redactors: Redactors,
     /// Where profiles get users of their own: a gateway that is root.
     users: Option<Users>,
     openings: Semaphore,
@@ -57,6 +59,7 @@ impl Ground {
         home_secret: Arc<[u8; 32]>,
         machine: Arc<MachineSlots>,
         gone: Recipient<ProfileGone>,
+        redactors: Redactors,
         users: Option<Users>,
     ) -> Self {
         let directory = Arc::new(Directory::new(home_secret.clone()));
@@ -67,6 +70,7 @@ impl Ground {
             machine,
             gone,
             directory,
+            redactors,
             users,
             openings: Semaphore::new(OPENINGS),
         }
@@ -191,6 +195,7 @@ fn new_tenant(
         machine: ground.machine.clone(),
         lock: lock.clone(),
         gone: ground.gone.clone(),
+        redactors: ground.redactors.clone(),
         worker: place.arbiter(),
     })
 }
