@@ -17,7 +17,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("store", &["domain", "config"]),
     ("model", &["domain", "config"]),
     ("sandbox", &["domain", "config"]),
-    ("egress", &["domain", "config"]),
+    ("egress", &["audit", "domain", "config"]),
     ("tools", &["domain", "config", "sandbox", "egress", "store"]),
     // The sandbox and the list of own ports are handed through: a tenant is made with them and gives them to its tools.
     ("actors", &["agent", "audit", "model", "tools", "store", "config", "domain", "sandbox", "egress"]),

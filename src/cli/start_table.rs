@@ -22,7 +22,7 @@ pub async fn print(gateway: &Gateway, context: &Context, output: &Output) {
         }
     }
     output.table(
-        &["PROFILE", "URL", "MODEL", "UPSTREAM", "SANDBOX", "KEY"],
+        &["PROFILE", "URL", "MODEL", "UPSTREAM", "SANDBOX", "NETWORK", "KEY"],
         &profiles.iter().map(row).collect::<Vec<_>>(),
     );
     for status in profiles.iter().filter(|status| status.state != State::Serving) {
@@ -70,6 +70,7 @@ fn row(status: &ProfileStatus) -> Vec<Cell> {
         Cell::plain(clip(&status.model, 14)),
         Cell::plain(clip(&status.upstream, 20)),
         Cell::plain(status.sandbox.clone()),
+        Cell::plain(status.network.clone()),
         Cell::plain(key),
     ]
 }

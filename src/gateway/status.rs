@@ -59,6 +59,8 @@ pub struct ProfileStatus {
     /// The model behind it, and who serves it.
     pub upstream: String,
     pub sandbox: String,
+    /// What its commands may reach, as far as this machine holds them to it.
+    pub network: String,
     pub keys: KeyState,
 }
 
@@ -73,6 +75,7 @@ impl ProfileStatus {
             model: String::new(),
             upstream: String::new(),
             sandbox: String::new(),
+            network: String::new(),
             keys: KeyState::Unknown,
         }
     }
@@ -81,7 +84,9 @@ impl ProfileStatus {
     pub(super) fn describe(&mut self, config: &ProfileConfig, sandbox: &Sandbox) {
         config.model_name.clone_into(&mut self.model);
         self.upstream = upstream(config);
-        sandbox.at_most(config.terminal.sandbox_most).level.name().clone_into(&mut self.sandbox);
+        let sandbox = sandbox.at_most(config.terminal.sandbox_most);
+        sandbox.level.name().clone_into(&mut self.sandbox);
+        sandbox.network(config.terminal.network.mode).name().clone_into(&mut self.network);
     }
 
     pub(super) fn set(&mut self, state: State, reason: Option<String>) {

@@ -25,6 +25,7 @@ mod landlock;
 mod launch;
 mod limits;
 mod link;
+mod network;
 mod probe;
 mod seccomp;
 mod tmp;

@@ -4,6 +4,7 @@ use super::{disk::Disk, failure::Failure};
 use crate::{
     config::ProfileConfig,
     domain::SessionId,
+    egress::Egress,
     sandbox::{Jail, Sandbox, View, profile_tmp, session_tmp},
 };
 use std::{
@@ -14,16 +15,17 @@ use std::{
 pub struct Ground {
     pub config: Arc<ProfileConfig>,
     pub sandbox: Sandbox,
+    pub egress: Egress,
     /// Looked up at the first command: most profiles of a large home run none.
     view: OnceLock<View>,
     pub disk: Arc<Disk>,
 }
 
 impl Ground {
-    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox) -> Self {
+    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, egress: Egress) -> Self {
         let folders = vec![config.workspace.clone(), profile_tmp(config.name.as_str(), &config.root)];
         let disk = Arc::new(Disk::new(folders, &config.terminal.limits));
-        Self { config, sandbox, view: OnceLock::new(), disk }
+        Self { config, sandbox, egress, view: OnceLock::new(), disk }
     }
 
     /// What commands may read. Blocking at its first use.

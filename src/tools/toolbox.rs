@@ -4,6 +4,7 @@ use super::{arguments::Arguments, failure::Failure, files, ground::Ground, searc
 use crate::{
     config::ProfileConfig,
     domain::{RunId, SessionId, ToolOutput, ToolSpec},
+    egress::Egress,
     sandbox::{Jail, Sandbox},
 };
 use serde_json::Value;
@@ -38,8 +39,8 @@ impl CallContext<'_> {
 
 impl Toolbox {
     #[must_use]
-    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox) -> Self {
-        Self(Arc::new(Ground::new(config, sandbox)))
+    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, egress: Egress) -> Self {
+        Self(Arc::new(Ground::new(config, sandbox, egress)))
     }
 
     /// Sorted by name. Only tools that would work here: below the sandbox floor `terminal` is still listed, and

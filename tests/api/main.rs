@@ -13,6 +13,7 @@ mod idempotency;
 mod ids;
 mod keys;
 mod model;
+mod network;
 mod reference_faults;
 mod relay;
 mod responses;

@@ -4,7 +4,10 @@
 
 mod escapes;
 mod files;
+mod installers;
 mod lifetime;
 mod limits;
+mod network;
 mod shell;
+mod site;
 mod support;

@@ -1,12 +1,14 @@
 //! A profile in a temporary home, with a secret beside its workspace, and a second profile as a neighbour.
 
 use hermes_gateway::{
+    audit::AuditLog,
     config::{
         AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, LimitsConfig, ModelConfig, NetworkConfig,
         ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, Secret, SelectionConfig,
         TerminalConfig,
     },
     domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
+    egress::{Egress, Listeners},
     sandbox::{self, Limits, Network, Sandbox, View, Way},
     tools::{CallContext, Toolbox},
 };
@@ -27,6 +29,7 @@ pub struct World {
     pub config: Arc<ProfileConfig>,
     pub tools: Toolbox,
     pub sandbox: Sandbox,
+    pub listeners: Listeners,
 }
 
 impl World {
@@ -67,8 +70,12 @@ impl World {
         change(&mut config);
         let config = Arc::new(config);
         let sandbox = sandbox.at_most(config.terminal.sandbox_most);
-        let tools = Toolbox::new(Arc::clone(&config), sandbox.clone());
-        Self { home, config, tools, sandbox }
+        let listeners = Listeners::default();
+        let audit = AuditLog::new(&config.state_dir);
+        let egress =
+            Egress::new(config.name.clone(), config.terminal.network.clone(), listeners.clone(), audit);
+        let tools = Toolbox::new(Arc::clone(&config), sandbox.clone(), egress);
+        Self { home, config, tools, sandbox, listeners }
     }
 
     /// A world without a profile: the home is all that can be written.

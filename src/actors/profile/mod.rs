@@ -152,7 +152,7 @@ fn kit(tenant: &Tenant, config: &Arc<ProfileConfig>) -> Kit {
     let soul = std::fs::read_to_string(&config.soul_file).ok().map(Rc::from);
     Kit {
         upstreams: Upstreams::new(&config.model, &config.selection),
-        toolbox: Toolbox::new(config.clone(), tenant.sandbox().clone()),
+        toolbox: Toolbox::new(config.clone(), tenant.sandbox().clone(), tenant.egress(config)),
         soul,
         policy: Rc::new(Policy {
             off: config.approvals.mode == ApprovalMode::Off,

@@ -18,6 +18,7 @@ use crate::{
     audit::{Actor as Doer, AuditLog},
     config::ProfileConfig,
     domain::{Millis, ProfileName, RunId, ToolSpec, now},
+    egress::{Egress, Listeners},
     sandbox::Sandbox,
     store::{ProfileLock, Store, StoreError},
 };
@@ -62,6 +63,8 @@ pub struct TenantOptions {
     /// Key of the fast hashes of all keys of this home.
     pub home_secret: Arc<[u8; 32]>,
     pub machine: Arc<MachineSlots>,
+    /// Ports of the gateway, to which the profile's agent is never connected.
+    pub listeners: Listeners,
     pub lock: Arc<ProfileLock>,
     pub gone: Recipient<ProfileGone>,
     /// The thread of the profile's actors, wherever a request for it comes in.
@@ -73,6 +76,7 @@ pub struct Tenant {
     name: ProfileName,
     config: RwLock<Arc<ProfileConfig>>,
     sandbox: Sandbox,
+    listeners: Listeners,
     home_secret: Arc<[u8; 32]>,
     lock: Arc<ProfileLock>,
     gone: Recipient<ProfileGone>,
@@ -109,7 +113,7 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Tenant {
     #[must_use]
     pub fn new(options: TenantOptions) -> Arc<Self> {
-        let TenantOptions { config, sandbox, home_secret, machine, lock, gone, worker } = options;
+        let TenantOptions { config, sandbox, home_secret, machine, listeners, lock, gone, worker } = options;
         let audit = AuditLog::new(&config.state_dir);
         audit.note_with_next(Doer::Gateway, record::started(&sandbox));
         audit.note_with_next(Doer::Gateway, record::loaded(&config, &home_secret));
@@ -121,6 +125,7 @@ impl Tenant {
             editing_keys: tokio::sync::Mutex::default(),
             config: RwLock::new(Arc::new(config)),
             sandbox,
+            listeners,
             home_secret,
             lock,
             gone,
@@ -152,6 +157,13 @@ impl Tenant {
     #[must_use]
     pub const fn sandbox(&self) -> &Sandbox {
         &self.sandbox
+    }
+
+    /// The way out for the profile's tools.
+    #[must_use]
+    pub(super) fn egress(&self, config: &ProfileConfig) -> Egress {
+        let network = config.terminal.network.clone();
+        Egress::new(self.name.clone(), network, self.listeners.clone(), self.audit.clone())
     }
 
     /// The tools of every profile, as the model is told of them.

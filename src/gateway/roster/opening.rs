@@ -8,6 +8,7 @@ use crate::{
     },
     config::{ProfileConfig, Secret},
     domain::ProfileName,
+    egress::{Listeners, Listening},
     gateway::{
         plane::{Listener, Place, Plane, Port, WorkerGone},
         status::KeyState,
@@ -42,6 +43,8 @@ pub struct Ground {
     pub gone: Recipient<ProfileGone>,
     /// Who can be reached through the home's own port.
     pub directory: Arc<Directory>,
+    /// What no agent is connected to.
+    listeners: Listeners,
     openings: Semaphore,
 }
 
@@ -54,7 +57,8 @@ impl Ground {
         gone: Recipient<ProfileGone>,
     ) -> Self {
         let directory = Arc::new(Directory::new(home_secret.clone()));
-        Self { plane, sandbox, home_secret, machine, gone, directory, openings: Semaphore::new(OPENINGS) }
+        let (listeners, openings) = (Listeners::default(), Semaphore::new(OPENINGS));
+        Self { plane, sandbox, home_secret, machine, gone, directory, listeners, openings }
     }
 }
 
@@ -68,6 +72,7 @@ pub struct Up {
     /// The port is served, and answers 503.
     pub trouble: Option<Trouble>,
     listener: Listener,
+    listening: Listening,
     lock: Arc<ProfileLock>,
 }
 
@@ -84,6 +89,8 @@ pub enum Trouble {
 #[derive(Default)]
 pub struct Kept {
     pub socket: Option<TcpListener>,
+    /// The socket's port stays closed to agents while nobody serves it: who connects waits for the next one.
+    pub listening: Option<Listening>,
     pub lock: Option<Arc<ProfileLock>>,
     /// Whose settings the port has until there are others that work.
     pub tenant: Option<Arc<Tenant>>,
@@ -123,6 +130,7 @@ async fn bring_up_new(
         }
     };
     let address = socket.local_addr().map_err(|error| error.to_string())?;
+    let listening = ground.listeners.enter(address.port());
     let (has_env_key, wake) = (config.api_key.is_some(), wake.unwrap_or_default());
     let tenant = new_tenant(ground, place, config, &lock);
     tenant.set_state(TenantState::Restarting);
@@ -147,7 +155,8 @@ async fn bring_up_new(
         (None, false) => KeyState::Stored(stored),
     };
     let listener = serve(ground, place, socket, &tenant).await?;
-    Ok(Up { tenant, address, keys, first_key, trouble: trouble.map(Trouble::Store), listener, lock })
+    let trouble = trouble.map(Trouble::Store);
+    Ok(Up { tenant, address, keys, first_key, trouble, listener, listening, lock })
 }
 
 fn new_tenant(ground: &Ground, place: &Place, config: ProfileConfig, lock: &Arc<ProfileLock>) -> Arc<Tenant> {
@@ -156,6 +165,7 @@ fn new_tenant(ground: &Ground, place: &Place, config: ProfileConfig, lock: &Arc<
         config,
         home_secret: ground.home_secret.clone(),
         machine: ground.machine.clone(),
+        listeners: ground.listeners.clone(),
         lock: lock.clone(),
         gone: ground.gone.clone(),
         worker: place.arbiter(),
@@ -198,7 +208,7 @@ pub async fn open(ground: &Ground, place: &Place, tenant: &Arc<Tenant>) -> Resul
 impl Up {
     /// Takes the profile down in order: no new turns, the running ones within `limit`, the connections, the store.
     pub async fn take_down(self, place: &Place, limit: Duration) -> Kept {
-        let Self { tenant, listener, lock, address: _, keys: _, first_key: _, trouble: _ } = self;
+        let Self { tenant, listener, listening, lock, address: _, keys: _, first_key: _, trouble: _ } = self;
         tenant.begin_drain();
         let drained = on(place, &tenant, move |tenant| async move { tenant.drain(limit).await });
         if timeout(limit + SLACK, drained).await.is_err() {
@@ -210,7 +220,7 @@ impl Up {
             tracing::error!("a profile's store did not close in time");
         }
         tenant.set_state(TenantState::Stopped);
-        Kept { socket, lock: Some(lock), tenant: Some(tenant) }
+        Kept { socket, listening: Some(listening), lock: Some(lock), tenant: Some(tenant) }
     }
 }
 
@@ -230,7 +240,7 @@ impl Kept {
     /// # Errors
     /// `reason`, when there was no such port.
     async fn hold(self, ground: &Ground, place: &Place, reason: String) -> Result<Up, String> {
-        let Self { socket: Some(socket), lock: Some(lock), tenant: Some(tenant) } = self else {
+        let Self { socket: Some(socket), listening, lock: Some(lock), tenant: Some(tenant) } = self else {
             return Err(reason);
         };
         let Ok(address) = socket.local_addr() else { return Err(reason) };
@@ -243,15 +253,16 @@ impl Kept {
         ));
         let Ok(listener) = serve(ground, place, socket, &tenant).await else { return Err(reason) };
         let (keys, trouble) = (KeyState::Unknown, Some(Trouble::Held(reason)));
-        Ok(Up { tenant, address, keys, first_key: None, trouble, listener, lock })
+        let listening = listening.unwrap_or_else(|| ground.listeners.enter(address.port()));
+        Ok(Up { tenant, address, keys, first_key: None, trouble, listener, listening, lock })
     }
 
     /// Gives port and lock back, and waits (a second at most) until nothing holds the lock any more: whoever asked for
     /// the stop may open the store next.
     pub async fn release(self) {
-        let Self { socket, lock, tenant } = self;
+        let Self { socket, listening, lock, tenant } = self;
         // The tenant holds the lock as well.
-        drop((socket, tenant));
+        drop((socket, listening, tenant));
         let Some(lock) = lock.map(|lock| Arc::downgrade(&lock)) else {
             return;
         };
