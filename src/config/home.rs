@@ -73,6 +73,9 @@ impl Home {
         refuse_shared_ports(&mut profiles);
         warn_of_shared_workspaces(&mut profiles);
         let server = server::read(&files.settings(None))?;
+        for config in profiles.iter_mut().filter_map(|profile| profile.config.as_mut().ok()) {
+            config.access = server.access.clone();
+        }
         Ok(Self { root: files.root, server, profiles, warnings })
     }
 

@@ -108,6 +108,7 @@ pub(super) const KNOWN: &[&str] = &[
     "security.redact_secrets",
     "security.tirith_enabled",
     "security.tirith_fail_open",
+    "server.allowed_hosts",
     "server.max_connections",
     "server.trusted_proxies",
     "server.workers",
@@ -146,10 +147,11 @@ pub(super) const KNOWN: &[&str] = &[
 ];
 
 /// Settings of the whole machine: they count in the home's own file and nowhere else.
-pub(super) const HOME_ONLY: [&str; 6] = [
+pub(super) const HOME_ONLY: [&str; 7] = [
     "agent.restart_drain_timeout",
     "gateway.max_concurrent_runs",
     "profiles.inherit_secrets",
+    "server.allowed_hosts",
     "server.max_connections",
     "server.trusted_proxies",
     "server.workers",

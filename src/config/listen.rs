@@ -5,7 +5,10 @@ use super::{
     settings::{Found, Settings, split},
 };
 use crate::domain::ProfileName;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 /// The port of the profile `default`.
 pub const DEFAULT_PORT: u16 = 8642;
@@ -15,6 +18,8 @@ pub(super) const PLACES: [&str; 3] =
     ["gateway.api_server", "platforms.api_server.extra", "platforms.api_server"];
 
 const MIN_KEY: usize = 16;
+/// Of a key behind which other machines may knock.
+const MIN_GENERATED: usize = 32;
 
 /// Keys that stand in examples and templates: whoever reads them can use them.
 const PLACEHOLDERS: [&str; 14] = [
@@ -51,9 +56,10 @@ pub(super) fn read(settings: &Settings<'_>, name: &ProfileName) -> Result<Listen
             return Err(settings.missing("API_SERVER_PORT", message));
         }
     };
+    let host = host(settings)?;
     Ok(Listen {
-        address: SocketAddr::new(host(settings)?, port),
-        api_key: api_key(settings)?,
+        address: SocketAddr::new(host, port),
+        api_key: api_key(settings, host.is_loopback())?,
         cors_origins: cors_origins(settings)?,
         model_name: model_name(settings, name)?,
     })
@@ -120,7 +126,24 @@ fn host(settings: &Settings<'_>) -> Result<IpAddr, ConfigError> {
     })
 }
 
-fn api_key(settings: &Settings<'_>) -> Result<Option<Secret>, ConfigError> {
+/// What an address means that other machines reach.
+pub(super) fn exposure(address: SocketAddr) -> Option<String> {
+    (!address.ip().is_loopback()).then(|| {
+        format!(
+            "API_SERVER_HOST: {address} can be reached from other machines: whoever has a key of this profile can have its \
+             agent run commands, and whoever listens on the way reads keys and answers. Prefer 127.0.0.1 behind a reverse \
+             proxy with TLS"
+        )
+    })
+}
+
+/// Long and varied enough that nobody made it up.
+fn looks_generated(key: &str) -> bool {
+    let letters: BTreeSet<u8> = key.bytes().collect();
+    key.len() >= MIN_GENERATED && letters.len() >= 10
+}
+
+fn api_key(settings: &Settings<'_>, loopback: bool) -> Result<Option<Secret>, ConfigError> {
     let Some(found) = env_or_yaml(settings, "API_SERVER_KEY", "key")? else {
         return Ok(None);
     };
@@ -137,6 +160,11 @@ fn api_key(settings: &Settings<'_>) -> Result<Option<Secret>, ConfigError> {
         format!("has fewer than {MIN_KEY} characters")
     } else if key.bytes().all(|byte| Some(byte) == key.bytes().next()) {
         "is one character over and over".to_owned()
+    } else if !loopback && !looks_generated(key) {
+        format!(
+            "is none that was generated (at least {MIN_GENERATED} random characters), which a listener needs that other \
+             machines reach"
+        )
     } else {
         return Ok(Some(Secret::new(key)));
     };

@@ -55,6 +55,7 @@ pub use secret::Secret;
 pub use server::ServerConfig;
 pub use typed::parse_duration;
 pub use types::{
-    AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, ModelRoute, ProfileConfig, Provider,
-    ResponsesConfig, RetentionConfig, SandboxLevel, SelectionConfig, TerminalConfig, Vision,
+    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, ModelRoute,
+    ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, SelectionConfig, TerminalConfig,
+    Vision,
 };

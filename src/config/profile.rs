@@ -1,9 +1,9 @@
 //! One profile's layers to its [`ProfileConfig`].
 
 use super::{
-    AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ProfileConfig, ResponsesConfig,
-    RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name, limits, listen, model, network,
-    selection, settings::Settings, typed::DAY, workspace,
+    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ProfileConfig,
+    ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name, limits, listen,
+    model, network, selection, settings::Settings, typed::DAY, workspace,
 };
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use std::{path::Path, time::Duration};
@@ -24,6 +24,7 @@ pub(super) fn resolve(
     warnings: &mut Vec<String>,
 ) -> Result<ProfileConfig, ConfigError> {
     let listen = listen::read(settings, name)?;
+    warnings.extend(listen::exposure(listen.address));
     let table = selection::Table::read(settings, warnings)?;
     let model = model::read(settings, &table, warnings)?;
     let selection = selection::read(settings, &table, &model, warnings)?;
@@ -35,6 +36,8 @@ pub(super) fn resolve(
         skills_dir: root.join("skills"),
         soul_file: root.join("SOUL.md"),
         listen: listen.address,
+        // Of the machine: the home adds it.
+        access: AccessConfig::default(),
         api_key: listen.api_key,
         cors_origins: listen.cors_origins,
         model_name: listen.model_name,

@@ -1,6 +1,6 @@
 //! Settings of the whole machine: from the home's own `config.yaml` and from nowhere else.
 
-use super::{ConfigError, settings::Settings};
+use super::{AccessConfig, ConfigError, settings::Settings};
 use std::{num::NonZeroUsize, thread, time::Duration};
 
 /// Runs at once per core where nothing is configured.
@@ -17,6 +17,8 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// `agent.restart_drain_timeout`, default 30 s.
     pub drain_timeout: Duration,
+    /// `server.allowed_hosts`, `server.trusted_proxies`: the same for every profile.
+    pub access: AccessConfig,
 }
 
 pub(super) fn read(settings: &Settings<'_>) -> Result<ServerConfig, ConfigError> {
@@ -30,5 +32,25 @@ pub(super) fn read(settings: &Settings<'_>) -> Result<ServerConfig, ConfigError>
         )?,
         max_connections: settings.number("server.max_connections", 1..=1_000_000, 1_024)?,
         drain_timeout: settings.duration("agent.restart_drain_timeout", 0..=86_400, 30)?,
+        access: access(settings)?,
     })
+}
+
+fn access(settings: &Settings<'_>) -> Result<AccessConfig, ConfigError> {
+    let mut access = AccessConfig::default();
+    for host in settings.yaml_list("server.allowed_hosts")?.unwrap_or_default() {
+        let name = host.text.trim().to_ascii_lowercase();
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-._".contains(letter);
+        if name.is_empty() || !name.chars().all(plain) {
+            return Err(host
+                .place
+                .error("must be names such as `chat.example.org`, without scheme and port"));
+        }
+        access.allowed_hosts.push(name);
+    }
+    for proxy in settings.yaml_list("server.trusted_proxies")?.unwrap_or_default() {
+        let address = proxy.text.trim().parse();
+        access.trusted_proxies.push(address.map_err(|_| proxy.place.error("must be IP addresses"))?);
+    }
+    Ok(access)
 }

@@ -4,7 +4,12 @@ use super::{LimitsConfig, NetworkConfig, Secret};
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 /// Everything about one profile: complete, checked, immutable.
 #[derive(Debug, Clone)]
@@ -19,6 +24,7 @@ pub struct ProfileConfig {
     pub skills_dir: PathBuf,
     pub soul_file: PathBuf,
     pub listen: SocketAddr,
+    pub access: AccessConfig,
     /// `API_SERVER_KEY`: at least 16 characters, no placeholder.
     pub api_key: Option<Secret>,
     pub cors_origins: Vec<String>,
@@ -35,6 +41,15 @@ pub struct ProfileConfig {
     pub responses: ResponsesConfig,
     /// Every entry of the profile's `.env`; never in the process environment.
     pub env: BTreeMap<String, Secret>,
+}
+
+/// What the machine's listeners believe of a request's head.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccessConfig {
+    /// `server.allowed_hosts`: names, in lower case, under which a loopback listener may be asked for, beside `localhost`.
+    pub allowed_hosts: Vec<String>,
+    /// `server.trusted_proxies`: whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

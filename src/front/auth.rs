@@ -1,6 +1,6 @@
 //! The one way in: a bearer token becomes a [`Authorised`]. Nothing else reads `Authorization`.
 
-use super::error::ApiError;
+use super::{client, error::ApiError};
 use crate::{
     actors::{AuthError, Caller, Directory, Scope, Tenant},
     domain::{Code, ProfileName},
@@ -11,7 +11,7 @@ use actix_web::{
     http::header::{self, HeaderMap},
 };
 use futures_util::future::LocalBoxFuture;
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 use tokio::time::{Duration, Instant, sleep_until};
 
 /// When a refusal that must not tell why is given. Checking a wrong key may take as long as opening a store; this is
@@ -48,13 +48,20 @@ impl FromRequest for Authorised {
             return Box::pin(async { Ok(proven) });
         }
         let tenant = tenant(request);
+        let from = tenant.as_ref().ok().and_then(|tenant| {
+            let access = &tenant.config().access;
+            client::address(access, request.peer_addr().map(|peer| peer.ip()), request.headers())
+        });
         let token = bearer(request.headers()).map(str::to_owned);
         Box::pin(async move {
             let tenant = tenant?;
             let token = token.ok_or_else(ApiError::unauthorised)?;
             match tenant.authenticate(&token).await {
                 Ok(caller) => Ok(Self { tenant, caller }),
-                Err(AuthError::Invalid) => Err(ApiError::unauthorised()),
+                Err(AuthError::Invalid) => {
+                    tenant.hold_up(from, &token).await;
+                    Err(ApiError::unauthorised())
+                }
                 Err(AuthError::Unavailable(unavailable)) => Err(unavailable.into()),
             }
         })
@@ -66,6 +73,7 @@ impl FromRequest for Authorised {
 pub async fn through_directory(
     directory: &Directory,
     profile: &str,
+    from: Option<IpAddr>,
     headers: &HeaderMap,
 ) -> Option<Authorised> {
     let begun = Instant::now();
@@ -79,6 +87,10 @@ pub async fn through_directory(
         return Some(Authorised { tenant, caller });
     }
     sleep_until(begun + REFUSAL).await;
+    if !token.is_empty() {
+        // Counted in one place for all, or who is held up would tell which profiles there are.
+        directory.nobody().hold_up(from, token).await;
+    }
     None
 }
 

@@ -1,12 +1,13 @@
 //! What surrounds every request and every answer: path, origin, request id, security headers, and a panic made a 500.
 
 use super::{
-    auth, cors,
+    auth, client, cors,
     cors::Verdict,
     error::ApiError,
     path,
     shared::{self, Entry},
 };
+use crate::actors::Tenant;
 use actix_web::{
     Error, ResponseError,
     body::{BoxBody, MessageBody},
@@ -19,7 +20,7 @@ use actix_web::{
     middleware::Next,
 };
 use futures_util::FutureExt;
-use std::{borrow::Cow, panic::AssertUnwindSafe};
+use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -44,14 +45,21 @@ pub async fn frame<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = request_id(request.headers());
     request.headers_mut().insert(REQUEST_ID, id.clone());
-    let entry = shared::enter(&mut request).await;
+    let host = host(&request);
+    let entry = match host {
+        Ok(()) => shared::enter(&mut request).await,
+        Err(_) => Entry::None,
+    };
     normalise(&mut request);
     let verdict = match entry {
         // Says nothing of any profile, so every page may read it.
         Entry::Preflight | Entry::Refused(_) => cors::anybody(request.headers()),
         Entry::None | Entry::Proven => judge(&request),
     };
+    // A page that came by a stranger's name is not told anything that it could read.
+    let verdict = if host.is_ok() { verdict } else { Verdict::NoPage };
     let early = match (entry, &verdict) {
+        (_, _) if host.is_err() => host.err().map(|error| error.error_response()),
         (Entry::Refused(error), _) => Some(error.error_response()),
         (_, Verdict::Refused) => Some(cors::refusal().error_response()),
         (_, Verdict::Allowed(_)) if request.method() == Method::OPTIONS => {
@@ -105,6 +113,13 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     }
     let made = format!("req_{}", uuid::Uuid::now_v7().simple());
     HeaderValue::from_str(&made).unwrap_or_else(|_| HeaderValue::from_static("req"))
+}
+
+/// Whether the listener is known by the name that the request gives it.
+fn host(request: &ServiceRequest) -> Result<(), ApiError> {
+    // The listener's own profile, whichever one the path will name.
+    let own = request.conn_data::<Arc<Tenant>>();
+    own.map_or(Ok(()), |own| client::check_host(&own.config(), request.headers()))
 }
 
 fn judge(request: &ServiceRequest) -> Verdict {

@@ -4,8 +4,8 @@
 //! that name is served, which origins it allows and which routes it has is told to holders of its key alone. A preflight
 //! has no key, so it is granted to every page; the request after it is then judged by the profile's own origins.
 
-use super::{auth, error::ApiError, path};
-use crate::actors::Directory;
+use super::{auth, client, error::ApiError, path};
+use crate::actors::{Directory, Tenant};
 use actix_web::{HttpMessage as _, dev::ServiceRequest, http::Method, http::header};
 use std::sync::Arc;
 
@@ -35,7 +35,10 @@ pub async fn enter(request: &mut ServiceRequest) -> Entry {
         return Entry::Preflight;
     }
     let (profile, rest) = named.split_at(named.find('/').unwrap_or(named.len()));
-    let Some(proven) = auth::through_directory(&directory, profile, headers).await else {
+    let own = request.conn_data::<Arc<Tenant>>().map(|tenant| tenant.config());
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    let from = own.and_then(|own| client::address(&own.access, peer, headers));
+    let Some(proven) = auth::through_directory(&directory, profile, from, headers).await else {
         return Entry::Refused(ApiError::new(
             crate::domain::Code::InvalidApiKey,
             "Incorrect API key provided. Send a key of the profile that the path names as \

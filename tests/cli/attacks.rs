@@ -122,7 +122,7 @@ fn is_busy(address: std::net::SocketAddr, key: &str) -> bool {
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     write!(
         stream,
-        "GET /v1/runs HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+        "GET /v1/runs HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
     )
     .unwrap();
     let mut answer = String::new();

@@ -149,7 +149,7 @@ pub fn get(address: SocketAddr, path: &str, token: &str) -> u16 {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
     )
     .unwrap();
     let mut answer = String::new();
@@ -166,7 +166,7 @@ pub fn post(address: SocketAddr, path: &str, token: &str, body: &str) -> (u16, S
     let Ok(mut stream) = TcpStream::connect(address) else { return (0, String::new()) };
     let length = body.len();
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
     );
     let mut answer = String::new();

@@ -1,10 +1,11 @@
 //! Every limit of a command, met by real commands. The commands are bounded by themselves: a limit that does not hold
 //! makes a test fail and nothing worse.
 
-use crate::support::World;
+use crate::support::{World, walls};
 use hermes_gateway::{
-    config::{LimitsConfig, SandboxLevel},
-    sandbox::Sandbox,
+    config::LimitsConfig,
+    domain::RunId,
+    sandbox::{self, Limits, Order, Report},
 };
 use serde_json::{Value, json};
 use std::{
@@ -18,11 +19,28 @@ const PYTHON: &str = "/usr/bin/python3";
 
 /// A profile with these limits, at every level that this machine has.
 fn worlds(change: impl Fn(&mut LimitsConfig)) -> Vec<World> {
-    let best = Sandbox::probe(env!("CARGO_BIN_EXE_hermes").into());
-    let levels =
-        [SandboxLevel::Landlock, SandboxLevel::Strict].into_iter().filter(|level| *level <= best.level);
-    let sandboxes = levels.map(|level| Sandbox { level, ..best.clone() });
-    sandboxes.map(|sandbox| World::at(&sandbox, |config| change(&mut config.terminal.limits))).collect()
+    walls().iter().map(|wall| World::at(wall, |config| change(&mut config.terminal.limits))).collect()
+}
+
+/// A control group of version 2 to try things in, where this process may make one. Removed when dropped, which a process
+/// that is left in it would prevent.
+struct TrialGroup(std::path::PathBuf);
+
+impl TrialGroup {
+    fn make() -> Option<Self> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let line = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;
+        let path =
+            std::path::Path::new(line.split(' ').nth(4)?).join(format!("hermes-trial-{}", RunId::new()));
+        fs::create_dir(&path).ok()?;
+        Some(Self(path))
+    }
+}
+
+impl Drop for TrialGroup {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
 }
 
 /// What a test could not show on this machine.
@@ -37,37 +55,48 @@ async fn run(world: &World, command: &str) -> Value {
 
 /// It was killed, and the model is told which setting did it.
 fn killed_for(result: &Value, setting: &str) {
-    assert_eq!(result["exit_code"], 137, "{result}");
+    assert_eq!(result["exit_code"], 137, "{setting}: {result}");
     assert!(result["error"].as_str().unwrap().contains(setting), "{result}");
 }
 
-/// A shell that holds so many megabytes of its own for a while.
-fn holder(megabytes: u32, then: &str) -> String {
-    format!("bash -c 'x=$(head -c {megabytes}000000 /dev/zero | tr \"\\0\" y); {then}'")
+/// Holds so many megabytes for some seconds: `tail` must have all of it before it can write, and then nobody reads.
+fn holder(megabytes: u32, seconds: u32) -> String {
+    format!("head -c {megabytes}000000 /dev/zero | tail -c {megabytes}000000 | sleep {seconds}")
 }
 
 #[tokio::test]
 async fn memory_is_counted_over_all_processes_of_a_command() {
     for world in worlds(|limits| limits.memory = 128 * MIB) {
-        let each = holder(30, "sleep 20") + " & ";
-        killed_for(&run(&world, &(each.repeat(6) + "wait")).await, "terminal.limits.memory");
+        let each = format!("({}) & ", holder(40, 20));
+        killed_for(&run(&world, &(each.repeat(5) + "wait")).await, "terminal.limits.memory");
         assert_eq!(world.sh("echo goes on").await, ("goes on".to_owned(), 0));
     }
 }
 
 #[tokio::test]
 async fn memory_that_forked_processes_share_is_counted_once() {
-    for world in worlds(|limits| limits.memory = 128 * MIB) {
-        // Six processes of 50 MB each, 50 MB in sum.
-        let forks = "for n in 1 2 3 4 5; do (sleep 1; :) & done; wait; echo ${#x}";
-        assert_eq!(world.sh(&holder(30, forks)).await, ("30000000".to_owned(), 0));
+    if !fs::exists(PYTHON).unwrap() {
+        left_out(&format!("there is no {PYTHON}"));
+        return;
+    }
+    for world in worlds(|limits| limits.memory = 192 * MIB) {
+        // Six processes of 70 MB each, some 100 MB in sum.
+        let script = "import os, time\nx = b'y' * 60000000\nfor n in range(5):\n    if os.fork() == 0:\n        time.sleep(2); os._exit(0)\n\
+                      for n in range(5): os.wait()\nprint(len(x))";
+        world.call("write_file", json!({ "path": "forks.py", "content": script })).await;
+        assert_eq!(
+            world.sh(&format!("{PYTHON} forks.py")).await,
+            ("60000000".to_owned(), 0),
+            "{}",
+            world.wall()
+        );
     }
 }
 
 #[tokio::test]
 async fn one_process_gets_no_more_memory_than_the_command() {
     for world in worlds(|limits| limits.memory = 64 * MIB) {
-        let result = run(&world, &holder(100, "echo has it")).await;
+        let result = run(&world, "x=$(head -c 100000000 /dev/zero | tr '\\0' y); echo has it").await;
         assert_ne!(result["exit_code"], 0, "{}: {result}", world.wall());
     }
 }
@@ -140,12 +169,9 @@ async fn who_prints_without_end_is_killed() {
 #[tokio::test]
 async fn of_two_commands_that_take_too_much_together_the_larger_goes() {
     for world in worlds(|limits| limits.profile_memory = 100 * MIB) {
-        let wait = "touch up; until [ -e go ]; do sleep 0.05; done";
-        let small = holder(20, wait);
-        let large = holder(50, "until [ -e up ]; do sleep 0.05; done; sleep 30")
-            + " & "
-            + &holder(50, "sleep 30")
-            + "; wait";
+        let small = format!("({}) & touch up; until [ -e go ]; do sleep 0.05; done", holder(20, 60));
+        let half = format!("({}) & ", holder(50, 30));
+        let large = format!("until [ -e up ]; do sleep 0.05; done; {half}{half}wait");
         let first = world.call_in("one", "terminal", json!({ "command": small }));
         let second = async {
             let result = world.call_in("two", "terminal", json!({ "command": large })).await;
@@ -297,5 +323,54 @@ async fn file_tools_keep_the_reserve_of_the_disk() {
         assert_eq!(refused["code"], "no_space", "{refused}");
         assert!(refused["error"].as_str().unwrap().contains("terminal.disk_reserve"), "{refused}");
         assert!(!world.workspace().join("f").exists());
+    }
+}
+
+/// The group has no controllers here: that a command is in it from its first process on, and that nothing is left in it
+/// after the end, needs none.
+#[tokio::test]
+async fn a_command_lives_and_dies_in_its_control_group() {
+    for world in worlds(|_| {}) {
+        let Some(group) = TrialGroup::make() else {
+            left_out("this process may make no control group of version 2");
+            return;
+        };
+        let limits = Limits { group: Some(group.0.clone()), ..Limits::default() };
+        let command =
+            "setsid sleep 30 & (setsid sleep 30 &) & touch up; until [ -e go ]; do sleep 0.02; done";
+        let order = Order {
+            program: "/bin/bash".into(),
+            args: vec!["-c".into(), command.to_owned()],
+            env: Vec::new(),
+            dir: world.home.path().into(),
+        };
+        let mut helper = world.sandbox.start(&sandbox::World { limits, ..world.bare() }).unwrap();
+        helper.send(&order).await.unwrap();
+        let inside = || fs::read_to_string(group.0.join("cgroup.procs")).unwrap().lines().count();
+        let start = Instant::now();
+        while !world.home.path().join("up").exists() || inside() < 3 {
+            assert!(start.elapsed() < Duration::from_secs(20), "{} inside", inside());
+            tokio::task::yield_now().await;
+        }
+        fs::write(world.home.path().join("go"), "").unwrap();
+        assert_eq!(helper.report().await.unwrap(), Report::Exited(0));
+        assert_eq!(inside(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_command_whose_control_group_is_gone_does_not_run() {
+    for world in worlds(|_| {}) {
+        let limits = Limits { group: Some("/nonexistent/group".into()), ..Limits::default() };
+        let order = Order {
+            program: "/bin/true".into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            dir: world.home.path().into(),
+        };
+        let mut helper = world.sandbox.start(&sandbox::World { limits, ..world.bare() }).unwrap();
+        helper.send(&order).await.unwrap();
+        let report = helper.report().await.unwrap();
+        assert!(matches!(&report, Report::NotStarted(why) if why.contains("control group")), "{report:?}");
     }
 }

@@ -3,9 +3,9 @@
 use hermes_gateway::{
     audit::AuditLog,
     config::{
-        AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, LimitsConfig, ModelConfig, NetworkConfig,
-        ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, Secret, SelectionConfig,
-        TerminalConfig,
+        AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, LimitsConfig, ModelConfig,
+        NetworkConfig, ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, Secret,
+        SelectionConfig, TerminalConfig,
     },
     domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
     egress::{Egress, Listeners},
@@ -166,6 +166,7 @@ fn config(root: &Path) -> ProfileConfig {
     let path = |name: &str| -> PathBuf { root.join(name) };
     let second = Duration::from_secs(1);
     ProfileConfig {
+        access: AccessConfig::default(),
         name: ProfileName::parse("alice").unwrap(),
         root: root.to_owned(),
         state_dir: path("state"),

@@ -4,6 +4,7 @@
 //! and is then remembered. So a wrong key costs an attacker's packet and nothing of ours, whatever id it claims.
 
 mod edit;
+mod failures;
 mod mint;
 mod uses;
 
@@ -22,8 +23,10 @@ use argon2::{
     Argon2,
     password_hash::{PasswordVerifier, phc::PasswordHash},
 };
+use failures::Failures;
 use std::{
     collections::{HashMap, HashSet},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -34,6 +37,8 @@ use uses::Uses;
 
 /// Verified tokens that are remembered per profile.
 const REMEMBERED: usize = 64;
+/// Refusals that may be held up at once.
+const HELD: usize = 32;
 /// Longest sleep until a key's end: the wall clock may be set meanwhile.
 const NAP: Duration = Duration::from_secs(3600);
 
@@ -47,6 +52,8 @@ pub struct KeyRing {
     inner: Mutex<Inner>,
     /// One argon2 at a time: it takes 19 MiB and 50 ms.
     permit: Arc<Semaphore>,
+    /// For refusals that are held up.
+    held: Semaphore,
 }
 
 #[derive(Default)]
@@ -59,6 +66,7 @@ struct Inner {
     /// Hashes of tokens that argon2 has confirmed.
     verified: HashSet<[u8; 32]>,
     uses: Uses,
+    failures: Failures,
 }
 
 /// A secret that a token may match. A key that was rotated has two for a while.
@@ -137,7 +145,12 @@ enum Quick {
 impl KeyRing {
     #[must_use]
     pub fn new(home_secret: Arc<[u8; 32]>, env: Option<&Secret>) -> Self {
-        let ring = Self { home_secret, inner: Mutex::default(), permit: Arc::new(Semaphore::new(1)) };
+        let ring = Self {
+            home_secret,
+            inner: Mutex::default(),
+            permit: Arc::new(Semaphore::new(1)),
+            held: Semaphore::new(HELD),
+        };
         ring.set_env(env);
         ring
     }
@@ -252,6 +265,18 @@ impl KeyRing {
         inner.verified.insert(hash);
         inner.uses.note(&known.caller.key_id, now());
         Some(known.caller.clone())
+    }
+
+    /// Counts a wrong token, and returns when its refusal may be given. Nothing of it is written anywhere.
+    pub async fn hold_up(&self, from: Option<IpAddr>, token: &str) {
+        let hash = *fast(&self.home_secret, token).as_bytes();
+        let delay = self.lock().failures.count(from, hash, now());
+        // Beyond so many at once, holding them open would cost more than answering.
+        if let Ok(_one) = self.held.try_acquire()
+            && !delay.is_zero()
+        {
+            tokio::time::sleep(delay).await;
+        }
     }
 
     /// When the key was last used, as far as this process knows.

@@ -10,7 +10,7 @@ use crate::{
     domain::{Code, KeyId, Millis, now},
     store::{Change, KeyRecord, KeyUse, Store},
 };
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 /// A key with what its record does not say.
 #[derive(Debug, Clone)]
@@ -142,6 +142,11 @@ impl Tenant {
         store.commit(vec![Change::Key(record)]).await?;
         self.keys.load(&store.keys()?);
         Ok(())
+    }
+
+    /// Returns when the refusal of this wrong token may be given.
+    pub async fn hold_up(&self, from: Option<IpAddr>, token: &str) {
+        self.keys.hold_up(from, token).await;
     }
 
     /// What the runs of a key may do; `None`: it is revoked.

@@ -1,6 +1,7 @@
 //! Address, key, origins and name of a listener.
 
 use super::*;
+use crate::config::AccessConfig;
 
 #[test]
 fn a_port_may_stand_in_four_places_and_env_wins() {
@@ -62,6 +63,53 @@ fn addresses_are_ip_addresses() {
         let found = home.found("a").config.as_ref().ok().map(|config| config.listen.to_string());
         assert_eq!(found.as_deref(), expected, "{host}");
     }
+}
+
+#[test]
+fn other_machines_are_let_knock_only_where_the_key_was_generated() {
+    let generated = "3f6c1d9a07b24e58c1f0a9d7e6b35248";
+    let made_up = "correct-horse-battery-staple-horse";
+    let cases = [
+        ("127.0.0.1", "0123456789abcdef", Ok(false)),
+        ("0.0.0.0", generated, Ok(true)),
+        ("::", generated, Ok(true)),
+        ("192.0.2.1", "0123456789abcdef", Err(())),
+        ("0.0.0.0", "abababababababababababababababab", Err(())),
+        // Long and varied: nothing tells it from a generated one.
+        ("0.0.0.0", made_up, Ok(true)),
+        // Without any the first start generates one.
+        ("0.0.0.0", "", Ok(true)),
+    ];
+    for (host, key, expected) in cases {
+        let disk = Disk::profile("", &format!("API_SERVER_HOST={host}\nAPI_SERVER_KEY={key}\n"));
+        let home = disk.read();
+        let found = home.found("a");
+        let warned =
+            found.warnings.iter().any(|warning| warning.contains("can be reached from other machines"));
+        match (expected, &found.config) {
+            (Ok(warns), Ok(_)) => assert_eq!(warned, warns, "{host} {key}"),
+            (Err(()), Err(error)) => {
+                let error = error.to_string();
+                assert!(
+                    error.contains("openssl rand -hex 32") && error.contains("none that was generated"),
+                    "{error}"
+                );
+            }
+            (expected, got) => panic!("{host} {key}: {expected:?} {:?}", got.as_ref().err()),
+        }
+    }
+}
+
+#[test]
+fn hosts_and_proxies_are_the_machines() {
+    let disk = Disk::profile("server: {allowed_hosts: x}\n", "");
+    let home = disk.read();
+    assert!(home.found("a").warnings.iter().any(|warning| warning.contains("server.allowed_hosts")));
+    assert_eq!(
+        home.config("a").access,
+        AccessConfig::default(),
+        "a profile does not open the machine's door"
+    );
 }
 
 #[test]

@@ -163,7 +163,7 @@ impl Operation {
 
     /// Every code that the route can give, its own and those that all routes like it have.
     fn codes(&self) -> Vec<Code> {
-        let mut codes = vec![Code::OriginNotAllowed, Code::Internal];
+        let mut codes = vec![Code::OriginNotAllowed, Code::HostNotAllowed, Code::Internal];
         match self.access {
             Access::Open => {}
             Access::Key => codes.extend([Code::InvalidApiKey, Code::ProfileUnavailable]),

@@ -131,6 +131,13 @@ async fn bring_up_new(
     };
     let address = socket.local_addr().map_err(|error| error.to_string())?;
     let listening = ground.listeners.enter(address.port());
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            profile = %name, %address,
+            "this port can be reached from other machines, without TLS: who has a key of the profile can have its agent run \
+             commands, who listens on the way can read keys"
+        );
+    }
     let (has_env_key, wake) = (config.api_key.is_some(), wake.unwrap_or_default());
     let tenant = new_tenant(ground, place, config, &lock);
     tenant.set_state(TenantState::Restarting);

@@ -24,7 +24,7 @@ const LONGEST_COMMAND: usize = 120_000;
 /// What is still in the pipe after a kill is read for so long at most.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// A command that floods its output is slowed to this much per pause: it shares the thread with streams of others.
-const BURST: usize = 1 << 20;
+const BURST: usize = 256 << 10;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// A checked call.
