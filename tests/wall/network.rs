@@ -5,7 +5,7 @@ use crate::{
     support::{self, World},
 };
 use hermes_gateway::{
-    config::{NetworkConfig, NetworkMode},
+    config::{NetworkConfig, NetworkMode, SandboxLevel},
     sandbox::Sandbox,
 };
 use serde_json::{Value, json};
@@ -267,5 +267,20 @@ async fn a_flood_of_connections_leaves_other_profiles_alone() {
             assert_eq!(text(&result), "reached", "{}: {result}", bob.wall());
         };
         tokio::join!(flood, others);
+    }
+}
+
+#[test]
+fn what_a_machine_cannot_hold_is_not_said_to_be_in_force() {
+    use NetworkMode::{Allowlist, Full, Off, Public};
+    let machine = support::walls().remove(0);
+    let at = |level, abi| Sandbox { level, abi, ..machine.clone() };
+    for (sandbox, held) in [
+        (at(SandboxLevel::Strict, 1), [Off, Allowlist, Public, Full]),
+        (at(SandboxLevel::Landlock, 4), [Off, Allowlist, Public, Full]),
+        (at(SandboxLevel::Landlock, 3), [Off, Off, Off, Full]),
+        (at(SandboxLevel::None, 0), [Full; 4]),
+    ] {
+        assert_eq!([Off, Allowlist, Public, Full].map(|wanted| sandbox.network(wanted)), held, "{sandbox:?}");
     }
 }
