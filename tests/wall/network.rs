@@ -190,9 +190,7 @@ async fn a_token_of_one_profile_is_worth_nothing_to_another() {
         let hold = "echo $http_proxy > url; touch ready; while [ ! -e done ]; do sleep 0.05; done";
         let alices = run(&alice, hold);
         let bobs = async {
-            while !alice.workspace().join("ready").exists() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            appears(&alice.workspace().join("ready")).await;
             let url = fs::read_to_string(alice.workspace().join("url")).unwrap();
             let (url, page) = (url.trim(), site.url("/"));
             let script = format!(
@@ -231,6 +229,18 @@ async fn the_end_of_a_command_and_a_stop_end_its_connections() {
     }
 }
 
+/// Waits for a file that a command makes when it is ready; not for ever, since the command may have failed.
+async fn appears(path: &Path) {
+    let seen = async {
+        while !path.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), seen)
+        .await
+        .unwrap_or_else(|_| panic!("no {}", path.display()));
+}
+
 async fn wait_for(site: &Site, what: &str) {
     let seen = async {
         while !site.was_asked(what) {
@@ -246,22 +256,20 @@ async fn a_flood_of_connections_leaves_other_profiles_alone() {
         return;
     }
     let site = Site::new(&[("/", "reached")]);
-    let script = "import os, socket, sys, urllib.parse\n\
+    let script = "import os, socket, sys, time, urllib.parse\n\
                   url = urllib.parse.urlparse(os.environ['http_proxy'])\nopen_ones = []\n\
                   for n in range(10000):\n    s = socket.socket(); s.settimeout(0.2)\n    \
                   try: s.connect((url.hostname, url.port)); s.send(b'GET http://')\n    \
                   except OSError: break\n    open_ones.append(s)\n\
                   print(len(open_ones)); sys.stdout.flush()\nopen('flooded', 'w').close()\n\
-                  while not os.path.exists('done'): pass\n";
+                  while not os.path.exists('done'): time.sleep(0.05)\n";
     for wall in walls() {
         let alice = world(&wall, NetworkMode::Public, &["127.0.0.0/8"]);
         let bob = world(&wall, NetworkMode::Public, &["127.0.0.0/8"]);
         alice.call("write_file", json!({ "path": "flood.py", "content": script })).await;
         let flood = run(&alice, "python3 flood.py");
         let others = async {
-            while !alice.workspace().join("flooded").exists() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            appears(&alice.workspace().join("flooded")).await;
             let result = run(&bob, &format!("curl -sS --max-time 20 {}", site.url("/"))).await;
             fs::write(alice.workspace().join("done"), "").unwrap();
             assert_eq!(text(&result), "reached", "{}: {result}", bob.wall());
