@@ -31,6 +31,11 @@ pub fn main() -> ExitCode {
         let code = sandbox::helper_main();
         return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
+    if let Err(error) = sandbox::close_to_others() {
+        Output::new(&ProcessEnv::default())
+            .error(&CliError::failed(format!("this process cannot be closed to others: {error}")));
+        return ExitCode::FAILURE;
+    }
     run(std::env::args_os(), ProcessEnv::capture())
 }
 

@@ -69,7 +69,10 @@ fn row(status: &ProfileStatus) -> Vec<Cell> {
         url,
         Cell::plain(clip(&status.model, 14)),
         Cell::plain(clip(&status.upstream, 20)),
-        Cell::plain(status.sandbox.clone()),
+        Cell::plain(match status.uid {
+            Some(uid) => format!("{}, uid {uid}", status.sandbox),
+            None => status.sandbox.clone(),
+        }),
         Cell::plain(status.network.clone()),
         Cell::plain(key),
     ]

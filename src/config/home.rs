@@ -147,20 +147,33 @@ fn refuse_shared_ports(profiles: &mut [FoundProfile]) {
     }
 }
 
-/// Two profiles may work in one folder when an operator says so, but it must not happen unseen.
+/// Two profiles may work in one folder when an operator says so, but it must not happen unseen. Roots may be shared;
+/// that one is where another profile works is worth a word, too.
 fn warn_of_shared_workspaces(profiles: &mut [FoundProfile]) {
-    let mut seen: Vec<(PathBuf, ProfileName)> = Vec::new();
+    let meets = |one: &Path, other: &Path| other.starts_with(one) || one.starts_with(other);
+    let workspaces: Vec<(ProfileName, PathBuf)> = profiles
+        .iter()
+        .filter_map(|profile| Some((profile.name.clone(), profile.config.as_ref().ok()?.workspace.clone())))
+        .collect();
     for profile in profiles {
         let Ok(config) = &profile.config else { continue };
-        let workspace = &config.workspace;
-        let meets = |other: &Path| other.starts_with(workspace) || workspace.starts_with(other);
-        if let Some((_, first)) = seen.iter().find(|(other, _)| meets(other)) {
-            let at = profile.root.display();
-            let message =
-                format!("{at}: `terminal.cwd`: is also the workspace of `{first}`: both see the same files");
-            profile.warnings.push(message);
+        let at = profile.root.display();
+        // Of two workspaces the second is told of.
+        let before = workspaces.iter().take_while(|(name, _)| *name != profile.name);
+        for (first, _) in before.filter(|(_, workspace)| meets(workspace, &config.workspace)) {
+            profile.warnings.push(format!(
+                "{at}: `terminal.cwd`: is also the workspace of `{first}`: both see the same files"
+            ));
         }
-        seen.push((workspace.clone(), profile.name.clone()));
+        let others = workspaces.iter().filter(|(name, _)| *name != profile.name);
+        for (other, workspace) in others {
+            if let Some(root) = config.terminal.roots.iter().find(|root| meets(workspace, &root.path)) {
+                let root = root.path.display();
+                profile.warnings.push(format!(
+                    "{at}: `terminal.roots`: `{root}` is, holds or lies in the workspace of `{other}`"
+                ));
+            }
+        }
     }
 }
 

@@ -98,6 +98,7 @@ pub(super) const KNOWN: &[&str] = &[
     "platforms.whatsapp.**",
     "plugins.**",
     "profiles.inherit_secrets",
+    "profiles.uids",
     "providers.**",
     "responses.stored",
     "responses.tool_items",
@@ -134,6 +135,7 @@ pub(super) const KNOWN: &[&str] = &[
     "terminal.max_timeout",
     "terminal.network",
     "terminal.network_allow",
+    "terminal.roots",
     "terminal.sandbox",
     "terminal.sandbox_most",
     "terminal.timeout",
@@ -147,10 +149,11 @@ pub(super) const KNOWN: &[&str] = &[
 ];
 
 /// Settings of the whole machine: they count in the home's own file and nowhere else.
-pub(super) const HOME_ONLY: [&str; 7] = [
+pub(super) const HOME_ONLY: [&str; 8] = [
     "agent.restart_drain_timeout",
     "gateway.max_concurrent_runs",
     "profiles.inherit_secrets",
+    "profiles.uids",
     "server.allowed_hosts",
     "server.max_connections",
     "server.trusted_proxies",

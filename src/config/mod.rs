@@ -28,6 +28,7 @@ mod network;
 mod node;
 mod profile;
 mod provider;
+mod roots;
 mod secret;
 mod selection;
 mod server;
@@ -55,7 +56,7 @@ pub use secret::Secret;
 pub use server::ServerConfig;
 pub use typed::parse_duration;
 pub use types::{
-    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ModelConfig, ModelRoute,
+    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ExtraRoot, ModelConfig, ModelRoute,
     ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, SelectionConfig, TerminalConfig,
     Vision,
 };

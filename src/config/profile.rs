@@ -1,9 +1,9 @@
 //! One profile's layers to its [`ProfileConfig`].
 
 use super::{
-    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ProfileConfig,
-    ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name, limits, listen,
-    model, network, selection, settings::Settings, typed::DAY, workspace,
+    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot,
+    ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name,
+    limits, listen, model, network, roots, selection, settings::Settings, typed::DAY, workspace,
 };
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use std::{path::Path, time::Duration};
@@ -28,11 +28,13 @@ pub(super) fn resolve(
     let table = selection::Table::read(settings, warnings)?;
     let model = model::read(settings, &table, warnings)?;
     let selection = selection::read(settings, &table, &model, warnings)?;
+    let workspace = workspace::resolve(settings, home, root)?;
+    let roots = roots::read(settings, home, root, &workspace, warnings)?;
     Ok(ProfileConfig {
         name: name.clone(),
         root: root.to_owned(),
         state_dir: root.join("state"),
-        workspace: workspace::resolve(settings, home, root)?,
+        workspace,
         skills_dir: root.join("skills"),
         soul_file: root.join("SOUL.md"),
         listen: listen.address,
@@ -45,7 +47,7 @@ pub(super) fn resolve(
         selection,
         api: api(settings)?,
         approvals: approvals(settings, warnings)?,
-        terminal: terminal(settings, warnings)?,
+        terminal: terminal(settings, roots, warnings)?,
         agent: AgentConfig {
             max_turns: settings.number("agent.max_turns", 1..=10_000, 90)?,
             memory_enabled: settings.bool("memory.memory_enabled", true)?,
@@ -130,7 +132,11 @@ fn approvals(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<Appr
     })
 }
 
-fn terminal(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<TerminalConfig, ConfigError> {
+fn terminal(
+    settings: &Settings<'_>,
+    roots: Vec<ExtraRoot>,
+    warnings: &mut Vec<String>,
+) -> Result<TerminalConfig, ConfigError> {
     let levels = [
         ("none", SandboxLevel::None),
         ("landlock", SandboxLevel::Landlock),
@@ -177,6 +183,7 @@ fn terminal(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<Termi
         max_timeout,
         network: network::read(settings, warnings)?,
         env_passthrough: passthrough.into_iter().map(|name| name.text).collect(),
+        roots,
         max_output: settings.number("tool_output.max_bytes", 1_000..=10_000_000, 50_000)?,
         limits: limits::read(settings)?,
     })

@@ -1,10 +1,13 @@
 //! Settings of the whole machine: from the home's own `config.yaml` and from nowhere else.
 
 use super::{AccessConfig, ConfigError, settings::Settings};
-use std::{num::NonZeroUsize, thread, time::Duration};
+use std::{num::NonZeroUsize, ops::RangeInclusive, thread, time::Duration};
 
 /// Runs at once per core where nothing is configured.
 const RUNS_PER_CORE: usize = 256;
+
+/// Above what systems and containers give out, below what some programs read as negative.
+const UIDS: RangeInclusive<u32> = 2_000_000_000..=2_000_065_535;
 
 /// What concerns the whole machine; from the home's own files only.
 #[derive(Debug, Clone)]
@@ -19,6 +22,8 @@ pub struct ServerConfig {
     pub drain_timeout: Duration,
     /// `server.allowed_hosts`, `server.trusted_proxies`: the same for every profile.
     pub access: AccessConfig,
+    /// `profiles.uids`: users that a root gateway keeps for its profiles; `None`: `off`.
+    pub uids: Option<RangeInclusive<u32>>,
 }
 
 pub(super) fn read(settings: &Settings<'_>) -> Result<ServerConfig, ConfigError> {
@@ -33,6 +38,26 @@ pub(super) fn read(settings: &Settings<'_>) -> Result<ServerConfig, ConfigError>
         max_connections: settings.number("server.max_connections", 1..=1_000_000, 1_024)?,
         drain_timeout: settings.duration("agent.restart_drain_timeout", 0..=86_400, 30)?,
         access: access(settings)?,
+        uids: uids(settings)?,
+    })
+}
+
+fn uids(settings: &Settings<'_>) -> Result<Option<RangeInclusive<u32>>, ConfigError> {
+    let Some(found) = settings.yaml("profiles.uids")? else { return Ok(Some(UIDS)) };
+    let text = found.text.trim();
+    if ["off", "false"].contains(&text.to_ascii_lowercase().as_str()) {
+        return Ok(None);
+    }
+    let number = |text: &str| text.trim().replace('_', "").parse::<u32>().ok();
+    let range = text.split_once('-').and_then(|(first, last)| Some(number(first)?..=number(last)?));
+    // 65534 is nobody, and the last number means "none" to the kernel.
+    let good = |range: &RangeInclusive<u32>| {
+        *range.start() > 0 && !range.is_empty() && !range.contains(&65_534) && *range.end() < u32::MAX
+    };
+    range.filter(good).map(Some).ok_or_else(|| {
+        found.place.error(
+            "must be `off`, or two numbers of users that nobody else has, without 65534: `200000-200999`",
+        )
     })
 }
 

@@ -49,6 +49,12 @@ pub(super) struct Found {
     pub place: Place,
 }
 
+/// One map of a list of them.
+pub(super) struct Row {
+    pub place: Place,
+    pub members: Vec<(String, Found)>,
+}
+
 /// A value of `config.yaml` before it is read as a type.
 #[derive(Clone, Copy)]
 struct Source<'a> {
@@ -97,6 +103,33 @@ impl Settings<'_> {
             }
         }
         .map(Some)
+    }
+
+    /// A list of small maps, each as its members with their places; a single value stands for a map with the one
+    /// member `short`.
+    pub fn yaml_rows(&self, path: &str, short: &str) -> Result<Option<Vec<Row>>, ConfigError> {
+        let Some(source) = self.source(path) else {
+            return Ok(None);
+        };
+        let Kind::List(items) = &source.node.kind else {
+            return Err(
+                place(source, path).error(format!("is {}, but a list is wanted", source.node.kind_name()))
+            );
+        };
+        let row = |item: &Node| {
+            let at = Place { line: Some(item.line), ..place(source, path) };
+            let members = match &item.kind {
+                Kind::Map(members) => members
+                    .iter()
+                    .map(|member| Ok((member.key.clone(), self.scalar(path, source, &member.value)?)))
+                    .collect::<Result<_, ConfigError>>()?,
+                Kind::Scalar { .. } | Kind::List(_) => {
+                    vec![(short.to_owned(), self.scalar(path, source, item)?)]
+                }
+            };
+            Ok(Row { place: at, members })
+        };
+        items.iter().map(row).collect::<Result<_, _>>().map(Some)
     }
 
     /// The names below a section, each with its place: the profile's own, then the inherited ones that it has not.

@@ -196,10 +196,21 @@ pub struct TerminalConfig {
     pub max_timeout: Duration,
     /// `terminal.env_passthrough`: names of entries of this profile's `.env` that commands see.
     pub env_passthrough: Vec<String>,
+    /// `terminal.roots`: folders besides the workspace that commands and file tools see.
+    pub roots: Vec<ExtraRoot>,
     pub network: NetworkConfig,
     /// `tool_output.max_bytes`, 50,000.
     pub max_output: usize,
     pub limits: LimitsConfig,
+}
+
+/// A folder besides the workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtraRoot {
+    /// Absolute, with links followed as far as it exists.
+    pub path: PathBuf,
+    /// `mode: rw`; else commands and file tools only read there.
+    pub writable: bool,
 }
 
 #[derive(Debug, Clone)]

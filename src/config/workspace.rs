@@ -26,7 +26,7 @@ pub(super) fn resolve(settings: &Settings<'_>, home: &Path, root: &Path) -> Resu
         return Err(found.place.error("must be written out: `~` is not replaced"));
     }
     let workspace = plain(&root.join(text));
-    match conflict(&real(&workspace), &real(home), &real(root)) {
+    match conflict(&workspace, home, root) {
         Some(why) => {
             Err(found.place.error(format!("{why}: choose a folder of its own, such as `workspace`")))
         }
@@ -34,7 +34,9 @@ pub(super) fn resolve(settings: &Settings<'_>, home: &Path, root: &Path) -> Resu
     }
 }
 
-fn conflict(workspace: &Path, home: &Path, root: &Path) -> Option<&'static str> {
+/// Why an agent must not be given this folder: half a sentence.
+pub(super) fn conflict(folder: &Path, home: &Path, root: &Path) -> Option<&'static str> {
+    let [workspace, home, root] = &[real(folder), real(home), real(root)];
     if home.starts_with(workspace) || root.starts_with(workspace) {
         return Some("holds the home or the profile itself, with its keys and its store");
     }
@@ -47,7 +49,7 @@ fn conflict(workspace: &Path, home: &Path, root: &Path) -> Option<&'static str> 
 }
 
 /// Without `.` and `..`, by the text alone.
-fn plain(path: &Path) -> PathBuf {
+pub(super) fn plain(path: &Path) -> PathBuf {
     let mut whole = PathBuf::new();
     for part in path.components() {
         match part {
@@ -62,7 +64,7 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 /// With symbolic links followed, as far as the path exists.
-fn real(path: &Path) -> PathBuf {
+pub(super) fn real(path: &Path) -> PathBuf {
     for existing in path.ancestors() {
         if let (Ok(found), Ok(rest)) = (existing.canonicalize(), path.strip_prefix(existing)) {
             return found.join(rest);

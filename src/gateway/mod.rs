@@ -10,6 +10,7 @@
 //! [`Gateway`] is a value: tests start several of them in one process. Signals, tables and exit codes are the command
 //! line's business.
 
+mod at_rest;
 mod client;
 mod control;
 mod offline;
@@ -18,6 +19,7 @@ mod roster;
 mod run_dir;
 mod running;
 mod status;
+mod users;
 
 pub use crate::actors::keys::MAX_OVERLAP;
 pub use crate::telemetry::{init as log_to_stderr, log_panics};
@@ -28,6 +30,7 @@ pub use roster::{Action, Selection};
 pub use run_dir::RunDir;
 pub use running::{Gateway, GatewayOptions, StartError, block_on};
 pub use status::{KeyState, ProfileStatus, State, floor_warning, upstream};
+pub use users::Users;
 
 #[cfg(test)]
 mod tests;

@@ -1,21 +1,26 @@
 //! A whole gateway as a value: started, asked, stopped.
 
 use super::{
+    at_rest,
     control::{self, Answers, ControlSocket},
     plane::{Limits, Plane, raise_descriptor_limit},
     roster::{BeginAll, EndAll, Files, GetFirstKey, GetSeat, Ground, ListProfiles, Roster, Selection, plans},
     run_dir::RunDir,
     status::{ProfileStatus, State, floor_warning},
+    users::Users,
 };
 use crate::{
     actors::MachineSlots,
     config::{ConfigError, Home, ProcessEnv, Secret},
     domain::{ProfileName, now},
     front,
-    sandbox::Sandbox,
+    sandbox::{Owner, Sandbox, may_take},
 };
 use actix::Addr;
-use std::{cell::Cell, fmt, io, net::SocketAddr, path::PathBuf, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::Cell, fmt, io, net::SocketAddr, ops::RangeInclusive, path::PathBuf, rc::Rc, sync::Arc,
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Runs a future on an actix `System` of this thread, as [`Gateway::start`] needs it: for a `main` without a runtime.
@@ -102,7 +107,14 @@ impl Gateway {
         }
         warnings.extend(chosen.iter().flat_map(|profile| profile.warnings.iter().cloned()));
 
-        let Prepared { home_secret, token, socket, sandbox } = prepare(root, sandbox_helper).await?;
+        let uids = server.uids.clone();
+        let Prepared { home_secret, token, socket, sandbox, users, open } =
+            prepare(root, sandbox_helper, uids).await?;
+        warnings.extend(open);
+        let users = users.unwrap_or_else(|why| {
+            warnings.extend(why.map(|why| format!("profiles have no users of their own: {why}")));
+            None
+        });
         let configs = chosen.iter().filter_map(|profile| profile.config.as_ref().ok());
         warnings.extend(configs.filter_map(|config| floor_warning(config, &sandbox)));
         let limits = Limits::for_descriptors(server.max_connections, raise_descriptor_limit());
@@ -110,7 +122,7 @@ impl Gateway {
         let ground_plane = plane.clone();
         let machine = MachineSlots::new(server.max_concurrent_runs);
         let roster = Roster::start(files, server.drain_timeout, move |gone| {
-            Ground::new(ground_plane, sandbox, home_secret, machine, gone)
+            Ground::new(ground_plane, sandbox, home_secret, machine, gone, users)
         });
         let (stop, draining) = (CancellationToken::new(), Rc::new(Cell::new(false)));
         let answers = Answers {
@@ -124,7 +136,10 @@ impl Gateway {
         let control =
             control::serve(socket, token, answers).map_err(|error| StartError::Home { path, error })?;
         let gone = |_closed| StartError::Internal("the roster did not start");
-        roster.send(BeginAll(plans(chosen).collect())).await.map_err(gone)?;
+        let odd = roster.send(BeginAll(plans(chosen).collect())).await.map_err(gone)?;
+        // What the files alone have said is told already.
+        let new: Vec<_> = odd.into_iter().filter(|warning| !warnings.contains(warning)).collect();
+        warnings.extend(new);
         Ok(Self { roster, plane, control, stop, draining, warnings, drain_timeout: server.drain_timeout })
     }
 
@@ -205,10 +220,18 @@ struct Prepared {
     token: Secret,
     socket: control::socket::Bound,
     sandbox: Sandbox,
+    /// `None`: not wanted. An error without a word: not root.
+    users: Result<Option<Users>, Option<String>>,
+    /// What of the home others can read or change.
+    open: Option<String>,
 }
 
 /// What blocks: files of the home, and the probe, which runs a process.
-async fn prepare(root: PathBuf, helper: PathBuf) -> Result<Prepared, StartError> {
+async fn prepare(
+    root: PathBuf,
+    helper: PathBuf,
+    uids: Option<RangeInclusive<u32>>,
+) -> Result<Prepared, StartError> {
     let prepared = actix_rt::task::spawn_blocking(move || {
         let in_run = |error| StartError::Home { path: root.join("run"), error };
         let run = RunDir::open(&root).map_err(in_run)?;
@@ -217,7 +240,15 @@ async fn prepare(root: PathBuf, helper: PathBuf) -> Result<Prepared, StartError>
             token: run.control_token().map_err(in_run)?,
             socket: control::socket::bind(&run).map_err(in_run)?,
             sandbox: Sandbox::probe(helper).with_groups(),
+            users: uids.map(|uids| users(&run, uids)).transpose(),
+            open: at_rest::home(&root),
         })
     });
     prepared.await.unwrap_or(Err(StartError::Internal("the start panicked")))
+}
+
+/// Profiles get users of their own where commands can be run as such.
+fn users(run: &RunDir, uids: RangeInclusive<u32>) -> Result<Users, Option<String>> {
+    may_take(Owner { uid: *uids.end(), gid: *uids.end() })?;
+    Ok(Users::new(run.path(), uids))
 }

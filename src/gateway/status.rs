@@ -61,6 +61,8 @@ pub struct ProfileStatus {
     pub sandbox: String,
     /// What its commands may reach, as far as this machine holds them to it.
     pub network: String,
+    /// The user of this machine that its commands run as, where that is not the gateway's own.
+    pub uid: Option<u32>,
     pub keys: KeyState,
 }
 
@@ -76,6 +78,7 @@ impl ProfileStatus {
             upstream: String::new(),
             sandbox: String::new(),
             network: String::new(),
+            uid: None,
             keys: KeyState::Unknown,
         }
     }

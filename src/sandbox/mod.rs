@@ -19,6 +19,8 @@
 
 #![allow(unsafe_code)]
 
+mod guise;
+mod handover;
 mod helper;
 mod jail;
 mod landlock;
@@ -27,17 +29,21 @@ mod limits;
 mod link;
 mod network;
 mod probe;
+mod remove;
 mod seccomp;
 mod tmp;
 mod view;
 mod world;
 
+pub use guise::{close_to_others, may_take};
+pub use handover::Handover;
 pub use helper::helper_main;
-pub use jail::{Jail, JailError, Place, Written};
+pub use jail::{Jail, JailError, Member, Place, Root, Roots, Written};
 pub use launch::Helper;
 pub use limits::{Breach, Excess, Limits, Machine, Seat, Usage};
 pub use link::Report;
 pub use probe::Sandbox;
+pub use remove::remove_folder;
 pub use tmp::{clean_tmp, profile_tmp, remove_tmp, session_tmp};
 pub use view::View;
 pub use world::{Network, Order, Owner, Wall, Way, World};

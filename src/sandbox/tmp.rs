@@ -1,18 +1,21 @@
 //! The temporary folder of a session: `/tmp/hermes-PROFILE-HASH/HASH`, private, removed when unused for a day.
 
+use super::{Owner, handover::hand_over, remove::remove_folder};
 use crate::domain::SessionId;
 use rustix::{
-    fs::{CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, fstat, futimens, mkdirat, openat},
+    fs::{CWD, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, fchmod, fstat, futimens, mkdirat, openat},
     io::Errno,
     process::geteuid,
 };
 use std::{
     fs, io,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
+/// For giving the files of one session to another user, after a change of users.
+const PATIENCE: Duration = Duration::from_secs(5);
 const UNUSED: Duration = Duration::from_hours(24);
 
 /// Where the folder of a session lies. The root's hash keeps two homes with a profile of the same name apart.
@@ -41,7 +44,7 @@ pub fn clean_tmp(profile: &str, root: &Path, now: SystemTime) -> io::Result<usiz
             // Out of the way first: a session that comes back at this moment makes a new folder.
             let aside = base.join(format!("removed-{}", entry.file_name().display()));
             let moved = fs::rename(entry.path(), &aside);
-            removed += usize::from(moved.and_then(|()| fs::remove_dir_all(&aside)).is_ok());
+            removed += usize::from(moved.and_then(|()| remove_folder(&aside)).is_ok());
         }
     }
     Ok(removed)
@@ -54,19 +57,28 @@ pub fn clean_tmp(profile: &str, root: &Path, now: SystemTime) -> io::Result<usiz
 /// The profile's folder is not ours, or cannot be removed.
 pub fn remove_tmp(profile: &str, root: &Path) -> io::Result<()> {
     let base = profile_tmp(profile, root);
-    match private(&base).and_then(|_ours| fs::remove_dir_all(&base)) {
+    match private(&base).and_then(|_ours| remove_folder(&base)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Err(_) | Ok(()) => Ok(()),
     }
 }
 
-/// Makes the folder when it is missing and marks it as used.
-pub(super) fn ensure(dir: &Path) -> io::Result<OwnedFd> {
+/// Makes the folder when it is missing, gives it to `owner`, and marks it as used.
+pub(super) fn ensure(dir: &Path, owner: Option<Owner>) -> io::Result<OwnedFd> {
     let base = dir.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    make(base)?;
-    private(base)?;
-    make(dir)?;
-    let fd = private(dir)?;
+    let name = dir.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    make(CWD, base)?;
+    let base = private(base)?;
+    if owner.is_some() {
+        // Without the strict wall its user walks this path; the names in it cannot be guessed.
+        fchmod(&base, Mode::from_raw_mode(0o711))?;
+    }
+    make(&base, Path::new(name))?;
+    let fd = open(&base, Path::new(name))?;
+    // Ours until now, or another user's from before: what lies in a folder of ours was made by this profile.
+    if hand_over(&fd, owner.unwrap_or_else(Owner::gateway), PATIENCE)?.unfinished {
+        return Err(io::Error::other("it has more files than can be given to its user; delete it"));
+    }
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     futimens(&fd, &Timestamps { last_access: now, last_modification: now })?;
     Ok(fd)
@@ -86,20 +98,24 @@ pub fn profile_tmp(profile: &str, root: &Path) -> PathBuf {
     Path::new("/tmp").join(format!("hermes-{profile}-{}", &hash[..8]))
 }
 
-fn make(dir: &Path) -> io::Result<()> {
-    match mkdirat(CWD, dir, Mode::RWXU) {
+fn make(above: impl AsFd, dir: &Path) -> io::Result<()> {
+    match mkdirat(above, dir, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
+fn open(above: impl AsFd, dir: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(above, dir, flags, Mode::empty())?)
+}
+
 /// Everybody may write to `/tmp`: whoever was there first may have left a link or a folder of their own.
 fn private(dir: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = openat(CWD, dir, flags, Mode::empty())?;
+    let fd = open(CWD, dir)?;
     let stat = fstat(&fd)?;
-    let ours = stat.st_uid == geteuid().as_raw() && stat.st_mode & 0o077 == 0;
-    if ours && FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+    // Others may be able to pass it, no more: see `ensure`.
+    if stat.st_uid == geteuid().as_raw() && stat.st_mode & 0o066 == 0 {
         return Ok(fd);
     }
     let text = format!("`{}` belongs to somebody else or is open to others", dir.display());
@@ -132,7 +148,7 @@ mod tests {
     fn a_folder_is_private_and_outlives_a_day_of_use_only() {
         let root = root();
         let dir = session_tmp("alice", root.path(), &session("s"));
-        ensure(&dir).unwrap();
+        ensure(&dir, None).unwrap();
         assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
         fs::write(dir.join("file"), "x").unwrap();
         let now = SystemTime::now();
@@ -149,7 +165,7 @@ mod tests {
         let dirs = ["s", "t"].map(|name| session_tmp("alice", root.path(), &session(name)));
         let bobs = session_tmp("bob", root.path(), &session("s"));
         for dir in dirs.iter().chain([&bobs]) {
-            ensure(dir).unwrap();
+            ensure(dir, None).unwrap();
             fs::write(dir.join("file"), "x").unwrap();
         }
         remove_tmp("alice", root.path()).unwrap();
@@ -165,13 +181,13 @@ mod tests {
         let dir = session_tmp("mallory", root.path(), &session("s"));
         let base = dir.parent().unwrap();
         symlink(root.path(), base).unwrap();
-        ensure(&dir).unwrap_err();
+        ensure(&dir, None).unwrap_err();
         remove_tmp("mallory", root.path()).unwrap_err();
         assert!(root.path().exists(), "a link is not followed");
         fs::remove_file(base).unwrap();
         fs::create_dir(base).unwrap();
         fs::set_permissions(base, fs::Permissions::from_mode(0o777)).unwrap();
-        assert_eq!(ensure(&dir).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(ensure(&dir, None).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
         fs::remove_dir(base).unwrap();
     }
 }

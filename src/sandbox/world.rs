@@ -62,6 +62,13 @@ pub struct Owner {
     pub gid: u32,
 }
 
+impl Owner {
+    /// The gateway's own user.
+    pub(super) fn gateway() -> Self {
+        Self { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() }
+    }
+}
+
 /// What commands reach beside themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Network {

@@ -2,7 +2,7 @@
 
 use crate::{domain::ToolOutput, sandbox::JailError};
 use serde_json::{Map, Value, json};
-use std::io;
+use std::{fmt, io};
 
 /// What the model reads when a tool could not do its work.
 #[derive(Debug)]
@@ -69,6 +69,14 @@ impl Failure {
     }
 }
 
+/// For a person: what failed, and what to do.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+    }
+}
+
 impl From<JailError> for Failure {
     fn from(error: JailError) -> Self {
         let message = error.to_string();
@@ -76,7 +84,9 @@ impl From<JailError> for Failure {
             JailError::Outside(_) => Self::new("outside_workspace", message)
                 .hint("use a path relative to the workspace, or below /tmp (private to this session; $TMPDIR of commands)"),
             JailError::Link(_) => Self::new("outside_workspace", message)
-                .hint("name the file itself; links must be relative and stay inside the workspace"),
+                .hint("name the file itself; links must be relative and stay inside their folder"),
+            JailError::ReadOnly(_) => Self::new("read_only", message)
+                .hint("write a changed copy into the workspace"),
             JailError::Missing(_) => Self::new("not_found", message),
             JailError::Folder(_) => Self::new("is_directory", message)
                 .hint("name a file in it; search_files with target \"files\" lists the folder"),

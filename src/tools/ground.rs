@@ -1,31 +1,48 @@
-//! What a profile's tools stand on: its settings, its wall, its two folders.
+//! What a profile's tools stand on: its settings, its wall, its folders.
 
 use super::{disk::Disk, failure::Failure};
 use crate::{
-    config::ProfileConfig,
+    config::{ProfileConfig, SandboxLevel},
     domain::SessionId,
     egress::Egress,
-    sandbox::{Jail, Sandbox, View, profile_tmp, session_tmp},
+    sandbox::{Jail, Owner, Roots, Sandbox, View, profile_tmp, session_tmp},
 };
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
+
+/// How long a profile's start may give files to its user. A million takes about as long.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Ground {
     pub config: Arc<ProfileConfig>,
     pub sandbox: Sandbox,
     pub egress: Egress,
+    /// The user that this home keeps for the profile; whether its commands can run as such is found out.
+    user: Option<Owner>,
     /// Looked up at the first command: most profiles of a large home run none.
     view: OnceLock<View>,
+    /// Opened at the profile's start, and again by later calls only as long as that fails.
+    roots: Mutex<Option<Arc<Roots>>>,
     pub disk: Arc<Disk>,
 }
 
+/// What a profile's start found out about its folders.
+#[derive(Debug, Default)]
+pub struct Footing {
+    /// Whose the agent's commands and files are; `None`: the gateway's own user's.
+    pub owner: Option<Owner>,
+    /// What will not work, a sentence each, with the line that mends it.
+    pub warnings: Vec<String>,
+}
+
 impl Ground {
-    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, egress: Egress) -> Self {
+    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>, egress: Egress) -> Self {
         let folders = vec![config.workspace.clone(), profile_tmp(config.name.as_str(), &config.root)];
         let disk = Arc::new(Disk::new(folders, &config.terminal.limits));
-        Self { config, sandbox, egress, view: OnceLock::new(), disk }
+        Self { config, sandbox, egress, user, view: OnceLock::new(), roots: Mutex::new(None), disk }
     }
 
     /// What commands may read. Blocking at its first use.
@@ -37,16 +54,58 @@ impl Ground {
         session_tmp(self.config.name.as_str(), &self.config.root, session)
     }
 
-    /// The session's two folders. Blocking.
+    /// The folders of one session. Blocking.
     pub fn jail(&self, session: &SessionId) -> Result<Jail, Failure> {
-        let workspace = &self.config.workspace;
-        if exposes(workspace, &self.config) {
-            let text = format!("the workspace `{}` contains the gateway's own files", workspace.display());
-            return Err(Failure::new("workspace_unsafe", text)
-                .hint("tell the user to set terminal.cwd to a folder of its own"));
+        let tmp = self.tmp(session);
+        Jail::open(&self.roots()?, &tmp)
+            .map_err(|error| Failure::io(&format!("the temporary folder `{}`", tmp.display()), &error))
+    }
+
+    /// The profile's folders. Blocking.
+    pub fn roots(&self) -> Result<Arc<Roots>, Failure> {
+        let mut held = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(roots) = &*held {
+            return Ok(roots.clone());
         }
-        Jail::open(workspace, &self.tmp(session))
-            .map_err(|error| Failure::io(&format!("the workspace `{}`", workspace.display()), &error))
+        Ok(held.insert(Arc::new(self.settle()?)).clone())
+    }
+
+    /// Opens the folders, and gives the workspace to the profile's user. Blocking: for the profile's start.
+    pub fn prepare(&self) -> Footing {
+        let name = &self.config.name;
+        match self.roots() {
+            Ok(roots) => Footing {
+                owner: roots.owner(),
+                warnings: roots.trouble().iter().map(|trouble| format!("`{name}`: {trouble}")).collect(),
+            },
+            Err(failure) => Footing { owner: None, warnings: vec![format!("`{name}`: {failure}")] },
+        }
+    }
+
+    fn settle(&self) -> Result<Roots, Failure> {
+        let config = &self.config;
+        let workspace = &config.workspace;
+        let extra = &config.terminal.roots;
+        for given in [workspace].into_iter().chain(extra.iter().map(|root| &root.path)) {
+            if exposes(given, config) {
+                let text = format!("the folder `{}` contains the gateway's own files", given.display());
+                return Err(Failure::new("workspace_unsafe", text)
+                    .hint("tell the user to set terminal.cwd and terminal.roots to folders of their own"));
+            }
+        }
+        let roots = Roots::open(workspace, extra, &config.skills_dir)
+            .map_err(|error| Failure::io(&format!("the workspace `{}`", workspace.display()), &error))?;
+        // Behind the strict wall the path is made for the command; elsewhere its user has to walk it.
+        let walks =
+            |user: &Owner| self.sandbox.level == SandboxLevel::Strict || roots.can_be_reached_by(*user);
+        let owner = self.user.filter(walks);
+        let ours = hidden(&config.root).iter().any(|home| roots.workspace().path().starts_with(real(home)));
+        roots.settle(owner, self.user, ours, PATIENCE).map_err(|error| {
+            Failure::io(
+                &format!("the workspace `{}` cannot be given to its user", workspace.display()),
+                &error,
+            )
+        })
     }
 }
 
@@ -65,13 +124,16 @@ fn hidden(root: &Path) -> Vec<PathBuf> {
 
 /// A grant holds for all that lies below: a workspace above the home, or inside the store, would give it away.
 fn exposes(workspace: &Path, config: &ProfileConfig) -> bool {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let workspace = real(workspace);
     let mut secrets = hidden(&config.root);
     secrets.push(config.root.clone());
     secrets.push(config.state_dir.clone());
     secrets.iter().any(|secret| real(secret).starts_with(&workspace))
         || workspace.starts_with(real(&config.state_dir))
+}
+
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod terminal;
 mod toolbox;
 mod units;
 
+pub use ground::Footing;
 pub use memory::Memory;
 pub use mend::parse_arguments;
 pub use preview::preview;

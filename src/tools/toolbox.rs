@@ -1,11 +1,17 @@
 //! The tools of one profile, and how a call finds its tool.
 
-use super::{arguments::Arguments, failure::Failure, files, ground::Ground, search, specs, terminal};
+use super::{
+    arguments::Arguments,
+    failure::Failure,
+    files,
+    ground::{Footing, Ground},
+    search, specs, terminal,
+};
 use crate::{
     config::ProfileConfig,
     domain::{RunId, SessionId, ToolOutput, ToolSpec},
     egress::Egress,
-    sandbox::{Jail, Sandbox},
+    sandbox::{Jail, Owner, Sandbox},
 };
 use serde_json::Value;
 use std::{pin::Pin, sync::Arc};
@@ -38,9 +44,17 @@ impl CallContext<'_> {
 }
 
 impl Toolbox {
+    /// `user`: whom commands run as and files belong to, where that can be done.
     #[must_use]
-    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, egress: Egress) -> Self {
-        Self(Arc::new(Ground::new(config, sandbox, egress)))
+    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>, egress: Egress) -> Self {
+        Self(Arc::new(Ground::new(config, sandbox, user, egress)))
+    }
+
+    /// Opens the profile's folders and gives them to its user, once: what they are does not change any more until the
+    /// profile's next start. Blocking.
+    #[must_use]
+    pub fn prepare(&self) -> Footing {
+        self.0.prepare()
     }
 
     /// Sorted by name. Only tools that would work here: below the sandbox floor `terminal` is still listed, and
@@ -121,7 +135,10 @@ impl Toolbox {
         context.clearance().await?;
         let ground = Arc::clone(&self.0);
         let session = context.session.clone();
-        let task = tokio::task::spawn_blocking(move || work(&ground.jail(&session)?));
+        let task = tokio::task::spawn_blocking(move || {
+            let done = ground.jail(&session)?.enter(work);
+            done.unwrap_or_else(|error| Err(Failure::io("the agent's rights could not be taken on", &error)))
+        });
         task.await.unwrap_or_else(|_panic| Err(Failure::internal("the tool failed unexpectedly")))
     }
 }

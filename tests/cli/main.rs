@@ -1,7 +1,8 @@
 //! The real binary: what it says, and with which exit code it ends.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod attacks;
 mod running;
 mod support;
 mod usage;
+mod users;

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -82,13 +83,31 @@ impl Home {
     pub fn gateway(&self, words: &[&str]) -> Gateway {
         let mut words = words.to_vec();
         words.push("gateway");
-        let mut child = self
-            .command(&words)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+        Self::serve(&mut self.command(&words))
+    }
+
+    /// A gateway of a user without rights, who gets the home. For tests that are root.
+    pub fn gateway_as_nobody(&self) -> Gateway {
+        const NOBODY: u32 = 65_534;
+        let program = self.path().join("hermes");
+        std::fs::copy(HERMES, &program).unwrap();
+        assert!(
+            Command::new("chown")
+                .arg("-R")
+                .arg(NOBODY.to_string())
+                .arg(self.path())
+                .status()
+                .unwrap()
+                .success()
+        );
+        let mut command = Command::new(program);
+        command.env_clear().arg("--home").arg(self.path()).arg("gateway").current_dir(self.path());
+        Self::serve(command.uid(NOBODY).gid(NOBODY))
+    }
+
+    fn serve(command: &mut Command) -> Gateway {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
         let mut reader = BufReader::new(child.stdout.take().unwrap());
         let mut table = String::new();
         // The curl line is the last of it.

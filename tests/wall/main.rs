@@ -1,6 +1,7 @@
 //! The wall as a whole: the real helper binary, real processes, real attacks.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+// Tests that need a privilege say so where they cannot have it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod escapes;
 mod files;
@@ -8,6 +9,10 @@ mod installers;
 mod lifetime;
 mod limits;
 mod network;
+mod owner;
+mod roots;
 mod shell;
 mod site;
+mod speed;
+mod strict;
 mod support;

@@ -9,13 +9,14 @@ use hermes_gateway::{
     },
     domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
     egress::{Egress, Listeners},
-    sandbox::{self, Limits, Network, Sandbox, View, Way},
+    sandbox::{self, Limits, Network, Owner, Sandbox, View, Way},
     tools::{CallContext, Toolbox},
 };
 use serde_json::{Value, json};
 use std::{
     fs,
     io::Write,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -58,6 +59,15 @@ impl World {
     }
 
     pub fn at(sandbox: &Sandbox, change: impl FnOnce(&mut ProfileConfig)) -> Self {
+        Self::of(None, sandbox, change)
+    }
+
+    /// As where the gateway is root and keeps a user for the profile.
+    pub fn owned(user: Owner, change: impl FnOnce(&mut ProfileConfig)) -> Self {
+        Self::of(Some(user), &Sandbox::probe(env!("CARGO_BIN_EXE_hermes").into()), change)
+    }
+
+    fn of(user: Option<Owner>, sandbox: &Sandbox, change: impl FnOnce(&mut ProfileConfig)) -> Self {
         // Not below `/tmp`, which means the session's own folder to the file tools.
         let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let root = home.path().join("profiles/alice");
@@ -65,6 +75,10 @@ impl World {
             let path = home.path().join(secret);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, SECRET).unwrap();
+        }
+        if user.is_some() {
+            // Else a user without rights could not walk to the workspace where no wall builds the path for him.
+            fs::set_permissions(home.path(), fs::Permissions::from_mode(0o711)).unwrap();
         }
         let mut config = config(&root);
         change(&mut config);
@@ -74,7 +88,7 @@ impl World {
         let audit = AuditLog::new(&config.state_dir);
         let egress =
             Egress::new(config.name.clone(), config.terminal.network.clone(), listeners.clone(), audit);
-        let tools = Toolbox::new(Arc::clone(&config), sandbox.clone(), egress);
+        let tools = Toolbox::new(Arc::clone(&config), sandbox.clone(), user, egress);
         Self { home, config, tools, sandbox, listeners }
     }
 
@@ -214,6 +228,7 @@ fn config(root: &Path) -> ProfileConfig {
             timeout: second * 60,
             max_timeout: second * 600,
             env_passthrough: Vec::new(),
+            roots: Vec::new(),
             network: NetworkConfig::default(),
             max_output: 50_000,
             limits: LimitsConfig::default(),

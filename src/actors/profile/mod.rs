@@ -25,7 +25,6 @@ use crate::{
     model::{Mind, Upstreams},
     sandbox::clean_tmp,
     store::{Retention, Store},
-    tools::Toolbox,
 };
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use std::{
@@ -152,7 +151,7 @@ fn kit(tenant: &Tenant, config: &Arc<ProfileConfig>) -> Kit {
     let soul = std::fs::read_to_string(&config.soul_file).ok().map(Rc::from);
     Kit {
         upstreams: Upstreams::new(&config.model, &config.selection),
-        toolbox: Toolbox::new(config.clone(), tenant.sandbox().clone(), tenant.egress(config)),
+        toolbox: tenant.toolbox(),
         soul,
         policy: Rc::new(Policy {
             off: config.approvals.mode == ApprovalMode::Off,

@@ -1,7 +1,7 @@
 //! What an admin does to a profile while it serves: another configuration.
 
 use super::Tenant;
-use crate::{actors::profile::Reconfigured, audit::Actor, config::ProfileConfig};
+use crate::{actors::profile::Reconfigured, audit::Actor, config::ProfileConfig, tools::Toolbox};
 use std::sync::{Arc, PoisonError};
 
 impl Tenant {
@@ -10,7 +10,11 @@ impl Tenant {
         self.board.configure(config.api.max_concurrent_runs, config.api.queue);
         self.keys.set_env(config.api_key.as_ref());
         self.audit.note(Actor::Gateway, super::record::loaded(&config, &self.home_secret));
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        let config = Arc::new(config);
+        let egress = Self::egress(&config, &self.listeners, &self.audit);
+        let toolbox = Toolbox::new(config.clone(), self.sandbox.clone(), self.user, egress);
+        *self.toolbox.write().unwrap_or_else(PoisonError::into_inner) = toolbox;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         if let Some(actor) = self.actor() {
             actor.do_send(Reconfigured);
         }

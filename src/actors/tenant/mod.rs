@@ -19,8 +19,9 @@ use crate::{
     config::ProfileConfig,
     domain::{Millis, ProfileName, RunId, ToolSpec, now},
     egress::{Egress, Listeners},
-    sandbox::Sandbox,
+    sandbox::{Owner, Sandbox},
     store::{ProfileLock, Store, StoreError},
+    tools::Toolbox,
 };
 use actix::{Actor, Addr, Message, Recipient};
 use actix_rt::ArbiterHandle;
@@ -60,6 +61,8 @@ pub enum GoneReason {
 pub struct TenantOptions {
     pub config: ProfileConfig,
     pub sandbox: Sandbox,
+    /// The user of this machine that is kept for the profile.
+    pub user: Option<Owner>,
     /// Key of the fast hashes of all keys of this home.
     pub home_secret: Arc<[u8; 32]>,
     pub machine: Arc<MachineSlots>,
@@ -77,6 +80,9 @@ pub struct Tenant {
     config: RwLock<Arc<ProfileConfig>>,
     sandbox: Sandbox,
     listeners: Listeners,
+    user: Option<Owner>,
+    /// Holds the profile's folders, so it must not be made anew with each actor.
+    toolbox: RwLock<Toolbox>,
     home_secret: Arc<[u8; 32]>,
     lock: Arc<ProfileLock>,
     gone: Recipient<ProfileGone>,
@@ -113,19 +119,24 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Tenant {
     #[must_use]
     pub fn new(options: TenantOptions) -> Arc<Self> {
-        let TenantOptions { config, sandbox, home_secret, machine, listeners, lock, gone, worker } = options;
+        let TenantOptions { config, sandbox, user, home_secret, machine, listeners, lock, gone, worker } =
+            options;
         let audit = AuditLog::new(&config.state_dir);
+        let egress = Self::egress(&config, &listeners, &audit);
         audit.note_with_next(Doer::Gateway, record::started(&sandbox));
         audit.note_with_next(Doer::Gateway, record::loaded(&config, &home_secret));
+        let config = Arc::new(config);
         let board = Board::new(machine);
         board.configure(config.api.max_concurrent_runs, config.api.queue);
         Arc::new(Self {
             name: config.name.clone(),
             keys: KeyRing::new(home_secret.clone(), config.api_key.as_ref()),
             editing_keys: tokio::sync::Mutex::default(),
-            config: RwLock::new(Arc::new(config)),
+            toolbox: RwLock::new(Toolbox::new(config.clone(), sandbox.clone(), user, egress)),
+            config: RwLock::new(config),
             sandbox,
             listeners,
+            user,
             home_secret,
             lock,
             gone,
@@ -159,11 +170,16 @@ impl Tenant {
         &self.sandbox
     }
 
-    /// The way out for the profile's tools.
-    #[must_use]
-    pub(super) fn egress(&self, config: &ProfileConfig) -> Egress {
+    /// The way out for tools of a profile with this configuration.
+    fn egress(config: &ProfileConfig, listeners: &Listeners, audit: &AuditLog) -> Egress {
         let network = config.terminal.network.clone();
-        Egress::new(self.name.clone(), network, self.listeners.clone(), self.audit.clone())
+        Egress::new(config.name.clone(), network, listeners.clone(), audit.clone())
+    }
+
+    /// What the profile's runs act with.
+    #[must_use]
+    pub fn toolbox(&self) -> Toolbox {
+        self.toolbox.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The tools of every profile, as the model is told of them.

@@ -7,8 +7,8 @@ use crate::{
         output::Output,
     },
     domain::{ProfileName, now},
-    gateway::{Command, Offline},
-    sandbox::remove_tmp,
+    gateway::{Command, Offline, RunDir, Users},
+    sandbox::{remove_folder, remove_tmp},
 };
 use std::fs;
 
@@ -47,10 +47,13 @@ pub fn run(
     // Out of sight in one step; an interrupted deletion leaves no half profile.
     let grave = found.root.with_file_name(format!(".{name}.deleted-{}", now()));
     fs::rename(&found.root, &grave).map_err(at)?;
-    fs::remove_dir_all(&grave).map_err(at)?;
+    remove_folder(&grave).map_err(at)?;
     // The profile is gone by now, so what is left of it in `/tmp` is worth a word, not a failure.
     if let Err(error) = remove_tmp(name.as_str(), &found.root) {
         output.note(format_args!("warning: the temporary folders of `{name}` are still there: {error}"));
+    }
+    if let Err(error) = Users::forget(RunDir::at(&context.home).path(), name) {
+        output.note(format_args!("warning: the user of `{name}` is still kept for that name: {error}"));
     }
     output.line(format_args!("deleted the profile `{name}`"));
     Ok(())

@@ -5,6 +5,7 @@ mod homes;
 mod inheritance;
 mod listening;
 mod models;
+mod roots;
 mod selection;
 mod values;
 

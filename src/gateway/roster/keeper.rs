@@ -227,10 +227,12 @@ impl Keeper {
         self.view.send_modify(|view| {
             view.status.address = Some(up.address);
             view.status.keys = up.keys;
+            view.status.uid = up.footing.owner.map(|owner| owner.uid);
             view.first_key.clone_from(&up.first_key);
             view.seat = Some(Seat { tenant: up.tenant.clone(), place: self.place.clone() });
         });
         self.ground.directory.enter(up.tenant.clone());
+        warnings.extend(up.footing.warnings.iter().cloned());
         let (trouble, first_key) = (up.trouble.clone(), up.first_key.clone());
         self.up = Some(up);
         match trouble {

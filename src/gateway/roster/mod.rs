@@ -7,6 +7,7 @@ mod backoff;
 mod files;
 mod keeper;
 mod opening;
+mod socket;
 
 pub use files::{Files, Plan, Selection, plans};
 pub use keeper::{Acted, Action, Answer, Seat, View};
@@ -24,9 +25,10 @@ use keeper::{Handle, Keeper, Request};
 use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
-/// Command: start these profiles, all at once. Answers when each is up or has said why not.
+/// Command: start these profiles, all at once. Answers when each is up or has said why not, with what is odd about those
+/// that are up.
 #[derive(Message)]
-#[rtype(result = "Vec<ProfileStatus>")]
+#[rtype(result = "Vec<String>")]
 pub struct BeginAll(pub Vec<(ProfileName, Plan)>);
 
 /// Command for one profile. A profile that the roster does not know is looked for in the home.
@@ -115,21 +117,17 @@ impl Actor for Roster {
 }
 
 impl Handler<BeginAll> for Roster {
-    type Result = ResponseFuture<Vec<ProfileStatus>>;
+    type Result = ResponseFuture<Vec<String>>;
 
     fn handle(&mut self, BeginAll(plans): BeginAll, _ctx: &mut Self::Context) -> Self::Result {
-        let names: Vec<_> = plans.iter().map(|(name, _)| name.clone()).collect();
         let begun: Vec<_> = plans
             .into_iter()
             .map(|(name, plan)| self.ask(&name, |answer| Request::Begin { plan: Box::new(plan), answer }))
             .collect();
-        let views: Vec<_> =
-            names.iter().filter_map(|name| Some(self.profiles.get(name)?.view.clone())).collect();
-        Box::pin(async move {
-            // What went wrong stands in the status.
-            join_all(begun).await;
-            views.iter().map(|view| view.borrow().status.clone()).collect()
-        })
+        // What went wrong stands in the status.
+        Box::pin(
+            join_all(begun).map(|begun| begun.into_iter().flatten().flat_map(|up| up.warnings).collect()),
+        )
     }
 }
 

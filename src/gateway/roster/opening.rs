@@ -1,6 +1,9 @@
 //! From settings to a port that is served, and back.
 
-use super::files::Plan;
+use super::{
+    files::Plan,
+    socket::{bind, explain_bind, is_at},
+};
 use crate::{
     actors::{
         Directory, Editor, KeySpec, MachineSlots, ProfileError, ProfileGone, Rights, Scope, Tenant,
@@ -10,15 +13,17 @@ use crate::{
     domain::ProfileName,
     egress::{Listeners, Listening},
     gateway::{
+        at_rest,
         plane::{Listener, Place, Plane, Port, WorkerGone},
         status::KeyState,
+        users::Users,
     },
-    sandbox::Sandbox,
+    sandbox::{Owner, Sandbox},
     store::{ProfileLock, StoreError, Wake},
+    tools::Footing,
 };
 use actix::Recipient;
 use std::{
-    io,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     rc::Rc,
@@ -27,8 +32,6 @@ use std::{
 };
 use tokio::{sync::Semaphore, time::timeout};
 
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 1_024;
 /// Stores that are opened at the same time: recovery reads a lot.
 const OPENINGS: usize = 4;
 /// What a tenant may take beyond the time it was given to drain in.
@@ -45,6 +48,8 @@ pub struct Ground {
     pub directory: Arc<Directory>,
     /// What no agent is connected to.
     listeners: Listeners,
+    /// Where profiles get users of their own: a gateway that is root.
+    users: Option<Users>,
     openings: Semaphore,
 }
 
@@ -55,10 +60,11 @@ impl Ground {
         home_secret: Arc<[u8; 32]>,
         machine: Arc<MachineSlots>,
         gone: Recipient<ProfileGone>,
+        users: Option<Users>,
     ) -> Self {
         let directory = Arc::new(Directory::new(home_secret.clone()));
         let (listeners, openings) = (Listeners::default(), Semaphore::new(OPENINGS));
-        Self { plane, sandbox, home_secret, machine, gone, directory, listeners, openings }
+        Self { plane, sandbox, home_secret, machine, gone, directory, listeners, users, openings }
     }
 }
 
@@ -71,6 +77,8 @@ pub struct Up {
     pub first_key: Option<Secret>,
     /// The port is served, and answers 503.
     pub trouble: Option<Trouble>,
+    /// Whose its commands are, and what they will miss.
+    pub footing: Footing,
     listener: Listener,
     listening: Listening,
     lock: Arc<ProfileLock>,
@@ -139,8 +147,10 @@ async fn bring_up_new(
         );
     }
     let (has_env_key, wake) = (config.api_key.is_some(), wake.unwrap_or_default());
-    let tenant = new_tenant(ground, place, config, &lock);
+    let user = user(ground, name).await?;
+    let tenant = new_tenant(ground, place, config, user, &lock);
     tenant.set_state(TenantState::Restarting);
+    let footing = prepare(&tenant).await?;
 
     // Recovery comes before the first request. A store that nobody waits for is opened by that first request.
     let keyless = !has_env_key && wake.keys == 0;
@@ -163,13 +173,20 @@ async fn bring_up_new(
     };
     let listener = serve(ground, place, socket, &tenant).await?;
     let trouble = trouble.map(Trouble::Store);
-    Ok(Up { tenant, address, keys, first_key, trouble, listener, listening, lock })
+    Ok(Up { tenant, address, keys, first_key, trouble, footing, listener, listening, lock })
 }
 
-fn new_tenant(ground: &Ground, place: &Place, config: ProfileConfig, lock: &Arc<ProfileLock>) -> Arc<Tenant> {
+fn new_tenant(
+    ground: &Ground,
+    place: &Place,
+    config: ProfileConfig,
+    user: Option<Owner>,
+    lock: &Arc<ProfileLock>,
+) -> Arc<Tenant> {
     Tenant::new(TenantOptions {
         sandbox: ground.sandbox.at_most(config.terminal.sandbox_most),
         config,
+        user,
         home_secret: ground.home_secret.clone(),
         machine: ground.machine.clone(),
         listeners: ground.listeners.clone(),
@@ -177,6 +194,27 @@ fn new_tenant(ground: &Ground, place: &Place, config: ProfileConfig, lock: &Arc<
         gone: ground.gone.clone(),
         worker: place.arbiter(),
     })
+}
+
+/// The user of this machine that the profile's agent is to be.
+async fn user(ground: &Ground, name: &ProfileName) -> Result<Option<Owner>, String> {
+    let Some(users) = ground.users.clone() else { return Ok(None) };
+    let of = name.clone();
+    match actix_rt::task::spawn_blocking(move || users.of(&of)).await {
+        Ok(found) => found.map(Some).map_err(|error| format!("no user can be kept for it: {error}")),
+        Err(_panic) => Err("looking for its user panicked; please report this".to_owned()),
+    }
+}
+
+/// Opens the folders that the profile's agent works in, before anything of it can change what their names mean.
+async fn prepare(tenant: &Arc<Tenant>) -> Result<Footing, String> {
+    let (toolbox, config) = (tenant.toolbox(), tenant.config());
+    let prepared = actix_rt::task::spawn_blocking(move || {
+        let mut footing = toolbox.prepare();
+        footing.warnings.extend(at_rest::profile(&config.root, &config.state_dir));
+        footing
+    });
+    prepared.await.map_err(|_panic| "opening its folders panicked; please report this".to_owned())
 }
 
 /// Serves a port in the name of a tenant.
@@ -215,7 +253,17 @@ pub async fn open(ground: &Ground, place: &Place, tenant: &Arc<Tenant>) -> Resul
 impl Up {
     /// Takes the profile down in order: no new turns, the running ones within `limit`, the connections, the store.
     pub async fn take_down(self, place: &Place, limit: Duration) -> Kept {
-        let Self { tenant, listener, listening, lock, address: _, keys: _, first_key: _, trouble: _ } = self;
+        let Self {
+            tenant,
+            listener,
+            listening,
+            lock,
+            address: _,
+            keys: _,
+            first_key: _,
+            trouble: _,
+            footing: _,
+        } = self;
         tenant.begin_drain();
         let drained = on(place, &tenant, move |tenant| async move { tenant.drain(limit).await });
         if timeout(limit + SLACK, drained).await.is_err() {
@@ -253,7 +301,7 @@ impl Kept {
         let Ok(address) = socket.local_addr() else { return Err(reason) };
         // A new one: the earlier one goes on saying that it drains.
         let config = ProfileConfig::clone(&tenant.config());
-        let tenant = new_tenant(ground, place, config, &lock);
+        let tenant = new_tenant(ground, place, config, None, &lock);
         // The reason names files of the host, which a client is not to learn.
         tenant.set_state(TenantState::Failed(
             "it could not be started again; its operator can see why".to_owned(),
@@ -261,7 +309,8 @@ impl Kept {
         let Ok(listener) = serve(ground, place, socket, &tenant).await else { return Err(reason) };
         let (keys, trouble) = (KeyState::Unknown, Some(Trouble::Held(reason)));
         let listening = listening.unwrap_or_else(|| ground.listeners.enter(address.port()));
-        Ok(Up { tenant, address, keys, first_key: None, trouble, listener, listening, lock })
+        let footing = Footing::default();
+        Ok(Up { tenant, address, keys, first_key: None, trouble, footing, listener, listening, lock })
     }
 
     /// Gives port and lock back, and waits (a second at most) until nothing holds the lock any more: whoever asked for
@@ -334,48 +383,5 @@ async fn ensure_key(place: &Place, tenant: &Arc<Tenant>) -> Result<(Option<Secre
     match found.await {
         Ok(found) => found.map_err(|error: ProfileError| error.message),
         Err(gone) => Err(gone.to_string()),
-    }
-}
-
-fn is_at(socket: &TcpListener, wanted: SocketAddr) -> bool {
-    // Port 0 means "any": the one that it has is as good as another.
-    socket.local_addr().is_ok_and(|has| has == wanted || (wanted.port() == 0 && has.ip() == wanted.ip()))
-}
-
-/// As `TcpListener::bind`, with room for more connections that wait.
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt};
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::TCP))?;
-    // Else the port stays closed for a minute after a restart.
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    bind(&socket, &address)?;
-    listen(&socket, BACKLOG)?;
-    Ok(socket.into())
-}
-
-fn explain_bind(
-    error: &io::Error,
-    at: SocketAddr,
-    name: &ProfileName,
-    rival: Option<&ProfileName>,
-) -> String {
-    let port = at.port();
-    match (error.kind(), rival) {
-        (io::ErrorKind::AddrInUse, Some(rival)) => format!(
-            "port {port} is that of the profile `{rival}`; give `{name}` another one: API_SERVER_PORT in its .env"
-        ),
-        (io::ErrorKind::AddrInUse, None) => format!(
-            "port {port} is taken by another program; end that one, or set API_SERVER_PORT in the .env of `{name}`"
-        ),
-        (io::ErrorKind::PermissionDenied, _) => {
-            format!(
-                "port {port} needs rights that this process has not; set API_SERVER_PORT to one above 1023"
-            )
-        }
-        (io::ErrorKind::AddrNotAvailable, _) => {
-            format!("{} is no address of this machine; set API_SERVER_HOST in the .env of `{name}`", at.ip())
-        }
-        _ => format!("{at} cannot be listened on: {error}"),
     }
 }

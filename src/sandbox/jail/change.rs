@@ -1,6 +1,6 @@
 //! Changing a file: as a whole, or not at all.
 
-use super::{JailError, Place};
+use super::{JailError, Place, roots::name_of};
 use rustix::{
     fs::{
         AtFlags, FileType, Mode, OFlags, RawMode, Stat, fchmod, fchown, fstat, mkdirat, openat, renameat,
@@ -11,7 +11,7 @@ use rustix::{
 use std::{
     fs::File,
     io::{self, Write},
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
@@ -30,6 +30,7 @@ impl Place<'_> {
     ///
     /// See [`JailError`]; a full disk is [`JailError::Io`].
     pub fn write(&self, content: &[u8]) -> Result<Written, JailError> {
+        self.to_be_changed()?;
         let target = self.without_link()?;
         let (parent, dirs_created) = target.make_parent()?;
         let name = target.name()?;
@@ -59,8 +60,13 @@ impl Place<'_> {
     ///
     /// See [`JailError`].
     pub fn remove(&self) -> Result<(), JailError> {
+        self.to_be_changed()?;
         let parent = self.resolve(OFlags::PATH | OFlags::DIRECTORY, self.parent())?;
         unlinkat(&parent, self.name()?, AtFlags::empty()).map_err(|error| self.failed(error))
+    }
+
+    fn to_be_changed(&self) -> Result<(), JailError> {
+        if self.root.writable { Ok(()) } else { Err(JailError::ReadOnly(self.shown.clone())) }
     }
 
     /// The place that a link means; itself for everything else.
@@ -74,10 +80,10 @@ impl Place<'_> {
             _ => return Ok(same()),
         }
         let fd = self.resolve(OFlags::PATH, self.relative())?;
-        let meant = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
-            .map_err(|error| JailError::Io(self.shown.clone(), error))?;
-        let [_, real] = &self.root.names;
-        let relative = meant.strip_prefix(real).map_err(|_| JailError::Link(self.shown.clone()))?;
+        let named =
+            |name: io::Result<PathBuf>| name.map_err(|error| JailError::Io(self.shown.clone(), error));
+        let (meant, root) = (named(name_of(&fd))?, named(self.root.name_now())?);
+        let relative = meant.strip_prefix(root).map_err(|_| JailError::Link(self.shown.clone()))?;
         Ok(Self { root: self.root, relative: relative.to_owned(), shown: self.shown.clone() })
     }
 
@@ -94,7 +100,7 @@ impl Place<'_> {
             reached.push(part);
             dir = match self.resolve(flags, &reached) {
                 Err(JailError::Missing(_)) => {
-                    match mkdirat(&dir, Path::new(part.as_os_str()), Mode::from_raw_mode(0o755)) {
+                    match mkdirat(&dir, Path::new(part.as_os_str()), Mode::from_raw_mode(0o777)) {
                         Ok(()) | Err(Errno::EXIST) => self.resolve(flags, &reached)?,
                         Err(error) => return Err(self.failed(error)),
                     }
@@ -109,7 +115,7 @@ impl Place<'_> {
 fn replace(parent: &OwnedFd, name: &Path, before: Option<&Stat>, content: &[u8]) -> io::Result<()> {
     let aside = format!(".hermes-{}.tmp", uuid::Uuid::now_v7().simple());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(openat(parent, &aside, flags, Mode::from_raw_mode(0o644))?);
+    let mut file = File::from(openat(parent, &aside, flags, Mode::from_raw_mode(0o666))?);
     let done = file.write_all(content).and_then(|()| {
         if let Some(before) = before {
             keep_owner_and_mode(&file, before)?;

@@ -10,6 +10,8 @@ pub enum JailError {
     /// A link on the way leads outside (or is absolute, which the kernel does not look into).
     Link(String),
     Missing(String),
+    /// In a folder that is given for reading only.
+    ReadOnly(String),
     Folder(String),
     NotFolder(String),
     /// A device, a pipe, a socket.
@@ -20,9 +22,10 @@ pub enum JailError {
 impl fmt::Display for JailError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Outside(path) => write!(f, "`{path}` is outside the workspace"),
-            Self::Link(path) => write!(f, "`{path}` passes a link that leads out of the workspace"),
+            Self::Outside(path) => write!(f, "`{path}` is outside of the folders that you may use"),
+            Self::Link(path) => write!(f, "`{path}` passes a link that leads out of its folder"),
             Self::Missing(path) => write!(f, "`{path}` does not exist"),
+            Self::ReadOnly(path) => write!(f, "`{path}` may only be read"),
             Self::Folder(path) => write!(f, "`{path}` is a folder"),
             Self::NotFolder(path) => write!(f, "a part of `{path}` is not a folder"),
             Self::Special(path) => write!(f, "`{path}` is not a regular file"),

@@ -1,41 +1,31 @@
-//! Paths for tools that touch files inside the gateway: nothing outside two folders can be named.
+//! Paths for tools that touch files inside the gateway: nothing outside the profile's folders can be named.
 //!
-//! Each call opens the two folders and then names files relative to them, and the kernel walks the path
+//! The folders are opened once, at the profile's start; files are named relative to them, and the kernel walks the path
 //! (`openat2`, `RESOLVE_BENEATH`): a link that leads out is refused whenever it was made, also between two of our own
-//! steps.
+//! steps. What the kernel then allows it allows to the agent, not to the gateway: see [`Jail::enter`].
 
 mod change;
 mod error;
 mod place;
+mod roots;
 
-use super::{tmp, view::real};
-use rustix::{
-    fs::{Mode, OFlags, openat},
-    io::Errno,
-};
+use super::{guise::as_agent, tmp};
 use std::{
-    fs::DirBuilder,
     io,
-    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
 pub use change::Written;
 pub use error::JailError;
+pub use place::Member;
+use roots::Shown;
+pub use roots::{Root, Roots};
 
-#[derive(Debug)]
-struct Root {
-    dir: OwnedFd,
-    /// As configured, and with links resolved: models repeat either.
-    names: [PathBuf; 2],
-    /// How its paths begin when they are shown.
-    prefix: Option<&'static str>,
-}
-
-/// The two folders that a session's file tools may touch, held open.
+/// What a session's file tools may touch: the profile's folders, and the session's own temporary one.
 #[derive(Debug)]
 pub struct Jail {
-    workspace: Root,
+    roots: Arc<Roots>,
     tmp: Root,
 }
 
@@ -50,30 +40,24 @@ pub struct Place<'a> {
 }
 
 impl Jail {
-    /// Opens both folders; makes them when they are missing.
+    /// Makes the session's temporary folder when it is missing.
     ///
     /// # Errors
     ///
-    /// A folder cannot be made, or the temporary one is not ours.
-    pub fn open(workspace: &Path, session_tmp: &Path) -> io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let open = || openat(rustix::fs::CWD, workspace, flags, Mode::empty());
-        let dir = match open() {
-            Err(Errno::NOENT) => {
-                // What an agent writes is for the gateway's user alone, like the rest of the profile.
-                DirBuilder::new().recursive(true).mode(0o700).create(workspace)?;
-                open()?
-            }
-            other => other?,
-        };
-        Ok(Self {
-            workspace: Root { dir, names: [workspace.to_owned(), real(workspace)], prefix: None },
-            tmp: Root {
-                dir: tmp::ensure(session_tmp)?,
-                names: [session_tmp.to_owned(), real(session_tmp)],
-                prefix: Some("/tmp"),
-            },
-        })
+    /// It cannot be made, or is not ours.
+    pub fn open(roots: &Arc<Roots>, session_tmp: &Path) -> io::Result<Self> {
+        let dir = tmp::ensure(session_tmp, roots.owner)?;
+        let tmp = Root::new(dir, session_tmp, Shown::Tmp, true);
+        Ok(Self { roots: roots.clone(), tmp })
+    }
+
+    /// Does file work with the rights of the agent. It must neither wait for other tasks nor start threads.
+    ///
+    /// # Errors
+    ///
+    /// The rights cannot be taken on; then nothing was done.
+    pub fn enter<T>(&self, work: impl FnOnce(&Self) -> T) -> io::Result<T> {
+        as_agent(self.roots.owner, || work(self))
     }
 
     /// Finds out which folder a path means. Relative paths and `~` start at the workspace, wherever the terminal has
@@ -88,22 +72,25 @@ impl Jail {
             return Err(outside());
         }
         let asked = Path::new(path);
+        let workspace = &self.roots.workspace;
         let (root, rest) = if let Ok(rest) = asked.strip_prefix("~") {
-            (&self.workspace, rest)
+            (workspace, rest)
         } else if asked.is_relative() {
-            (&self.workspace, asked)
+            (workspace, asked)
         } else {
-            let below = |root: &Root| root.names.iter().find_map(|name| asked.strip_prefix(name).ok());
             // The workspace may itself lie below `/tmp`.
-            match (below(&self.workspace), below(&self.tmp), asked.strip_prefix("/tmp")) {
-                (Some(rest), _, _) => (&self.workspace, rest),
-                (None, Some(rest), _) | (None, None, Ok(rest)) => (&self.tmp, rest),
-                (None, None, Err(_)) => return Err(outside()),
-            }
+            let named = [workspace].into_iter().chain(&self.roots.extra).chain([&self.tmp]);
+            let below = |root| below(root, asked).map(|rest| (root, rest));
+            let tmp = || asked.strip_prefix("/tmp").ok().map(|rest| (&self.tmp, rest));
+            named.into_iter().find_map(below).or_else(tmp).ok_or_else(outside)?
         };
         let relative = lexical(rest).ok_or_else(outside)?;
         Ok(Place { root, relative, shown: path.to_owned() })
     }
+}
+
+fn below<'a>(root: &Root, path: &'a Path) -> Option<&'a Path> {
+    root.names.iter().find_map(|name| path.strip_prefix(name).ok())
 }
 
 /// Resolves `.` and `..` by text; `None` when that leads above the start.

@@ -1,36 +1,48 @@
 //! A name inside the jail: showing it, looking at it, reading it.
 
-use super::{JailError, Place, lexical};
+use super::{JailError, Place, lexical, roots::Shown};
 use rustix::{
-    fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2},
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, statat},
     io::Errno,
 };
 use std::{
+    ffi::{OsStr, OsString},
     fs::File,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
 };
 
-impl Place<'_> {
+/// A name in a folder.
+#[derive(Debug)]
+pub struct Member {
+    pub name: OsString,
+    pub kind: FileType,
+}
+
+impl<'a> Place<'a> {
     /// The path on this machine, for showing.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        let [_, real] = &self.root.names;
-        if self.relative.as_os_str().is_empty() { real.clone() } else { real.join(&self.relative) }
+        let root = self.root.path();
+        if self.relative.as_os_str().is_empty() { root.to_owned() } else { root.join(&self.relative) }
     }
 
     /// The path inside a sandbox of level `strict`, where the session's folder is `/tmp` itself.
     #[must_use]
     pub fn path_at_strict(&self) -> PathBuf {
-        self.root.prefix.map_or_else(|| self.path(), |prefix| Path::new(prefix).join(&self.relative))
+        match self.root.shown {
+            Shown::Tmp => Path::new("/tmp").join(&self.relative),
+            Shown::Relative | Shown::Absolute => self.path(),
+        }
     }
 
-    /// The path as the model should write it next time: relative to the workspace, or below `/tmp`.
+    /// The path as the model should write it next time: relative to the workspace, below `/tmp`, or absolute.
     #[must_use]
     pub fn shown_path(&self) -> String {
-        match self.root.prefix {
-            Some(prefix) => Path::new(prefix).join(&self.relative).display().to_string(),
-            None => self.relative().display().to_string(),
+        match self.root.shown {
+            Shown::Relative => self.relative().display().to_string(),
+            Shown::Tmp => Path::new("/tmp").join(&self.relative).display().to_string(),
+            Shown::Absolute => self.path().display().to_string(),
         }
     }
 
@@ -42,7 +54,7 @@ impl Place<'_> {
 
     /// The same folder's member `relative`, as a walk found it.
     #[must_use]
-    pub fn sibling(&self, relative: &Path) -> Option<Self> {
+    pub fn sibling(&self, relative: &Path) -> Option<Place<'a>> {
         let relative = lexical(relative)?;
         Some(Self { root: self.root, shown: relative.display().to_string(), relative })
     }
@@ -53,11 +65,18 @@ impl Place<'_> {
     ///
     /// See [`JailError`].
     pub fn open(&self) -> Result<(File, Stat), JailError> {
-        // Without `NONBLOCK` a named pipe would hold us for ever.
+        // Opening a device can act by itself, so it is looked at first; without `NONBLOCK` a named pipe that takes the
+        // file's place meanwhile would hold us for ever.
+        self.regular(&self.resolve(OFlags::PATH, self.relative())?)?;
         let fd = self.resolve(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, self.relative())?;
-        let stat = fstat(&fd).map_err(|error| self.failed(error))?;
+        let stat = self.regular(&fd)?;
+        Ok((File::from(fd), stat))
+    }
+
+    fn regular(&self, fd: &OwnedFd) -> Result<Stat, JailError> {
+        let stat = fstat(fd).map_err(|error| self.failed(error))?;
         match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Ok((File::from(fd), stat)),
+            FileType::RegularFile => Ok(stat),
             FileType::Directory => Err(JailError::Folder(self.shown.clone())),
             FileType::Symlink
             | FileType::Fifo
@@ -88,17 +107,43 @@ impl Place<'_> {
         Ok(FileType::from_raw_mode(stat.st_mode))
     }
 
+    /// What lies in the folder, links as links, in no order. At most `most` of them; the flag says whether that is all.
+    ///
+    /// # Errors
+    ///
+    /// See [`JailError`].
+    pub fn members(&self, most: usize) -> Result<(Vec<Member>, bool), JailError> {
+        self.members_of(self.relative(), most)
+    }
+
     /// Names in the folder that would hold this file, at most `most`.
     #[must_use]
     pub fn neighbours(&self, most: usize) -> Vec<String> {
-        let Ok(fd) = self.resolve(OFlags::RDONLY | OFlags::DIRECTORY, self.parent()) else {
-            return Vec::new();
-        };
-        let Ok(entries) = rustix::fs::Dir::new(fd) else {
-            return Vec::new();
-        };
-        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-        names.filter(|name| name != "." && name != "..").take(most).collect()
+        let (members, _) = self.members_of(self.parent(), most).unwrap_or_default();
+        members.into_iter().map(|member| member.name.to_string_lossy().into_owned()).collect()
+    }
+
+    fn members_of(&self, folder: &Path, most: usize) -> Result<(Vec<Member>, bool), JailError> {
+        let fd = self.resolve(OFlags::RDONLY | OFlags::DIRECTORY, folder)?;
+        let mut members = Vec::new();
+        for entry in Dir::read_from(&fd).map_err(|error| self.failed(error))? {
+            let entry = entry.map_err(|error| self.failed(error))?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            if members.len() == most {
+                return Ok((members, false));
+            }
+            // Not every file system tells the kind in its listing.
+            let mut kind = entry.file_type();
+            if kind == FileType::Unknown {
+                let Ok(stat) = statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+                kind = FileType::from_raw_mode(stat.st_mode);
+            }
+            members.push(Member { name: name.to_owned(), kind });
+        }
+        Ok((members, true))
     }
 
     pub(super) fn parent(&self) -> &Path {

@@ -4,6 +4,7 @@
 //! the walk shows nothing from outside.
 
 mod content;
+mod rules;
 mod walk;
 
 use super::{arguments::Arguments, failure::Failure};

@@ -10,7 +10,7 @@ use super::{arguments::Arguments, disk, failure::Failure, ground::Ground, toolbo
 use crate::{
     config::SandboxLevel,
     domain::{RunId, SessionId, ToolOutput},
-    sandbox::{Helper, Limits, Order, Report, Seat, World},
+    sandbox::{Helper, Jail, Limits, Order, Report, Seat, World},
 };
 use capture::Capture;
 use serde_json::{Value, json};
@@ -169,11 +169,20 @@ impl Call {
 /// Folders, the shell's state, and a helper that waits. Blocking.
 fn make_ready(ground: &Ground, session: &SessionId, run: RunId, call: &Call) -> Result<Ready, Failure> {
     let config = &ground.config;
-    let jail = ground.jail(session)?;
+    let (roots, jail) = (ground.roots()?, ground.jail(session)?);
+    if let Some(moved) = roots.moved() {
+        let text = format!("`{}` is not the folder that it was at the start", moved.path().display());
+        return Err(Failure::new("workspace_moved", text)
+            .hint("tell the user to look what happened, and then to type `hermes profile reload`"));
+    }
     let workspace = jail.locate(".")?.path();
     let tmp = jail.locate("/tmp")?.path();
+    let extra = |writable: bool| {
+        let chosen = roots.extra().iter().filter(move |root| root.is_writable() == writable);
+        chosen.map(|root| root.path().to_owned())
+    };
     let mut readable = ground.view().paths().to_vec();
-    readable.push(config.skills_dir.clone());
+    readable.extend(extra(false));
     let seat = ground.sandbox.machine.sit(&config.name, &config.terminal.limits);
     let seat = seat.map_err(|error| Failure::io("the command's control group could not be made", &error))?;
     let way_out = WayOut::new(ground, run)?;
@@ -181,10 +190,10 @@ fn make_ready(ground: &Ground, session: &SessionId, run: RunId, call: &Call) -> 
         level: ground.sandbox.level,
         readable,
         links: ground.view().links().to_vec(),
-        writable: Vec::new(),
+        writable: extra(true).collect(),
         workspace: workspace.clone(),
         tmp: tmp.clone(),
-        owner: None,
+        owner: roots.owner(),
         user: config.name.as_str().to_owned(),
         network: way_out.network,
         limits: seat.limits().clone(),
@@ -193,14 +202,20 @@ fn make_ready(ground: &Ground, session: &SessionId, run: RunId, call: &Call) -> 
     };
     let helper = ground.sandbox.start(&world);
     let helper = helper.map_err(|error| Failure::io("the sandbox helper could not be started", &error))?;
-    let state = shell::State::read(&jail);
     // At that level the session's folder is `/tmp` itself.
     let strict = ground.sandbox.level >= SandboxLevel::Strict;
     let tmp = if strict { "/tmp".into() } else { tmp };
-    let (dir, keep_dir) = match &call.workdir {
-        Some(asked) => (shell::workdir(&jail, asked, strict)?, false),
-        None => (state.dir(&jail, strict), true),
+    let look = |jail: &Jail| {
+        let state = shell::State::read(jail);
+        let dir = match &call.workdir {
+            Some(asked) => (shell::workdir(jail, asked, strict)?, false),
+            None => (state.dir(jail, strict), true),
+        };
+        Ok::<_, Failure>((state, dir))
     };
+    let looked = jail.enter(look);
+    let (state, (dir, keep_dir)) =
+        looked.map_err(|error| Failure::io("the agent's rights could not be taken on", &error))??;
     let shell = shell::program();
     let mut env = shell::environment(config, &workspace, &tmp);
     way_out.tell(&mut env);

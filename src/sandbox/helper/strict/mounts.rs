@@ -197,8 +197,9 @@ fn file_system(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags)
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
-/// The processes of this sandbox. Read-only: some files there belong to the machine, and with root's own rights they
-/// could be written.
+/// The processes of this sandbox that a command may look into: not process 1. (The older way to hide the others makes an
+/// exception for group 0, which root's commands may have.) Read-only: some files there belong to the machine, and with
+/// root's own rights they could be written.
 fn processes(root: BorrowedFd<'_>, world: &World) -> Result<(), Errno> {
     let target = place(root, Path::new("/proc"), true)?;
     if !world.has(Wall::PidNamespace) {
@@ -210,7 +211,7 @@ fn processes(root: BorrowedFd<'_>, world: &World) -> Result<(), Errno> {
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC
         | MountAttrFlags::MOUNT_ATTR_RDONLY;
-    attach(&file_system("proc", &[("hidepid", "2")], attributes)?, &target)
+    attach(&file_system("proc", &[("hidepid", "ptraceable")], attributes)?, &target)
 }
 
 fn links(root: BorrowedFd<'_>, world: &World) -> Result<(), Errno> {
@@ -237,11 +238,11 @@ fn names(root: BorrowedFd<'_>, world: &World, owner: Owner) -> Result<(), Errno>
     let user = world.user.replace([':', '\n'], "_");
     let home = world.workspace.display().to_string();
     let home = if home.contains([':', '\n']) { "/" } else { &home };
-    let passwd = format!(
-        "root:x:0:0::/:/bin/false\n{user}:x:{uid}:{gid}::{home}:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n"
-    );
+    // First: where it is the machine's root, that is what it is called.
+    let user_line = format!("{user}:x:{uid}:{gid}::{home}:/bin/sh\n");
+    let passwd = user_line + "root:x:0:0::/:/bin/false\nnobody:x:65534:65534::/:/bin/false\n";
     write(root, "passwd", &passwd)?;
-    write(root, "group", &format!("root:x:0:\n{user}:x:{gid}:\nnogroup:x:65534:\n"))?;
+    write(root, "group", &format!("{user}:x:{gid}:\nroot:x:0:\nnogroup:x:65534:\n"))?;
     write(root, "hostname", &format!("{HOST_NAME}\n"))?;
     if world.network == Network::Full {
         return Ok(());
