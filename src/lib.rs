@@ -10,6 +10,7 @@ pub mod egress;
 pub mod front;
 pub mod gateway;
 pub mod model;
+pub mod redact;
 pub mod sandbox;
 pub mod store;
 pub mod telemetry;

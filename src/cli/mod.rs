@@ -5,6 +5,7 @@
 
 mod approvals;
 mod args;
+mod audit;
 mod backup;
 mod context;
 mod error;
@@ -66,6 +67,7 @@ fn dispatch(args: Args, env: ProcessEnv, output: &Output) -> Result<(), CliError
         Command::Profile(command) => profile::run(&context, command, output),
         Command::Key(command) => key::run(&context, command, output),
         Command::Approvals(command) => approvals::run(&context, command, output),
+        Command::Audit(command) => audit::run(&context, &command, output),
         Command::Backup { name, file, stop } => {
             backup::backup(&context, &name, file.as_deref(), stop, output)
         }

@@ -9,6 +9,7 @@ use hermes_gateway::{
     },
     domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
     egress::{Egress, Listeners},
+    redact::Redactor,
     sandbox::{self, Limits, Network, Owner, Sandbox, View, Way},
     tools::{CallContext, Toolbox},
 };
@@ -85,7 +86,7 @@ impl World {
         let config = Arc::new(config);
         let sandbox = sandbox.at_most(config.terminal.sandbox_most);
         let listeners = Listeners::default();
-        let audit = AuditLog::new(&config.state_dir);
+        let audit = AuditLog::new(&config.state_dir, Redactor::default());
         let egress =
             Egress::new(config.name.clone(), config.terminal.network.clone(), listeners.clone(), audit);
         let tools = Toolbox::new(Arc::clone(&config), sandbox.clone(), user, egress);

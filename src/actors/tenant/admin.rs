@@ -1,7 +1,9 @@
 //! What an admin does to a profile while it serves: another configuration.
 
 use super::Tenant;
-use crate::{actors::profile::Reconfigured, audit::Actor, config::ProfileConfig, tools::Toolbox};
+use crate::{
+    actors::profile::Reconfigured, audit::Actor, config::ProfileConfig, redact::Secrets, tools::Toolbox,
+};
 use std::sync::{Arc, PoisonError};
 
 impl Tenant {
@@ -9,6 +11,7 @@ impl Tenant {
     pub fn reconfigure(&self, config: ProfileConfig) {
         self.board.configure(config.api.max_concurrent_runs, config.api.queue);
         self.keys.set_env(config.api_key.as_ref());
+        self.redactor.replace(Secrets::of(&config));
         self.audit.note(Actor::Gateway, super::record::loaded(&config, &self.home_secret));
         let config = Arc::new(config);
         let egress = Self::egress(&config, &self.listeners, &self.audit);

@@ -16,11 +16,12 @@ use super::{
 };
 use crate::{
     audit::{Actor as Doer, AuditLog},
-    config::ProfileConfig,
+    config::{ProfileConfig, Secret},
     domain::{Millis, ProfileName, RunId, ToolSpec, now},
     egress::{Egress, Listeners},
+    redact::{Redactor, Redactors, Secrets},
     sandbox::{Owner, Sandbox},
-    store::{ProfileLock, Store, StoreError},
+    store::{Options, ProfileLock, Store, StoreError},
     tools::Toolbox,
 };
 use actix::{Actor, Addr, Message, Recipient};
@@ -69,6 +70,8 @@ pub struct TenantOptions {
     /// Ports of the gateway, to which the profile's agent is never connected.
     pub listeners: Listeners,
     pub lock: Arc<ProfileLock>,
+    /// Which the process's log is cleaned with.
+    pub redactors: Redactors,
     pub gone: Recipient<ProfileGone>,
     /// The thread of the profile's actors, wherever a request for it comes in.
     pub worker: ArbiterHandle,
@@ -93,6 +96,7 @@ pub struct Tenant {
     board: Arc<Board>,
     permissions: Permissions,
     under_way: UnderWay,
+    redactor: Redactor,
     model_calls: ModelCalls,
     audit: AuditLog,
     started_at: Millis,
@@ -119,9 +123,21 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Tenant {
     #[must_use]
     pub fn new(options: TenantOptions) -> Arc<Self> {
-        let TenantOptions { config, sandbox, user, home_secret, machine, listeners, lock, gone, worker } =
-            options;
-        let audit = AuditLog::new(&config.state_dir);
+        let TenantOptions {
+            config,
+            sandbox,
+            user,
+            home_secret,
+            machine,
+            listeners,
+            lock,
+            gone,
+            worker,
+            redactors,
+        } = options;
+        let redactor = Redactor::new(Secrets::of(&config));
+        redactors.add(&redactor);
+        let audit = AuditLog::new(&config.state_dir, redactor.clone());
         let egress = Self::egress(&config, &listeners, &audit);
         audit.note_with_next(Doer::Gateway, record::started(&sandbox));
         audit.note_with_next(Doer::Gateway, record::loaded(&config, &home_secret));
@@ -144,6 +160,7 @@ impl Tenant {
             board,
             permissions: Permissions::default(),
             under_way: UnderWay::default(),
+            redactor,
             model_calls: ModelCalls::default(),
             audit,
             started_at: now(),
@@ -213,6 +230,12 @@ impl Tenant {
         &self.under_way
     }
 
+    /// What takes the profile's secrets out of everything that is kept or shown.
+    #[must_use]
+    pub const fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// What is known of the profile's own model.
     #[must_use]
     pub const fn model_calls(&self) -> &ModelCalls {
@@ -262,6 +285,7 @@ impl Tenant {
         };
         match &checked {
             Some(caller) => {
+                self.redactor.learn("API key", &Secret::new(token));
                 self.audit.key_used(&caller.key_id);
                 self.note_use(&caller.key_id);
             }
@@ -336,8 +360,9 @@ impl Tenant {
 
     async fn open_store(&self) -> Result<(Store, recovery::Recovered), StoreError> {
         let (dir, lock) = (self.config().state_dir.clone(), self.lock.clone());
+        let redactor = self.redactor.clone();
         let opened = tokio::task::spawn_blocking(move || {
-            let store = Store::open(&dir, lock)?;
+            let store = Store::open_with(&dir, lock, Options::redacting(redactor))?;
             let open = store.open_runs()?;
             let keys = store.keys()?;
             Ok::<_, StoreError>((store, open, keys))

@@ -18,6 +18,7 @@ use crate::{
         status::KeyState,
         users::Users,
     },
+    redact::Redactors,
     sandbox::{Owner, Sandbox},
     store::{ProfileLock, StoreError, Wake},
     tools::Footing,
@@ -48,6 +49,7 @@ pub struct Ground {
     pub directory: Arc<Directory>,
     /// What no agent is connected to.
     listeners: Listeners,
+    redactors: Redactors,
     /// Where profiles get users of their own: a gateway that is root.
     users: Option<Users>,
     openings: Semaphore,
@@ -60,11 +62,12 @@ impl Ground {
         home_secret: Arc<[u8; 32]>,
         machine: Arc<MachineSlots>,
         gone: Recipient<ProfileGone>,
+        redactors: Redactors,
         users: Option<Users>,
     ) -> Self {
         let directory = Arc::new(Directory::new(home_secret.clone()));
         let (listeners, openings) = (Listeners::default(), Semaphore::new(OPENINGS));
-        Self { plane, sandbox, home_secret, machine, gone, directory, listeners, users, openings }
+        Self { plane, sandbox, home_secret, machine, gone, directory, listeners, redactors, users, openings }
     }
 }
 
@@ -192,6 +195,7 @@ fn new_tenant(
         listeners: ground.listeners.clone(),
         lock: lock.clone(),
         gone: ground.gone.clone(),
+        redactors: ground.redactors.clone(),
         worker: place.arbiter(),
     })
 }

@@ -9,6 +9,7 @@ use crate::{
     config::{NetworkConfig, NetworkMode},
     domain::{ProfileName, RunId},
     egress::{Bounds, Dialer, Egress, Grant, Listeners, testing::Answers},
+    redact::Redactor,
 };
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
@@ -46,7 +47,7 @@ impl House {
         let answers = Answers::new([vec![[127, 0, 0, 1].into()]]);
         let dialer = Dialer::with(config.clone(), listeners.clone(), Box::new(answers));
         let alice = ProfileName::parse("alice").unwrap();
-        let audit = AuditLog::new(folder.path());
+        let audit = AuditLog::new(folder.path(), Redactor::default());
         let egress = Egress::with(alice, config, listeners.clone(), audit, dialer, bounds);
         let grant = egress.grant(RunId::new()).unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
