@@ -109,7 +109,7 @@ async fn a_canary_of_the_env_file_gets_nowhere() {
     let mut plan = plan();
     // Nobody answers here.
     plan.config.push_str("approvals:\n  timeout: 1s\n");
-    let house = House::with(plan).await;
+    let mut house = House::with(plan).await;
     let shell = format!(
         "echo {CONTROL} \"$CANARY_TOKEN\"; printf %s \"x$CANARY_TOKEN\" | base64 -w 20; \
          env | base64; printf %s \"$CANARY_TOKEN\" | od -An -tx1 | tr -d ' \\n'; printf '%q' \"$CANARY_TOKEN\""
@@ -139,7 +139,7 @@ async fn a_canary_of_the_env_file_gets_nowhere() {
         }
     }
     let dirs = ["alice", "bob"].map(|profile| house.profile_dir(profile).join("state"));
-    house.close().await;
+    house.stop(std::time::Duration::ZERO).await;
     let [alice, bob] = dirs.map(|dir| files(&dir));
     for (profile, kept) in [("alice", &alice), ("bob", &bob)] {
         assert!(kept.contains(CONTROL), "the files of {profile} can be searched");
