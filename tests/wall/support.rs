@@ -235,7 +235,12 @@ fn config(root: &Path) -> ProfileConfig {
             limits: LimitsConfig::default(),
         },
         agent: AgentConfig { max_turns: 90, memory_enabled: false },
-        retention: RetentionConfig { runs: second, derived_sessions: second, idempotency: second },
+        retention: RetentionConfig {
+            runs: second,
+            derived_sessions: second,
+            idempotency: second,
+            audit: second,
+        },
         responses: ResponsesConfig { stored: 1_000, tool_items: ToolItems::default() },
         env: [("TOKEN".to_owned(), Secret::new("from-the-env-file"))].into(),
     }
