@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Which modules of ours each module may use. One that is missing here is an error too.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("agent", &["domain", "config"]),
@@ -21,13 +21,27 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("sandbox", &["domain", "config"]),
     ("egress", &["audit", "domain", "config"]),
     ("tools", &["domain", "config", "sandbox", "egress", "store"]),
+    // Attacks what the tools of a profile stand on, with a store of its own as bait.
+    ("isolation", &["tools", "sandbox", "egress", "audit", "redact", "store", "config", "domain"]),
     // The sandbox and the list of own ports are handed through: a tenant is made with them and gives them to its tools.
     (
         "actors",
-        &["agent", "audit", "redact", "model", "tools", "store", "config", "domain", "sandbox", "egress"],
+        &[
+            "agent",
+            "audit",
+            "redact",
+            "model",
+            "tools",
+            "store",
+            "config",
+            "domain",
+            "sandbox",
+            "egress",
+            "isolation",
+        ],
     ),
     // The level in force is part of what `/v1/capabilities` says.
-    ("front", &["actors", "config", "domain", "telemetry", "store", "sandbox"]),
+    ("front", &["actors", "config", "domain", "telemetry", "store", "sandbox", "isolation"]),
     ("admin", &["actors", "config", "domain", "telemetry", "store"]),
     (
         "gateway",
@@ -37,6 +51,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "actors",
             "agent",
             "audit",
+            "isolation",
             "redact",
             "model",
             "tools",
@@ -48,7 +63,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "telemetry",
         ],
     ),
-    ("cli", &["gateway", "audit", "redact", "config", "domain", "sandbox", "store"]),
+    ("cli", &["gateway", "audit", "redact", "config", "domain", "sandbox", "store", "isolation"]),
 ];
 
 /// What the HTTP side may take from the store: the cursors that read, and what they give and ask.

@@ -38,6 +38,9 @@ pub enum Command {
     /// Answer what agents ask before they act
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
+    /// Put what should hold to the test
+    #[command(subcommand)]
+    Doctor(DoctorCommand),
     /// Look at what was done in a profile's name (-p NAME), and whether that log was changed
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -222,6 +225,16 @@ pub enum ApprovalsCommand {
         /// Told to the agent
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DoctorCommand {
+    /// Attack the sandbox from inside (with -p: with the terminal settings of that profile)
+    Isolation {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

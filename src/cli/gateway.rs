@@ -49,6 +49,7 @@ fn serve(context: &Context, output: &Output) -> Result<(), CliError> {
             started = Gateway::start(options) => started?,
             () = signals.next() => return Ok(()),
         };
+        gateway.examine(&context.home).await;
         start_table::print(&gateway, context, output).await;
         if gateway.is_idle().await {
             gateway.stop(std::time::Duration::ZERO).await;
@@ -125,6 +126,7 @@ fn status(context: &Context, json: bool, output: &Output) -> Result<(), CliError
                 output.hint(format_args!("{}: {reason}", profile.name));
             }
         }
+        start_table::tell_breaches(&status.profiles, output);
     }
     Ok(())
 }

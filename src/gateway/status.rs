@@ -61,6 +61,9 @@ pub struct ProfileStatus {
     pub sandbox: String,
     /// What its commands may reach, as far as this machine holds them to it.
     pub network: String,
+    /// Why its commands are refused: what came through when the gateway attacked its wall.
+    #[serde(default)]
+    pub breach: Option<String>,
     /// The user of this machine that its commands run as, where that is not the gateway's own.
     pub uid: Option<u32>,
     pub keys: KeyState,
@@ -78,6 +81,7 @@ impl ProfileStatus {
             upstream: String::new(),
             sandbox: String::new(),
             network: String::new(),
+            breach: None,
             uid: None,
             keys: KeyState::Unknown,
         }

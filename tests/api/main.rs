@@ -12,6 +12,7 @@ mod hardening;
 mod http_contract;
 mod idempotency;
 mod ids;
+mod isolation;
 mod keys;
 mod model;
 mod neighbour;

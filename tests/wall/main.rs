@@ -6,6 +6,7 @@
 mod escapes;
 mod files;
 mod installers;
+mod isolation;
 mod lifetime;
 mod limits;
 mod network;

@@ -3,6 +3,7 @@
 mod admin;
 mod closing;
 mod files;
+mod isolation;
 mod keys;
 mod record;
 
@@ -18,7 +19,8 @@ use crate::{
     audit::{Actor as Doer, AuditLog},
     config::{ProfileConfig, Secret},
     domain::{Millis, ProfileName, RunId, ToolSpec, now},
-    egress::{Egress, Listeners},
+    egress::Listeners,
+    isolation::Examination,
     redact::{Redactor, Redactors, Secrets},
     sandbox::{Owner, Sandbox},
     store::{Options, ProfileLock, Store, StoreError},
@@ -107,6 +109,8 @@ pub struct Tenant {
     slot: Mutex<Slot>,
     /// One opening at a time; whoever comes meanwhile finds its result.
     opening: tokio::sync::Mutex<()>,
+    /// What came of the last attacks on the wall; one round at a time.
+    examined: tokio::sync::Mutex<Option<Arc<Examination>>>,
 }
 
 #[derive(Default)]
@@ -140,6 +144,7 @@ impl Tenant {
         let audit = AuditLog::new(&config.state_dir, redactor.clone());
         let egress = Self::egress(&config, &listeners, &audit);
         audit.note_with_next(Doer::Gateway, record::started(&sandbox));
+        let sandbox = sandbox.apart();
         audit.note_with_next(Doer::Gateway, record::loaded(&config, &home_secret));
         let config = Arc::new(config);
         let board = Board::new(machine);
@@ -169,6 +174,7 @@ impl Tenant {
             state: Mutex::new(TenantState::Serving),
             slot: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
+            examined: tokio::sync::Mutex::default(),
         })
     }
 
@@ -185,12 +191,6 @@ impl Tenant {
     #[must_use]
     pub const fn sandbox(&self) -> &Sandbox {
         &self.sandbox
-    }
-
-    /// The way out for tools of a profile with this configuration.
-    fn egress(config: &ProfileConfig, listeners: &Listeners, audit: &AuditLog) -> Egress {
-        let network = config.terminal.network.clone();
-        Egress::new(config.name.clone(), network, listeners.clone(), audit.clone())
     }
 
     /// What the profile's runs act with.

@@ -198,7 +198,7 @@ fn make_ready(ground: &Ground, session: &SessionId, run: RunId, call: &Call) -> 
         network: way_out.network,
         limits: seat.limits().clone(),
         unix_sockets: config.terminal.unix_sockets,
-        omit: Vec::new(),
+        omit: ground.sandbox.omit.clone(),
     };
     let helper = ground.sandbox.start(&world);
     let helper = helper.map_err(|error| Failure::io("the sandbox helper could not be started", &error))?;
