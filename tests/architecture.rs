@@ -19,10 +19,10 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("store", &["domain", "config", "redact"]),
     ("model", &["domain", "config"]),
     ("sandbox", &["domain", "config"]),
-    ("egress", &["domain", "config"]),
+    ("egress", &["audit", "domain", "config"]),
     ("tools", &["domain", "config", "sandbox", "egress", "store"]),
     // Attacks what the tools of a profile stand on, with a store of its own as bait.
-    ("isolation", &["tools", "sandbox", "egress", "store", "config", "domain"]),
+    ("isolation", &["tools", "sandbox", "egress", "audit", "redact", "store", "config", "domain"]),
     // The sandbox and the list of own ports are handed through: a tenant is made with them and gives them to its tools.
     (
         "actors",

@@ -116,10 +116,11 @@ fn status(context: &Context, json: bool, output: &Output) -> Result<(), CliError
                     Cell::plain(profile.url().unwrap_or_else(|| "-".to_owned())),
                     Cell::plain(clip(&profile.model, 24)),
                     Cell::plain(profile.sandbox.clone()),
+                    Cell::plain(profile.network.clone()),
                 ]
             })
             .collect();
-        output.table(&["PROFILE", "STATE", "URL", "MODEL", "SANDBOX"], &rows);
+        output.table(&["PROFILE", "STATE", "URL", "MODEL", "SANDBOX", "NETWORK"], &rows);
         for profile in status.profiles.iter().filter(|profile| profile.state != State::Serving) {
             if let Some(reason) = &profile.reason {
                 output.hint(format_args!("{}: {reason}", profile.name));

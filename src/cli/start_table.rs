@@ -22,7 +22,7 @@ pub async fn print(gateway: &Gateway, context: &Context, output: &Output) {
         }
     }
     output.table(
-        &["PROFILE", "URL", "MODEL", "UPSTREAM", "SANDBOX", "KEY"],
+        &["PROFILE", "URL", "MODEL", "UPSTREAM", "SANDBOX", "NETWORK", "KEY"],
         &profiles.iter().map(row).collect::<Vec<_>>(),
     );
     for status in profiles.iter().filter(|status| status.state != State::Serving) {
@@ -84,6 +84,7 @@ fn row(status: &ProfileStatus) -> Vec<Cell> {
             Some(uid) => format!("{}, uid {uid}", status.sandbox),
             None => status.sandbox.clone(),
         }),
+        Cell::plain(status.network.clone()),
         Cell::plain(key),
     ]
 }

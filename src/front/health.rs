@@ -92,6 +92,7 @@ pub async fn detailed(auth: Authorised) -> Result<HttpResponse, ApiError> {
         "sandbox": {"level": sandbox.level.name(), "way": sandbox.way_name(), "abi": sandbox.abi,
                     "reason": sandbox.reason, "breach": sandbox.standing.breach(),
                     "limits": limits(&sandbox.machine)},
+        "network": super::discovery::network(&config, sandbox),
         "active_agents": load.active_runs,
         "gateway_busy": load.active_runs > 0,
         "gateway_drainable": true,

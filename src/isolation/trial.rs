@@ -6,8 +6,11 @@ use super::{
     site::{Profile, SESSION, Site},
 };
 use crate::{
+    audit::AuditLog,
     config::NetworkMode,
     domain::{RunId, SessionId},
+    egress::{Egress, Listeners},
+    redact::Redactor,
     sandbox::{
         Sandbox,
         attack::{Attack, Attempt, COMMAND, How, canary},
@@ -52,7 +55,10 @@ impl<'a> Trial<'a> {
         let full_network = config.terminal.network.mode == NetworkMode::Full;
         let unix_sockets = config.terminal.unix_sockets;
         let wall = Asked { level: sandbox.level, full_network, unix_sockets };
-        Self { site, number, wall, tools: Toolbox::new(config, sandbox.clone(), None) }
+        let (network, audit) =
+            (config.terminal.network.clone(), AuditLog::new(&config.state_dir, Redactor::default()));
+        let egress = Egress::new(config.name.clone(), network, Listeners::default(), audit);
+        Self { site, number, wall, tools: Toolbox::new(config, sandbox.clone(), None, egress) }
     }
 
     fn profile(&self) -> &Profile {

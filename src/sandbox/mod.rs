@@ -28,6 +28,7 @@ mod landlock;
 mod launch;
 mod limits;
 mod link;
+mod network;
 mod probe;
 mod remove;
 mod seccomp;

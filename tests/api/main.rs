@@ -16,6 +16,7 @@ mod isolation;
 mod keys;
 mod model;
 mod neighbour;
+mod network;
 mod redaction;
 mod reference_faults;
 mod relay;

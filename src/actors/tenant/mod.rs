@@ -19,6 +19,7 @@ use crate::{
     audit::{Actor as Doer, AuditLog},
     config::{ProfileConfig, Secret},
     domain::{Millis, ProfileName, RunId, ToolSpec, now},
+    egress::Listeners,
     isolation::Examination,
     redact::{Redactor, Redactors, Secrets},
     sandbox::{Owner, Sandbox},
@@ -68,6 +69,8 @@ pub struct TenantOptions {
     /// Key of the fast hashes of all keys of this home.
     pub home_secret: Arc<[u8; 32]>,
     pub machine: Arc<MachineSlots>,
+    /// Ports of the gateway, to which the profile's agent is never connected.
+    pub listeners: Listeners,
     pub lock: Arc<ProfileLock>,
     /// Which the process's log is cleaned with.
     pub redactors: Redactors,
@@ -81,6 +84,7 @@ pub struct Tenant {
     name: ProfileName,
     config: RwLock<Arc<ProfileConfig>>,
     sandbox: Sandbox,
+    listeners: Listeners,
     user: Option<Owner>,
     /// Holds the profile's folders, so it must not be made anew with each actor.
     toolbox: RwLock<Toolbox>,
@@ -123,11 +127,22 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Tenant {
     #[must_use]
     pub fn new(options: TenantOptions) -> Arc<Self> {
-        let TenantOptions { config, sandbox, user, home_secret, machine, lock, gone, worker, redactors } =
-            options;
+        let TenantOptions {
+            config,
+            sandbox,
+            user,
+            home_secret,
+            machine,
+            listeners,
+            lock,
+            gone,
+            worker,
+            redactors,
+        } = options;
         let redactor = Redactor::new(Secrets::of(&config));
         redactors.add(&redactor);
         let audit = AuditLog::new(&config.state_dir, redactor.clone());
+        let egress = Self::egress(&config, &listeners, &audit);
         audit.note_with_next(Doer::Gateway, record::started(&sandbox));
         let sandbox = sandbox.apart();
         audit.note_with_next(Doer::Gateway, record::loaded(&config, &home_secret));
@@ -138,9 +153,10 @@ impl Tenant {
             name: config.name.clone(),
             keys: KeyRing::new(home_secret.clone(), config.api_key.as_ref()),
             editing_keys: tokio::sync::Mutex::default(),
-            toolbox: RwLock::new(Toolbox::new(config.clone(), sandbox.clone(), user)),
+            toolbox: RwLock::new(Toolbox::new(config.clone(), sandbox.clone(), user, egress)),
             config: RwLock::new(config),
             sandbox,
+            listeners,
             user,
             home_secret,
             lock,

@@ -4,7 +4,7 @@ use super::{
     Access, Operation,
     schema::{Schema, always, any, boolean, integer, list, map, named, object, one_of, text, time},
 };
-use crate::{actors::Scope, domain::Code};
+use crate::{actors::Scope, config::NetworkMode, domain::Code};
 
 const TAG: &str = "discovery";
 
@@ -164,6 +164,7 @@ fn health_schema() -> Schema {
         .has("gateway_state", text())
         .has("platforms", map(platform))
         .has("sandbox", sandbox)
+        .has("network", network())
         .has("active_agents", integer())
         .has("gateway_busy", boolean())
         .has("gateway_drainable", boolean())
@@ -171,6 +172,14 @@ fn health_schema() -> Schema {
         .has("started_at", time())
         .has("updated_at", text())
         .has("pid", integer())
+}
+
+/// What commands may reach.
+fn network() -> Schema {
+    let mode = || one_of(NetworkMode::NAMES.map(|(name, _)| name));
+    object()
+        .has("policy", mode().note("`terminal.network`."))
+        .has("in_force", mode().note("What this machine can hold of it."))
 }
 
 fn sandbox() -> Schema {
@@ -191,6 +200,7 @@ fn capabilities_schema() -> Schema {
         .has("runtime", object().open())
         .has("features", map(any()).note("Flags; a few are texts or objects."))
         .has("sandbox", sandbox())
+        .has("network", network())
         .has("limits", map(integer()))
         .has("endpoints", map(endpoint))
 }

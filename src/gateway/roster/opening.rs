@@ -11,6 +11,7 @@ use crate::{
     },
     config::{ProfileConfig, Secret},
     domain::ProfileName,
+    egress::{Listeners, Listening},
     gateway::{
         at_rest,
         plane::{Listener, Place, Plane, Port, WorkerGone},
@@ -46,6 +47,8 @@ pub struct Ground {
     pub gone: Recipient<ProfileGone>,
     /// Who can be reached through the home's own port.
     pub directory: Arc<Directory>,
+    /// What no agent is connected to.
+    listeners: Listeners,
     redactors: Redactors,
     /// Where profiles get users of their own: a gateway that is root.
     users: Option<Users>,
@@ -63,17 +66,8 @@ impl Ground {
         users: Option<Users>,
     ) -> Self {
         let directory = Arc::new(Directory::new(home_secret.clone()));
-        Self {
-            plane,
-            sandbox,
-            home_secret,
-            machine,
-            gone,
-            directory,
-            redactors,
-            users,
-            openings: Semaphore::new(OPENINGS),
-        }
+        let (listeners, openings) = (Listeners::default(), Semaphore::new(OPENINGS));
+        Self { plane, sandbox, home_secret, machine, gone, directory, listeners, redactors, users, openings }
     }
 }
 
@@ -89,6 +83,7 @@ pub struct Up {
     /// Whose its commands are, and what they will miss.
     pub footing: Footing,
     listener: Listener,
+    listening: Listening,
     lock: Arc<ProfileLock>,
 }
 
@@ -105,6 +100,8 @@ pub enum Trouble {
 #[derive(Default)]
 pub struct Kept {
     pub socket: Option<TcpListener>,
+    /// The socket's port stays closed to agents while nobody serves it: who connects waits for the next one.
+    pub listening: Option<Listening>,
     pub lock: Option<Arc<ProfileLock>>,
     /// Whose settings the port has until there are others that work.
     pub tenant: Option<Arc<Tenant>>,
@@ -144,6 +141,7 @@ async fn bring_up_new(
         }
     };
     let address = socket.local_addr().map_err(|error| error.to_string())?;
+    let listening = ground.listeners.enter(address.port());
     if !address.ip().is_loopback() {
         tracing::warn!(
             profile = %name, %address,
@@ -177,7 +175,8 @@ async fn bring_up_new(
         (None, false) => KeyState::Stored(stored),
     };
     let listener = serve(ground, place, socket, &tenant).await?;
-    Ok(Up { tenant, address, keys, first_key, trouble: trouble.map(Trouble::Store), footing, listener, lock })
+    let trouble = trouble.map(Trouble::Store);
+    Ok(Up { tenant, address, keys, first_key, trouble, footing, listener, listening, lock })
 }
 
 fn new_tenant(
@@ -193,6 +192,7 @@ fn new_tenant(
         user,
         home_secret: ground.home_secret.clone(),
         machine: ground.machine.clone(),
+        listeners: ground.listeners.clone(),
         lock: lock.clone(),
         gone: ground.gone.clone(),
         redactors: ground.redactors.clone(),
@@ -257,7 +257,17 @@ pub async fn open(ground: &Ground, place: &Place, tenant: &Arc<Tenant>) -> Resul
 impl Up {
     /// Takes the profile down in order: no new turns, the running ones within `limit`, the connections, the store.
     pub async fn take_down(self, place: &Place, limit: Duration) -> Kept {
-        let Self { tenant, listener, lock, address: _, keys: _, first_key: _, trouble: _, footing: _ } = self;
+        let Self {
+            tenant,
+            listener,
+            listening,
+            lock,
+            address: _,
+            keys: _,
+            first_key: _,
+            trouble: _,
+            footing: _,
+        } = self;
         tenant.begin_drain();
         let drained = on(place, &tenant, move |tenant| async move { tenant.drain(limit).await });
         if timeout(limit + SLACK, drained).await.is_err() {
@@ -269,7 +279,7 @@ impl Up {
             tracing::error!("a profile's store did not close in time");
         }
         tenant.set_state(TenantState::Stopped);
-        Kept { socket, lock: Some(lock), tenant: Some(tenant) }
+        Kept { socket, listening: Some(listening), lock: Some(lock), tenant: Some(tenant) }
     }
 }
 
@@ -289,7 +299,7 @@ impl Kept {
     /// # Errors
     /// `reason`, when there was no such port.
     async fn hold(self, ground: &Ground, place: &Place, reason: String) -> Result<Up, String> {
-        let Self { socket: Some(socket), lock: Some(lock), tenant: Some(tenant) } = self else {
+        let Self { socket: Some(socket), listening, lock: Some(lock), tenant: Some(tenant) } = self else {
             return Err(reason);
         };
         let Ok(address) = socket.local_addr() else { return Err(reason) };
@@ -302,16 +312,17 @@ impl Kept {
         ));
         let Ok(listener) = serve(ground, place, socket, &tenant).await else { return Err(reason) };
         let (keys, trouble) = (KeyState::Unknown, Some(Trouble::Held(reason)));
+        let listening = listening.unwrap_or_else(|| ground.listeners.enter(address.port()));
         let footing = Footing::default();
-        Ok(Up { tenant, address, keys, first_key: None, trouble, footing, listener, lock })
+        Ok(Up { tenant, address, keys, first_key: None, trouble, footing, listener, listening, lock })
     }
 
     /// Gives port and lock back, and waits (a second at most) until nothing holds the lock any more: whoever asked for
     /// the stop may open the store next.
     pub async fn release(self) {
-        let Self { socket, lock, tenant } = self;
+        let Self { socket, listening, lock, tenant } = self;
         // The tenant holds the lock as well.
-        drop((socket, tenant));
+        drop((socket, listening, tenant));
         let Some(lock) = lock.map(|lock| Arc::downgrade(&lock)) else {
             return;
         };
