@@ -28,7 +28,6 @@ impl Standing {
     }
 
     /// One examination at a time in this process: they use the machine up on purpose.
-    #[must_use]
     pub fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }

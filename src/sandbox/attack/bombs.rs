@@ -86,7 +86,7 @@ fn fork_bomb(scene: &Scene) -> Attempt {
         match sys::fork() {
             Ok(None) => {
                 drop(hold);
-                rest(OwnedFd::from(wait), Duration::from_secs(12));
+                rest(&OwnedFd::from(wait), Duration::from_secs(12));
                 sys::leave(0);
             }
             Ok(Some(_)) => {}
@@ -99,10 +99,10 @@ fn fork_bomb(scene: &Scene) -> Attempt {
 }
 
 /// Until the other end is gone, or the time is over.
-fn rest(wait: OwnedFd, most: Duration) {
+fn rest(wait: &OwnedFd, most: Duration) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let limit = Timespec { tv_sec: i64::try_from(most.as_secs()).unwrap_or(1), tv_nsec: 0 };
-    let _ = poll(&mut [PollFd::new(&wait, PollFlags::IN)], Some(&limit));
+    let _ = poll(&mut [PollFd::new(wait, PollFlags::IN)], Some(&limit));
 }
 
 /// A quarter more than is allowed.
@@ -132,7 +132,7 @@ fn many_memory_bombs(scene: &Scene) -> Attempt {
                 drop((hold, full));
                 let filled = sys::use_memory(each);
                 let _ = say.write_all(if filled.is_ok() { b"y" } else { b"n" });
-                rest(OwnedFd::from(wait), Duration::from_secs(15));
+                rest(&OwnedFd::from(wait), Duration::from_secs(15));
                 sys::leave(0);
             }
             Ok(Some(_)) => {}

@@ -191,7 +191,7 @@ fn rustix_truncate(path: &Path) -> io::Result<()> {
 fn path_descriptor(scene: &Scene) -> Attempt {
     let name = scene.own.workspace.join("by-descriptor");
     let opened =
-        openat(CWD, &scene.other.spare("path-descriptor"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        openat(CWD, scene.other.spare("path-descriptor"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
     let linked = opened.and_then(|fd| linkat(&fd, c"", CWD, &name, AtFlags::EMPTY_PATH).map(|()| fd));
     match linked {
         Ok(_) => steal(&name),

@@ -8,6 +8,11 @@
 //! Each attempt has a process of its own. Those that could harm a machine whose wall does not hold are bounded by
 //! themselves: a fixed number of processes, bytes, seconds.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the program that attacks is a process of its own and serves nobody"
+)]
+
 mod bait;
 mod bombs;
 mod files;

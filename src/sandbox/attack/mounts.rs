@@ -17,7 +17,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack::together("mount", "mounts a file system over a folder of its own", mount).held(PATH, PATH),
     Attack::together("bind", "makes the machine's root appear in its workspace", bind).held(PATH, PATH),
     Attack::together("remount", "makes the system's folders writable", |_scene| {
-        let flags = i64::from((libc::MS_REMOUNT | libc::MS_BIND).cast_signed());
+        let flags = (libc::MS_REMOUNT | libc::MS_BIND).cast_signed();
         let usr = c"/usr".to_bytes_with_nul();
         gate(call(libc::SYS_mount, [NULL, Arg::In(usr), NULL, number(flags), NULL]))
     })
@@ -75,7 +75,7 @@ fn mount(scene: &Scene) -> Attempt {
 
 fn bind(scene: &Scene) -> Attempt {
     on_new_folder(scene, "bound", |folder| {
-        let flags = i64::from(libc::MS_BIND.cast_signed());
+        let flags = libc::MS_BIND.cast_signed();
         call(libc::SYS_mount, [Arg::In(b"/\0"), Arg::In(folder), NULL, number(flags), NULL])
     })
 }

@@ -42,20 +42,20 @@ pub const ATTACKS: &[Attack] = &[
     Attack::together("proxy-own-token-elsewhere", "shows the proxy a token that no run has", |scene| {
         let guessed =
             Proxy::own(scene).map(|own| Proxy { login: Some(format!("run:{}", "0".repeat(32))), ..own });
-        beyond(scene, guessed)
+        beyond(scene, guessed.as_ref())
     }),
     Attack::together("proxy-no-token", "shows the proxy no token at all", |scene| {
         let bare = Proxy::own(scene).map(|own| Proxy { login: None, ..own });
-        beyond(scene, bare)
+        beyond(scene, bare.as_ref())
     }),
 ];
 
 /// Where one proxy serves many runs the token says which one asks. Where the socket itself says it, none is needed.
-fn beyond(scene: &Scene, other: Option<Proxy>) -> Attempt {
+fn beyond(scene: &Scene, other: Option<&Proxy>) -> Attempt {
     if Proxy::own(scene).is_some_and(|own| own.login.is_none()) {
         return Attempt::Refused("this proxy serves no other run".to_owned());
     }
-    ask(other.as_ref(), &connect_to("192.0.2.1:443"))
+    ask(other, &connect_to("192.0.2.1:443"))
 }
 
 /// A proxy's address as the environment has it: `http://user:token@host:port`.

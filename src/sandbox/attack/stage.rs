@@ -83,7 +83,7 @@ fn in_child(attempt: impl FnOnce() -> Attempt, limit: Duration) -> io::Result<At
     }
     let status = waitpid(Some(child), WaitOptions::empty())?.map(|(_, status)| status);
     let said = line.and_then(|line| serde_json::from_slice(&line).ok());
-    Ok(said.unwrap_or_else(|| match status.and_then(|status| status.terminating_signal()) {
+    Ok(said.unwrap_or_else(|| match status.and_then(rustix::process::WaitStatus::terminating_signal) {
         Some(libc::SIGKILL) => Attempt::Refused("it got nowhere in its time".to_owned()),
         Some(signal) => Attempt::Killed(format!("by signal {signal}")),
         None => Attempt::Refused("it ended without a word".to_owned()),

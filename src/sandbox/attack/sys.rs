@@ -26,10 +26,10 @@ pub fn call<const N: usize>(number: libc::c_long, arguments: [Arg<'_>; N]) -> io
             Arg::Out(bytes) => bytes.as_mut_ptr() as usize,
         };
     }
-    let [a, b, c, d, e, f] = words;
+    let [first, second, third, fourth, fifth, sixth] = words;
     // SAFETY: every pointer is that of a live slice of the caller, who passes its true length to the kernel; numbers are
     // never valid addresses, so the kernel answers `EFAULT` where it would follow one.
-    let answer = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+    let answer = unsafe { libc::syscall(number, first, second, third, fourth, fifth, sixth) };
     if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }
 
