@@ -26,5 +26,6 @@ mod steer;
 mod support;
 mod surface;
 mod tenancy;
+mod tls;
 mod transcripts;
 mod vision;

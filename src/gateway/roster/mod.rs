@@ -4,6 +4,7 @@
 //! done by the [`keeper`] of the profile concerned.
 
 mod backoff;
+mod certificate;
 mod files;
 mod keeper;
 mod opening;

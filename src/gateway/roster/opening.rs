@@ -1,6 +1,7 @@
 //! From settings to a port that is served, and back.
 
 use super::{
+    certificate,
     files::Plan,
     socket::{bind, explain_bind, is_at},
 };
@@ -13,7 +14,7 @@ use crate::{
     domain::ProfileName,
     gateway::{
         at_rest,
-        plane::{Listener, Place, Plane, Port, WorkerGone},
+        plane::{Listener, Place, Plane, Port, Tls, WorkerGone},
         status::KeyState,
         users::Users,
     },
@@ -84,6 +85,8 @@ pub struct Up {
     pub trouble: Option<Trouble>,
     /// Whose its commands are, and what they will miss.
     pub footing: Footing,
+    /// What the port shows who comes; `None`: plain HTTP.
+    pub tls: Option<Arc<Tls>>,
     listener: Listener,
     lock: Arc<ProfileLock>,
 }
@@ -101,6 +104,7 @@ pub enum Trouble {
 #[derive(Default)]
 pub struct Kept {
     pub socket: Option<TcpListener>,
+    pub tls: Option<Arc<Tls>>,
     pub lock: Option<Arc<ProfileLock>>,
     /// Whose settings the port has until there are others that work.
     pub tenant: Option<Arc<Tenant>>,
@@ -132,6 +136,7 @@ async fn bring_up_new(
 ) -> Result<Up, String> {
     let Plan { config, rival, warnings: _ } = plan;
     let config = config?;
+    let tls = certificate::load(&config).await?;
     let (lock, wake) = lock(name, &config, kept.lock.clone()).await?;
     let socket = match kept.socket_for(config.listen) {
         Some(socket) => socket,
@@ -142,9 +147,9 @@ async fn bring_up_new(
     let address = socket.local_addr().map_err(|error| error.to_string())?;
     if !address.ip().is_loopback() {
         tracing::warn!(
-            profile = %name, %address,
-            "this port can be reached from other machines, without TLS: who has a key of the profile can have its agent run \
-             commands, who listens on the way can read keys"
+            profile = %name, %address, tls = tls.is_some(),
+            "this port can be reached from other machines: who has a key of the profile can have its agent run commands; \
+             without TLS, who listens on the way can read keys"
         );
     }
     let (has_env_key, wake) = (config.api_key.is_some(), wake.unwrap_or_default());
@@ -172,8 +177,9 @@ async fn bring_up_new(
         (None, false) if stored == 0 => KeyState::Unknown,
         (None, false) => KeyState::Stored(stored),
     };
-    let listener = serve(ground, place, socket, &tenant).await?;
-    Ok(Up { tenant, address, keys, first_key, trouble: trouble.map(Trouble::Store), footing, listener, lock })
+    let listener = serve(ground, place, socket, tls.clone(), &tenant).await?;
+    let trouble = trouble.map(Trouble::Store);
+    Ok(Up { tenant, address, keys, first_key, trouble, footing, tls, listener, lock })
 }
 
 fn new_tenant(
@@ -211,6 +217,7 @@ async fn prepare(tenant: &Arc<Tenant>) -> Result<Footing, String> {
     let prepared = actix_rt::task::spawn_blocking(move || {
         let mut footing = toolbox.prepare();
         footing.warnings.extend(at_rest::profile(&config.root, &config.state_dir));
+        footing.warnings.extend(config.tls.as_ref().and_then(|tls| at_rest::tls_key(&tls.key.path)));
         footing
     });
     prepared.await.map_err(|_panic| "opening its folders panicked; please report this".to_owned())
@@ -221,6 +228,7 @@ async fn serve(
     ground: &Ground,
     place: &Place,
     socket: TcpListener,
+    tls: Option<Arc<Tls>>,
     tenant: &Arc<Tenant>,
 ) -> Result<Listener, String> {
     let of = tenant.clone();
@@ -232,7 +240,7 @@ async fn serve(
             connection.insert(directory.clone());
         }
     };
-    let port = Port { socket, mark: Arc::new(mark) };
+    let port = Port { socket, mark: Arc::new(mark), tls };
     place.serve(port).await.map_err(|error| format!("its port cannot be served: {error}"))
 }
 
@@ -252,7 +260,8 @@ pub async fn open(ground: &Ground, place: &Place, tenant: &Arc<Tenant>) -> Resul
 impl Up {
     /// Takes the profile down in order: no new turns, the running ones within `limit`, the connections, the store.
     pub async fn take_down(self, place: &Place, limit: Duration) -> Kept {
-        let Self { tenant, listener, lock, address: _, keys: _, first_key: _, trouble: _, footing: _ } = self;
+        let Self { tenant, listener, lock, tls, address: _, keys: _, first_key: _, trouble: _, footing: _ } =
+            self;
         tenant.begin_drain();
         let drained = on(place, &tenant, move |tenant| async move { tenant.drain(limit).await });
         if timeout(limit + SLACK, drained).await.is_err() {
@@ -264,7 +273,7 @@ impl Up {
             tracing::error!("a profile's store did not close in time");
         }
         tenant.set_state(TenantState::Stopped);
-        Kept { socket, lock: Some(lock), tenant: Some(tenant) }
+        Kept { socket, tls, lock: Some(lock), tenant: Some(tenant) }
     }
 }
 
@@ -284,7 +293,7 @@ impl Kept {
     /// # Errors
     /// `reason`, when there was no such port.
     async fn hold(self, ground: &Ground, place: &Place, reason: String) -> Result<Up, String> {
-        let Self { socket: Some(socket), lock: Some(lock), tenant: Some(tenant) } = self else {
+        let Self { socket: Some(socket), tls, lock: Some(lock), tenant: Some(tenant) } = self else {
             return Err(reason);
         };
         let Ok(address) = socket.local_addr() else { return Err(reason) };
@@ -295,16 +304,18 @@ impl Kept {
         tenant.set_state(TenantState::Failed(
             "it could not be started again; its operator can see why".to_owned(),
         ));
-        let Ok(listener) = serve(ground, place, socket, &tenant).await else { return Err(reason) };
+        let Ok(listener) = serve(ground, place, socket, tls.clone(), &tenant).await else {
+            return Err(reason);
+        };
         let (keys, trouble) = (KeyState::Unknown, Some(Trouble::Held(reason)));
         let footing = Footing::default();
-        Ok(Up { tenant, address, keys, first_key: None, trouble, footing, listener, lock })
+        Ok(Up { tenant, address, keys, first_key: None, trouble, footing, tls, listener, lock })
     }
 
     /// Gives port and lock back, and waits (a second at most) until nothing holds the lock any more: whoever asked for
     /// the stop may open the store next.
     pub async fn release(self) {
-        let Self { socket, lock, tenant } = self;
+        let Self { socket, tls: _, lock, tenant } = self;
         // The tenant holds the lock as well.
         drop((socket, tenant));
         let Some(lock) = lock.map(|lock| Arc::downgrade(&lock)) else {
