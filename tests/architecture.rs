@@ -8,21 +8,40 @@ use std::{
 };
 
 /// Which modules of ours each module may use. One that is missing here is an error too.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("agent", &["domain", "config"]),
-    ("audit", &["domain"]),
-    ("telemetry", &["domain", "config"]),
-    ("store", &["domain", "config"]),
+    ("redact", &["domain", "config"]),
+    // What is written must be clean, so those that write use it.
+    ("audit", &["domain", "redact"]),
+    ("telemetry", &["domain", "config", "redact"]),
+    ("store", &["domain", "config", "redact"]),
     ("model", &["domain", "config"]),
     ("sandbox", &["domain", "config"]),
-    ("egress", &["domain", "config"]),
+    ("egress", &["audit", "domain", "config"]),
     ("tools", &["domain", "config", "sandbox", "egress", "store"]),
+    // Attacks what the tools of a profile stand on, with a store of its own as bait.
+    ("isolation", &["tools", "sandbox", "egress", "audit", "redact", "store", "config", "domain"]),
     // The sandbox and the list of own ports are handed through: a tenant is made with them and gives them to its tools.
-    ("actors", &["agent", "audit", "model", "tools", "store", "config", "domain", "sandbox", "egress"]),
+    (
+        "actors",
+        &[
+            "agent",
+            "audit",
+            "redact",
+            "model",
+            "tools",
+            "store",
+            "config",
+            "domain",
+            "sandbox",
+            "egress",
+            "isolation",
+        ],
+    ),
     // The level in force is part of what `/v1/capabilities` says.
-    ("front", &["actors", "config", "domain", "telemetry", "store", "sandbox"]),
+    ("front", &["actors", "config", "domain", "telemetry", "store", "sandbox", "isolation"]),
     ("admin", &["actors", "config", "domain", "telemetry", "store"]),
     (
         "gateway",
@@ -32,6 +51,8 @@ const MAY_USE: [(&str, &[&str]); 15] = [
             "actors",
             "agent",
             "audit",
+            "isolation",
+            "redact",
             "model",
             "tools",
             "sandbox",
@@ -42,7 +63,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
             "telemetry",
         ],
     ),
-    ("cli", &["gateway", "audit", "config", "domain", "sandbox", "store"]),
+    ("cli", &["gateway", "audit", "redact", "config", "domain", "sandbox", "store", "isolation"]),
 ];
 
 /// What the HTTP side may take from the store: the cursors that read, and what they give and ask.

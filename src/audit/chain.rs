@@ -4,7 +4,10 @@
 //! of the line without the hash, byte for byte: nothing has to be written again to be checked.
 
 use super::entry::{Act, Actor};
-use crate::domain::{Millis, timestamp};
+use crate::{
+    domain::{Millis, timestamp},
+    redact::Redactor,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
@@ -25,12 +28,12 @@ impl End {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct Line<'a, T> {
     seq: u64,
     at: String,
     actor: &'a Actor,
     #[serde(flatten)]
-    act: &'a Act,
+    act: &'a T,
 }
 
 /// The beginning of every line.
@@ -40,9 +43,23 @@ struct Head {
 }
 
 /// Writes the line behind `end`, which moves on to it.
-pub(super) fn link(end: &mut End, at: Millis, actor: &Actor, act: &Act) -> serde_json::Result<String> {
+pub(super) fn link(
+    end: &mut End,
+    at: Millis,
+    actor: &Actor,
+    act: &Act,
+    redactor: &Redactor,
+) -> serde_json::Result<String> {
     let seq = end.seq + 1;
     let mut line = serde_json::to_string(&Line { seq, at: timestamp(at), actor, act })?;
+    if redactor.finds(line.as_bytes()) {
+        // Hosts and names of tools are what an agent makes of them.
+        let mut act = serde_json::to_value(act)?;
+        act.as_object_mut().into_iter().flatten().filter(|(name, _)| *name != "act").for_each(|(_, told)| {
+            redactor.clean_value(told);
+        });
+        line = serde_json::to_string(&Line { seq, at: timestamp(at), actor, act: &act })?;
+    }
     let hash = hash(&end.hash, &line);
     line.pop();
     // Writing to a string cannot fail.
@@ -79,7 +96,7 @@ mod tests {
     #[test]
     fn a_line_can_be_checked_as_it_stands() {
         let mut end = End::genesis();
-        let first = link(&mut end, 0, &Actor::Gateway, &Act::ProfileStopped).unwrap();
+        let first = link(&mut end, 0, &Actor::Gateway, &Act::ProfileStopped, &Redactor::default()).unwrap();
         let expected =
             r#"{"seq":1,"at":"1970-01-01T00:00:00.000+00:00","actor":"gateway","act":"profile.stopped""#;
         assert!(first.starts_with(expected), "{first}");
@@ -87,7 +104,7 @@ mod tests {
         let (entry, claimed) = split(line).unwrap();
         assert_eq!(hash(GENESIS, &entry), claimed);
         assert_eq!(end_of(line), Some(end.clone()));
-        let second = link(&mut end, 0, &Actor::Gateway, &Act::ProfileStopped).unwrap();
+        let second = link(&mut end, 0, &Actor::Gateway, &Act::ProfileStopped, &Redactor::default()).unwrap();
         assert_ne!(split(second.trim_end()).unwrap().1, claimed, "the same act again is another link");
     }
 }

@@ -4,7 +4,10 @@ use super::{
     chain::{self, End},
     entry::{Act, Actor},
 };
-use crate::domain::{Millis, now};
+use crate::{
+    domain::{Millis, now},
+    redact::Redactor,
+};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
@@ -65,6 +68,7 @@ impl Paths {
 /// The newest file, open for writing.
 pub(super) struct Bench {
     paths: Paths,
+    redactor: Redactor,
     number: u64,
     file: File,
     head: File,
@@ -78,7 +82,7 @@ pub(super) struct Bench {
 impl Bench {
     /// Opens the log behind its last whole line. Looks over what is there: a half line (of a crash) is cut off, and an end
     /// that is not the noted one is written down.
-    pub(super) fn open(paths: &Paths) -> io::Result<Self> {
+    pub(super) fn open(paths: &Paths, redactor: &Redactor) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(&paths.dir)?;
         let noted = paths.noted()?;
         let number = paths.numbers()?.last().copied();
@@ -104,6 +108,7 @@ impl Bench {
         };
         let mut bench = Self {
             paths: paths.clone(),
+            redactor: redactor.clone(),
             number: number.unwrap_or(1),
             file,
             head,
@@ -133,7 +138,7 @@ impl Bench {
         let mut end = self.end.clone();
         let mut text = String::new();
         for (at, actor, act) in entries {
-            text.push_str(&chain::link(&mut end, *at, actor, act)?);
+            text.push_str(&chain::link(&mut end, *at, actor, act, &self.redactor)?);
         }
         if let Err(error) = self.file.write_all(text.as_bytes()) {
             // What came of it is no line: the next one must not stand behind half of this.

@@ -7,7 +7,10 @@ use super::{
     lock_of,
     watch::Watch,
 };
-use crate::domain::{KeyId, Millis, now};
+use crate::{
+    domain::{KeyId, Millis, now},
+    redact::Redactor,
+};
 use std::{
     collections::VecDeque,
     path::Path,
@@ -31,6 +34,7 @@ pub struct AuditLog(Arc<Inner>);
 
 struct Inner {
     paths: Paths,
+    redactor: Redactor,
     queue: Mutex<Queue>,
     watch: Mutex<Watch>,
     /// Taken by whoever writes.
@@ -63,9 +67,10 @@ pub type Recorded = std::pin::Pin<Box<dyn Future<Output = Result<(), AuditError>
 impl AuditLog {
     /// The log of the profile whose state is in `state_dir`. Only whoever holds the profile's lock may write it.
     #[must_use]
-    pub fn new(state_dir: &Path) -> Self {
+    pub fn new(state_dir: &Path, redactor: Redactor) -> Self {
         Self(Arc::new(Inner {
             paths: Paths::below(state_dir),
+            redactor,
             queue: Mutex::default(),
             watch: Mutex::default(),
             bench: Mutex::default(),
@@ -122,7 +127,7 @@ impl AuditLog {
         if bench.is_none() && self.0.paths.numbers()?.len() < 2 {
             return Ok(());
         }
-        Ok(opened(&mut bench, &self.0.paths)?.expire(before)?)
+        Ok(opened(&mut bench, &self.0)?.expire(before)?)
     }
 
     /// Writes what waits, and refuses what comes later. Blocking.
@@ -189,17 +194,16 @@ impl Inner {
             if lost > 0 {
                 entries.push((now(), Actor::Gateway, Act::LogLost { entries: lost }));
             }
-            let open =
-                match opened(&mut bench, &self.paths).and_then(|open| open.write(&entries).map(|()| open)) {
-                    Ok(open) => open,
-                    Err(error) => {
-                        // The next attempt looks the file over again.
-                        *bench = None;
-                        drop(bench);
-                        self.put_back(work, lost, &AuditError::from(error));
-                        return;
-                    }
-                };
+            let open = match opened(&mut bench, self).and_then(|open| open.write(&entries).map(|()| open)) {
+                Ok(open) => open,
+                Err(error) => {
+                    // The next attempt looks the file over again.
+                    *bench = None;
+                    drop(bench);
+                    self.put_back(work, lost, &AuditError::from(error));
+                    return;
+                }
+            };
             let synced = if awaited { open.sync().map_err(AuditError::from) } else { Ok(()) };
             for answer in work.into_iter().filter_map(|entry| entry.answer) {
                 // Nobody has to listen.
@@ -262,10 +266,10 @@ impl Inner {
     }
 }
 
-fn opened<'a>(bench: &'a mut Option<Bench>, paths: &Paths) -> std::io::Result<&'a mut Bench> {
+fn opened<'a>(bench: &'a mut Option<Bench>, inner: &Inner) -> std::io::Result<&'a mut Bench> {
     match bench {
         Some(open) => Ok(open),
-        None => Ok(bench.insert(Bench::open(paths)?)),
+        None => Ok(bench.insert(Bench::open(&inner.paths, &inner.redactor)?)),
     }
 }
 

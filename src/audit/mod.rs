@@ -23,7 +23,7 @@ mod watch;
 pub use entry::{Act, Actor};
 pub use error::AuditError;
 pub use log::{AuditLog, Recorded};
-pub use verify::{Broken, Verified, export, verify};
+pub use verify::{Broken, Verified, export, last, verify};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -6,7 +6,10 @@ use super::{
     file::Paths,
     verify,
 };
-use crate::domain::{KeyId, Millis};
+use crate::{
+    domain::{KeyId, Millis},
+    redact::Redactor,
+};
 use std::{fs, path::PathBuf};
 
 fn act(number: u64) -> Act {
@@ -16,7 +19,7 @@ fn act(number: u64) -> Act {
 /// A folder with a log of `entries` entries, closed.
 async fn written(entries: u64) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let log = AuditLog::new(dir.path());
+    let log = AuditLog::new(dir.path(), Redactor::default());
     for number in 1..entries {
         log.note(Actor::Operator, act(number));
     }
@@ -73,7 +76,10 @@ async fn every_change_is_found() {
     let forged: Vec<String> = (0..whole.len())
         .map(|at| {
             let act = if at == 0 { Act::LogOpened { prev: end.hash.clone() } } else { act(7) };
-            chain::link(&mut end, 0, &Actor::Gateway, &act).unwrap().trim_end().to_owned()
+            chain::link(&mut end, 0, &Actor::Gateway, &act, &Redactor::default())
+                .unwrap()
+                .trim_end()
+                .to_owned()
         })
         .collect();
     assert!(matches!(rewrite(&dir, &forged), Err(Broken::Files(_))));
@@ -86,7 +92,7 @@ async fn a_log_that_was_cut_says_so_when_it_goes_on() {
     let dir = written(5).await;
     let whole = lines(&dir);
     assert!(rewrite(&dir, &whole[..4]).is_err());
-    let log = AuditLog::new(dir.path());
+    let log = AuditLog::new(dir.path(), Redactor::default());
     log.record(Actor::Operator, act(9)).await.unwrap();
     assert!(matches!(verify(dir.path()), Err(Broken::Damaged { seq: 5 })), "{:?}", lines(&dir));
 }
@@ -97,7 +103,7 @@ async fn half_a_line_of_a_crash_is_no_damage() {
     let half = fs::read_to_string(file(&dir)).unwrap() + "{\"seq\":5,\"at\":";
     fs::write(file(&dir), half).unwrap();
     assert_eq!(verify(dir.path()).unwrap().unfinished, 14);
-    let log = AuditLog::new(dir.path());
+    let log = AuditLog::new(dir.path(), Redactor::default());
     log.record(Actor::Operator, act(9)).await.unwrap();
     let verified = verify(dir.path()).unwrap();
     assert_eq!((verified.last, verified.unfinished), (Some(5), 0));
@@ -106,7 +112,7 @@ async fn half_a_line_of_a_crash_is_no_damage() {
 #[tokio::test]
 async fn the_chain_goes_on_over_files_and_old_ones_expire() {
     let dir = tempfile::tempdir().unwrap();
-    let log = AuditLog::new(dir.path());
+    let log = AuditLog::new(dir.path(), Redactor::default());
     let long = Act::KeyChanged { key: KeyId::env(), what: "x".repeat(3 << 20) };
     for _ in 0..8 {
         log.record(Actor::Operator, long.clone()).await.unwrap();
@@ -134,7 +140,7 @@ async fn what_cannot_be_written_is_refused_or_kept_for_later() {
     let dir = tempfile::tempdir().unwrap();
     // A file where the folder should be.
     fs::write(dir.path().join("audit"), "").unwrap();
-    let log = AuditLog::new(dir.path());
+    let log = AuditLog::new(dir.path(), Redactor::default());
     log.note(Actor::Operator, act(1));
     assert!(log.record(Actor::Operator, act(2)).await.is_err(), "the act is not to be done");
     fs::remove_file(dir.path().join("audit")).unwrap();
@@ -148,7 +154,7 @@ async fn what_cannot_be_written_is_refused_or_kept_for_later() {
 #[tokio::test]
 async fn a_profile_that_nobody_used_leaves_no_log() {
     let dir = tempfile::tempdir().unwrap();
-    let log = AuditLog::new(dir.path());
+    let log = AuditLog::new(dir.path(), Redactor::default());
     log.note_with_next(Actor::Gateway, act(1));
     tokio::task::spawn_blocking(move || log.close()).await.unwrap();
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -2,16 +2,16 @@
 
 use super::chain::{self, End, GENESIS};
 use super::file::Paths;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead as _, BufReader, Write},
     path::Path,
 };
 
 /// A log that hangs together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verified {
     pub entries: u64,
     /// The first and the last entry; `None`: there is none.
@@ -88,6 +88,26 @@ pub fn verify(state_dir: &Path) -> Result<Verified, Broken> {
 /// The first thing that is wrong; what was right before it has been written by then.
 pub fn export(state_dir: &Path, to: &mut dyn Write) -> Result<Verified, Broken> {
     read(state_dir, |line| writeln!(to, "{line}"))
+}
+
+/// The last `count` lines, oldest first, unchecked.
+///
+/// # Errors
+///
+/// The files cannot be read.
+pub fn last(state_dir: &Path, count: usize) -> io::Result<Vec<String>> {
+    let paths = Paths::below(state_dir);
+    let mut lines: Vec<String> = Vec::new();
+    for number in paths.numbers()?.into_iter().rev() {
+        let text = String::from_utf8_lossy(&fs::read(paths.file(number))?).into_owned();
+        let older = text.lines().rev().take(count - lines.len()).map(str::to_owned);
+        lines.extend(older);
+        if lines.len() >= count {
+            break;
+        }
+    }
+    lines.reverse();
+    Ok(lines)
 }
 
 fn read(state_dir: &Path, mut each: impl FnMut(&str) -> io::Result<()>) -> Result<Verified, Broken> {

@@ -38,6 +38,12 @@ pub enum Command {
     /// Answer what agents ask before they act
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
+    /// Put what should hold to the test
+    #[command(subcommand)]
+    Doctor(DoctorCommand),
+    /// Look at what was done in a profile's name (-p NAME), and whether that log was changed
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Write a profile's store into a file
     Backup {
         #[arg(value_parser = profile_name)]
@@ -219,6 +225,40 @@ pub enum ApprovalsCommand {
         /// Told to the agent
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DoctorCommand {
+    /// Attack the sandbox from inside (with -p: with the terminal settings of that profile)
+    Isolation {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// The last entries
+    Show {
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        last: usize,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Hold every entry to the chain; exit code 1 when something was changed, moved or cut off
+    Verify {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write all entries into a file, as they are, while they are checked
+    Export {
+        /// `-`: standard output
+        file: PathBuf,
     },
 }
 

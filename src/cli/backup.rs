@@ -118,10 +118,10 @@ fn state(client: &Client, name: &ProfileName) -> Option<State> {
 }
 
 /// Writes a new file for the owner only; it has its name once it is whole and on disk.
-fn write_whole(
+pub(super) fn write_whole<R>(
     path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> Result<u64, CliError>,
-) -> Result<u64, CliError> {
+    write: impl FnOnce(&mut dyn Write) -> Result<R, CliError>,
+) -> Result<R, CliError> {
     let in_file = |error: io::Error| CliError::failed(format!("{}: {error}", path.display()));
     if path.exists() {
         return Err(CliError::failed(format!("{} exists already; give another name", path.display())));
@@ -137,11 +137,11 @@ fn write_whole(
         .open(&part)
         .map_err(in_file)?;
     let mut to = BufWriter::new(file);
-    let written = write(&mut to).and_then(|lines| {
+    let written = write(&mut to).and_then(|done| {
         let file = to.into_inner().map_err(|error| in_file(error.into_error()))?;
         file.sync_all().map_err(in_file)?;
         std::fs::rename(&part, path).map_err(in_file)?;
-        Ok(lines)
+        Ok(done)
     });
     if written.is_err() {
         // Half a backup is worse than none.

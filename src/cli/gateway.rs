@@ -8,9 +8,12 @@ use super::{
     profile::style_of,
     start_table,
 };
-use crate::domain::ProfileName;
-use crate::gateway::{
-    Client, ClientError, Gateway, GatewayOptions, Selection, State, block_on, log_panics, log_to_stderr,
+use crate::{
+    domain::ProfileName,
+    gateway::{
+        Client, ClientError, Gateway, GatewayOptions, Selection, State, block_on, log_panics, log_to_stderr,
+    },
+    redact::Redactors,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -25,7 +28,8 @@ pub fn run(context: &Context, args: &GatewayArgs, output: &Output) -> Result<(),
 /// Serves until a signal or `hermes gateway stop`.
 fn serve(context: &Context, output: &Output) -> Result<(), CliError> {
     let filter = context.env.0.get("RUST_LOG").map(String::as_str);
-    log_to_stderr(filter, output.colour_on_stderr())
+    let redactors = Redactors::default();
+    log_to_stderr(filter, output.colour_on_stderr(), redactors.clone())
         .map_err(|error| CliError::usage(format!("RUST_LOG: {error}")))?;
     log_panics();
     let options = GatewayOptions {
@@ -34,6 +38,7 @@ fn serve(context: &Context, output: &Output) -> Result<(), CliError> {
         env: context.env.clone(),
         sandbox_helper: OWN_PROGRAM.into(),
         workers: None,
+        redactors,
     };
     std::fs::create_dir_all(&options.home)
         .map_err(|error| CliError::failed(format!("{}: {error}", options.home.display())))?;
@@ -44,6 +49,7 @@ fn serve(context: &Context, output: &Output) -> Result<(), CliError> {
             started = Gateway::start(options) => started?,
             () = signals.next() => return Ok(()),
         };
+        gateway.examine(&context.home).await;
         start_table::print(&gateway, context, output).await;
         if gateway.is_idle().await {
             gateway.stop(std::time::Duration::ZERO).await;
@@ -110,15 +116,17 @@ fn status(context: &Context, json: bool, output: &Output) -> Result<(), CliError
                     Cell::plain(profile.url().unwrap_or_else(|| "-".to_owned())),
                     Cell::plain(clip(&profile.model, 24)),
                     Cell::plain(profile.sandbox.clone()),
+                    Cell::plain(profile.network.clone()),
                 ]
             })
             .collect();
-        output.table(&["PROFILE", "STATE", "URL", "MODEL", "SANDBOX"], &rows);
+        output.table(&["PROFILE", "STATE", "URL", "MODEL", "SANDBOX", "NETWORK"], &rows);
         for profile in status.profiles.iter().filter(|profile| profile.state != State::Serving) {
             if let Some(reason) = &profile.reason {
                 output.hint(format_args!("{}: {reason}", profile.name));
             }
         }
+        start_table::tell_breaches(&status.profiles, output);
     }
     Ok(())
 }

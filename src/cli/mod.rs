@@ -5,8 +5,10 @@
 
 mod approvals;
 mod args;
+mod audit;
 mod backup;
 mod context;
+mod doctor;
 mod error;
 mod gateway;
 mod key;
@@ -31,12 +33,22 @@ pub fn main() -> ExitCode {
         let code = sandbox::helper_main();
         return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
+    if std::env::args_os().nth(1).is_some_and(|word| word == sandbox::attack::COMMAND) {
+        return attack();
+    }
     if let Err(error) = sandbox::close_to_others() {
         Output::new(&ProcessEnv::default())
             .error(&CliError::failed(format!("this process cannot be closed to others: {error}")));
         return ExitCode::FAILURE;
     }
     run(std::env::args_os(), ProcessEnv::capture())
+}
+
+/// Runs inside a sandbox, where none of the other commands would find anything.
+fn attack() -> ExitCode {
+    let words: Vec<String> = std::env::args_os().skip(2).filter_map(|word| word.into_string().ok()).collect();
+    let code = sandbox::attack::attack_main(&words, ProcessEnv::capture().0.into_iter().collect());
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
 fn run(words: impl Iterator<Item = OsString>, env: ProcessEnv) -> ExitCode {
@@ -66,6 +78,8 @@ fn dispatch(args: Args, env: ProcessEnv, output: &Output) -> Result<(), CliError
         Command::Profile(command) => profile::run(&context, command, output),
         Command::Key(command) => key::run(&context, command, output),
         Command::Approvals(command) => approvals::run(&context, command, output),
+        Command::Doctor(command) => doctor::run(&context, &command, output),
+        Command::Audit(command) => audit::run(&context, &command, output),
         Command::Backup { name, file, stop } => {
             backup::backup(&context, &name, file.as_deref(), stop, output)
         }

@@ -22,7 +22,7 @@ pub async fn print(gateway: &Gateway, context: &Context, output: &Output) {
         }
     }
     output.table(
-        &["PROFILE", "URL", "MODEL", "UPSTREAM", "SANDBOX", "KEY"],
+        &["PROFILE", "URL", "MODEL", "UPSTREAM", "SANDBOX", "NETWORK", "KEY"],
         &profiles.iter().map(row).collect::<Vec<_>>(),
     );
     for status in profiles.iter().filter(|status| status.state != State::Serving) {
@@ -33,6 +33,7 @@ pub async fn print(gateway: &Gateway, context: &Context, output: &Output) {
             output.paint(Style::Bad, status.state.name())
         ));
     }
+    tell_breaches(&profiles, output);
     if !made.is_empty() {
         output.line("\nNew keys, shown this once:");
         let keys = made.iter().map(|(status, key)| {
@@ -49,6 +50,16 @@ pub async fn print(gateway: &Gateway, context: &Context, output: &Output) {
         made.iter().map(|(status, key)| (*status, Some(key))).find(|(s, _)| s.state == State::Serving);
     if let Some((status, key)) = example.or_else(|| serving().next().map(|status| (status, None))) {
         try_it(status, key, context, output);
+    }
+}
+
+/// Profiles whose commands are refused, since their wall does not hold.
+pub fn tell_breaches(profiles: &[ProfileStatus], output: &Output) {
+    for status in profiles {
+        if let Some(breach) = &status.breach {
+            let refused = output.paint(Style::Bad, "commands refused");
+            output.hint(format_args!("\n{} {refused}: {breach}", status.name));
+        }
     }
 }
 
@@ -73,6 +84,7 @@ fn row(status: &ProfileStatus) -> Vec<Cell> {
             Some(uid) => format!("{}, uid {uid}", status.sandbox),
             None => status.sandbox.clone(),
         }),
+        Cell::plain(status.network.clone()),
         Cell::plain(key),
     ]
 }

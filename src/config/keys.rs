@@ -102,6 +102,7 @@ pub(super) const KNOWN: &[&str] = &[
     "providers.**",
     "responses.stored",
     "responses.tool_items",
+    "retention.audit",
     "retention.derived_sessions",
     "retention.idempotency",
     "retention.runs",

@@ -5,7 +5,7 @@ use super::{
     settings::{Found, Settings},
 };
 use ipnet::IpNet;
-use std::{net::IpAddr, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 use url::Host;
 
 /// How far the commands of a profile reach.
@@ -64,6 +64,22 @@ pub enum AllowedHost {
     Below(String),
     /// These addresses, private ones too.
     Net(IpNet),
+}
+
+/// As it is written in the configuration.
+impl fmt::Display for AllowedPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            AllowedHost::Name(name) => f.write_str(name)?,
+            AllowedHost::Below(domain) => write!(f, "*.{domain}")?,
+            AllowedHost::Net(IpNet::V6(net)) if self.port.is_some() => write!(f, "[{net}]")?,
+            AllowedHost::Net(net) => write!(f, "{net}")?,
+        }
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
+    }
 }
 
 pub(super) fn read(
@@ -203,15 +219,8 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> String {
-        match text.parse() {
-            Ok(AllowedPlace { host, port }) => {
-                let host = match host {
-                    AllowedHost::Name(name) => name,
-                    AllowedHost::Below(name) => format!("below {name}"),
-                    AllowedHost::Net(net) => net.to_string(),
-                };
-                port.map_or(host.clone(), |port| format!("{host} port {port}"))
-            }
+        match text.parse::<AllowedPlace>() {
+            Ok(place) => place.to_string(),
             Err(why) => format!("error: {why}"),
         }
     }
@@ -222,22 +231,23 @@ mod tests {
             ("example.org", "example.org"),
             ("EXAMPLE.org.", "example.org"),
             ("bücher.example", "xn--bcher-kva.example"),
-            ("example.org:8443", "example.org port 8443"),
-            ("*.example.org", "below example.org"),
-            ("*.example.org:443", "below example.org port 443"),
-            ("localhost:3000", "localhost port 3000"),
+            ("example.org:8443", "example.org:8443"),
+            ("*.example.org", "*.example.org"),
+            ("*.example.org:443", "*.example.org:443"),
+            ("localhost:3000", "localhost:3000"),
             ("127.0.0.1", "127.0.0.1/32"),
-            ("127.0.0.1:8080", "127.0.0.1/32 port 8080"),
+            ("127.0.0.1:8080", "127.0.0.1/32:8080"),
             ("10.0.0.0/8", "10.0.0.0/8"),
-            ("10.0.0.0/8:443", "10.0.0.0/8 port 443"),
+            ("10.0.0.0/8:443", "10.0.0.0/8:443"),
             ("::1", "::1/128"),
             ("[::1]", "::1/128"),
-            ("[::1]:80", "::1/128 port 80"),
+            ("[::1]:80", "[::1/128]:80"),
             ("fd00::/8", "fd00::/8"),
-            ("[fd00::/8]:443", "fd00::/8 port 443"),
+            ("[fd00::/8]:443", "[fd00::/8]:443"),
         ];
         for (text, expected) in cases {
             assert_eq!(shown(text), expected, "{text}");
+            assert_eq!(shown(expected), expected, "what is shown can be written");
         }
     }
 

@@ -56,6 +56,7 @@ pub(super) fn resolve(
             runs: settings.duration("retention.runs", 60..=TEN_YEARS, WEEK)?,
             derived_sessions: settings.duration("retention.derived_sessions", 60..=TEN_YEARS, 30 * DAY)?,
             idempotency: settings.duration("retention.idempotency", 60..=TEN_YEARS, DAY)?,
+            audit: settings.duration("retention.audit", DAY..=TEN_YEARS, 365 * DAY)?,
         },
         responses: ResponsesConfig {
             stored: settings.number("responses.stored", 1..=1_000_000, 1_000)?,

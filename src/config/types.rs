@@ -230,6 +230,8 @@ pub struct RetentionConfig {
     pub derived_sessions: Duration,
     /// 24 h.
     pub idempotency: Duration,
+    /// Of the audit log, 365 days.
+    pub audit: Duration,
 }
 
 #[derive(Debug, Clone)]

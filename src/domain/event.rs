@@ -142,6 +142,12 @@ impl Event {
         matches!(self, Self::RunCompleted { .. } | Self::RunFailed { .. } | Self::RunCancelled { .. })
     }
 
+    /// Whether the text of an answer goes on behind it. Every other event stands behind the text before it.
+    #[must_use]
+    pub const fn may_come_amid_text(&self) -> bool {
+        self.is_delta() || matches!(self, Self::RunSteered { .. } | Self::RunStopping {})
+    }
+
     /// Deltas may reach readers before the disk; every other fact is on disk first, once the run is durable.
     #[must_use]
     pub const fn is_delta(&self) -> bool {

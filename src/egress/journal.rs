@@ -1,7 +1,13 @@
 //! What was decided about a command's connections: for the operator's log, and for the agent that wonders.
 
-use super::{refusal::Refusal, target::Target};
-use crate::domain::{ProfileName, RunId};
+use super::{
+    refusal::Refusal,
+    target::{Name, Target},
+};
+use crate::{
+    audit::{Act, AuditLog},
+    domain::{ProfileName, RunId},
+};
 use std::{
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -13,32 +19,32 @@ const MOST_ROWS: usize = 200;
 const MOST_TOLD: usize = 8;
 
 /// The decisions of one command.
-#[derive(Debug)]
 pub struct Journal {
     profile: ProfileName,
     run: RunId,
+    audit: AuditLog,
     kept: Mutex<Kept>,
 }
 
-#[derive(Debug, Default)]
 struct Kept {
     rows: usize,
     told: Vec<String>,
 }
 
 impl Journal {
-    pub fn new(profile: ProfileName, run: RunId) -> Self {
-        Self { profile, run, kept: Mutex::default() }
+    pub const fn new(profile: ProfileName, run: RunId, audit: AuditLog) -> Self {
+        Self { profile, run, audit, kept: Mutex::new(Kept { rows: 0, told: Vec::new() }) }
     }
 
     pub fn allowed(&self, target: &Target, address: IpAddr) {
-        self.decided(target, Some(address), "allowed", "");
+        self.decided(target, Some(address), true, "connected");
     }
 
     pub fn refused(&self, refusal: &Refusal) {
         let Refusal { target, address, why } = refusal;
         let said = refusal.to_string();
-        self.decided(target, *address, if why.is_policy() { "refused" } else { "failed" }, &said);
+        // What the policy let through and the network then had not, was allowed.
+        self.decided(target, *address, !why.is_policy(), why.described());
         let mut kept = self.kept();
         if kept.told.len() < MOST_TOLD && !kept.told.contains(&said) {
             kept.told.push(said);
@@ -51,7 +57,7 @@ impl Journal {
     }
 
     /// The one place that hears of every decision.
-    fn decided(&self, target: &Target, address: Option<IpAddr>, verdict: &str, reason: &str) {
+    fn decided(&self, target: &Target, address: Option<IpAddr>, allowed: bool, why: &str) {
         let rows = {
             let mut kept = self.kept();
             kept.rows += 1;
@@ -59,8 +65,20 @@ impl Journal {
         };
         if rows <= MOST_ROWS {
             let Self { profile, run, .. } = self;
-            tracing::info!(%profile, %run, %target, address = ?address, verdict, reason, "network");
+            tracing::info!(%profile, %run, %target, address = ?address, allowed, why, "network");
         }
+        let host = match &target.host {
+            Name::Domain(name) => name.clone(),
+            Name::Address(address) => address.to_string(),
+        };
+        self.audit.network_decided(Act::NetworkDecided {
+            run: Some(self.run),
+            host,
+            port: target.port,
+            address: address.map(|address| address.to_string()),
+            allowed,
+            why: why.to_owned(),
+        });
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

@@ -36,6 +36,7 @@ pub use resolve::Resolve;
 pub use target::{BadTarget, Name, Target};
 
 use crate::{
+    audit::AuditLog,
     config::NetworkConfig,
     domain::{ProfileName, RunId},
 };
@@ -53,6 +54,7 @@ use tokio::net::TcpListener;
 pub struct Egress {
     profile: ProfileName,
     config: NetworkConfig,
+    audit: AuditLog,
     dialer: Arc<Dialer>,
     desk: Arc<Desk>,
     listeners: Listeners,
@@ -70,20 +72,21 @@ struct Shared {
 
 impl Egress {
     #[must_use]
-    pub fn new(profile: ProfileName, config: NetworkConfig, listeners: Listeners) -> Self {
+    pub fn new(profile: ProfileName, config: NetworkConfig, listeners: Listeners, audit: AuditLog) -> Self {
         let dialer = Dialer::new(config.clone(), listeners.clone());
-        Self::with(profile, config, listeners, dialer, Bounds::default())
+        Self::with(profile, config, listeners, audit, dialer, Bounds::default())
     }
 
     fn with(
         profile: ProfileName,
         config: NetworkConfig,
         listeners: Listeners,
+        audit: AuditLog,
         dialer: Dialer,
         bounds: Bounds,
     ) -> Self {
         let (dialer, desk) = (Arc::new(dialer), Arc::default());
-        Self { profile, config, dialer, desk, listeners, bounds, shared: Mutex::default() }
+        Self { profile, config, audit, dialer, desk, listeners, bounds, shared: Mutex::default() }
     }
 
     /// Lets a command of this run out, until the grant is dropped.
@@ -92,7 +95,7 @@ impl Egress {
     ///
     /// The system has no random numbers.
     pub fn grant(&self, run: RunId) -> io::Result<Grant> {
-        let journal = Journal::new(self.profile.clone(), run);
+        let journal = Journal::new(self.profile.clone(), run, self.audit.clone());
         Grant::new(self.dialer.clone(), journal, &self.desk, self.bounds)
     }
 

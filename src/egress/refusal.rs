@@ -48,6 +48,23 @@ impl Why {
     }
 }
 
+impl Why {
+    /// A few words for a table of decisions.
+    pub const fn described(self) -> &'static str {
+        match self {
+            Self::Off => "no network",
+            Self::NotListed => "not listed",
+            Self::Inside(kind) | Self::Never(kind) => kind.described(),
+            Self::Gateway => "a port of this gateway",
+            Self::Mail => "mail",
+            Self::Unknown => "no such host",
+            Self::LookupTimeout => "not looked up in time",
+            Self::Unreachable => "does not accept",
+            Self::ConnectTimeout => "does not answer",
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { target, address, why } = self;

@@ -60,7 +60,7 @@ fn is_known(allowed: &[String], host: &str) -> bool {
         host.split_once(':').map_or(host, |(name, _port)| name)
     };
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    name.parse::<IpAddr>().is_ok() || name == "localhost" || allowed.iter().any(|one| *one == name)
+    name.parse::<IpAddr>().is_ok() || name == "localhost" || allowed.contains(&name)
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ fn document(config: &ProfileConfig, sandbox: &Sandbox) -> Value {
         },
         "features": features(config, &endpoints),
         "sandbox": {"level": sandbox.level.name(), "way": sandbox.way_name(), "abi": sandbox.abi},
+        "network": network(config, sandbox),
         "limits": limits(&config.api),
         "endpoints": endpoints,
     })
@@ -106,6 +107,12 @@ fn limits(api: &ApiConfig) -> Value {
         "queue": api.queue,
         "queue_timeout_seconds": api.queue_timeout.as_secs(),
     })
+}
+
+/// What commands may reach, as it was configured and as this machine holds it.
+pub fn network(config: &ProfileConfig, sandbox: &Sandbox) -> Value {
+    let policy = config.terminal.network.mode;
+    json!({"policy": policy.name(), "in_force": sandbox.network(policy).name()})
 }
 
 pub async fn toolsets(auth: Authorised) -> Result<HttpResponse, ApiError> {

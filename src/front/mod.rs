@@ -20,6 +20,7 @@ mod error;
 mod frame;
 mod health;
 mod idempotency;
+mod isolation;
 mod json;
 mod keys;
 mod once;

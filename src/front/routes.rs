@@ -5,7 +5,7 @@ use super::{
     body::ParseSlots,
     discovery, docs,
     error::ApiError,
-    frame, health, keys, openai, openapi,
+    frame, health, isolation, keys, openai, openapi,
     route::{Path, at},
     runs, sessions, settings, steer,
     trace::RequestSpan,
@@ -52,6 +52,7 @@ pub fn table() -> Vec<Path> {
     vec![
         at("/health").get(health::health, of::discovery::health()),
         at("/health/detailed").get(health::detailed, of::discovery::detailed()),
+        at("/health/isolation").get(isolation::isolation, of::discovery::isolation()),
         at("/ready").get(health::ready, of::discovery::ready()),
         at("/openapi.json").get(openapi::openapi, of::discovery::openapi()),
         at("/docs").get(docs::page, of::discovery::docs()),

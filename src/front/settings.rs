@@ -54,6 +54,8 @@ fn view(config: &ProfileConfig) -> Value {
                 "timeout": seconds(terminal.timeout),
                 "max_timeout": seconds(terminal.max_timeout),
                 "env_passthrough": terminal.env_passthrough,
+                "network": terminal.network.mode.name(),
+                "network_allow": terminal.network.allow.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "limits": limits(&terminal.limits),
                 "disk_quota": terminal.limits.disk_quota,
                 "disk_reserve": terminal.limits.disk_reserve,

@@ -13,6 +13,7 @@
 mod at_rest;
 mod client;
 mod control;
+mod examination;
 mod offline;
 pub mod plane;
 mod roster;

@@ -12,6 +12,7 @@ use crate::{
     audit::{Act, Actor, AuditLog},
     config::Secret,
     domain::{Approval, ApprovalStatus, KeyId, ProfileName, now},
+    redact::Redactor,
     store::{self, Change, KeyRecord, ProfileLock, Restored, Store, StoreError, Wake},
 };
 use std::{
@@ -144,7 +145,7 @@ impl<'a> Offline<'a> {
 
     /// Nobody else writes the log: the profile's lock is ours.
     fn audit(&self, act: Act) {
-        let log = AuditLog::new(self.state_dir);
+        let log = AuditLog::new(self.state_dir, Redactor::default());
         log.note(Actor::Operator, act);
         log.close();
     }

@@ -14,6 +14,7 @@ use crate::{
     config::{ConfigError, Home, ProcessEnv, Secret},
     domain::{ProfileName, now},
     front,
+    redact::Redactors,
     sandbox::{Owner, Sandbox, may_take},
 };
 use actix::Addr;
@@ -38,6 +39,8 @@ pub struct GatewayOptions {
     pub sandbox_helper: PathBuf,
     /// Worker threads; `None`: what the home's settings say.
     pub workers: Option<usize>,
+    /// Gets what finds the secrets of each profile, for the log of the process.
+    pub redactors: Redactors,
 }
 
 #[derive(Debug)]
@@ -92,7 +95,7 @@ impl Gateway {
     /// The home cannot be read or written, or has nothing to serve. A profile that fails is no error: see
     /// [`Gateway::profiles`].
     pub async fn start(options: GatewayOptions) -> Result<Self, StartError> {
-        let GatewayOptions { home: root, selection, env, sandbox_helper, workers } = options;
+        let GatewayOptions { home: root, selection, env, sandbox_helper, workers, redactors } = options;
         let only = match &selection {
             Selection::All => None,
             Selection::One(name) => Some(name.clone()),
@@ -122,7 +125,7 @@ impl Gateway {
         let ground_plane = plane.clone();
         let machine = MachineSlots::new(server.max_concurrent_runs);
         let roster = Roster::start(files, server.drain_timeout, move |gone| {
-            Ground::new(ground_plane, sandbox, home_secret, machine, gone, users)
+            Ground::new(ground_plane, sandbox, home_secret, machine, gone, redactors, users)
         });
         let (stop, draining) = (CancellationToken::new(), Rc::new(Cell::new(false)));
         let answers = Answers {

@@ -62,6 +62,11 @@ pub struct ProfileStatus {
     /// The model behind it, and who serves it.
     pub upstream: String,
     pub sandbox: String,
+    /// What its commands may reach, as far as this machine holds them to it.
+    pub network: String,
+    /// Why its commands are refused: what came through when the gateway attacked its wall.
+    #[serde(default)]
+    pub breach: Option<String>,
     /// The user of this machine that its commands run as, where that is not the gateway's own.
     pub uid: Option<u32>,
     pub keys: KeyState,
@@ -79,6 +84,8 @@ impl ProfileStatus {
             model: String::new(),
             upstream: String::new(),
             sandbox: String::new(),
+            network: String::new(),
+            breach: None,
             uid: None,
             keys: KeyState::Unknown,
         }
@@ -88,7 +95,9 @@ impl ProfileStatus {
     pub(super) fn describe(&mut self, config: &ProfileConfig, sandbox: &Sandbox) {
         config.model_name.clone_into(&mut self.model);
         self.upstream = upstream(config);
-        sandbox.at_most(config.terminal.sandbox_most).level.name().clone_into(&mut self.sandbox);
+        let sandbox = sandbox.at_most(config.terminal.sandbox_most);
+        sandbox.level.name().clone_into(&mut self.sandbox);
+        sandbox.network(config.terminal.network.mode).name().clone_into(&mut self.network);
     }
 
     pub(super) fn set(&mut self, state: State, reason: Option<String>) {

@@ -31,6 +31,7 @@ async fn start(home: &Path, selection: Selection) -> Gateway {
         // Never the test itself, which would run all tests again.
         sandbox_helper: "/bin/false".into(),
         workers: Some(2),
+        redactors: crate::redact::Redactors::default(),
     };
     Gateway::start(options).await.unwrap()
 }

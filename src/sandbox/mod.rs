@@ -19,6 +19,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod attack;
 mod guise;
 mod handover;
 mod helper;
@@ -27,9 +28,11 @@ mod landlock;
 mod launch;
 mod limits;
 mod link;
+mod network;
 mod probe;
 mod remove;
 mod seccomp;
+mod standing;
 mod tmp;
 mod view;
 mod world;
@@ -43,6 +46,7 @@ pub use limits::{Breach, Excess, Limits, Machine, Seat, Usage};
 pub use link::Report;
 pub use probe::Sandbox;
 pub use remove::remove_folder;
+pub use standing::Standing;
 pub use tmp::{clean_tmp, profile_tmp, remove_tmp, session_tmp};
 pub use view::View;
 pub use world::{Network, Order, Owner, Wall, Way, World};

@@ -1,7 +1,7 @@
 //! What this machine can enforce, found by doing it.
 
 use super::{
-    Limits, Machine, Network, Order, Way, World, landlock,
+    Limits, Machine, Network, Order, Standing, Wall, Way, World, landlock,
     launch::run_blocking,
     limits::Groups,
     link::{Beginning, Report},
@@ -32,6 +32,10 @@ pub struct Sandbox {
     pub abi: u32,
     /// Why a higher level is not in force, or what is lacking at this one.
     pub reason: Option<String>,
+    /// Whether it was seen to hold.
+    pub standing: Standing,
+    /// Walls that are left out, to show what each of them stops. Always empty but in tests: no setting leads here.
+    pub omit: Vec<Wall>,
     /// The program that is started as `PROGRAM sandbox-exec`.
     pub helper: Arc<PathBuf>,
     /// The room that all commands share.
@@ -48,6 +52,8 @@ impl Sandbox {
             way: WAYS[0],
             abi: landlock::abi(),
             reason: None,
+            standing: Standing::default(),
+            omit: Vec::new(),
             helper: Arc::new(helper),
             machine: Arc::new(Machine::new(Err("not asked for".to_owned()))),
         };
@@ -104,9 +110,23 @@ impl Sandbox {
         Self { machine: Arc::new(Machine::new(Groups::claim())), ..self }
     }
 
+    /// The same wall for one profile: what becomes known of it is not known of others.
+    #[must_use]
+    pub fn apart(self) -> Self {
+        Self { standing: self.standing.of_another(), ..self }
+    }
+
     /// Why no command may run where a profile asks for `floor`: half a sentence. `None`: they may.
     #[must_use]
     pub fn below(&self, floor: SandboxLevel) -> Option<String> {
+        // Who asks for no wall misses nothing when it is broken.
+        let breach = || (floor > SandboxLevel::None).then(|| self.standing.breach()).flatten();
+        self.lacks(floor).or_else(breach)
+    }
+
+    /// As `below`, by what the machine has, whatever attacks have shown.
+    #[must_use]
+    pub fn lacks(&self, floor: SandboxLevel) -> Option<String> {
         let reason = self.reason.as_deref().unwrap_or("the reason is not known");
         (self.level < floor).then(|| {
             let (has, floor) = (self.level.name(), floor.name());

@@ -1,7 +1,7 @@
 //! The writer's bench: makes one commit out of what waits, and keeps what only the writer may change.
 
 use super::{
-    StoreError, codec,
+    StoreError, clean, codec,
     command::{Command, LogAck, Stage, Write},
     database::Database,
     error::guarded,
@@ -114,7 +114,8 @@ impl Bench {
                     chunks.push((key, json));
                     count -= 1;
                 }
-                Write::Session(append) => {
+                Write::Session(mut append) => {
+                    clean::append(&inner.options.redactor, &mut append);
                     inner.read(|database| {
                         let payloads = &inner.payloads;
                         sessions.append(&mut Draft { database, payloads, batch: &mut batch }, &append)

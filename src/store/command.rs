@@ -1,12 +1,15 @@
 //! What waits in the writer's queue.
 
 use super::{
-    Change, SessionAppend, StoreError, codec,
+    Change, SessionAppend, StoreError, clean, codec,
     keyspace::{Key, Table},
     live::Live,
     sessions::SessionEdit,
 };
-use crate::domain::{Approval, ApprovalStatus, ResponseRecord, RunId};
+use crate::{
+    domain::{Approval, ApprovalStatus, ResponseRecord, RunId},
+    redact::Redactor,
+};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -50,11 +53,13 @@ pub(super) struct Command {
 
 /// Turns changes into writes. `messages` is the run's next message number, for those that belong to a run.
 pub(super) fn encode(
+    redactor: &Redactor,
     changes: Vec<Change>,
     mut run: Option<(RunId, &mut u64)>,
 ) -> Result<Vec<Write>, StoreError> {
     let mut writes = Vec::with_capacity(changes.len());
-    for change in changes {
+    for mut change in changes {
+        clean::change(redactor, &mut change);
         match change {
             Change::Message(message) => {
                 let Some((run, number)) = &mut run else {

@@ -27,9 +27,7 @@ impl<'a> Delta<'a> {
 
     pub(super) fn into_logged(self) -> Logged {
         let Self(seq, at, kind, lost_after, text) = self;
-        let delta = text.into_owned();
-        let event = if kind == 0 { Event::MessageDelta { delta } } else { Event::ReasoningDelta { delta } };
-        Logged { seq: Seq(seq), at, lost_after, event }
+        Logged { seq: Seq(seq), at, lost_after, event: event_of(kind, text.into_owned()) }
     }
 }
 
@@ -51,6 +49,20 @@ pub(super) fn text_of(event: &Event) -> Option<(u8, &str)> {
     } else {
         None
     }
+}
+
+/// The text of a delta; empty for other events.
+pub(super) fn into_text(event: Event) -> String {
+    if let Event::MessageDelta { delta } | Event::ReasoningDelta { delta } = event {
+        delta
+    } else {
+        String::new()
+    }
+}
+
+/// A delta of a kind that [`text_of`] gave.
+pub(super) fn event_of(kind: u8, delta: String) -> Event {
+    if kind == 0 { Event::MessageDelta { delta } } else { Event::ReasoningDelta { delta } }
 }
 
 /// The databases of deltas. Each is opened when it is first needed.

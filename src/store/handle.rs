@@ -39,7 +39,7 @@ impl Store {
 
     /// Writes records that belong to no run's log. Must be called on a tokio runtime.
     pub fn commit(&self, changes: Vec<Change>) -> Committed {
-        let writes = match command::encode(changes, None) {
+        let writes = match command::encode(&self.0.options.redactor, changes, None) {
             Ok(writes) => writes,
             Err(error) => return ready(Err(error)),
         };

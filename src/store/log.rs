@@ -2,6 +2,7 @@
 
 use super::{
     Change, Committed, Store, StoreError,
+    clean::{self, Text},
     command::{self, Command, LogAck, Stage, Write},
     index,
     inner::Inner,
@@ -23,8 +24,10 @@ use tokio::sync::oneshot;
 ///
 /// Dropped without a terminal event and without [`LogWriter::park`], it writes `run.failed / internal_error`.
 pub struct LogWriter {
-    store: Arc<Inner>,
-    live: Arc<Live>,
+    pub(super) store: Arc<Inner>,
+    pub(super) live: Arc<Live>,
+    /// Text that is being written, a tail of it perhaps held back.
+    pub(super) text: Option<Text>,
     spec: SpecToStore,
     /// Number of the run's next message.
     messages: u64,
@@ -41,6 +44,7 @@ impl LogWriter {
         let mut writer = Self {
             store,
             live,
+            text: None,
             spec: SpecToStore::new(spec),
             messages: 0,
             deferred: Vec::new(),
@@ -57,6 +61,7 @@ impl LogWriter {
         Self {
             store,
             live,
+            text: None,
             spec: SpecToStore::none(),
             messages: messages as u64,
             deferred: Vec::new(),
@@ -67,7 +72,11 @@ impl LogWriter {
 
     /// # Errors
     /// [`StoreError::Illegal`] when the run's state does not allow the event; the error of an earlier commit.
-    pub fn append(&mut self, event: Event, changes: Vec<Change>) -> Result<Committed, StoreError> {
+    pub fn append(&mut self, mut event: Event, changes: Vec<Change>) -> Result<Committed, StoreError> {
+        if !event.may_come_amid_text() {
+            self.end_text()?;
+        }
+        self.store.options.redactor.clean_event(&mut event);
         let terminal = event.is_terminal();
         let live = Arc::clone(&self.live);
         let mut state = live.state();
@@ -91,14 +100,8 @@ impl LogWriter {
         Ok(command.map_or_else(|| ready(Ok(())), |command| self.submit(command)))
     }
 
-    /// Text that may reach readers before the disk (which sees it within 50 ms).
-    ///
-    /// # Errors
-    /// [`StoreError::Illegal`] for an event that is no delta, or a run that has ended; the error of an earlier commit.
-    pub fn delta(&mut self, event: Event) -> Result<(), StoreError> {
-        if !event.is_delta() {
-            return Err(StoreError::Illegal(format!("`{}` is not a delta", event.name())));
-        }
+    /// A delta whose text is clean.
+    pub(super) fn put_delta(&mut self, event: Event) -> Result<(), StoreError> {
         let live = Arc::clone(&self.live);
         let mut state = live.state();
         state.push(event, domain::now())?;
@@ -210,13 +213,15 @@ impl LogWriter {
         state.record.reserved = Seq(state.last());
         let mut messages = Vec::new();
         let mut others = mem::take(&mut self.deferred);
+        let redactor = &self.store.options.redactor;
         for change in others.extract_if(.., |change| matches!(change, Change::Message(_))) {
-            if let Change::Message(message) = change {
+            if let Change::Message(mut message) = change {
+                redactor.clean_message(&mut message);
                 messages.push(message);
             }
         }
-        let mut writes = command::encode(others, None)?;
-        writes.push(state.hand_over_whole(spec, messages)?);
+        let mut writes = command::encode(redactor, others, None)?;
+        writes.push(state.hand_over_whole(&clean::copy(redactor, spec, false), messages)?);
         writes.extend(index::of_run(&state.record, true));
         Ok(writes)
     }
@@ -224,8 +229,9 @@ impl LogWriter {
     fn parts(&mut self, state: &mut LiveState, stage: Stage) -> Result<Vec<Write>, StoreError> {
         let run = self.live.run;
         let changes = mem::take(&mut self.deferred);
-        let mut writes = command::encode(changes, Some((run, &mut self.messages)))?;
-        writes.extend(self.spec.write(self.durable)?);
+        let redactor = &self.store.options.redactor;
+        let mut writes = command::encode(redactor, changes, Some((run, &mut self.messages)))?;
+        writes.extend(self.spec.write(redactor, self.durable)?);
         let open = Key::run(Table::OpenRun, run);
         match stage {
             Stage::Ended if state.stored => writes.push(Write::Remove(open)),
@@ -280,6 +286,8 @@ impl Drop for LogWriter {
         if self.done {
             return;
         }
+        // It may refuse, for the reason for which the last event will be refused too.
+        let _ = self.end_text();
         let record = self.record();
         let withdrawn = self.withdrawn(&record);
         let event = Event::RunFailed {

@@ -27,6 +27,7 @@
 
 mod backup;
 mod bench;
+mod clean;
 mod codec;
 mod command;
 mod compact;

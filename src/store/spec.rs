@@ -1,12 +1,12 @@
 //! A run's specification on its way to the disk: as much of it as somebody may need.
 
 use super::{
-    StoreError, codec,
+    StoreError, clean,
     command::Write,
     keyspace::{Key, Table},
 };
-use crate::domain::RunSpec;
-use std::{borrow::Cow, sync::Arc};
+use crate::{domain::RunSpec, redact::Redactor};
+use std::sync::Arc;
 
 /// Let go of once the store has all of it.
 pub(super) struct SpecToStore {
@@ -31,17 +31,11 @@ impl SpecToStore {
     }
 
     /// What is still to be written: all of it for a run that somebody may go on with, else all but its history.
-    pub(super) fn write(&mut self, whole: bool) -> Result<Option<Write>, StoreError> {
+    pub(super) fn write(&mut self, redactor: &Redactor, whole: bool) -> Result<Option<Write>, StoreError> {
         let Some(spec) = self.spec.take_if(|_| whole || !self.bare) else {
             return Ok(None);
         };
-        let stored = if whole || spec.history.is_empty() {
-            Cow::Borrowed(&*spec)
-        } else {
-            // Nobody goes on with a stateless run, so nobody needs what came before it.
-            Cow::Owned(RunSpec { history: Vec::new(), ..RunSpec::clone(&spec) })
-        };
-        let write = Write::Put(Key::run(Table::Spec, spec.run_id), codec::to_json(&*stored)?);
+        let write = Write::Put(Key::run(Table::Spec, spec.run_id), clean::spec(redactor, &spec, whole)?);
         if !whole {
             self.bare = true;
             self.spec = Some(spec);

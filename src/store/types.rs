@@ -1,9 +1,12 @@
 //! What callers hand over and get back.
 
 use super::StoreError;
-use crate::domain::{
-    Approval, Finish, KeyId, Message, Millis, ResponseRecord, Rule, RunId, RunRecord, RunSpec, RunStatus,
-    SessionId, SessionRef, StandsFor, Usage,
+use crate::{
+    domain::{
+        Approval, Finish, KeyId, Message, Millis, ResponseRecord, Rule, RunId, RunRecord, RunSpec, RunStatus,
+        SessionId, SessionRef, StandsFor, Usage,
+    },
+    redact::Redactor,
 };
 use serde::{Deserialize, Serialize};
 use std::{future::Future, pin::Pin, time::Duration};
@@ -166,8 +169,18 @@ pub struct Options {
     pub cache: u64,
     /// How long after a failed write the database is left alone before it is opened anew.
     pub heal_after: Duration,
+    /// Takes the profile's secrets out of everything that is written.
+    pub redactor: Redactor,
     #[cfg(test)]
     pub(super) fault: super::testing::Fault,
+}
+
+impl Options {
+    /// The product's limits, and what takes a profile's secrets out of what is written.
+    #[must_use]
+    pub fn redacting(redactor: Redactor) -> Self {
+        Self { redactor, ..Self::default() }
+    }
 }
 
 impl Default for Options {
@@ -185,6 +198,7 @@ impl Default for Options {
             disk_floor: 256 << 20,
             cache: 8 << 20,
             heal_after: Duration::from_secs(1),
+            redactor: Redactor::default(),
             #[cfg(test)]
             fault: super::testing::Fault::default(),
         }

@@ -4,6 +4,7 @@ use super::{disk::Disk, failure::Failure};
 use crate::{
     config::{ProfileConfig, SandboxLevel},
     domain::SessionId,
+    egress::Egress,
     sandbox::{Jail, Owner, Roots, Sandbox, View, profile_tmp, session_tmp},
 };
 use std::{
@@ -18,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Ground {
     pub config: Arc<ProfileConfig>,
     pub sandbox: Sandbox,
+    pub egress: Egress,
     /// The user that this home keeps for the profile; whether its commands can run as such is found out.
     user: Option<Owner>,
     /// Looked up at the first command: most profiles of a large home run none.
@@ -37,10 +39,10 @@ pub struct Footing {
 }
 
 impl Ground {
-    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>) -> Self {
+    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>, egress: Egress) -> Self {
         let folders = vec![config.workspace.clone(), profile_tmp(config.name.as_str(), &config.root)];
         let disk = Arc::new(Disk::new(folders, &config.terminal.limits));
-        Self { config, sandbox, user, view: OnceLock::new(), roots: Mutex::new(None), disk }
+        Self { config, sandbox, egress, user, view: OnceLock::new(), roots: Mutex::new(None), disk }
     }
 
     /// What commands may read. Blocking at its first use.

@@ -40,8 +40,9 @@ pub const ALL: &[ToolSpec] = &[
     ToolSpec {
         name: "terminal",
         description: "Run a shell command in the workspace and return its output (stdout and stderr together) and exit \
-                      code. Working directory and exported variables are kept between calls. No network, no terminal, \
-                      no input. Put temporary files below $TMPDIR: file tools call that folder /tmp, but to commands \
+                      code. Working directory and exported variables are kept between calls. No terminal, no input. \
+                      Network, as far as the operator allows it, by HTTP and HTTPS through the proxy in $http_proxy; \
+                      `network_refused` says what was refused and why. Put temporary files below $TMPDIR: file tools call that folder /tmp, but to commands \
                       /tmp itself is closed. Processes left running end with the command.",
         parameters: include_str!("schema/terminal.json"),
         read_only: false,

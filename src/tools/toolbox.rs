@@ -10,6 +10,7 @@ use super::{
 use crate::{
     config::ProfileConfig,
     domain::{RunId, SessionId, ToolOutput, ToolSpec},
+    egress::Egress,
     sandbox::{Jail, Owner, Sandbox},
 };
 use serde_json::Value;
@@ -45,8 +46,8 @@ impl CallContext<'_> {
 impl Toolbox {
     /// `user`: whom commands run as and files belong to, where that can be done.
     #[must_use]
-    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>) -> Self {
-        Self(Arc::new(Ground::new(config, sandbox, user)))
+    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>, egress: Egress) -> Self {
+        Self(Arc::new(Ground::new(config, sandbox, user, egress)))
     }
 
     /// Opens the profile's folders and gives them to its user, once: what they are does not change any more until the

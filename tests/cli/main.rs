@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod attacks;
+mod doctor;
 mod running;
 mod support;
 mod usage;

@@ -1,6 +1,7 @@
 //! Kill and restart: the real binary over a real directory, ended by signals that it cannot or can answer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::wildcard_enum_match_arm)]
 
+mod audited;
 mod blobs;
 mod damage;
 mod descriptors;

@@ -5,11 +5,15 @@
 
 mod escapes;
 mod files;
+mod installers;
+mod isolation;
 mod lifetime;
 mod limits;
+mod network;
 mod owner;
 mod roots;
 mod shell;
+mod site;
 mod speed;
 mod strict;
 mod support;

@@ -1,7 +1,7 @@
 //! What `terminal` gives back, and what it carries from call to call.
 
 use crate::support::World;
-use hermes_gateway::config::SandboxLevel;
+use hermes_gateway::config::{NetworkMode, SandboxLevel};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -117,7 +117,10 @@ async fn workdir_of(world: &World) {
 
 #[tokio::test]
 async fn the_environment_is_built_from_nothing() {
-    let world = World::with(|config| config.terminal.env_passthrough = vec!["TOKEN".into(), "ABSENT".into()]);
+    let world = World::with(|config| {
+        config.terminal.env_passthrough = vec!["TOKEN".into(), "ABSENT".into()];
+        config.terminal.network.mode = NetworkMode::Off;
+    });
     let (env, _) = world.sh("env | cut -d= -f1 | sort | tr '\\n' ' '").await;
     assert_eq!(
         env,
@@ -130,6 +133,20 @@ async fn the_environment_is_built_from_nothing() {
         "0",
         "not left on the disk"
     );
+}
+
+#[tokio::test]
+async fn the_proxy_of_one_command_is_not_kept_for_the_next() {
+    let world = World::new();
+    if world.sandbox.network(NetworkMode::Public) != NetworkMode::Public {
+        eprintln!("NOT TESTED: Landlock has ABI {}, so there is no proxy", world.sandbox.abi);
+        return;
+    }
+    let (count, _) = world.sh("export OTHER=1; env | grep -c _proxy=").await;
+    assert_eq!(count, "4", "http, https, all and no");
+    let (kept, _) =
+        world.sh("grep -c OTHER $TMPDIR/.hermes-exports; grep -ci proxy $TMPDIR/.hermes-exports").await;
+    assert_eq!(kept, "1\n0");
 }
 
 #[tokio::test]

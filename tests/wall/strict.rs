@@ -17,7 +17,7 @@ const PYTHON: &str = "/usr/bin/python3";
 
 /// What a test could not show on this machine.
 fn left_out(why: &str) {
-    writeln!(std::io::stderr(), "not run: {why}").unwrap();
+    eprintln!("not run: {why}");
 }
 
 fn strict() -> Vec<World> {

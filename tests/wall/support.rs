@@ -1,12 +1,15 @@
 //! A profile in a temporary home, with a secret beside its workspace, and a second profile as a neighbour.
 
 use hermes_gateway::{
+    audit::AuditLog,
     config::{
         AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, LimitsConfig, ModelConfig,
         NetworkConfig, ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, Secret,
         SelectionConfig, TerminalConfig,
     },
     domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
+    egress::{Egress, Listeners},
+    redact::Redactor,
     sandbox::{self, Limits, Network, Owner, Sandbox, View, Way},
     tools::{CallContext, Toolbox},
 };
@@ -28,6 +31,7 @@ pub struct World {
     pub config: Arc<ProfileConfig>,
     pub tools: Toolbox,
     pub sandbox: Sandbox,
+    pub listeners: Listeners,
 }
 
 impl World {
@@ -81,8 +85,12 @@ impl World {
         change(&mut config);
         let config = Arc::new(config);
         let sandbox = sandbox.at_most(config.terminal.sandbox_most);
-        let tools = Toolbox::new(Arc::clone(&config), sandbox.clone(), user);
-        Self { home, config, tools, sandbox }
+        let listeners = Listeners::default();
+        let audit = AuditLog::new(&config.state_dir, Redactor::default());
+        let egress =
+            Egress::new(config.name.clone(), config.terminal.network.clone(), listeners.clone(), audit);
+        let tools = Toolbox::new(Arc::clone(&config), sandbox.clone(), user, egress);
+        Self { home, config, tools, sandbox, listeners }
     }
 
     /// A world without a profile: the home is all that can be written.
@@ -228,7 +236,12 @@ fn config(root: &Path) -> ProfileConfig {
             limits: LimitsConfig::default(),
         },
         agent: AgentConfig { max_turns: 90, memory_enabled: false },
-        retention: RetentionConfig { runs: second, derived_sessions: second, idempotency: second },
+        retention: RetentionConfig {
+            runs: second,
+            derived_sessions: second,
+            idempotency: second,
+            audit: second,
+        },
         responses: ResponsesConfig { stored: 1_000, tool_items: ToolItems::default() },
         env: [("TOKEN".to_owned(), Secret::new("from-the-env-file"))].into(),
     }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     agent::Policy,
     config::{ApprovalMode, ProfileConfig},
-    domain::{ProfileName, RunStatus, Sampling},
+    domain::{Millis, ProfileName, RunStatus, Sampling},
     model::{Mind, Upstreams},
     sandbox::clean_tmp,
     store::{Retention, Store},
@@ -117,11 +117,16 @@ impl ProfileActor {
             idempotency: retention.idempotency,
         };
         let (store, name) = (self.store.clone(), self.tenant.name().clone());
+        let (audit, kept) = (self.tenant.audit().clone(), config.retention.audit);
         // Nobody waits for it; what it did or why it could not is in the log.
         drop(tokio::task::spawn_blocking(move || {
             match store.housekeep(crate::domain::now(), &retention) {
                 Ok(kept) => tracing::debug!(profile = %name, ?kept, "housekeeping"),
                 Err(error) => tracing::warn!(profile = %name, %error, "housekeeping failed"),
+            }
+            let before = crate::domain::now() - Millis::try_from(kept.as_millis()).unwrap_or(Millis::MAX);
+            if let Err(error) = audit.expire(before) {
+                tracing::warn!(profile = %name, %error, "old files of the audit log stay");
             }
             clear_tmp(&name, &config.root, SystemTime::now());
         }));

@@ -15,6 +15,7 @@ use crate::{
     domain::{
         Approval, ApprovalId, ApprovalRequest, ApprovalStatus, Choice, Event, Millis, ToolCall, now, seconds,
     },
+    redact,
     store::Change,
 };
 use std::time::Duration;
@@ -115,7 +116,8 @@ impl Driver {
     }
 
     pub(super) async fn answer(&mut self, answer: Decide) {
-        let Decide { approval, choice, reason, key_id } = answer;
+        let Decide { approval, choice, mut reason, key_id } = answer;
+        reason.iter_mut().for_each(|reason| self.tenant.redactor().clean_text(reason));
         let settle = |approval: &mut Approval| {
             approval.status = ApprovalStatus::Decided;
             approval.decision = Some(choice);
@@ -176,6 +178,22 @@ impl Driver {
         self.tenant.permissions().decided(&approval, rules);
         if let Some(question) = self.control.questions.borrow().get(&id) {
             question.settled.send_replace(Some(approval));
+        }
+    }
+
+    /// Whether a call of a former process can no longer be made as it was meant.
+    pub(super) fn is_unkept(&self, call: &ToolCall) -> bool {
+        self.restored.contains(&call.id) && redact::is_marked(&call.arguments)
+    }
+
+    /// Takes back what is asked about such calls: an answer would be about something else.
+    pub(super) async fn withdraw_unkept(&mut self, calls: &[ToolCall]) {
+        let unkept: Vec<&str> =
+            calls.iter().filter(|call| self.is_unkept(call)).map(|call| call.id.as_str()).collect();
+        let asked = self.pending().filter(|approval| unkept.contains(&approval.call_id.as_str()));
+        for id in asked.map(|approval| approval.id).collect::<Vec<_>>() {
+            let settle = |approval: &mut Approval| approval.status = ApprovalStatus::Withdrawn;
+            self.settle(id, Choice::Deny, false, settle).await;
         }
     }
 

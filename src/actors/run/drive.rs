@@ -5,6 +5,7 @@ use super::{
     finish::End,
     history::said,
     steer::{Amid, Unheard, take_in},
+    text::TextWriter,
 };
 use crate::{
     actors::{
@@ -77,6 +78,8 @@ pub(super) struct Driver {
     pub opening: Vec<Message>,
     /// All of these as one, when they could not stay as they were.
     pub mended: Option<Vec<Message>>,
+    /// Calls of a former process: what was secret in their arguments is gone.
+    pub restored: Vec<String>,
     wrote_text: bool,
     /// The client's limit cut a tool call in two: limits are meant for the answer, so the call is made without them.
     unbounded: bool,
@@ -99,6 +102,7 @@ impl Driver {
     pub fn new(work: Work, control: Rc<Control>, inbox: Inbox) -> Self {
         let Work { tenant, store, kit, spec, log, entry, messages, approvals } = work;
         Self {
+            restored: called(&messages),
             turn: Turn::new(tenant.config().agent.max_turns, spec.client_tools.clone(), messages),
             opening: spec.opening(),
             wrote_text: !log.record().text.is_empty(),
@@ -283,11 +287,12 @@ impl Driver {
             parallel: offer.and_then(|offer| offer.parallel),
             sampling: bare.as_ref().unwrap_or(&mind.sampling),
         };
+        let (length, broken) = (self.log.text_length(), self.wrote_text);
         // Text and what is said meanwhile go into the same log.
         let log = RefCell::new(&mut self.log);
         let mut text = TextWriter {
             log: &log,
-            break_first: self.wrote_text,
+            break_first: broken,
             reasoning: config.api.show_reasoning,
             wrote: false,
             failed: None,
@@ -314,7 +319,11 @@ impl Driver {
         if let Some(error) = failed {
             return Err(error.into());
         }
-        let answer = answer.map_err(|error| self.model_failed(&error))?;
+        self.log.end_text()?;
+        let mut answer = answer.map_err(|error| self.model_failed(&error))?;
+        // What the turn goes on with is what its log has: the one text, without secrets.
+        let logged = self.log.text_behind(length);
+        answer.text = logged.strip_prefix("\n\n").filter(|_| broken).map_or(logged.clone(), str::to_owned);
         self.heard(answer);
         Ok(())
     }
@@ -364,29 +373,11 @@ impl Driver {
     }
 }
 
-/// Writes the model's deltas into the log.
-struct TextWriter<'a, 'log> {
-    log: &'a RefCell<&'log mut LogWriter>,
-    /// Text of an earlier model call stands before this one's: a blank line parts them.
-    break_first: bool,
-    reasoning: bool,
-    wrote: bool,
-    failed: Option<StoreError>,
-}
-
-impl TextWriter<'_, '_> {
-    fn write(&mut self, delta: &Delta<'_>) {
-        let event = match *delta {
-            Delta::Text(text) if self.break_first && !self.wrote => {
-                Event::MessageDelta { delta: format!("\n\n{text}") }
-            }
-            Delta::Text(text) => Event::MessageDelta { delta: text.to_owned() },
-            Delta::Reasoning(text) if self.reasoning => Event::ReasoningDelta { delta: text.to_owned() },
-            Delta::Reasoning(_) => return,
-        };
-        self.wrote |= matches!(event, Event::MessageDelta { .. });
-        if let Err(error) = self.log.borrow_mut().delta(event) {
-            self.failed.get_or_insert(error);
-        }
-    }
+/// The ids of all calls of a turn.
+fn called(messages: &[Message]) -> Vec<String> {
+    let calls = messages.iter().filter_map(|message| match message {
+        Message::Assistant { tool_calls, .. } => Some(tool_calls),
+        Message::System { .. } | Message::User { .. } | Message::Tool { .. } => None,
+    });
+    calls.flatten().map(|call| call.id.clone()).collect()
 }

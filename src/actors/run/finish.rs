@@ -60,6 +60,8 @@ impl Driver {
             End::HandedOver(_) => Some(Finish::ToolCalls),
             End::Failed(_) | End::Stopped(_) => None,
         };
+        // A log that refuses the rest of the text refuses the last event too, which is told below.
+        let _ = self.log.end_text();
         let record = self.log.record();
         let (usage, text) = (record.usage, &record.text);
         if let End::HandedOver(_) = &end {

@@ -18,6 +18,7 @@ mod history;
 mod relay;
 mod session;
 mod steer;
+mod text;
 mod tools;
 mod transcript;
 

@@ -225,7 +225,7 @@ impl Driver {
             }
             Event::RunCompleted { output, usage, finish_reason, tool_calls: _, pending_steer } => {
                 self.heard_there(pending_steer);
-                return self.completed_there(output, usage, finish_reason).map(Some);
+                return self.completed_there(&output, usage, finish_reason).map(Some);
             }
             Event::RunFailed {
                 error,
@@ -263,12 +263,15 @@ impl Driver {
         }
     }
 
-    fn completed_there(&mut self, output: String, usage: Usage, finish: Finish) -> Result<End, Break> {
+    fn completed_there(&mut self, output: &str, usage: Usage, finish: Finish) -> Result<End, Break> {
         self.asked_model(None);
         self.log.add_usage(usage);
+        self.log.end_text()?;
+        let output = self.tenant.redactor().clean(output).into_owned();
         let told = self.log.record().text;
         if let Some(rest) = output.strip_prefix(&told).filter(|rest| !rest.is_empty()) {
             self.log.delta(Event::MessageDelta { delta: rest.to_owned() })?;
+            self.log.end_text()?;
         }
         let answer =
             Answered { text: output, finish_reason: Some(finish.wire().to_owned()), ..Answered::default() };
@@ -298,7 +301,8 @@ impl Driver {
         if known.is_some() {
             return Ok(());
         }
-        let approval = self.question(&request);
+        let mut approval = self.question(&request);
+        self.tenant.redactor().clean_approval(&mut approval);
         self.pose(&approval);
         self.changes.push(Change::Approval(approval.clone()));
         self.approvals.push(approval);

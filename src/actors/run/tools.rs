@@ -6,8 +6,9 @@ use super::{
     steer::{Amid, take_in},
 };
 use crate::{
-    agent::Verdict,
+    agent::{Ask, Verdict},
     domain::{ApprovalStatus, Choice, Code, Event, Failure, ToolCall, ToolOutput, Unattended},
+    redact::Redactor,
     store::Change,
     tools::{self, CallContext},
 };
@@ -42,6 +43,7 @@ impl Driver {
             return Err(self.stopped());
         }
         self.store_unheard();
+        self.withdraw_unkept(calls).await;
         let mut plans = Vec::with_capacity(calls.len());
         for call in calls {
             plans.push(self.plan(call)?);
@@ -103,7 +105,12 @@ impl Driver {
             Ok(arguments) => arguments,
             Err(why) => return Ok(Plan::Refused(refused("invalid_arguments", &why))),
         };
-        let ask = match self.kit.policy.judge(&call.name, &arguments) {
+        if self.is_unkept(call) {
+            let why = "the arguments of this call held a secret, which is not kept over a restart; nothing was run, make \
+                       the call again if it is still wanted";
+            return Ok(Plan::Refused(refused("arguments_not_kept", why)));
+        }
+        let mut ask = match self.kit.policy.judge(&call.name, &arguments) {
             Verdict::Run => return Ok(Plan::Run(arguments)),
             Verdict::Refuse(why) => {
                 let text = format!("BLOCKED: {why}. Nobody can allow this; do not try it in another form.");
@@ -111,6 +118,8 @@ impl Driver {
             }
             Verdict::Ask(ask) => ask,
         };
+        // Shown and kept without secrets; a permission that is kept so has to be looked for so.
+        clean(self.tenant.redactor(), &mut ask);
         if self.tenant.permissions().allow(&self.spec.session.id, &ask.scopes) {
             return Ok(Plan::Run(arguments));
         }
@@ -220,7 +229,9 @@ impl Driver {
 
     fn finished(&mut self, call: &ToolCall, output: ToolOutput, took: Duration) -> Result<(), Break> {
         self.audit_effect(call, &output, took);
-        let ToolOutput { text, failed } = output;
+        let ToolOutput { mut text, failed } = output;
+        // Before anybody reads it, the model first.
+        self.tenant.redactor().clean_text(&mut text);
         let completed = Event::ToolCompleted {
             tool: call.name.clone(),
             call_id: call.id.clone(),
@@ -233,6 +244,14 @@ impl Driver {
         drop(self.log.append(completed, vec![Change::Message(message)])?);
         Ok(())
     }
+}
+
+fn clean(redactor: &Redactor, ask: &mut Ask) {
+    let Ask { command, findings, scopes, description } = ask;
+    redactor.clean_text(command);
+    redactor.clean_text(description);
+    findings.iter_mut().for_each(|finding| redactor.clean_text(&mut finding.description));
+    scopes.iter_mut().for_each(|scope| redactor.clean_scope(scope));
 }
 
 async fn bounded(stop: &CancellationToken, call: impl Future<Output = ToolOutput>) -> ToolOutput {

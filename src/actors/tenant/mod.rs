@@ -3,6 +3,7 @@
 mod admin;
 mod closing;
 mod files;
+mod isolation;
 mod keys;
 mod record;
 
@@ -16,10 +17,13 @@ use super::{
 };
 use crate::{
     audit::{Actor as Doer, AuditLog},
-    config::ProfileConfig,
+    config::{ProfileConfig, Secret},
     domain::{Millis, ProfileName, RunId, ToolSpec, now},
+    egress::Listeners,
+    isolation::Examination,
+    redact::{Redactor, Redactors, Secrets},
     sandbox::{Owner, Sandbox},
-    store::{ProfileLock, Store, StoreError},
+    store::{Options, ProfileLock, Store, StoreError},
     tools::Toolbox,
 };
 use actix::{Actor, Addr, Message, Recipient};
@@ -65,7 +69,11 @@ pub struct TenantOptions {
     /// Key of the fast hashes of all keys of this home.
     pub home_secret: Arc<[u8; 32]>,
     pub machine: Arc<MachineSlots>,
+    /// Ports of the gateway, to which the profile's agent is never connected.
+    pub listeners: Listeners,
     pub lock: Arc<ProfileLock>,
+    /// Which the process's log is cleaned with.
+    pub redactors: Redactors,
     pub gone: Recipient<ProfileGone>,
     /// The thread of the profile's actors, wherever a request for it comes in.
     pub worker: ArbiterHandle,
@@ -76,6 +84,7 @@ pub struct Tenant {
     name: ProfileName,
     config: RwLock<Arc<ProfileConfig>>,
     sandbox: Sandbox,
+    listeners: Listeners,
     user: Option<Owner>,
     /// Holds the profile's folders, so it must not be made anew with each actor.
     toolbox: RwLock<Toolbox>,
@@ -89,6 +98,7 @@ pub struct Tenant {
     board: Arc<Board>,
     permissions: Permissions,
     under_way: UnderWay,
+    redactor: Redactor,
     model_calls: ModelCalls,
     audit: AuditLog,
     started_at: Millis,
@@ -99,6 +109,8 @@ pub struct Tenant {
     slot: Mutex<Slot>,
     /// One opening at a time; whoever comes meanwhile finds its result.
     opening: tokio::sync::Mutex<()>,
+    /// What came of the last attacks on the wall; one round at a time.
+    examined: tokio::sync::Mutex<Option<Arc<Examination>>>,
 }
 
 #[derive(Default)]
@@ -115,9 +127,24 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Tenant {
     #[must_use]
     pub fn new(options: TenantOptions) -> Arc<Self> {
-        let TenantOptions { config, sandbox, user, home_secret, machine, lock, gone, worker } = options;
-        let audit = AuditLog::new(&config.state_dir);
+        let TenantOptions {
+            config,
+            sandbox,
+            user,
+            home_secret,
+            machine,
+            listeners,
+            lock,
+            gone,
+            worker,
+            redactors,
+        } = options;
+        let redactor = Redactor::new(Secrets::of(&config));
+        redactors.add(&redactor);
+        let audit = AuditLog::new(&config.state_dir, redactor.clone());
+        let egress = Self::egress(&config, &listeners, &audit);
         audit.note_with_next(Doer::Gateway, record::started(&sandbox));
+        let sandbox = sandbox.apart();
         audit.note_with_next(Doer::Gateway, record::loaded(&config, &home_secret));
         let config = Arc::new(config);
         let board = Board::new(machine);
@@ -126,9 +153,10 @@ impl Tenant {
             name: config.name.clone(),
             keys: KeyRing::new(home_secret.clone(), config.api_key.as_ref()),
             editing_keys: tokio::sync::Mutex::default(),
-            toolbox: RwLock::new(Toolbox::new(config.clone(), sandbox.clone(), user)),
+            toolbox: RwLock::new(Toolbox::new(config.clone(), sandbox.clone(), user, egress)),
             config: RwLock::new(config),
             sandbox,
+            listeners,
             user,
             home_secret,
             lock,
@@ -137,6 +165,7 @@ impl Tenant {
             board,
             permissions: Permissions::default(),
             under_way: UnderWay::default(),
+            redactor,
             model_calls: ModelCalls::default(),
             audit,
             started_at: now(),
@@ -145,6 +174,7 @@ impl Tenant {
             state: Mutex::new(TenantState::Serving),
             slot: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
+            examined: tokio::sync::Mutex::default(),
         })
     }
 
@@ -200,6 +230,12 @@ impl Tenant {
         &self.under_way
     }
 
+    /// What takes the profile's secrets out of everything that is kept or shown.
+    #[must_use]
+    pub const fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// What is known of the profile's own model.
     #[must_use]
     pub const fn model_calls(&self) -> &ModelCalls {
@@ -249,6 +285,7 @@ impl Tenant {
         };
         match &checked {
             Some(caller) => {
+                self.redactor.learn("API key", &Secret::new(token));
                 self.audit.key_used(&caller.key_id);
                 self.note_use(&caller.key_id);
             }
@@ -323,8 +360,9 @@ impl Tenant {
 
     async fn open_store(&self) -> Result<(Store, recovery::Recovered), StoreError> {
         let (dir, lock) = (self.config().state_dir.clone(), self.lock.clone());
+        let redactor = self.redactor.clone();
         let opened = tokio::task::spawn_blocking(move || {
-            let store = Store::open(&dir, lock)?;
+            let store = Store::open_with(&dir, lock, Options::redacting(redactor))?;
             let open = store.open_runs()?;
             let keys = store.keys()?;
             Ok::<_, StoreError>((store, open, keys))

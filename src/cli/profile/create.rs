@@ -30,6 +30,8 @@ const CONFIG: &str = "\
 #   timeout: 300                # seconds
 # terminal:
 #   sandbox: landlock           # the least wall that tools may run behind
+#   network: public             # off, allowlist, public or full
+#   network_allow: [10.0.0.7]   # what is open beside that
 ";
 
 const SOUL: &str = "\

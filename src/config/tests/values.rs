@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    config::{ApprovalMode, LimitsConfig, SandboxLevel},
+    config::{ApprovalMode, LimitsConfig, NetworkMode, SandboxLevel},
     domain::Unattended,
 };
 use std::time::Duration;
@@ -91,6 +91,14 @@ fn wrong_values_name_file_line_key_and_form() {
             "terminal:\n  env_passthrough: [API_SERVER_KEY]",
             "profiles/a/config.yaml:2: `terminal.env_passthrough`: must not name",
         ),
+        (
+            "terminal:\n  network: internet",
+            "profiles/a/config.yaml:2: `terminal.network`: must be one of `off`, `allowlist`, `public`, `full`",
+        ),
+        (
+            "terminal:\n  network_allow:\n    - example.org\n    - https://example.org/",
+            "profiles/a/config.yaml:4: `terminal.network_allow`: holds `https://example.org/`, which is a URL",
+        ),
         ("terminal:\n  cwd: .. ", "profiles/a/config.yaml:2: `terminal.cwd`: holds the home"),
         ("approvals:\n  timeout: 0", "profiles/a/config.yaml:2: `approvals.timeout`: must be seconds from 1"),
         ("approvals:\n  mode: yolo", "profiles/a/config.yaml:2: `approvals.mode`: must be one of"),
@@ -111,6 +119,33 @@ fn wrong_values_name_file_line_key_and_form() {
         let error = Disk::profile(yaml, "").error();
         assert!(error.starts_with(start), "{yaml}: {error}");
     }
+}
+
+#[test]
+fn a_network_policy_has_a_default_and_says_what_has_no_effect() {
+    let cases = [
+        ("", NetworkMode::Public, 0),
+        ("network: off", NetworkMode::Off, 0),
+        ("network: false", NetworkMode::Off, 0),
+        ("network: full\n  network_allow: [example.org]", NetworkMode::Full, 1),
+        ("network: allowlist", NetworkMode::Allowlist, 1),
+        ("network: allowlist\n  network_allow: example.org, 10.0.0.0/8", NetworkMode::Allowlist, 0),
+    ];
+    for (lines, mode, warnings) in cases {
+        let home = Disk::profile(&format!("terminal:\n  timeout: 60\n  {lines}\n"), "").read();
+        assert_eq!(home.config("a").terminal.network.mode, mode, "{lines}");
+        assert_eq!(home.found("a").warnings.len(), warnings, "{lines}: {:?}", home.found("a").warnings);
+    }
+    let disk = Disk::with(&[
+        ("config.yaml", "terminal: {network: allowlist, network_allow: [example.org]}\n"),
+        ("profiles/a/.env", "API_SERVER_ENABLED=true\nAPI_SERVER_PORT=8643\n"),
+        ("profiles/a/config.yaml", "terminal: {network_allow: [10.0.0.1]}\n"),
+    ]);
+    let home = disk.read();
+    let network = &home.config("a").terminal.network;
+    assert_eq!(network.mode, NetworkMode::Allowlist, "inherited");
+    let listed: Vec<_> = network.allow.iter().map(ToString::to_string).collect();
+    assert_eq!(listed, ["10.0.0.1/32"], "one list, not two");
 }
 
 #[test]

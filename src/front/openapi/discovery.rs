@@ -4,7 +4,7 @@ use super::{
     Access, Operation,
     schema::{Schema, always, any, boolean, integer, list, map, named, object, one_of, text, time},
 };
-use crate::{actors::Scope, domain::Code};
+use crate::{actors::Scope, config::NetworkMode, domain::Code};
 
 const TAG: &str = "discovery";
 
@@ -24,6 +24,33 @@ pub fn ready() -> Operation {
 pub fn detailed() -> Operation {
     Operation::new(TAG, "health_detailed", Access::Scope(Scope::Read), "Store, disk, model, sandbox and load")
         .answers(200, named("Health"), "Always 200: the answer is the diagnosis.")
+}
+
+pub fn isolation() -> Operation {
+    let finding = object()
+        .has("attack", text())
+        .has("tries", text().note("The rest of a sentence that begins with \"a command\"."))
+        .has("outcome", one_of(["contained", "detected_and_killed", "not_contained"]))
+        .has("reason", text())
+        .has("promised", boolean().note("The level promises to stop it."));
+    let counts = object()
+        .has("contained", integer())
+        .has("detected_and_killed", integer())
+        .has("not_contained", integer());
+    let answer = object()
+        .has("object", always("hermes.isolation"))
+        .has("level", text())
+        .has("abi", integer())
+        .has("ran_at", time())
+        .has("took_ms", integer())
+        .has("counts", counts)
+        .has("breach", text().or_null().note("What came through although the level promises to stop it."))
+        .has("attacks", list(finding));
+    Operation::new(TAG, "isolation", Access::Scope(Scope::Admin), "The gateway's attacks on its own wall")
+        .text("Attacks from a sandbox of a throw-away profile with this profile's terminal settings; some seconds.")
+        .query("fresh", boolean(), "Attacks anew instead of answering the last result.")
+        .answers(200, answer, "What came of each attack.")
+        .fails([Code::ProfileUnavailable])
 }
 
 pub fn models() -> Operation {
@@ -118,7 +145,8 @@ fn health_schema() -> Schema {
     let limits = object()
         .has("held_by", one_of(["cgroup", "rlimits"]))
         .has("reason", text().or_null().note("Why control groups do not hold them."));
-    let sandbox = sandbox().has("reason", text().or_null()).has("limits", limits);
+    let breach = text().or_null().note("Why commands are refused: what came through at the last attack.");
+    let sandbox = sandbox().has("reason", text().or_null()).has("breach", breach).has("limits", limits);
     let status = one_of(["ok", "degraded", "unknown"]);
     let check = object().has("status", status.note("`unknown`: a model that no turn has asked yet.")).open();
     let readiness = object().has("status", one_of(["ok", "degraded"])).has("checks", map(check));
@@ -136,6 +164,7 @@ fn health_schema() -> Schema {
         .has("gateway_state", text())
         .has("platforms", map(platform))
         .has("sandbox", sandbox)
+        .has("network", network())
         .has("active_agents", integer())
         .has("gateway_busy", boolean())
         .has("gateway_drainable", boolean())
@@ -143,6 +172,14 @@ fn health_schema() -> Schema {
         .has("started_at", time())
         .has("updated_at", text())
         .has("pid", integer())
+}
+
+/// What commands may reach.
+fn network() -> Schema {
+    let mode = || one_of(NetworkMode::NAMES.map(|(name, _)| name));
+    object()
+        .has("policy", mode().note("`terminal.network`."))
+        .has("in_force", mode().note("What this machine can hold of it."))
 }
 
 fn sandbox() -> Schema {
@@ -163,6 +200,7 @@ fn capabilities_schema() -> Schema {
         .has("runtime", object().open())
         .has("features", map(any()).note("Flags; a few are texts or objects."))
         .has("sandbox", sandbox())
+        .has("network", network())
         .has("limits", map(integer()))
         .has("endpoints", map(endpoint))
 }

@@ -5,7 +5,11 @@ use super::{
     runs::on_busy,
     schema::{Schema, always, boolean, either, integer, list, map, named, number, object, one_of, text},
 };
-use crate::{actors::Scope, config::Vision, domain::ToolItems};
+use crate::{
+    actors::Scope,
+    config::{NetworkMode, Vision},
+    domain::ToolItems,
+};
 
 pub fn config() -> Operation {
     let answer = object()
@@ -80,6 +84,8 @@ fn terminal() -> Schema {
         .has("timeout", number())
         .has("max_timeout", number())
         .has("env_passthrough", list(text()))
+        .has("network", one_of(NetworkMode::NAMES.map(|(name, _)| name)))
+        .has("network_allow", list(text()).note("Hosts and addresses beside what `network` opens."))
         .has("limits", limits())
         .has("disk_quota", integer().note("Bytes of the workspace and the temporary folders."))
         .has("disk_reserve", integer().note("Bytes that must stay free on the disk."))

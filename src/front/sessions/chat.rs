@@ -91,7 +91,9 @@ async fn asked(
     let idempotency = idempotency::of(&auth, request.headers(), &route, &body)?;
     let mut parsed = TurnRequest::parse(body)?;
     parsed.selection = parsed.selection.locked(header.lock);
-    let input = parsed.input.clone();
+    // As it is kept: a reader that comes back is told the same.
+    let mut input = parsed.input.clone();
+    auth.tenant.redactor().clean_content(&mut input);
     let run = NewRun { idempotency, ..new_run(&auth, &options, &session, parsed)? };
     let mut runtime = run.runtime.clone();
     let turn = reader::start(auth.tenant.clone(), run).await?;

@@ -7,6 +7,7 @@ mod backoff;
 mod certificate;
 mod files;
 mod keeper;
+mod lock;
 mod opening;
 mod socket;
 
@@ -188,7 +189,11 @@ impl Handler<ListProfiles> for Roster {
             down && !self.files.may_have(&view.status.name)
         };
         let views = self.profiles.values().map(|keeper| keeper.view.borrow());
-        views.filter(|view| !deleted(view)).map(|view| view.status.clone()).collect()
+        let status = |view: &View| {
+            let breach = view.seat.as_ref().and_then(|seat| seat.tenant.sandbox().standing.breach());
+            ProfileStatus { breach, ..view.status.clone() }
+        };
+        views.filter(|view| !deleted(view)).map(|view| status(&view)).collect()
     }
 }
 

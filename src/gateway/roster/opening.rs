@@ -3,6 +3,7 @@
 use super::{
     certificate,
     files::Plan,
+    lock,
     socket::{bind, explain_bind, is_at},
 };
 use crate::{
@@ -12,20 +13,21 @@ use crate::{
     },
     config::{ProfileConfig, Secret},
     domain::ProfileName,
+    egress::{Listeners, Listening},
     gateway::{
         at_rest,
         plane::{Listener, Place, Plane, Port, Tls, WorkerGone},
         status::KeyState,
         users::Users,
     },
+    redact::Redactors,
     sandbox::{Owner, Sandbox},
-    store::{ProfileLock, StoreError, Wake},
+    store::ProfileLock,
     tools::Footing,
 };
 use actix::Recipient;
 use std::{
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
     rc::Rc,
     sync::{Arc, Weak},
     time::Duration,
@@ -46,6 +48,9 @@ pub struct Ground {
     pub gone: Recipient<ProfileGone>,
     /// Who can be reached through the home's own port.
     pub directory: Arc<Directory>,
+    /// What no agent is connected to.
+    listeners: Listeners,
+    redactors: Redactors,
     /// Where profiles get users of their own: a gateway that is root.
     users: Option<Users>,
     openings: Semaphore,
@@ -58,19 +63,12 @@ impl Ground {
         home_secret: Arc<[u8; 32]>,
         machine: Arc<MachineSlots>,
         gone: Recipient<ProfileGone>,
+        redactors: Redactors,
         users: Option<Users>,
     ) -> Self {
         let directory = Arc::new(Directory::new(home_secret.clone()));
-        Self {
-            plane,
-            sandbox,
-            home_secret,
-            machine,
-            gone,
-            directory,
-            users,
-            openings: Semaphore::new(OPENINGS),
-        }
+        let (listeners, openings) = (Listeners::default(), Semaphore::new(OPENINGS));
+        Self { plane, sandbox, home_secret, machine, gone, directory, listeners, redactors, users, openings }
     }
 }
 
@@ -88,6 +86,7 @@ pub struct Up {
     /// What the port shows who comes; `None`: plain HTTP.
     pub tls: Option<Arc<Tls>>,
     listener: Listener,
+    listening: Listening,
     lock: Arc<ProfileLock>,
 }
 
@@ -105,6 +104,8 @@ pub enum Trouble {
 pub struct Kept {
     pub socket: Option<TcpListener>,
     pub tls: Option<Arc<Tls>>,
+    /// The socket's port stays closed to agents while nobody serves it: who connects waits for the next one.
+    pub listening: Option<Listening>,
     pub lock: Option<Arc<ProfileLock>>,
     /// Whose settings the port has until there are others that work.
     pub tenant: Option<Arc<Tenant>>,
@@ -137,7 +138,7 @@ async fn bring_up_new(
     let Plan { config, rival, warnings: _ } = plan;
     let config = config?;
     let tls = certificate::load(&config).await?;
-    let (lock, wake) = lock(name, &config, kept.lock.clone()).await?;
+    let (lock, wake) = lock::take(name, &config, kept.lock.clone()).await?;
     let socket = match kept.socket_for(config.listen) {
         Some(socket) => socket,
         None => {
@@ -145,6 +146,7 @@ async fn bring_up_new(
         }
     };
     let address = socket.local_addr().map_err(|error| error.to_string())?;
+    let listening = ground.listeners.enter(address.port());
     if !address.ip().is_loopback() {
         tracing::warn!(
             profile = %name, %address, tls = tls.is_some(),
@@ -179,7 +181,7 @@ async fn bring_up_new(
     };
     let listener = serve(ground, place, socket, tls.clone(), &tenant).await?;
     let trouble = trouble.map(Trouble::Store);
-    Ok(Up { tenant, address, keys, first_key, trouble, footing, tls, listener, lock })
+    Ok(Up { tenant, address, keys, first_key, trouble, footing, tls, listener, listening, lock })
 }
 
 fn new_tenant(
@@ -195,8 +197,10 @@ fn new_tenant(
         user,
         home_secret: ground.home_secret.clone(),
         machine: ground.machine.clone(),
+        listeners: ground.listeners.clone(),
         lock: lock.clone(),
         gone: ground.gone.clone(),
+        redactors: ground.redactors.clone(),
         worker: place.arbiter(),
     })
 }
@@ -260,8 +264,18 @@ pub async fn open(ground: &Ground, place: &Place, tenant: &Arc<Tenant>) -> Resul
 impl Up {
     /// Takes the profile down in order: no new turns, the running ones within `limit`, the connections, the store.
     pub async fn take_down(self, place: &Place, limit: Duration) -> Kept {
-        let Self { tenant, listener, lock, tls, address: _, keys: _, first_key: _, trouble: _, footing: _ } =
-            self;
+        let Self {
+            tenant,
+            listener,
+            listening,
+            tls,
+            lock,
+            address: _,
+            keys: _,
+            first_key: _,
+            trouble: _,
+            footing: _,
+        } = self;
         tenant.begin_drain();
         let drained = on(place, &tenant, move |tenant| async move { tenant.drain(limit).await });
         if timeout(limit + SLACK, drained).await.is_err() {
@@ -273,7 +287,7 @@ impl Up {
             tracing::error!("a profile's store did not close in time");
         }
         tenant.set_state(TenantState::Stopped);
-        Kept { socket, tls, lock: Some(lock), tenant: Some(tenant) }
+        Kept { socket, tls, listening: Some(listening), lock: Some(lock), tenant: Some(tenant) }
     }
 }
 
@@ -293,7 +307,8 @@ impl Kept {
     /// # Errors
     /// `reason`, when there was no such port.
     async fn hold(self, ground: &Ground, place: &Place, reason: String) -> Result<Up, String> {
-        let Self { socket: Some(socket), tls, lock: Some(lock), tenant: Some(tenant) } = self else {
+        let Self { socket: Some(socket), tls, listening, lock: Some(lock), tenant: Some(tenant) } = self
+        else {
             return Err(reason);
         };
         let Ok(address) = socket.local_addr() else { return Err(reason) };
@@ -308,16 +323,17 @@ impl Kept {
             return Err(reason);
         };
         let (keys, trouble) = (KeyState::Unknown, Some(Trouble::Held(reason)));
+        let listening = listening.unwrap_or_else(|| ground.listeners.enter(address.port()));
         let footing = Footing::default();
-        Ok(Up { tenant, address, keys, first_key: None, trouble, footing, tls, listener, lock })
+        Ok(Up { tenant, address, keys, first_key: None, trouble, footing, tls, listener, listening, lock })
     }
 
     /// Gives port and lock back, and waits (a second at most) until nothing holds the lock any more: whoever asked for
     /// the stop may open the store next.
     pub async fn release(self) {
-        let Self { socket, tls: _, lock, tenant } = self;
+        let Self { socket, tls: _, listening, lock, tenant } = self;
         // The tenant holds the lock as well.
-        drop((socket, tenant));
+        drop((socket, listening, tenant));
         let Some(lock) = lock.map(|lock| Arc::downgrade(&lock)) else {
             return;
         };
@@ -343,29 +359,6 @@ where
 {
     let tenant = tenant.clone();
     place.run(move || what(tenant)).await
-}
-
-async fn lock(
-    name: &ProfileName,
-    config: &ProfileConfig,
-    kept: Option<Arc<ProfileLock>>,
-) -> Result<(Arc<ProfileLock>, Option<Wake>), String> {
-    let state: PathBuf = config.state_dir.clone();
-    let locked = actix_rt::task::spawn_blocking(move || {
-        let lock = kept.map_or_else(|| ProfileLock::acquire(&state).map(Arc::new), Ok);
-        lock.map(|lock| (lock, Wake::read(&state)))
-    });
-    match locked.await {
-        Ok(Ok(found)) => Ok(found),
-        Ok(Err(StoreError::Locked { pid })) => {
-            let by = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-            Err(format!(
-                "{by} already has it; `hermes gateway status` shows which, `hermes profile stop {name}` ends it there"
-            ))
-        }
-        Ok(Err(error)) => Err(format!("its folder {} cannot be used: {error}", config.state_dir.display())),
-        Err(_panic) => Err("taking its lock panicked; please report this".to_owned()),
-    }
 }
 
 /// How many valid keys the store has; when it has none, one is made first.

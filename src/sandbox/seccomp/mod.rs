@@ -1,9 +1,11 @@
 //! System calls that no command gets: those that the other walls do not cover, and those that only widen the kernel's
 //! attack surface.
 
+mod others;
 mod sockets;
 
 use super::World;
+use crate::config::SandboxLevel;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     sock_filter,
@@ -114,6 +116,9 @@ impl Filters {
         });
         refused.insert(libc::SYS_ioctl, typing.collect::<Result<_, _>>()?);
         refused.extend(sockets::refused(world)?);
+        if world.level < SandboxLevel::Strict {
+            refused.extend(others::refused()?);
+        }
         Ok(Self([compile(calls(UNKNOWN), libc::ENOSYS)?, compile(refused, libc::EPERM)?]))
     }
 

@@ -4,7 +4,7 @@ use super::{SessionHeader, fork::Copy};
 use crate::{
     domain::{Code, ModelLock, SessionId},
     store::{
-        IdempotencyEntry, Store, StoreError,
+        IdempotencyEntry, Store, StoreError, clean,
         command::{Command, Write},
         lock_of,
         writer::Urgency,
@@ -161,8 +161,9 @@ impl Store {
     /// Resolves when the edit is on disk, or was refused.
     pub(super) fn edit(
         &self,
-        edit: Edit,
+        mut edit: Edit,
     ) -> impl Future<Output = Result<SessionHeader, SessionError>> + Send + use<> {
+        clean::edit(&self.0.options.redactor, &mut edit);
         let verdict = Arc::default();
         let edit = SessionEdit { edit, verdict: Arc::clone(&verdict) };
         let (answer, committed) = oneshot::channel();

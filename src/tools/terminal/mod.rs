@@ -4,18 +4,20 @@ mod bounds;
 mod capture;
 mod plain;
 mod shell;
+mod way_out;
 
 use super::{arguments::Arguments, disk, failure::Failure, ground::Ground, toolbox::CallContext};
 use crate::{
     config::SandboxLevel,
-    domain::{SessionId, ToolOutput},
-    sandbox::{Helper, Jail, Limits, Network, Order, Report, Seat, World},
+    domain::{RunId, SessionId, ToolOutput},
+    sandbox::{Helper, Jail, Limits, Order, Report, Seat, World},
 };
 use capture::Capture;
 use serde_json::{Value, json};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{io::AsyncReadExt, time::Instant};
 use tokio_util::sync::CancellationToken;
+use way_out::WayOut;
 
 /// The kernel takes at most 128 KiB in one argument.
 const LONGEST_COMMAND: usize = 120_000;
@@ -38,6 +40,8 @@ struct Ready {
     order: Order,
     /// Held for as long as the command runs.
     seat: Seat,
+    /// The same.
+    way_out: WayOut,
     disk: disk::Watch,
 }
 
@@ -55,16 +59,19 @@ pub async fn call(
 ) -> Result<ToolOutput, Failure> {
     let call = Call::parse(ground, arguments).map_err(as_result)?;
     let timeout = call.timeout;
-    let (task_ground, session) = (Arc::clone(ground), context.session.clone());
+    let (task_ground, session, run) = (Arc::clone(ground), context.session.clone(), context.run);
     // Runs at once, beside the wait for clearance. If that fails, `ready` is dropped, and the helper with it.
-    let ready = tokio::task::spawn_blocking(move || make_ready(&task_ground, &session, &call));
+    let ready = tokio::task::spawn_blocking(move || make_ready(&task_ground, &session, run, &call));
     context.clearance().await.map_err(as_result)?;
     let ready =
         ready.await.unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")));
-    let Ready { mut helper, order, seat, disk } = ready.map_err(as_result)?;
+    let Ready { mut helper, order, seat, way_out, disk } = ready.map_err(as_result)?;
     let deadline = Instant::now() + timeout;
     let sent = helper.send(&order).await;
     sent.map_err(|error| as_result(Failure::io("the sandbox helper", &error)))?;
+    // Until it is served, connections wait in its queue.
+    let opened = way_out.open(&mut helper, context.stop).await;
+    opened.map_err(|error| as_result(Failure::new("sandbox_failed", error.to_string())))?;
 
     let mut capture = Capture::new(ground.config.terminal.max_output);
     let watch = Watch { seat: &seat, disk: &disk, ground, stop: context.stop, timeout, deadline };
@@ -77,7 +84,7 @@ pub async fn call(
             end
         }
     };
-    Ok(end.output(capture))
+    Ok(end.output(capture, &way_out.refusals()))
 }
 
 /// How it ended, as the model is told.
@@ -105,7 +112,7 @@ impl End {
         }
     }
 
-    fn output(self, capture: Capture) -> ToolOutput {
+    fn output(self, capture: Capture, refused: &[String]) -> ToolOutput {
         let (mut text, omitted) = capture.finish();
         if let Some(error) = &self.error {
             text.push_str(if text.is_empty() { "[" } else { "\n[" });
@@ -113,6 +120,10 @@ impl End {
             text.push(']');
         }
         let mut result = json!({ "output": text, "exit_code": self.code, "error": self.error });
+        if !refused.is_empty() {
+            // Programs show little of what a proxy says.
+            result["network_refused"] = refused.into();
+        }
         if omitted > 0 {
             result["truncated"] = Value::Bool(true);
             result["omitted_bytes"] = omitted.into();
@@ -156,7 +167,7 @@ impl Call {
 }
 
 /// Folders, the shell's state, and a helper that waits. Blocking.
-fn make_ready(ground: &Ground, session: &SessionId, call: &Call) -> Result<Ready, Failure> {
+fn make_ready(ground: &Ground, session: &SessionId, run: RunId, call: &Call) -> Result<Ready, Failure> {
     let config = &ground.config;
     let (roots, jail) = (ground.roots()?, ground.jail(session)?);
     if let Some(moved) = roots.moved() {
@@ -174,6 +185,7 @@ fn make_ready(ground: &Ground, session: &SessionId, call: &Call) -> Result<Ready
     readable.extend(extra(false));
     let seat = ground.sandbox.machine.sit(&config.name, &config.terminal.limits);
     let seat = seat.map_err(|error| Failure::io("the command's control group could not be made", &error))?;
+    let way_out = WayOut::new(ground, run)?;
     let world = World {
         level: ground.sandbox.level,
         readable,
@@ -183,10 +195,10 @@ fn make_ready(ground: &Ground, session: &SessionId, call: &Call) -> Result<Ready
         tmp: tmp.clone(),
         owner: roots.owner(),
         user: config.name.as_str().to_owned(),
-        network: Network::Off,
+        network: way_out.network,
         limits: seat.limits().clone(),
         unix_sockets: config.terminal.unix_sockets,
-        omit: Vec::new(),
+        omit: ground.sandbox.omit.clone(),
     };
     let helper = ground.sandbox.start(&world);
     let helper = helper.map_err(|error| Failure::io("the sandbox helper could not be started", &error))?;
@@ -205,6 +217,8 @@ fn make_ready(ground: &Ground, session: &SessionId, call: &Call) -> Result<Ready
     let (state, (dir, keep_dir)) =
         looked.map_err(|error| Failure::io("the agent's rights could not be taken on", &error))??;
     let shell = shell::program();
+    let mut env = shell::environment(config, &workspace, &tmp);
+    way_out.tell(&mut env);
     let order = Order {
         args: shell::arguments(
             &shell,
@@ -213,12 +227,13 @@ fn make_ready(ground: &Ground, session: &SessionId, call: &Call) -> Result<Ready
             &state,
             keep_dir,
             &config.terminal.env_passthrough,
+            way_out.own_variables(),
         ),
         program: shell,
-        env: shell::environment(config, &workspace, &tmp),
+        env,
         dir,
     };
-    Ok(Ready { helper, order, seat, disk: disk::Watch::new(&ground.disk) })
+    Ok(Ready { helper, order, seat, way_out, disk: disk::Watch::new(&ground.disk) })
 }
 
 /// What may end a command beside itself.

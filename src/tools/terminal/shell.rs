@@ -95,9 +95,11 @@ pub fn arguments(
     state: &State,
     keep_dir: bool,
     passthrough: &[String],
+    of_one_call: &[&str],
 ) -> Vec<String> {
     // Secrets are given anew at each call and not left on the disk.
-    let names = passthrough.iter().filter(|name| is_name(name));
+    let secrets = passthrough.iter().map(String::as_str).filter(|name| is_name(name));
+    let names = secrets.chain(of_one_call.iter().copied());
     let forget = names.fold(FORGET.to_owned(), |list, name| list + " " + name);
     let tmp = tmp.display().to_string();
     let exports = if state.exports { tmp.clone() + "/.hermes-exports" } else { String::new() };

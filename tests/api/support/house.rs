@@ -6,6 +6,7 @@ use hermes_gateway::{
     config::ProcessEnv,
     domain::ProfileName,
     gateway::{Gateway, GatewayOptions, Selection},
+    redact::Redactors,
 };
 use std::{
     fs,
@@ -26,6 +27,8 @@ pub struct Plan {
     pub model: Option<String>,
     /// The home's own `.env`: with a key in it, the profile `default` is served too.
     pub home_env: String,
+    /// Entries that are added to alice's `.env`.
+    pub alice_env: String,
     /// Worker threads beyond the first.
     pub more_workers: usize,
 }
@@ -42,6 +45,8 @@ pub struct House {
     pub upstream: Upstream,
     pub home: PathBuf,
     workers: usize,
+    /// What the process's log would be cleaned with.
+    pub redactors: Redactors,
     _dir: TempDir,
 }
 
@@ -66,9 +71,17 @@ impl House {
                 )
             };
             let model = plan.model.clone().unwrap_or_else(scripted);
-            furnish(&home, name, &format!("{model}{}", plan.config));
+            let more_env = if name == "alice" { plan.alice_env.as_str() } else { "" };
+            furnish(&home, name, &format!("{model}{}", plan.config), more_env);
         }
-        let mut house = Self { gateway: None, upstream, home, workers: 1 + plan.more_workers, _dir: dir };
+        let mut house = Self {
+            gateway: None,
+            upstream,
+            home,
+            workers: 1 + plan.more_workers,
+            redactors: Redactors::default(),
+            _dir: dir,
+        };
         house.start().await;
         house
     }
@@ -81,6 +94,7 @@ impl House {
             env: ProcessEnv::default(),
             sandbox_helper: env!("CARGO_BIN_EXE_hermes").into(),
             workers: Some(self.workers),
+            redactors: self.redactors.clone(),
         };
         self.gateway = Some(Gateway::start(options).await.unwrap());
     }
@@ -142,10 +156,10 @@ pub fn key(profile: &str) -> String {
     format!("{profile}-key-0123456789abcdef")
 }
 
-fn furnish(home: &Path, name: &str, config: &str) {
+fn furnish(home: &Path, name: &str, config: &str, more_env: &str) {
     let root = home.join("profiles").join(name);
     fs::create_dir_all(&root).unwrap();
-    let env = format!("API_SERVER_ENABLED=true\nAPI_SERVER_PORT=0\nAPI_SERVER_KEY={}\n", key(name));
+    let env = format!("API_SERVER_ENABLED=true\nAPI_SERVER_PORT=0\nAPI_SERVER_KEY={}\n{more_env}", key(name));
     fs::write(root.join(".env"), env).unwrap();
     fs::write(root.join("config.yaml"), config).unwrap();
 }

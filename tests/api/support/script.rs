@@ -9,6 +9,8 @@
 //! | `@@stream N MS` | N tokens, MS milliseconds apart |
 //! | `@@burst N` | N tokens, each an event and an HTTP chunk of its own, all in one write |
 //! | `@@reason TEXT` | reasoning, then a text |
+//! | `@@spell TEXT` | the text, each letter an event of its own |
+//! | `@@spell-thought TEXT` | the same as reasoning, then a text |
 //! | `@@gate NAME` | a token, then silence until the test opens the gate, then another token |
 //! | `@@gate-drop NAME` | the same, but the connection is cut where the other token would be |
 //! | `@@status CODE [SECONDS]` | that status, with `Retry-After` |
@@ -129,6 +131,11 @@ pub fn plan(body: &Value, asked_before: usize) -> Plan {
         "@@stream" => stream((0..number(0, 10)).flat_map(|n| [Step::Wait(number(1, 0)), token(n)])),
         "@@burst" => stream([Step::Burst((0..number(0, 10)).map(|n| format!("tok{n} ")).collect())]),
         "@@reason" => stream([Step::Reason(rest.to_owned()), Step::Text("Thought about it.".to_owned())]),
+        "@@spell" => stream(rest.chars().map(|letter| Step::Text(letter.to_string()))),
+        "@@spell-thought" => {
+            let letters = rest.chars().map(|letter| Step::Reason(letter.to_string()));
+            stream(letters.chain([Step::Text("Thought about it.".to_owned())]))
+        }
         "@@gate" => stream([token(0), Step::Gate(rest.to_owned()), token(1)]),
         "@@gate-drop" => stream([token(0), Step::Gate(rest.to_owned()), Step::Cut]),
         "@@status" => status(number(0, 500), rest.split_once(' ').map(|(_, after)| after.to_owned())),

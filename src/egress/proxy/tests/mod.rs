@@ -5,9 +5,11 @@ mod framing;
 mod patience;
 
 use crate::{
+    audit::AuditLog,
     config::{NetworkConfig, NetworkMode},
     domain::{ProfileName, RunId},
     egress::{Bounds, Dialer, Egress, Grant, Listeners, testing::Answers},
+    redact::Redactor,
 };
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
@@ -24,6 +26,7 @@ struct House {
     grant: Grant,
     proxy: SocketAddr,
     listeners: Listeners,
+    _folder: tempfile::TempDir,
 }
 
 impl House {
@@ -37,18 +40,20 @@ impl House {
 
     /// Every name means 127.0.0.1 here.
     fn with(allow: &[&str], bounds: Bounds) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let listeners = Listeners::default();
         let allow = allow.iter().map(|text| text.parse().unwrap()).collect();
         let config = NetworkConfig { mode: NetworkMode::Public, allow };
         let answers = Answers::new([vec![[127, 0, 0, 1].into()]]);
         let dialer = Dialer::with(config.clone(), listeners.clone(), Box::new(answers));
         let alice = ProfileName::parse("alice").unwrap();
-        let egress = Egress::with(alice, config, listeners.clone(), dialer, bounds);
+        let audit = AuditLog::new(folder.path(), Redactor::default());
+        let egress = Egress::with(alice, config, listeners.clone(), audit, dialer, bounds);
         let grant = egress.grant(RunId::new()).unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let proxy = listener.local_addr().unwrap();
         grant.serve(listener).unwrap();
-        Self { egress, grant, proxy, listeners }
+        Self { egress, grant, proxy, listeners, _folder: folder }
     }
 
     async fn client(&self) -> Wire {

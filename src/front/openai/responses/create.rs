@@ -78,11 +78,13 @@ async fn begin(
     let (stream, request, previous) = (parsed.stream, parsed.response.clone(), parsed.previous);
     let run = new_run(auth, options, idempotency, parsed).await?;
     let turn = reader::start(auth.tenant.clone(), run).await.map_err(placed)?;
-    let response = match turn.response.clone() {
+    let mut response = match turn.response.clone() {
         Some(response) => response,
         // The earlier request of this key was not to be stored; this one is the same.
         None => unstored(&turn, request, previous),
     };
+    // As it is kept: a reader that comes back is told the same.
+    auth.tenant.redactor().clean_response(&mut response);
     Ok((stream, Begun { turn, response }))
 }
 

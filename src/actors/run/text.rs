@@ -1,0 +1,35 @@
+//! The model's text on its way into the log.
+
+use crate::{
+    domain::Event,
+    model::Delta,
+    store::{LogWriter, StoreError},
+};
+use std::cell::RefCell;
+
+/// Writes the model's deltas into the log.
+pub(super) struct TextWriter<'a, 'log> {
+    pub log: &'a RefCell<&'log mut LogWriter>,
+    /// Text of an earlier model call stands before this one's: a blank line parts them.
+    pub break_first: bool,
+    pub reasoning: bool,
+    pub wrote: bool,
+    pub failed: Option<StoreError>,
+}
+
+impl TextWriter<'_, '_> {
+    pub fn write(&mut self, delta: &Delta<'_>) {
+        let event = match *delta {
+            Delta::Text(text) if self.break_first && !self.wrote => {
+                Event::MessageDelta { delta: format!("\n\n{text}") }
+            }
+            Delta::Text(text) => Event::MessageDelta { delta: text.to_owned() },
+            Delta::Reasoning(text) if self.reasoning => Event::ReasoningDelta { delta: text.to_owned() },
+            Delta::Reasoning(_) => return,
+        };
+        self.wrote |= matches!(event, Event::MessageDelta { .. });
+        if let Err(error) = self.log.borrow_mut().delta(event) {
+            self.failed.get_or_insert(error);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The attacks of one profile on everything else, and the judgement.
+
+use super::{
+    decoy::lives,
+    report::{Asked, Finding, Outcome},
+    site::{Profile, SESSION, Site},
+};
+use crate::{
+    audit::AuditLog,
+    config::NetworkMode,
+    domain::{RunId, SessionId},
+    egress::{Egress, Listeners},
+    redact::Redactor,
+    sandbox::{
+        Sandbox,
+        attack::{Attack, Attempt, COMMAND, How, canary},
+    },
+    tools::{CallContext, Toolbox},
+};
+use futures_util::future::join_all;
+use rustix::fs::FlockOperation;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, fs::File};
+use tokio_util::sync::CancellationToken;
+
+/// What a file tool that was led out would have made in the other profile's folder.
+const WRITTEN: &str = "written-by-race";
+
+pub struct Trial<'a> {
+    site: &'a Site,
+    number: usize,
+    wall: Asked,
+    tools: Toolbox,
+}
+
+/// A line of the program that attacks.
+#[derive(Deserialize)]
+struct Line {
+    id: String,
+    attempt: Attempt,
+}
+
+/// What one sandbox said, and how it ended.
+struct Said {
+    attempts: BTreeMap<String, Attempt>,
+    /// Why its sandbox was ended, if it was.
+    error: Option<String>,
+    exit_code: i64,
+}
+
+impl<'a> Trial<'a> {
+    pub fn new(site: &'a Site, number: usize, sandbox: &Sandbox) -> Self {
+        let config = site.profiles[number].config.clone();
+        let full_network = config.terminal.network.mode == NetworkMode::Full;
+        let unix_sockets = config.terminal.unix_sockets;
+        let wall = Asked { level: sandbox.level, full_network, unix_sockets };
+        let (network, audit) =
+            (config.terminal.network.clone(), AuditLog::new(&config.state_dir, Redactor::default()));
+        let egress = Egress::new(config.name.clone(), network, Listeners::default(), audit);
+        Self { site, number, wall, tools: Toolbox::new(config, sandbox.clone(), None, egress) }
+    }
+
+    fn profile(&self) -> &Profile {
+        &self.site.profiles[self.number]
+    }
+
+    /// Has the profile leave a secret in the temporary folder of one of its sessions.
+    pub async fn settle(&self) {
+        let write = json!({ "path": "/tmp/notes", "content": self.site.secret });
+        self.call(SESSION, "write_file", &write).await;
+    }
+
+    /// Tries `attacks`, in their order.
+    pub async fn run(&self, attacks: &[Attack]) -> Vec<Finding> {
+        let ids =
+            attacks.iter().filter(|attack| matches!(attack.how, How::Together(_))).map(|attack| attack.id);
+        let together = self.command("together", &ids.collect::<Vec<_>>()).await;
+        let judged = |attack: &Attack, (outcome, reason)| Finding::new(attack, self.wall, outcome, reason);
+        // Whatever of the profile runs while its workspace is too large may be ended for it: that one comes last.
+        let (last, first): (Vec<&Attack>, Vec<&Attack>) =
+            attacks.iter().partition(|attack| attack.id == "disk-filler");
+        let each = first.into_iter().map(async |attack: &Attack| {
+            let (outcome, reason) = match attack.how {
+                How::Together(_) => self.judge(attack, &together),
+                How::Alone(_) => self.judge(attack, &self.command(attack.id, &[attack.id]).await),
+                How::Beside(_) => self.race(attack).await,
+            };
+            judged(attack, (outcome, reason))
+        });
+        let mut findings = join_all(each).await;
+        for attack in last {
+            findings.push(judged(attack, self.judge(attack, &self.command(attack.id, &[attack.id]).await)));
+        }
+        findings
+    }
+
+    /// Runs the program that attacks as an agent's command.
+    async fn command(&self, session: &str, ids: &[&str]) -> Said {
+        let profile = self.profile();
+        let (program, scene) = (profile.program.display(), profile.scene.display());
+        // `exec`: the program's parent is then the process that watches over the sandbox.
+        let command = format!("exec '{program}' {COMMAND} '{scene}' {}", ids.join(" "));
+        let result = self.call(session, "terminal", &json!({ "command": command })).await;
+        let text = result["output"].as_str().unwrap_or_default();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+        let attempts: BTreeMap<_, _> = lines.map(|line| (line.id, line.attempt)).collect();
+        let error = result["error"].as_str().map(str::to_owned);
+        // Nothing said and no reason: what the program printed instead.
+        let error = error.or_else(|| attempts.is_empty().then(|| text.trim().to_owned()));
+        Said { attempts, error, exit_code: result["exit_code"].as_i64().unwrap_or(-1) }
+    }
+
+    async fn call(&self, session: &str, name: &str, arguments: &Value) -> Value {
+        let Ok(session) = SessionId::parse(session) else {
+            return Value::Null;
+        };
+        let stop = CancellationToken::new();
+        let cleared = Box::pin(std::future::ready(true));
+        let context = CallContext { session: &session, run: RunId::new(), stop: &stop, cleared };
+        let output = self.tools.call(context, name, arguments).await;
+        serde_json::from_str(&output.text).unwrap_or_default()
+    }
+
+    fn judge(&self, attack: &Attack, said: &Said) -> (Outcome, String) {
+        match said.attempts.get(attack.id) {
+            Some(Attempt::Refused(reason) | Attempt::Absent(reason)) => (Outcome::Contained, reason.clone()),
+            Some(Attempt::Killed(reason)) => (Outcome::DetectedAndKilled, reason.clone()),
+            Some(Attempt::Succeeded(reason)) => (Outcome::NotContained, reason.clone()),
+            Some(Attempt::Done) => self.look(attack),
+            None => self.silence(attack, said),
+        }
+    }
+
+    /// What the attacker itself could not see.
+    fn look(&self, attack: &Attack) -> (Outcome, String) {
+        let (through, how) = if attack.id == "signal-by-file" {
+            let died = self.profile().fragile.lock().is_ok_and(|mut fragile| !lives(&mut fragile));
+            (died, "no signal arrived")
+        } else {
+            let lock = File::open(self.profile().workspace().join(format!("{}.lock", attack.id)));
+            let free = lock
+                .is_ok_and(|lock| rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok());
+            (!free, "it was gone with its command")
+        };
+        if through {
+            (Outcome::NotContained, "it was seen from outside".to_owned())
+        } else {
+            (Outcome::Contained, how.to_owned())
+        }
+    }
+
+    /// An attack that had its sandbox to itself, and took it down or was ended with it.
+    fn silence(&self, attack: &Attack, said: &Said) -> (Outcome, String) {
+        const SETUP_FAILED: i64 = -1;
+        let reason = said.error.clone().unwrap_or_else(|| format!("it ended with code {}", said.exit_code));
+        let alone = matches!(attack.how, How::Alone(_));
+        // Who kills the warden is gone with it: nobody is left to have noticed.
+        if alone && said.exit_code != SETUP_FAILED && attack.id != "kill-warden" {
+            (Outcome::DetectedAndKilled, reason)
+        } else {
+            (Outcome::NotContained, format!("nothing is known of it: {reason}"))
+        }
+    }
+
+    /// A command changes what a name means, all the time, while the file tools use it.
+    async fn race(&self, attack: &Attack) -> (Outcome, String) {
+        let ids = [attack.id];
+        let swapping = self.command(attack.id, &ids);
+        tokio::pin!(swapping);
+        let (mut rounds, mut leaked) = (0_u32, false);
+        let said = loop {
+            tokio::select! {
+                biased;
+                said = &mut swapping => break said,
+                found = self.use_files() => {
+                    rounds += 1;
+                    leaked |= found;
+                }
+            }
+        };
+        if leaked || self.site.written(self.number, WRITTEN) {
+            return (Outcome::NotContained, format!("a file tool was led out within {rounds} rounds"));
+        }
+        match said.attempts.get(attack.id) {
+            Some(Attempt::Done) => {
+                (Outcome::Contained, format!("{rounds} rounds of the file tools stayed inside"))
+            }
+            Some(_) | None => self.silence(attack, &said),
+        }
+    }
+
+    /// One use of each tool. True when it came back with a secret.
+    async fn use_files(&self) -> bool {
+        let calls = [
+            ("read_file", json!({ "path": "race/.env" })),
+            ("search_files", json!({ "path": "race", "pattern": "SECRET" })),
+            ("write_file", json!({ "path": format!("race/{WRITTEN}"), "content": "x" })),
+        ];
+        let mut leaked = false;
+        for (name, arguments) in calls {
+            leaked |= canary(self.call("race", name, &arguments).await.to_string().as_bytes());
+        }
+        leaked
+    }
+}

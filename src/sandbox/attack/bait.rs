@@ -1,0 +1,155 @@
+//! What is laid out for attackers: secrets that are easily told from everything else, and processes to be attacked.
+
+use super::sys::{Arg, NULL, call, number, open};
+use rustix::{
+    process::{DumpableBehavior, set_dumpable_behavior},
+    thread::{CapabilitySet, CapabilitySets, set_capabilities},
+};
+use serde_json::json;
+use std::{
+    ffi::CString,
+    fs::File,
+    io::{self, Read, Write},
+    os::fd::{AsRawFd, OwnedFd},
+};
+
+const MARK: &[u8] = b"hermes-canary-";
+const DIGITS: usize = 32;
+
+/// Whether these bytes hold a secret of ours: the mark with 32 hexadecimal digits behind it.
+#[must_use]
+pub fn canary(bytes: &[u8]) -> bool {
+    let marked = bytes.windows(MARK.len() + DIGITS).filter(|part| part.starts_with(MARK));
+    marked.into_iter().any(|part| part[MARK.len()..].iter().all(u8::is_ascii_hexdigit))
+}
+
+/// A new secret.
+#[must_use]
+pub fn new_canary() -> String {
+    format!("hermes-canary-{}", uuid::Uuid::new_v4().simple())
+}
+
+/// Secrets in the places that are no files: a shared memory segment, queues, a keyring. Gone when dropped.
+#[derive(Debug)]
+pub struct Bait {
+    pub ipc_key: i32,
+    pub queue: String,
+    pub keyring: String,
+    segment: i64,
+    messages: i64,
+    semaphore: i64,
+    key: Option<i64>,
+    _queue: Option<OwnedFd>,
+}
+
+const REMOVE: i64 = 0;
+const USER_KEYRING: i64 = -4;
+
+impl Bait {
+    /// What this machine has not got is left out.
+    pub fn lay(secret: &str) -> io::Result<Self> {
+        let name = format!("hermes-attack-{}", uuid::Uuid::now_v7().simple());
+        let mut bytes = [0; 4];
+        bytes.copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..4]);
+        let ipc_key = i32::from_ne_bytes(bytes) | 1;
+        let make = i64::from(libc::IPC_CREAT | libc::IPC_EXCL | 0o600);
+        let segment = call(libc::SYS_shmget, [number(ipc_key), number(4_096), number(make)])?;
+        super::sys::write_shared_memory(
+            i32::try_from(segment).map_err(io::Error::other)?,
+            secret.as_bytes(),
+        )?;
+        let messages = call(libc::SYS_msgget, [number(ipc_key), number(make)])?;
+        let semaphore = call(libc::SYS_semget, [number(ipc_key), number(1), number(make)])?;
+        let c_name = CString::new(name.as_str())?;
+        let flags = number(libc::O_CREAT | libc::O_RDWR | libc::O_CLOEXEC);
+        let queue =
+            open(libc::SYS_mq_open, [Arg::In(c_name.as_bytes_with_nul()), flags, number(0o600), NULL]);
+        let (kind, payload) = (c"user".to_bytes_with_nul(), secret.as_bytes());
+        let length = number(i64::try_from(payload.len()).map_err(io::Error::other)?);
+        let add = [
+            Arg::In(kind),
+            Arg::In(c_name.as_bytes_with_nul()),
+            Arg::In(payload),
+            length,
+            number(USER_KEYRING),
+        ];
+        let key = call(libc::SYS_add_key, add);
+        Ok(Self {
+            ipc_key,
+            queue: name.clone(),
+            keyring: name,
+            segment,
+            messages,
+            semaphore,
+            key: key.ok(),
+            _queue: queue.ok(),
+        })
+    }
+}
+
+impl Drop for Bait {
+    fn drop(&mut self) {
+        // Whatever is left by an error here goes with the next start of the machine.
+        let _ = call(libc::SYS_shmctl, [number(self.segment), number(REMOVE), NULL]);
+        let _ = call(libc::SYS_msgctl, [number(self.messages), number(REMOVE), NULL]);
+        let _ = call(libc::SYS_semctl, [number(self.semaphore), number(0), number(REMOVE)]);
+        if let Ok(name) = CString::new(self.queue.as_str()) {
+            let _ = call(libc::SYS_mq_unlink, [Arg::In(name.as_bytes_with_nul())]);
+        }
+        if let Some(key) = self.key {
+            const UNLINK: i64 = 9;
+            let _ = call(libc::SYS_keyctl, [number(UNLINK), number(key), number(USER_KEYRING)]);
+        }
+    }
+}
+
+/// What a decoy says of itself.
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
+pub struct Decoy {
+    /// Where its secret lies in its memory.
+    pub address: u64,
+    /// Its descriptor of the file that it was told to open.
+    pub file: i32,
+}
+
+/// `decoy FILE`: holds a secret in its environment, its memory and a descriptor, without any right of its own, until its
+/// standard input ends.
+pub fn decoy(words: &[String], environment: &[(String, String)]) -> io::Result<()> {
+    let [path] = words else {
+        return Err(io::Error::other("a decoy wants one file"));
+    };
+    let file = File::open(path)?;
+    let secret = environment.iter().find(|(name, _)| name == "SECRET").map(|(_, value)| value.clone());
+    let mut memory = secret.unwrap_or_default().into_bytes();
+    memory.resize(1_024, 0);
+    drop_rights()?;
+    let address = memory.as_ptr().addr() as u64;
+    writeln!(io::stdout(), "{}", json!(Decoy { address, file: file.as_raw_fd() }))?;
+    io::stdin().read_to_end(&mut Vec::new())?;
+    // Held until here.
+    drop((std::hint::black_box(memory), file));
+    Ok(())
+}
+
+/// A process with more rights than the attacker's could not be looked into even without a wall.
+fn drop_rights() -> io::Result<()> {
+    for capability in CapabilitySet::all().iter() {
+        let _ = rustix::thread::remove_capability_from_bounding_set(capability);
+    }
+    let none = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
+    set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_told_from_what_only_looks_like_one() {
+        assert!(canary(format!("TOKEN={}\n", new_canary()).as_bytes()));
+        assert!(!canary(b"hermes-canary-") && !canary(MARK) && !canary(b""));
+        assert!(!canary(b"hermes-canary-0123456789abcdef0123456789abcdeg"));
+    }
+}

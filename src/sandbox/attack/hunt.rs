@@ -1,0 +1,65 @@
+//! Looking for secrets everywhere, without knowing where they are.
+
+use super::{Attack, Attempt, Scene, canary, files::drain};
+use crate::sandbox::Wall::{self, Landlock, MountView};
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+const S: &[Wall] = &[MountView, Landlock];
+const L: &[Wall] = &[Landlock];
+/// Folders that hold no secrets but very many files.
+const DULL: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib64", "/opt", "/nix", "/proc", "/sys", "/snap"];
+const LARGEST: u64 = 1 << 20;
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
+pub const ATTACKS: &[Attack] = &[
+    Attack::together("hunt-home", "looks for secrets in all files of the home", |scene| {
+        hunt(scene, vec![scene.home.clone()])
+    })
+    .held(S, L)
+    .slow(),
+    Attack::together("hunt-machine", "looks for secrets in all files of the machine", |scene| {
+        // What changes most comes first.
+        let first = ["/tmp", "/dev/shm", "/run", "/root", "/home", "/var/tmp", "/"];
+        hunt(scene, first.iter().rev().map(PathBuf::from).collect())
+    })
+    .held(S, L)
+    .slow(),
+    Attack::together("hunt-environment", "looks for secrets in its own environment", |scene| {
+        let bad = scene.environment.iter().find(|(_, value)| canary(value.as_bytes()));
+        match bad {
+            Some((name, _)) => Attempt::Succeeded(format!("found one in {name}")),
+            None => Attempt::Refused("there is none".to_owned()),
+        }
+    }),
+];
+
+/// Takes the folders from the end. What lies in its own two folders it was given.
+fn hunt(scene: &Scene, mut open: Vec<PathBuf>) -> Attempt {
+    let (start, mut seen) = (Instant::now(), 0_u32);
+    while let Some(folder) = open.pop() {
+        if start.elapsed() > PATIENCE {
+            return Attempt::Refused(format!("found none in {seen} files; its time was over"));
+        }
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
+            let own = [&scene.own.workspace, &scene.own.tmp].contains(&&path);
+            if own || DULL.iter().any(|dull| path == Path::new(dull)) {
+                continue;
+            }
+            if kind.is_dir() {
+                open.push(path);
+            } else if kind.is_file() && entry.metadata().is_ok_and(|data| data.len() <= LARGEST) {
+                let Ok(bytes) = File::open(&path).and_then(|mut file| drain(&mut file)) else { continue };
+                seen += 1;
+                if canary(&bytes) {
+                    return Attempt::Succeeded(format!("found one in {}", path.display()));
+                }
+            }
+        }
+    }
+    Attempt::Refused(format!("found none in {seen} files"))
+}

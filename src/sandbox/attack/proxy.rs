@@ -1,0 +1,170 @@
+//! The gateway's proxy, as the one road out: to places where it must not lead.
+
+use super::{Attack, Attempt, Scene, canary, files::drain, sys::brief};
+use std::{
+    io::{self, Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+/// These are held by the proxy's own checks, which no world is built without: tests show them by listing the address.
+pub const ATTACKS: &[Attack] = &[
+    Attack::together("proxy-own-port", "has the proxy connect to the gateway's own port", |scene| {
+        tunnel(scene, &format!("127.0.0.1:{}", scene.addresses.own_port))
+    }),
+    Attack::together("proxy-by-name", "does that with a name for the address", |scene| {
+        tunnel(scene, &format!("localhost:{}", scene.addresses.own_port))
+    }),
+    Attack::together("proxy-trailing-dot", "does that with a name that ends with a dot", |scene| {
+        tunnel(scene, &format!("localhost.:{}", scene.addresses.own_port))
+    }),
+    Attack::together("proxy-mapped", "does that with an IPv6 form of the address", |scene| {
+        tunnel(scene, &format!("[::ffff:127.0.0.1]:{}", scene.addresses.own_port))
+    }),
+    Attack::together("proxy-number", "does that with the address as one number", |scene| {
+        tunnel(scene, &format!("2130706433:{}", scene.addresses.own_port))
+    }),
+    Attack::together("proxy-short", "does that with the address in hexadecimal and short", |scene| {
+        tunnel(scene, &format!("0x7f.1:{}", scene.addresses.own_port))
+    }),
+    Attack::together("proxy-any-address", "does that with the address 0.0.0.0", |scene| {
+        tunnel(scene, &format!("0.0.0.0:{}", scene.addresses.own_port))
+    }),
+    Attack::together("proxy-forward", "has the proxy fetch a page of the gateway's own port", |scene| {
+        forward(scene, &format!("http://127.0.0.1:{}/", scene.addresses.own_port))
+    }),
+    Attack::together("proxy-user-in-address", "hides the address behind a user's name", |scene| {
+        forward(scene, &format!("http://example.com@127.0.0.1:{}/", scene.addresses.own_port))
+    }),
+    Attack::together("proxy-metadata", "has the proxy ask the cloud's metadata address", |scene| {
+        tunnel(scene, "169.254.169.254:80")
+    }),
+    Attack::together("proxy-own-token-elsewhere", "shows the proxy a token that no run has", |scene| {
+        let guessed =
+            Proxy::own(scene).map(|own| Proxy { login: Some(format!("run:{}", "0".repeat(32))), ..own });
+        beyond(scene, guessed)
+    }),
+    Attack::together("proxy-no-token", "shows the proxy no token at all", |scene| {
+        let bare = Proxy::own(scene).map(|own| Proxy { login: None, ..own });
+        beyond(scene, bare)
+    }),
+];
+
+/// Where one proxy serves many runs the token says which one asks. Where the socket itself says it, none is needed.
+fn beyond(scene: &Scene, other: Option<Proxy>) -> Attempt {
+    if Proxy::own(scene).is_some_and(|own| own.login.is_none()) {
+        return Attempt::Refused("this proxy serves no other run".to_owned());
+    }
+    ask(other.as_ref(), &connect_to("192.0.2.1:443"))
+}
+
+/// A proxy's address as the environment has it: `http://user:token@host:port`.
+struct Proxy {
+    address: String,
+    /// `user:token`
+    login: Option<String>,
+}
+
+impl Proxy {
+    fn parse(url: &str) -> Option<Self> {
+        let rest = url.strip_prefix("http://")?.trim_end_matches('/');
+        Some(match rest.rsplit_once('@') {
+            Some((login, address)) => Self { address: address.to_owned(), login: Some(login.to_owned()) },
+            None => Self { address: rest.to_owned(), login: None },
+        })
+    }
+
+    fn own(scene: &Scene) -> Option<Self> {
+        let value = scene.environment.iter().find(|(name, _)| name == "http_proxy")?;
+        Self::parse(&value.1)
+    }
+
+    /// Sends the head of a request and reads what comes.
+    fn ask(&self, head: &str) -> io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let login = self
+            .login
+            .as_ref()
+            .map(|login| format!("Proxy-Authorization: Basic {}\r\n", base64(login.as_bytes())));
+        write!(stream, "{head}{}\r\n", login.unwrap_or_default())?;
+        let mut answer = vec![0; 4_096];
+        let got = stream.read(&mut answer)?;
+        answer.truncate(got);
+        if is_open(&answer) {
+            // Through the tunnel, whoever is there is asked.
+            write!(stream, "GET / HTTP/1.0\r\n\r\n")?;
+            answer.extend(drain(&mut stream).unwrap_or_default());
+        }
+        Ok(answer)
+    }
+}
+
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
+fn tunnel(scene: &Scene, target: &str) -> Attempt {
+    ask(Proxy::own(scene).as_ref(), &connect_to(target))
+}
+
+fn forward(scene: &Scene, address: &str) -> Attempt {
+    let head = format!("GET {address} HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n");
+    ask(Proxy::own(scene).as_ref(), &head)
+}
+
+fn connect_to(target: &str) -> String {
+    format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n")
+}
+
+fn is_open(answer: &[u8]) -> bool {
+    answer.starts_with(b"HTTP/1.1 200") || answer.starts_with(b"HTTP/1.0 200")
+}
+
+fn ask(proxy: Option<&Proxy>, head: &str) -> Attempt {
+    let Some(proxy) = proxy else {
+        return Attempt::Refused("there is no proxy: no network at all".to_owned());
+    };
+    match proxy.ask(head) {
+        Ok(answer) if canary(&answer) || is_open(&answer) => Attempt::Succeeded("it led there".to_owned()),
+        Ok(answer) => {
+            let line = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
+            Attempt::Refused(String::from_utf8_lossy(line).into_owned())
+        }
+        Err(error) => Attempt::Refused(brief(&error)),
+    }
+}
+
+/// The letters of RFC 4648.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for piece in bytes.chunks(3) {
+        let word = piece.iter().fold(0_usize, |word, byte| word << 8 | usize::from(*byte))
+            << (8 * (3 - piece.len()));
+        for place in 0..4 {
+            let letter = LETTERS[word >> (18 - 6 * place) & 63];
+            text.push(if place > piece.len() { '=' } else { char::from(letter) });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_written_as_the_standard_says() {
+        for (text, expected) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("run:ab", "cnVuOmFi")]
+        {
+            assert_eq!(base64(text.as_bytes()), expected);
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_read_out_of_its_variable() {
+        let proxy = Proxy::parse("http://run:token@127.0.0.1:3128/").unwrap();
+        assert_eq!((proxy.address.as_str(), proxy.login.as_deref()), ("127.0.0.1:3128", Some("run:token")));
+        assert_eq!(Proxy::parse("http://127.0.0.1:3128").unwrap().login, None);
+    }
+}
