@@ -1,19 +1,17 @@
 //! The gateway's attacks on its own wall, asked for by route; and what follows when something comes through.
 
 use crate::support::{Client, House};
-use hermes_gateway::actors::Scope;
+use hermes_gateway::actors::{Rights, Scope};
 use serde_json::json;
 
 #[actix_web::test]
 async fn an_admin_is_shown_what_came_of_the_attacks() {
     let house = House::open().await;
-    let alice = house.alice().await;
-    let key = house.tenant("alice").await.create_key("reader", &[Scope::Read]).await.unwrap();
-    let refused = alice.with_key(Some(key.token.reveal())).get("/health/isolation").await;
+    let reader = house.holder("alice", Rights::of(&[Scope::Read])).await;
+    let refused = reader.get("/health/isolation").await;
     assert_eq!((refused.status, refused.code()), (403, "insufficient_scope"));
 
-    let key = house.tenant("alice").await.create_key("admin", &[Scope::Admin]).await.unwrap();
-    let admin = alice.with_key(Some(key.token.reveal()));
+    let admin = house.holder("alice", Rights::of(&[Scope::Admin])).await;
     assert_eq!(admin.get("/health/isolation?fresh=perhaps").await.status, 400);
     let first = admin.get("/health/isolation").await;
     assert_eq!((first.status, &first.body["breach"]), (200, &json!(null)), "{}", first.body);
