@@ -7,8 +7,7 @@ use serde_json::json;
 #[actix_web::test]
 async fn an_admin_is_shown_what_came_of_the_attacks() {
     let house = House::open().await;
-    let reader = house.holder("alice", Rights::of(&[Scope::Read])).await;
-    let refused = reader.get("/health/isolation").await;
+    let refused = house.holder("alice", Rights::of(&[Scope::Read])).await.get("/health/isolation").await;
     assert_eq!((refused.status, refused.code()), (403, "insufficient_scope"));
 
     let admin = house.holder("alice", Rights::of(&[Scope::Admin])).await;

@@ -132,7 +132,7 @@ fn many_memory_bombs(scene: &Scene) -> Attempt {
                 drop((hold, full));
                 let filled = sys::use_memory(each);
                 let _ = say.write_all(if filled.is_ok() { b"y" } else { b"n" });
-                rest(OwnedFd::from(wait), Duration::from_secs(10));
+                rest(OwnedFd::from(wait), Duration::from_secs(15));
                 sys::leave(0);
             }
             Ok(Some(_)) => {}
@@ -146,7 +146,7 @@ fn many_memory_bombs(scene: &Scene) -> Attempt {
         return Attempt::Refused("one of them did not get it".to_owned());
     }
     // The helper looks from time to time.
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(8));
     Attempt::Succeeded(format!("{} MiB are in use", MANY * each / MIB))
 }
 

@@ -4,6 +4,7 @@ use super::{Attack, Attempt, Scene, canary, files::drain};
 use crate::sandbox::Wall::{self, Landlock, MountView};
 use std::{
     fs::{self, File},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -39,6 +40,9 @@ pub const ATTACKS: &[Attack] = &[
 
 /// Takes the folders from the end. What lies in its own two folders it was given.
 fn hunt(scene: &Scene, mut open: Vec<PathBuf>) -> Attempt {
+    let identity = |path: &Path| fs::metadata(path).map(|data| (data.dev(), data.ino())).ok();
+    // By what they are: a folder of the machine may be there under a second name.
+    let own = [&scene.own.workspace, &scene.own.tmp].map(|path| identity(path));
     let (start, mut seen) = (Instant::now(), 0_u32);
     while let Some(folder) = open.pop() {
         if start.elapsed() > PATIENCE {
@@ -46,8 +50,8 @@ fn hunt(scene: &Scene, mut open: Vec<PathBuf>) -> Attempt {
         }
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
-            let own = [&scene.own.workspace, &scene.own.tmp].contains(&&path);
-            if own || DULL.iter().any(|dull| path == Path::new(dull)) {
+            let given = kind.is_dir() && own.contains(&identity(&path));
+            if given || DULL.iter().any(|dull| path == Path::new(dull)) {
                 continue;
             }
             if kind.is_dir() {
