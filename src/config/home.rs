@@ -4,7 +4,7 @@ use super::{
     ConfigError, ProcessEnv, ProfileConfig, ServerConfig,
     home_files::HomeFiles,
     known::{self, Owner},
-    server,
+    server, tls,
 };
 use crate::domain::ProfileName;
 use std::path::{Path, PathBuf};
@@ -72,9 +72,12 @@ impl Home {
         let mut profiles: Vec<_> = names.iter().map(read).collect();
         refuse_shared_ports(&mut profiles);
         warn_of_shared_workspaces(&mut profiles);
-        let server = server::read(&files.settings(None))?;
-        for config in profiles.iter_mut().filter_map(|profile| profile.config.as_mut().ok()) {
+        let server = server::read(&files.settings(None), &files.root)?;
+        for FoundProfile { config, warnings, .. } in &mut profiles {
+            let Ok(config) = config else { continue };
             config.access = server.access.clone();
+            config.tls = config.tls.take().or_else(|| server.tls.clone());
+            warnings.extend(tls::warnings(config));
         }
         Ok(Self { root: files.root, server, profiles, warnings })
     }

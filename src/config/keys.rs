@@ -112,6 +112,8 @@ pub(super) const KNOWN: &[&str] = &[
     "security.tirith_fail_open",
     "server.allowed_hosts",
     "server.max_connections",
+    "server.tls.cert",
+    "server.tls.key",
     "server.trusted_proxies",
     "server.workers",
     "sessions.auto_prune",

@@ -126,17 +126,6 @@ fn host(settings: &Settings<'_>) -> Result<IpAddr, ConfigError> {
     })
 }
 
-/// What an address means that other machines reach.
-pub(super) fn exposure(address: SocketAddr) -> Option<String> {
-    (!address.ip().is_loopback()).then(|| {
-        format!(
-            "API_SERVER_HOST: {address} can be reached from other machines: whoever has a key of this profile can have its \
-             agent run commands, and whoever listens on the way reads keys and answers. Prefer 127.0.0.1 behind a reverse \
-             proxy with TLS"
-        )
-    })
-}
-
 /// Long and varied enough that nobody made it up.
 fn looks_generated(key: &str) -> bool {
     let letters: BTreeSet<u8> = key.bytes().collect();

@@ -34,6 +34,7 @@ mod selection;
 mod server;
 mod settings;
 mod text_file;
+mod tls;
 mod typed;
 mod types;
 mod upstream;
@@ -54,6 +55,7 @@ pub use listen::DEFAULT_PORT;
 pub use network::{AllowedHost, AllowedPlace, NetworkConfig, NetworkMode};
 pub use secret::Secret;
 pub use server::ServerConfig;
+pub use tls::{TlsConfig, TlsFile};
 pub use typed::parse_duration;
 pub use types::{
     AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ExtraRoot, ModelConfig, ModelRoute,

@@ -3,7 +3,7 @@
 use super::{
     AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot,
     ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name,
-    limits, listen, model, network, roots, selection, settings::Settings, typed::DAY, workspace,
+    limits, listen, model, network, roots, selection, settings::Settings, tls, typed::DAY, workspace,
 };
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use std::{path::Path, time::Duration};
@@ -24,7 +24,6 @@ pub(super) fn resolve(
     warnings: &mut Vec<String>,
 ) -> Result<ProfileConfig, ConfigError> {
     let listen = listen::read(settings, name)?;
-    warnings.extend(listen::exposure(listen.address));
     let table = selection::Table::read(settings, warnings)?;
     let model = model::read(settings, &table, warnings)?;
     let selection = selection::read(settings, &table, &model, warnings)?;
@@ -40,6 +39,7 @@ pub(super) fn resolve(
         listen: listen.address,
         // Of the machine: the home adds it.
         access: AccessConfig::default(),
+        tls: tls::read(settings, root)?,
         api_key: listen.api_key,
         cors_origins: listen.cors_origins,
         model_name: listen.model_name,

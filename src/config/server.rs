@@ -1,7 +1,7 @@
 //! Settings of the whole machine: from the home's own `config.yaml` and from nowhere else.
 
-use super::{AccessConfig, ConfigError, settings::Settings};
-use std::{num::NonZeroUsize, ops::RangeInclusive, thread, time::Duration};
+use super::{AccessConfig, ConfigError, TlsConfig, settings::Settings, tls};
+use std::{num::NonZeroUsize, ops::RangeInclusive, path::Path, thread, time::Duration};
 
 /// Runs at once per core where nothing is configured.
 const RUNS_PER_CORE: usize = 256;
@@ -22,11 +22,13 @@ pub struct ServerConfig {
     pub drain_timeout: Duration,
     /// `server.allowed_hosts`, `server.trusted_proxies`: the same for every profile.
     pub access: AccessConfig,
+    /// `server.tls`: for every profile without one of its own.
+    pub tls: Option<TlsConfig>,
     /// `profiles.uids`: users that a root gateway keeps for its profiles; `None`: `off`.
     pub uids: Option<RangeInclusive<u32>>,
 }
 
-pub(super) fn read(settings: &Settings<'_>) -> Result<ServerConfig, ConfigError> {
+pub(super) fn read(settings: &Settings<'_>, home: &Path) -> Result<ServerConfig, ConfigError> {
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     Ok(ServerConfig {
         workers: settings.number("server.workers", 1..=256, cores)?,
@@ -38,6 +40,7 @@ pub(super) fn read(settings: &Settings<'_>) -> Result<ServerConfig, ConfigError>
         max_connections: settings.number("server.max_connections", 1..=1_000_000, 1_024)?,
         drain_timeout: settings.duration("agent.restart_drain_timeout", 0..=86_400, 30)?,
         access: access(settings)?,
+        tls: tls::read(settings, home)?,
         uids: uids(settings)?,
     })
 }

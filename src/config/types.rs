@@ -1,6 +1,6 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
-use super::{LimitsConfig, NetworkConfig, Secret};
+use super::{LimitsConfig, NetworkConfig, Secret, TlsConfig};
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -25,6 +25,8 @@ pub struct ProfileConfig {
     pub soul_file: PathBuf,
     pub listen: SocketAddr,
     pub access: AccessConfig,
+    /// `server.tls`; without it the port speaks plain HTTP.
+    pub tls: Option<TlsConfig>,
     /// `API_SERVER_KEY`: at least 16 characters, no placeholder.
     pub api_key: Option<Secret>,
     pub cors_origins: Vec<String>,

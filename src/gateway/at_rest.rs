@@ -9,6 +9,8 @@ use std::{
 const CLOSED: u32 = 0o077;
 /// Others may look, and may not change: whoever writes a configuration has the profile.
 const UNCHANGED: u32 = 0o022;
+/// A group may read: that is how machines share one certificate among their services.
+const SHARED: u32 = 0o007;
 
 /// What of the home itself is too open: a sentence with the line that closes it. Blocking.
 #[must_use]
@@ -36,6 +38,12 @@ pub fn profile(root: &Path, state: &Path) -> Option<String> {
     ])
 }
 
+/// As [`home`], for the private key of a certificate. Blocking.
+#[must_use]
+pub fn tls_key(key: &Path) -> Option<String> {
+    told([(key.to_owned(), SHARED)])
+}
+
 fn told<const N: usize>(asked: [(PathBuf, u32); N]) -> Option<String> {
     let (mut paths, mut lines) = (Vec::new(), Vec::new());
     for (path, bits) in asked {
@@ -44,10 +52,11 @@ fn told<const N: usize>(asked: [(PathBuf, u32); N]) -> Option<String> {
         if found.permissions().mode() & bits == 0 {
             continue;
         }
-        let mode = match (bits == CLOSED, found.is_dir()) {
-            (true, true) => "700",
-            (true, false) => "600",
-            (false, _) => "go-w",
+        let mode = match (bits, found.is_dir()) {
+            (CLOSED, true) => "700",
+            (CLOSED, false) => "600",
+            (SHARED, _) => "o-rwx",
+            _ => "go-w",
         };
         let quoted = format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
         lines.push(format!("chmod {mode} {quoted}"));

@@ -30,7 +30,7 @@ pub use offline::{Offline, OfflineError};
 pub use roster::{Action, Selection};
 pub use run_dir::RunDir;
 pub use running::{Gateway, GatewayOptions, StartError, block_on};
-pub use status::{KeyState, ProfileStatus, State, floor_warning, upstream};
+pub use status::{KeyState, ProfileStatus, State, base_url, floor_warning, upstream};
 pub use users::Users;
 
 #[cfg(test)]

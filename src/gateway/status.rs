@@ -54,6 +54,9 @@ pub struct ProfileStatus {
     pub reason: Option<String>,
     /// Where it listens; `None` while it does not.
     pub address: Option<SocketAddr>,
+    /// It speaks TLS there.
+    #[serde(default)]
+    pub tls: bool,
     /// What `/v1/models` calls the agent.
     pub model: String,
     /// The model behind it, and who serves it.
@@ -77,6 +80,7 @@ impl ProfileStatus {
             state: State::Stopped,
             reason: None,
             address: None,
+            tls: false,
             model: String::new(),
             upstream: String::new(),
             sandbox: String::new(),
@@ -112,8 +116,14 @@ impl ProfileStatus {
                 std::net::Ipv6Addr::LOCALHOST.into()
             });
         }
-        Some(format!("http://{address}/v1"))
+        Some(base_url(address, self.tls))
     }
+}
+
+/// The base of a listener's routes.
+#[must_use]
+pub fn base_url(address: SocketAddr, tls: bool) -> String {
+    format!("{}://{address}/v1", if tls { "https" } else { "http" })
 }
 
 /// The model behind a profile as a person would name it.

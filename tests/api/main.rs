@@ -29,5 +29,6 @@ mod steer;
 mod support;
 mod surface;
 mod tenancy;
+mod tls;
 mod transcripts;
 mod vision;

@@ -182,6 +182,7 @@ fn config(root: &Path) -> ProfileConfig {
     let second = Duration::from_secs(1);
     ProfileConfig {
         access: AccessConfig::default(),
+        tls: None,
         name: ProfileName::parse("alice").unwrap(),
         root: root.to_owned(),
         state_dir: path("state"),

@@ -8,7 +8,7 @@ use crate::{
     },
     config::{FoundProfile, ProfileConfig},
     domain::ProfileName,
-    gateway::{Client, ProfileStatus, State, floor_warning, upstream},
+    gateway::{Client, ProfileStatus, State, base_url, floor_warning, upstream},
     sandbox::Sandbox,
 };
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ pub fn one(context: &Context, name: &ProfileName, as_json: bool, output: &Output
 
 fn settings(config: &ProfileConfig) -> Vec<(&'static str, String)> {
     vec![
-        ("address", format!("http://{}/v1", config.listen)),
+        ("address", base_url(config.listen, config.tls.is_some())),
         ("model", config.model_name.clone()),
         ("upstream", upstream(config)),
         ("workspace", config.workspace.display().to_string()),

@@ -113,6 +113,36 @@ fn hosts_and_proxies_are_the_machines() {
 }
 
 #[test]
+fn a_certificate_is_the_profiles_own_or_else_the_homes_and_never_half_of_each() {
+    let files = |home: &Home| {
+        let tls = home.config("a").tls.clone();
+        tls.map(|tls| [tls.cert.path, tls.key.path])
+    };
+    let disk = Disk::profile("", "");
+    assert_eq!(files(&disk.read()), None);
+    disk.write("config.yaml", "server: {tls: {cert: tls/c.pem, key: /etc/k.pem}}\n");
+    assert_eq!(files(&disk.read()), Some([disk.path("tls/c.pem"), "/etc/k.pem".into()]));
+    disk.write("profiles/a/config.yaml", "server: {tls: {cert: c.pem, key: workspace/k.pem}}\n");
+    let home = disk.read();
+    assert_eq!(
+        files(&home),
+        Some(["c.pem", "workspace/k.pem"].map(|file| disk.path("profiles/a").join(file)))
+    );
+    let warnings = &home.found("a").warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("lies in a folder of the agent")), "{warnings:?}");
+
+    let cases = [
+        ("cert: c.pem", "profiles/a/config.yaml:3: `server.tls.cert`: needs `server.tls.key`"),
+        ("key: c.pem", "profiles/a/config.yaml:3: `server.tls.key`: needs `server.tls.cert`"),
+        ("key: ''\n    cert: c.pem", "profiles/a/config.yaml:3: `server.tls.key`: must be the path"),
+    ];
+    for (lines, wanted) in cases {
+        disk.write("profiles/a/config.yaml", &format!("server:\n  tls:\n    {lines}\n"));
+        assert!(disk.error().starts_with(wanted), "{}", disk.error());
+    }
+}
+
+#[test]
 fn origins_are_read_as_browsers_send_them() {
     let of = |yaml: &str, env: &str| {
         Disk::profile(yaml, env).read().found("a").config.clone().ok().map(|c| c.cors_origins)

@@ -1,14 +1,13 @@
 //! One port: accept, bound, serve, close.
 
-use super::{Limits, Port};
-use crate::domain::Code;
-use actix_http::{HttpService, Request, Response, body::BoxBody};
-use actix_service::{Service, ServiceFactory as _, fn_factory};
-use actix_web::{body::MessageBody, dev::ServiceResponse, rt::net::TcpStream};
-use std::{io, rc::Rc, sync::Arc, time::Duration};
+use super::{Limits, Mark, Port, entry, refusal};
+use actix_http::{HttpService, Protocol, Request, Response, body::BoxBody, error::DispatchError};
+use actix_service::{Service, ServiceFactory, ServiceFactoryExt as _, fn_factory, fn_service};
+use actix_web::{body::MessageBody, dev::ServiceResponse};
+use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
     sync::oneshot,
     task::JoinSet,
     time::timeout,
@@ -23,7 +22,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 /// Refusals that may be under way at once; beyond it a connection is closed without a word.
 const REFUSALS: usize = 32;
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A port that is being served. Dropping it closes the port; [`Listener::close`] also waits and gives the socket back.
 pub struct Listener {
@@ -47,47 +45,97 @@ where
     S::Error: Into<Response<BoxBody>> + 'static,
     B: MessageBody + 'static,
 {
-    let Port { socket, mark } = port;
+    let Port { socket, mark, tls } = port;
     socket.set_nonblocking(true)?;
     let socket = TcpListener::from_std(socket)?;
     let stop = CancellationToken::new();
-    let closing = stop.clone();
-    let http = HttpService::build()
+    let failed = |()| io::Error::other("the HTTP service could not be built");
+    match tls {
+        None => {
+            let entry = fn_service(async |stream| entry::plain(stream));
+            let service =
+                entry.and_then(http(app, mark, stop.clone())).new_service(()).await.map_err(failed)?;
+            Ok(begin(socket, service, limits, stop, Crowded::Told))
+        }
+        Some(tls) => {
+            let closing = stop.clone();
+            let entry = fn_service(move |stream| entry::encrypted(stream, tls.clone(), closing.clone()));
+            let service =
+                entry.and_then(http(app, mark, stop.clone())).new_service(()).await.map_err(failed)?;
+            Ok(begin(socket, service, limits, stop, Crowded::Closed))
+        }
+    }
+}
+
+/// HTTP over connections of any kind.
+fn http<T, S, B>(
+    app: Rc<S>,
+    mark: Mark,
+    stop: CancellationToken,
+) -> impl ServiceFactory<
+    (T, Protocol, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: Service<Request, Response = ServiceResponse<B>> + 'static,
+    S::Error: Into<Response<BoxBody>> + 'static,
+    B: MessageBody + 'static,
+{
+    HttpService::build()
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(Duration::from_secs(1))
-        // Nagle and delayed acknowledgements together hold a stream's events back for 40 ms.
-        .tcp_nodelay(true)
         // Else a client that has gone is noticed only at the next write.
         .h1_allow_half_closed(false)
-        .graceful_shutdown_signal(move || closing.clone().cancelled_owned())
-        .on_connect_ext(move |_stream: &TcpStream, connection| mark(connection))
+        .graceful_shutdown_signal(move || stop.clone().cancelled_owned())
+        .on_connect_ext(move |_stream: &T, connection| mark(connection))
         .finish(fn_factory(move || {
             let app = app.clone();
             async move { Ok::<_, ()>(app) }
         }))
-        .tcp()
-        .new_service(())
-        .await
-        .map_err(|()| io::Error::other("the HTTP service could not be built"))?;
+}
+
+fn begin<H>(
+    socket: TcpListener,
+    service: H,
+    limits: Arc<Limits>,
+    stop: CancellationToken,
+    crowded: Crowded,
+) -> Listener
+where
+    H: Service<TcpStream> + 'static,
+{
     let (give_back, ended) = oneshot::channel();
     let guard = stop.clone().drop_guard();
     actix_rt::spawn(async move {
-        let accepting =
-            Accepting { http: Rc::new(http), limits, connections: JoinSet::new(), refusals: JoinSet::new() };
+        let (service, connections, refusals) = (Rc::new(service), JoinSet::new(), JoinSet::new());
+        let accepting = Accepting { service, limits, connections, refusals, crowded };
         if let Some(socket) = accepting.run(socket, stop).await {
             // Nobody waits for the socket: then it is closed here.
             let _ = give_back.send(socket);
         }
     });
-    Ok(Listener { stop: guard, ended })
+    Listener { stop: guard, ended }
+}
+
+/// What becomes of a connection that is one too many.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Crowded {
+    Told,
+    /// Before the handshake, whose cost it is not to have, a client of TLS can be told nothing.
+    Closed,
 }
 
 struct Accepting<H> {
-    http: Rc<H>,
+    service: Rc<H>,
     limits: Arc<Limits>,
     connections: JoinSet<()>,
     refusals: JoinSet<()>,
+    crowded: Crowded,
 }
 
 impl<H> Accepting<H>
@@ -116,16 +164,14 @@ where
         if self.connections.len() < self.limits.per_port
             && let Some(permit) = self.limits.admit()
         {
-            let http = self.http.clone();
+            let service = self.service.clone();
             self.connections.spawn_local(async move {
                 // What goes wrong on one connection (a reset, bad framing) was answered on it.
-                let _ = http.call(stream).await;
+                let _ = service.call(stream).await;
                 drop(permit);
             });
-        } else if self.refusals.len() < REFUSALS {
-            self.refusals.spawn_local(async move {
-                let _ = timeout(REFUSAL_TIMEOUT, refuse(stream)).await;
-            });
+        } else if self.crowded == Crowded::Told && self.refusals.len() < REFUSALS {
+            self.refusals.spawn_local(refusal::too_many(stream));
         }
     }
 }
@@ -170,28 +216,4 @@ impl Pause {
         self.0 = (now * 2).min(Duration::from_secs(1));
         tokio::time::sleep(now).await;
     }
-}
-
-/// Says why the connection ends. Reads what the client has sent: a socket that is closed with bytes unread is reset,
-/// and the client would never see the answer.
-async fn refuse(mut stream: TcpStream) -> io::Result<()> {
-    let code = Code::ProfileUnavailable;
-    let body = serde_json::json!({ "error": {
-        "message": "Too many connections. Close idle ones, or try again shortly.",
-        "type": code.family(),
-        "param": null,
-        "code": code.wire(),
-    }})
-    .to_string();
-    let head = format!(
-        "HTTP/1.1 {} Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         retry-after: 1\r\nconnection: close\r\n\r\n",
-        code.status(),
-        body.len(),
-    );
-    stream.write_all((head + &body).as_bytes()).await?;
-    stream.shutdown().await?;
-    let mut unread = [0; 1024];
-    while stream.read(&mut unread).await? > 0 {}
-    Ok(())
 }

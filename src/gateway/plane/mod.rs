@@ -12,12 +12,16 @@
 //!
 //! The plane knows nothing of profiles: [`Port`] brings a socket and a function that marks its connections.
 
+mod entry;
 mod limits;
 mod listener;
+mod refusal;
+mod tls;
 mod worker;
 
 pub use limits::{Limits, raise_descriptor_limit};
 pub use listener::Listener;
+pub use tls::{Tls, TlsFault};
 pub use worker::{Worker, WorkerGone};
 
 use actix_http::Extensions;
@@ -35,6 +39,8 @@ pub type Mark = Arc<dyn Fn(&mut Extensions) + Send + Sync>;
 pub struct Port {
     pub socket: TcpListener,
     pub mark: Mark,
+    /// Without it the port speaks plain HTTP.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// The worker threads. Belongs to the thread of the roster, which alone adds and removes ports.

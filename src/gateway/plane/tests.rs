@@ -57,7 +57,7 @@ fn bind() -> (TcpListener, SocketAddr) {
 
 fn port(socket: TcpListener, owner: &Owner) -> Port {
     let owner = owner.clone();
-    Port { socket, mark: Arc::new(move |connection| drop(connection.insert(owner.clone()))) }
+    Port { socket, mark: Arc::new(move |connection| drop(connection.insert(owner.clone()))), tls: None }
 }
 
 fn plane(workers: usize, per_port: usize, in_all: usize) -> Plane {

@@ -12,6 +12,7 @@
 
 use super::{
     backoff::{Failures, Verdict},
+    certificate,
     files::{Files, Plan},
     opening::{self, Ground, Kept, Trouble, Up},
 };
@@ -178,9 +179,12 @@ impl Keeper {
             }
             Action::Reload => {
                 let plan = self.files.plan(&self.name).await?;
-                if let Err(error) = &plan.config {
-                    return Err(format!("{error}. The profile goes on with its earlier settings"));
-                }
+                let readable = match &plan.config {
+                    Ok(config) => certificate::load(config).await.map(drop),
+                    Err(error) => Err(error.clone()),
+                };
+                readable
+                    .map_err(|error| format!("{error}. The profile goes on with its earlier settings"))?;
                 self.replace(plan).await
             }
             Action::Stop => {
@@ -226,6 +230,7 @@ impl Keeper {
         };
         self.view.send_modify(|view| {
             view.status.address = Some(up.address);
+            view.status.tls = up.tls.is_some();
             view.status.keys = up.keys;
             view.status.uid = up.footing.owner.map(|owner| owner.uid);
             view.first_key.clone_from(&up.first_key);

@@ -4,8 +4,10 @@
 //! done by the [`keeper`] of the profile concerned.
 
 mod backoff;
+mod certificate;
 mod files;
 mod keeper;
+mod lock;
 mod opening;
 mod socket;
 

@@ -1,7 +1,9 @@
 //! From settings to a port that is served, and back.
 
 use super::{
+    certificate,
     files::Plan,
+    lock,
     socket::{bind, explain_bind, is_at},
 };
 use crate::{
@@ -14,19 +16,18 @@ use crate::{
     egress::{Listeners, Listening},
     gateway::{
         at_rest,
-        plane::{Listener, Place, Plane, Port, WorkerGone},
+        plane::{Listener, Place, Plane, Port, Tls, WorkerGone},
         status::KeyState,
         users::Users,
     },
     redact::Redactors,
     sandbox::{Owner, Sandbox},
-    store::{ProfileLock, StoreError, Wake},
+    store::ProfileLock,
     tools::Footing,
 };
 use actix::Recipient;
 use std::{
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
     rc::Rc,
     sync::{Arc, Weak},
     time::Duration,
@@ -82,6 +83,8 @@ pub struct Up {
     pub trouble: Option<Trouble>,
     /// Whose its commands are, and what they will miss.
     pub footing: Footing,
+    /// What the port shows who comes; `None`: plain HTTP.
+    pub tls: Option<Arc<Tls>>,
     listener: Listener,
     listening: Listening,
     lock: Arc<ProfileLock>,
@@ -100,6 +103,7 @@ pub enum Trouble {
 #[derive(Default)]
 pub struct Kept {
     pub socket: Option<TcpListener>,
+    pub tls: Option<Arc<Tls>>,
     /// The socket's port stays closed to agents while nobody serves it: who connects waits for the next one.
     pub listening: Option<Listening>,
     pub lock: Option<Arc<ProfileLock>>,
@@ -133,7 +137,8 @@ async fn bring_up_new(
 ) -> Result<Up, String> {
     let Plan { config, rival, warnings: _ } = plan;
     let config = config?;
-    let (lock, wake) = lock(name, &config, kept.lock.clone()).await?;
+    let tls = certificate::load(&config).await?;
+    let (lock, wake) = lock::take(name, &config, kept.lock.clone()).await?;
     let socket = match kept.socket_for(config.listen) {
         Some(socket) => socket,
         None => {
@@ -144,9 +149,9 @@ async fn bring_up_new(
     let listening = ground.listeners.enter(address.port());
     if !address.ip().is_loopback() {
         tracing::warn!(
-            profile = %name, %address,
-            "this port can be reached from other machines, without TLS: who has a key of the profile can have its agent run \
-             commands, who listens on the way can read keys"
+            profile = %name, %address, tls = tls.is_some(),
+            "this port can be reached from other machines: who has a key of the profile can have its agent run commands; \
+             without TLS, who listens on the way can read keys"
         );
     }
     let (has_env_key, wake) = (config.api_key.is_some(), wake.unwrap_or_default());
@@ -174,9 +179,9 @@ async fn bring_up_new(
         (None, false) if stored == 0 => KeyState::Unknown,
         (None, false) => KeyState::Stored(stored),
     };
-    let listener = serve(ground, place, socket, &tenant).await?;
+    let listener = serve(ground, place, socket, tls.clone(), &tenant).await?;
     let trouble = trouble.map(Trouble::Store);
-    Ok(Up { tenant, address, keys, first_key, trouble, footing, listener, listening, lock })
+    Ok(Up { tenant, address, keys, first_key, trouble, footing, tls, listener, listening, lock })
 }
 
 fn new_tenant(
@@ -216,6 +221,7 @@ async fn prepare(tenant: &Arc<Tenant>) -> Result<Footing, String> {
     let prepared = actix_rt::task::spawn_blocking(move || {
         let mut footing = toolbox.prepare();
         footing.warnings.extend(at_rest::profile(&config.root, &config.state_dir));
+        footing.warnings.extend(config.tls.as_ref().and_then(|tls| at_rest::tls_key(&tls.key.path)));
         footing
     });
     prepared.await.map_err(|_panic| "opening its folders panicked; please report this".to_owned())
@@ -226,6 +232,7 @@ async fn serve(
     ground: &Ground,
     place: &Place,
     socket: TcpListener,
+    tls: Option<Arc<Tls>>,
     tenant: &Arc<Tenant>,
 ) -> Result<Listener, String> {
     let of = tenant.clone();
@@ -237,7 +244,7 @@ async fn serve(
             connection.insert(directory.clone());
         }
     };
-    let port = Port { socket, mark: Arc::new(mark) };
+    let port = Port { socket, mark: Arc::new(mark), tls };
     place.serve(port).await.map_err(|error| format!("its port cannot be served: {error}"))
 }
 
@@ -261,6 +268,7 @@ impl Up {
             tenant,
             listener,
             listening,
+            tls,
             lock,
             address: _,
             keys: _,
@@ -279,7 +287,7 @@ impl Up {
             tracing::error!("a profile's store did not close in time");
         }
         tenant.set_state(TenantState::Stopped);
-        Kept { socket, listening: Some(listening), lock: Some(lock), tenant: Some(tenant) }
+        Kept { socket, tls, listening: Some(listening), lock: Some(lock), tenant: Some(tenant) }
     }
 }
 
@@ -299,7 +307,8 @@ impl Kept {
     /// # Errors
     /// `reason`, when there was no such port.
     async fn hold(self, ground: &Ground, place: &Place, reason: String) -> Result<Up, String> {
-        let Self { socket: Some(socket), listening, lock: Some(lock), tenant: Some(tenant) } = self else {
+        let Self { socket: Some(socket), tls, listening, lock: Some(lock), tenant: Some(tenant) } = self
+        else {
             return Err(reason);
         };
         let Ok(address) = socket.local_addr() else { return Err(reason) };
@@ -310,17 +319,19 @@ impl Kept {
         tenant.set_state(TenantState::Failed(
             "it could not be started again; its operator can see why".to_owned(),
         ));
-        let Ok(listener) = serve(ground, place, socket, &tenant).await else { return Err(reason) };
+        let Ok(listener) = serve(ground, place, socket, tls.clone(), &tenant).await else {
+            return Err(reason);
+        };
         let (keys, trouble) = (KeyState::Unknown, Some(Trouble::Held(reason)));
         let listening = listening.unwrap_or_else(|| ground.listeners.enter(address.port()));
         let footing = Footing::default();
-        Ok(Up { tenant, address, keys, first_key: None, trouble, footing, listener, listening, lock })
+        Ok(Up { tenant, address, keys, first_key: None, trouble, footing, tls, listener, listening, lock })
     }
 
     /// Gives port and lock back, and waits (a second at most) until nothing holds the lock any more: whoever asked for
     /// the stop may open the store next.
     pub async fn release(self) {
-        let Self { socket, listening, lock, tenant } = self;
+        let Self { socket, tls: _, listening, lock, tenant } = self;
         // The tenant holds the lock as well.
         drop((socket, listening, tenant));
         let Some(lock) = lock.map(|lock| Arc::downgrade(&lock)) else {
@@ -348,29 +359,6 @@ where
 {
     let tenant = tenant.clone();
     place.run(move || what(tenant)).await
-}
-
-async fn lock(
-    name: &ProfileName,
-    config: &ProfileConfig,
-    kept: Option<Arc<ProfileLock>>,
-) -> Result<(Arc<ProfileLock>, Option<Wake>), String> {
-    let state: PathBuf = config.state_dir.clone();
-    let locked = actix_rt::task::spawn_blocking(move || {
-        let lock = kept.map_or_else(|| ProfileLock::acquire(&state).map(Arc::new), Ok);
-        lock.map(|lock| (lock, Wake::read(&state)))
-    });
-    match locked.await {
-        Ok(Ok(found)) => Ok(found),
-        Ok(Err(StoreError::Locked { pid })) => {
-            let by = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-            Err(format!(
-                "{by} already has it; `hermes gateway status` shows which, `hermes profile stop {name}` ends it there"
-            ))
-        }
-        Ok(Err(error)) => Err(format!("its folder {} cannot be used: {error}", config.state_dir.display())),
-        Err(_panic) => Err("taking its lock panicked; please report this".to_owned()),
-    }
 }
 
 /// How many valid keys the store has; when it has none, one is made first.

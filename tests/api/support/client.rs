@@ -9,7 +9,7 @@ use awc::{
 };
 use futures_util::{Stream, StreamExt};
 use serde_json::{Value, json};
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 type Response = awc::ClientResponse<Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>>;
 
@@ -189,7 +189,19 @@ fn parse(text: &str) -> Frame {
 
 impl Client {
     pub fn new(base: String, key: Option<String>) -> Self {
-        let connector = Connector::new().limit(0).timeout(Duration::from_secs(10));
+        Self::of(base, key, None)
+    }
+
+    /// One that trusts what `tls` trusts.
+    pub fn over_tls(base: String, key: Option<String>, tls: rustls::ClientConfig) -> Self {
+        Self::of(base, key, Some(tls))
+    }
+
+    fn of(base: String, key: Option<String>, tls: Option<rustls::ClientConfig>) -> Self {
+        let mut connector = Connector::new().limit(0).timeout(Duration::from_secs(10));
+        if let Some(tls) = tls {
+            connector = connector.rustls_0_23(Arc::new(tls));
+        }
         let http = awc::Client::builder().connector(connector).timeout(PATIENCE).finish();
         Self { base, key, http }
     }

@@ -1,7 +1,8 @@
 //! A real gateway on port 0 over a home that is thrown away, in front of a scripted upstream.
 
 mod cable;
-mod client;
+pub mod certificate;
+pub mod client;
 pub mod contract;
 pub mod house;
 pub mod script;
