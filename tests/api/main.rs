@@ -1,5 +1,5 @@
 //! HTTP behaviour, seen from outside: a real gateway, a real (scripted) upstream, real connections.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::wildcard_enum_match_arm)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, clippy::wildcard_enum_match_arm)]
 
 mod approvals;
 mod busy;

@@ -1,6 +1,6 @@
 //! What an agent's commands reach, through a whole gateway.
 
-use crate::support::{Client, House, Plan};
+use crate::support::{Client, Frame, House, Plan};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -37,8 +37,7 @@ fn page(text: &'static str) -> u16 {
 async fn sh(client: &Client, command: &str) -> (String, String) {
     let run = client.run(&format!("@@tool terminal {}", json!({ "command": command }))).await;
     let frames = client.events(&run, None).await.rest().await;
-    let done =
-        frames.iter().map(|frame| frame.json()).find(|event| event["event"] == "tool.completed").unwrap();
+    let done = frames.iter().map(Frame::json).find(|event| event["event"] == "tool.completed").unwrap();
     (done["result"].as_str().unwrap().to_owned(), run)
 }
 

@@ -26,9 +26,9 @@ fn probe() -> Sandbox {
 async fn holds(sandbox: Sandbox) {
     let examination = examine(sandbox, Depth::Whole).await;
     for finding in &examination.findings {
-        println!("{:<24} {:<20} {}", finding.attack, finding.outcome.name(), finding.reason);
+        eprintln!("{:<24} {:<20} {}", finding.attack, finding.outcome.name(), finding.reason);
     }
-    println!("{} at {:?} in {:?}", examination.findings.len(), examination.level, examination.took);
+    eprintln!("{} at {:?} in {:?}", examination.findings.len(), examination.level, examination.took);
     let breaches: Vec<_> =
         examination.breaches().map(|finding| (finding.attack, finding.reason.as_str())).collect();
     assert_eq!(breaches, []);
@@ -43,7 +43,7 @@ async fn nothing_comes_through_that_landlock_promises_to_stop() {
 async fn nothing_comes_through_at_strict() {
     let sandbox = probe();
     if sandbox.level < SandboxLevel::Strict {
-        println!("not shown here, since this machine cannot do it: {:?}", sandbox.reason);
+        eprintln!("not shown here, since this machine cannot do it: {:?}", sandbox.reason);
         assert!(sandbox.below(SandboxLevel::Strict).is_some(), "then commands are refused");
         return;
     }

@@ -41,6 +41,8 @@ fn ids_are_unique_and_what_blocks_comes_first() {
 #[test]
 fn the_documentation_names_every_rule_where_it_belongs() {
     let docs = include_str!("../../../docs/SECURITY.md");
+    let (_, docs) = docs.split_once("\n## Approvals\n").unwrap();
+    let docs = docs.split("\n## ").next().unwrap();
     for rule in all() {
         let id = format!("`{}`", rule.id);
         let row = |line: &&str| line.starts_with('|') && line.contains(&id);

@@ -132,17 +132,12 @@ fn read(cert: &Path, key: &Path) -> Result<ServerConfig, TlsFault> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
-        .map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => TlsFault::Key(format!(
-                "`{}` is not the key of the certificate in `{}`",
-                key.display(),
-                cert.display()
-            )),
-            other => TlsFault::Cert(format!(
-                "`{}` and `{}` cannot be used: {other}",
-                cert.display(),
-                key.display()
-            )),
+        .map_err(|error| {
+            let (cert, key) = (cert.display(), key.display());
+            if let rustls::Error::InconsistentKeys(_) = error {
+                return TlsFault::Key(format!("`{key}` is not the key of the certificate in `{cert}`"));
+            }
+            TlsFault::Cert(format!("`{cert}` and `{key}` cannot be used: {error}"))
         })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)

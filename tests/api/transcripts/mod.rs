@@ -36,7 +36,6 @@ fn settings(recording: &Recording) -> &'static str {
 }
 
 #[actix_web::test]
-#[expect(clippy::print_stderr, reason = "a comparison that was left out must be seen")]
 async fn the_recorded_requests_are_answered_in_the_recorded_shape() {
     let Some(folder) = recording::folder() else {
         eprintln!(
