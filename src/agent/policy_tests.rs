@@ -1,7 +1,7 @@
 //! Verdicts on whole command lines.
 
 use super::policy::{Policy, Verdict};
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 use serde_json::json;
 
 /// Commands with the verdict that a careful person gave them.
@@ -183,7 +183,7 @@ impl Disguise {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, rng_seed: RngSeed::Fixed(20_261_122), ..ProptestConfig::default() })]
 
     #[test]
     fn no_disguise_makes_a_blocked_command_safe(row in 0..62_usize, disguises in proptest::collection::vec(disguise(), 1..4)) {
