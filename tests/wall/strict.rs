@@ -186,7 +186,7 @@ async fn unix_sockets_at_landlock_are_a_setting() {
         let world = World::at(&sandbox, |config| config.terminal.unix_sockets = allowed);
         let (_, code) = world.sh(&format!("{PYTHON} -c 'import socket; socket.socket(1, 1)'")).await;
         assert_eq!(code, expected, "{allowed}");
-        assert_eq!(world.sh(&format!("{PYTHON} -c 'import socket; socket.socket(2, 1)'")).await.1, 1);
+        assert_eq!(world.sh(&format!("{PYTHON} -c 'import socket; socket.socket(2, 2)'")).await.1, 1);
     }
 }
 

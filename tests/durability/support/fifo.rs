@@ -16,7 +16,9 @@ pub struct Fifo {
 impl Fifo {
     pub fn make(path: &Path) -> Self {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        assert!(std::process::Command::new("mkfifo").args(["-m", "666"]).arg(path).status().unwrap().success());
+        assert!(
+            std::process::Command::new("mkfifo").args(["-m", "666"]).arg(path).status().unwrap().success()
+        );
         Self { end: OpenOptions::new().open_receiver(path).unwrap(), path: path.to_owned() }
     }
 
