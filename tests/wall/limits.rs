@@ -166,21 +166,26 @@ async fn who_prints_without_end_is_killed() {
     }
 }
 
+/// Runs two commands at once; the small one ends by itself when the large one is gone.
+async fn the_larger_is_killed(world: &World, small: &str, large: &str, setting: &str) {
+    let first = world.call_in("one", "terminal", json!({ "command": small }));
+    let second = async {
+        let result = world.call_in("two", "terminal", json!({ "command": large })).await;
+        fs::write(world.workspace().join("go"), "").unwrap();
+        result
+    };
+    let (small, large) = tokio::join!(first, second);
+    killed_for(&large, setting);
+    assert_eq!(small["exit_code"], 0, "{small}");
+}
+
 #[tokio::test]
 async fn of_two_commands_that_take_too_much_together_the_larger_goes() {
     for world in worlds(|limits| limits.profile_memory = 100 * MIB) {
         let small = format!("({}) & touch up; until [ -e go ]; do sleep 0.05; done", holder(20, 60));
         let half = format!("({}) & ", holder(50, 30));
         let large = format!("until [ -e up ]; do sleep 0.05; done; {half}{half}wait");
-        let first = world.call_in("one", "terminal", json!({ "command": small }));
-        let second = async {
-            let result = world.call_in("two", "terminal", json!({ "command": large })).await;
-            fs::write(world.workspace().join("go"), "").unwrap();
-            result
-        };
-        let (small, large) = tokio::join!(first, second);
-        killed_for(&large, "terminal.limits.profile_memory");
-        assert_eq!(small["exit_code"], 0, "{small}");
+        the_larger_is_killed(&world, &small, &large, "terminal.limits.profile_memory").await;
     }
 }
 
@@ -190,15 +195,7 @@ async fn of_two_commands_with_too_many_processes_together_the_larger_goes() {
         let crowd = |count: u32| format!("for n in $(seq {count}); do sleep 20 & done; ");
         let small = crowd(20) + "touch up; until [ -e go ]; do sleep 0.05; done";
         let large = format!("until [ -e up ]; do sleep 0.05; done; {}wait", crowd(50));
-        let first = world.call_in("one", "terminal", json!({ "command": small }));
-        let second = async {
-            let result = world.call_in("two", "terminal", json!({ "command": large })).await;
-            fs::write(world.workspace().join("go"), "").unwrap();
-            result
-        };
-        let (small, large) = tokio::join!(first, second);
-        killed_for(&large, "terminal.limits.profile_processes");
-        assert_eq!(small["exit_code"], 0, "{small}");
+        the_larger_is_killed(&world, &small, &large, "terminal.limits.profile_processes").await;
     }
 }
 

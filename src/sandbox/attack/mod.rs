@@ -106,43 +106,21 @@ pub enum Setting {
 }
 
 impl Attack {
-    const fn together(id: &'static str, tries: &'static str, attempt: fn(&Scene) -> Attempt) -> Self {
+    const fn new(id: &'static str, tries: &'static str, how: How, quick: bool) -> Self {
         let promise = Promise::Contained(&[]);
-        Self {
-            id,
-            tries,
-            strict: promise,
-            landlock: promise,
-            how: How::Together(attempt),
-            quick: true,
-            asked: None,
-        }
+        Self { id, tries, strict: promise, landlock: promise, how, quick, asked: None }
+    }
+
+    const fn together(id: &'static str, tries: &'static str, attempt: fn(&Scene) -> Attempt) -> Self {
+        Self::new(id, tries, How::Together(attempt), true)
     }
 
     const fn alone(id: &'static str, tries: &'static str, attempt: fn(&Scene) -> Attempt) -> Self {
-        let promise = Promise::Contained(&[]);
-        Self {
-            id,
-            tries,
-            strict: promise,
-            landlock: promise,
-            how: How::Alone(attempt),
-            quick: false,
-            asked: None,
-        }
+        Self::new(id, tries, How::Alone(attempt), false)
     }
 
     const fn beside(id: &'static str, tries: &'static str, attempt: fn(&Scene) -> Attempt) -> Self {
-        let promise = Promise::Contained(&[]);
-        Self {
-            id,
-            tries,
-            strict: promise,
-            landlock: promise,
-            how: How::Beside(attempt),
-            quick: false,
-            asked: None,
-        }
+        Self::new(id, tries, How::Beside(attempt), false)
     }
 
     /// Contained at both levels, by these walls of each.

@@ -10,25 +10,25 @@ use std::{
 /// These are held by the proxy's own checks, which no world is built without: tests show them by listing the address.
 pub const ATTACKS: &[Attack] = &[
     Attack::together("proxy-own-port", "has the proxy connect to the gateway's own port", |scene| {
-        tunnel(scene, &format!("127.0.0.1:{}", scene.addresses.own_port))
+        tunnel_home(scene, "127.0.0.1")
     }),
     Attack::together("proxy-by-name", "does that with a name for the address", |scene| {
-        tunnel(scene, &format!("localhost:{}", scene.addresses.own_port))
+        tunnel_home(scene, "localhost")
     }),
     Attack::together("proxy-trailing-dot", "does that with a name that ends with a dot", |scene| {
-        tunnel(scene, &format!("localhost.:{}", scene.addresses.own_port))
+        tunnel_home(scene, "localhost.")
     }),
     Attack::together("proxy-mapped", "does that with an IPv6 form of the address", |scene| {
-        tunnel(scene, &format!("[::ffff:127.0.0.1]:{}", scene.addresses.own_port))
+        tunnel_home(scene, "[::ffff:127.0.0.1]")
     }),
     Attack::together("proxy-number", "does that with the address as one number", |scene| {
-        tunnel(scene, &format!("2130706433:{}", scene.addresses.own_port))
+        tunnel_home(scene, "2130706433")
     }),
     Attack::together("proxy-short", "does that with the address in hexadecimal and short", |scene| {
-        tunnel(scene, &format!("0x7f.1:{}", scene.addresses.own_port))
+        tunnel_home(scene, "0x7f.1")
     }),
     Attack::together("proxy-any-address", "does that with the address 0.0.0.0", |scene| {
-        tunnel(scene, &format!("0.0.0.0:{}", scene.addresses.own_port))
+        tunnel_home(scene, "0.0.0.0")
     }),
     Attack::together("proxy-forward", "has the proxy fetch a page of the gateway's own port", |scene| {
         forward(scene, &format!("http://127.0.0.1:{}/", scene.addresses.own_port))
@@ -49,6 +49,11 @@ pub const ATTACKS: &[Attack] = &[
         beyond(scene, bare.as_ref())
     }),
 ];
+
+/// To the gateway's own port, by one of the names that its machine has.
+fn tunnel_home(scene: &Scene, host: &str) -> Attempt {
+    tunnel(scene, &format!("{host}:{}", scene.addresses.own_port))
+}
 
 /// Where one proxy serves many runs the token says which one asks. Where the socket itself says it, none is needed.
 fn beyond(scene: &Scene, other: Option<&Proxy>) -> Attempt {
