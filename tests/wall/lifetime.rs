@@ -258,5 +258,6 @@ async fn many_commands_at_once_see_three_descriptors_each() {
         }
     }
     let after = fs::read_dir("/proc/self/fd").unwrap().count();
-    assert!(after <= before + 8, "descriptors leak: {before} before, {after} after");
+    // Other tests of this process open and close theirs meanwhile; a leak would be one for each of the thousand.
+    assert!(after <= before + 200, "descriptors leak: {before} before, {after} after");
 }
