@@ -206,6 +206,7 @@ fn config(root: &Path) -> ProfileConfig {
             first_byte_timeout: second,
             idle_timeout: second,
             attempts: 1,
+            send_reasoning: false,
         },
         selection: SelectionConfig::default(),
         api: ApiConfig {
