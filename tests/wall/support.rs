@@ -103,6 +103,7 @@ impl World {
             writable: Vec::new(),
             workspace: self.home.path().into(),
             tmp: self.home.path().into(),
+            known: Vec::new(),
             owner: None,
             user: "agent".into(),
             network: Network::Off,
