@@ -128,14 +128,14 @@ pub async fn toolsets(auth: Authorised) -> Result<HttpResponse, ApiError> {
         Provider::Hermes { .. } => false,
         Provider::OpenAi { .. } | Provider::Demo => true,
     };
-    let data = grouped(auth.tenant.tool_specs(), enabled);
+    let data = grouped(auth.tenant.toolset().specs(), enabled);
     Ok(HttpResponse::Ok().json(json!({"object": "list", "platform": "api_server", "data": data})))
 }
 
 fn grouped(specs: &[ToolSpec], enabled: bool) -> Vec<Value> {
     let mut sets: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for spec in specs {
-        sets.entry(spec.toolset).or_default().push(spec.name);
+        sets.entry(&*spec.toolset).or_default().push(&*spec.name);
     }
     let describe = |(name, mut tools): (&str, Vec<&str>)| {
         tools.sort_unstable();
@@ -193,12 +193,12 @@ mod tests {
 
     #[test]
     fn tools_are_listed_by_set_and_sorted() {
-        let spec = |name, toolset| ToolSpec {
-            name,
-            description: "",
-            parameters: "{}",
+        let spec = |name: &'static str, toolset: &'static str| ToolSpec {
+            name: name.into(),
+            description: "".into(),
+            parameters: "{}".into(),
             read_only: true,
-            toolset,
+            toolset: toolset.into(),
             emoji: "",
         };
         let specs = [spec("write_file", "file"), spec("terminal", "terminal"), spec("patch", "file")];
