@@ -75,6 +75,8 @@ pub struct NewRun {
     pub surface: Surface,
     /// Whose turn it is: with what its key may do, and until when.
     pub caller: Caller,
+    /// `X-Hermes-Session-Key`.
+    pub session_key: Option<String>,
     /// Echoed; the profile's advertised name when the client gave none.
     pub model: String,
     pub system: Option<String>,

@@ -14,6 +14,7 @@ mod response;
 mod run;
 mod run_status;
 mod tool;
+mod toolset;
 mod upstream;
 
 pub use approval::{Approval, ApprovalScope, ApprovalStatus, Choice, Finding, Rule, Unattended};
@@ -30,6 +31,7 @@ pub use response::{Aside, ResponseRecord, ResponseRequest, ToolItems};
 pub use run::{OnDisconnect, RunRecord, RunSpec, Sampling, SessionRef, Surface, ToolSummary};
 pub use run_status::{IllegalTransition, RunStatus};
 pub use tool::{ToolOutput, ToolSpec};
+pub use toolset::Toolset;
 pub use upstream::{ModelChoice, ModelLock, RouteSource, Runtime, UpstreamRun};
 
 /// Milliseconds since the Unix epoch; the only form of time that is stored.

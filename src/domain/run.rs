@@ -67,6 +67,9 @@ pub struct RunSpec {
     pub created_at: Millis,
     pub session: SessionRef,
     pub key_id: KeyId,
+    /// `X-Hermes-Session-Key`: whom of the key's people the turn is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_key: Option<String>,
     /// As the client wrote it; echoed.
     pub model: String,
     /// The caller's own system text.

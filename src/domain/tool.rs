@@ -1,15 +1,17 @@
 //! What a tool is to the model, and what a call gives back.
 
-/// A tool as the model is told of it.
-#[derive(Clone, Copy, Debug)]
+use std::borrow::Cow;
+
+/// A tool as the model is told of it. Texts of our own tools are constants; those of a server that brings tools are owned.
+#[derive(Clone, Debug)]
 pub struct ToolSpec {
-    pub name: &'static str,
-    pub description: &'static str,
+    pub name: Cow<'static, str>,
+    pub description: Cow<'static, str>,
     /// JSON schema of the arguments, as text: it goes upstream byte for byte.
-    pub parameters: &'static str,
+    pub parameters: Cow<'static, str>,
     /// Calls of such tools change nothing and may run beside each other.
     pub read_only: bool,
-    pub toolset: &'static str,
+    pub toolset: Cow<'static, str>,
     pub emoji: &'static str,
 }
 

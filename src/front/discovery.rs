@@ -5,7 +5,7 @@ use crate::{
     actors::Scope,
     config::{ApiConfig, ProfileConfig, Provider},
     domain::ToolSpec,
-    sandbox::Sandbox,
+    sandbox::{Machine, Sandbox},
 };
 use actix_web::HttpResponse;
 use serde_json::{Value, json};
@@ -30,7 +30,8 @@ fn document(config: &ProfileConfig, sandbox: &Sandbox) -> Value {
             "description": "The profile's agent runs in the gateway; its tools run on this machine, in a sandbox.",
         },
         "features": features(config, &endpoints),
-        "sandbox": {"level": sandbox.level.name(), "way": sandbox.way_name(), "abi": sandbox.abi},
+        "sandbox": {"level": sandbox.level.name(), "way": sandbox.way_name(), "abi": sandbox.abi,
+                    "limits": held(&sandbox.machine)},
         "network": network(config, sandbox),
         "limits": limits(&config.api),
         "endpoints": endpoints,
@@ -115,20 +116,26 @@ pub fn network(config: &ProfileConfig, sandbox: &Sandbox) -> Value {
     json!({"policy": policy.name(), "in_force": sandbox.network(policy).name()})
 }
 
+/// Who holds the limits of commands, and why nobody better does.
+pub fn held(machine: &Machine) -> Value {
+    let (held_by, reason) = machine.holder();
+    json!({"held_by": held_by, "reason": reason})
+}
+
 pub async fn toolsets(auth: Authorised) -> Result<HttpResponse, ApiError> {
     // Another gateway's agent brings its own tools, and none of ours are offered to it.
     let enabled = match auth.tenant.config().model.provider {
         Provider::Hermes { .. } => false,
         Provider::OpenAi { .. } | Provider::Demo => true,
     };
-    let data = grouped(auth.tenant.tool_specs(), enabled);
+    let data = grouped(auth.tenant.toolset().specs(), enabled);
     Ok(HttpResponse::Ok().json(json!({"object": "list", "platform": "api_server", "data": data})))
 }
 
 fn grouped(specs: &[ToolSpec], enabled: bool) -> Vec<Value> {
     let mut sets: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for spec in specs {
-        sets.entry(spec.toolset).or_default().push(spec.name);
+        sets.entry(&*spec.toolset).or_default().push(&*spec.name);
     }
     let describe = |(name, mut tools): (&str, Vec<&str>)| {
         tools.sort_unstable();
@@ -186,12 +193,12 @@ mod tests {
 
     #[test]
     fn tools_are_listed_by_set_and_sorted() {
-        let spec = |name, toolset| ToolSpec {
-            name,
-            description: "",
-            parameters: "{}",
+        let spec = |name: &'static str, toolset: &'static str| ToolSpec {
+            name: name.into(),
+            description: "".into(),
+            parameters: "{}".into(),
             read_only: true,
-            toolset,
+            toolset: toolset.into(),
             emoji: "",
         };
         let specs = [spec("write_file", "file"), spec("terminal", "terminal"), spec("patch", "file")];

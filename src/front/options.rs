@@ -25,6 +25,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whom of the key's people the turn is for, as the client names them.
+    pub fn session_key(&self) -> Option<String> {
+        let key = self.session_key.as_ref()?;
+        Some(String::from_utf8_lossy(key.as_bytes()).into_owned())
+    }
+
     /// # Errors
     ///
     /// 400 that names the header.

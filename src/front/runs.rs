@@ -91,6 +91,7 @@ async fn new_run(
     let Decided { model, upstream, runtime: _ } =
         selection.resolve(&auth.tenant.config(), Surface::Runs, &mut sampling)?;
     Ok(NewRun {
+        session_key: options.session_key(),
         surface: Surface::Runs,
         caller: auth.caller.clone(),
         model,

@@ -117,7 +117,8 @@ impl<'a> Trial<'a> {
         };
         let stop = CancellationToken::new();
         let cleared = Box::pin(std::future::ready(true));
-        let context = CallContext { session: &session, run: RunId::new(), stop: &stop, cleared };
+        let context =
+            CallContext { session: &session, run: RunId::new(), stop: &stop, cleared, behalf: None };
         let output = self.tools.call(context, name, arguments).await;
         serde_json::from_str(&output.text).unwrap_or_default()
     }

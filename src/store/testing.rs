@@ -47,6 +47,7 @@ pub(super) fn spec(durable: bool) -> RunSpec {
         created_at: now(),
         session: SessionRef { id: run_id.into(), named: false },
         key_id: KeyId::env(),
+        session_key: None,
         model: "m".to_owned(),
         system: None,
         history: Vec::new(),

@@ -24,10 +24,10 @@ pub use memory::Memory;
 pub use mend::parse_arguments;
 pub use preview::preview;
 pub use skills::{Skill, skills};
-pub use toolbox::{CallContext, Toolbox};
+pub use toolbox::{Behalf, CallContext, Toolbox};
 
-/// All tools, sorted by name.
+/// The tools that come with the product, sorted by name. What of them an agent has: [`Toolbox::toolset`].
 #[must_use]
-pub fn specs() -> &'static [crate::domain::ToolSpec] {
+pub fn built_in() -> &'static [crate::domain::ToolSpec] {
     specs::ALL
 }

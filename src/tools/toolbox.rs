@@ -9,9 +9,10 @@ use super::{
 };
 use crate::{
     config::ProfileConfig,
-    domain::{RunId, SessionId, ToolOutput, ToolSpec},
+    domain::{KeyId, RunId, SessionId, ToolOutput, Toolset},
     egress::Egress,
     sandbox::{Jail, Owner, Sandbox},
+    store::Store,
 };
 use serde_json::Value;
 use std::{pin::Pin, sync::Arc};
@@ -19,7 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 /// The tools of one profile, with what they need. Cheap to clone.
 #[derive(Clone)]
-pub struct Toolbox(Arc<Ground>);
+pub struct Toolbox {
+    ground: Arc<Ground>,
+    toolset: Arc<Toolset>,
+}
 
 /// Where a call happens.
 pub struct CallContext<'a> {
@@ -30,6 +34,17 @@ pub struct CallContext<'a> {
     /// Resolves when the tool may act: a helper process is started meanwhile, so that the start of the process and
     /// the flush of `tool.started` overlap.
     pub cleared: Pin<Box<dyn Future<Output = bool> + 'a>>,
+    /// `None`: no turn makes this call, but the gateway itself, which tries its own walls.
+    pub behalf: Option<Behalf<'a>>,
+}
+
+/// The turn that a call is made for: what tools need that keep or find something.
+pub struct Behalf<'a> {
+    pub store: &'a Store,
+    /// Whose request the turn answers.
+    pub key: &'a KeyId,
+    /// `X-Hermes-Session-Key` of that request.
+    pub session_key: Option<&'a str>,
 }
 
 impl CallContext<'_> {
@@ -47,27 +62,28 @@ impl Toolbox {
     /// `user`: whom commands run as and files belong to, where that can be done.
     #[must_use]
     pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>, egress: Egress) -> Self {
-        Self(Arc::new(Ground::new(config, sandbox, user, egress)))
+        let toolset = Arc::new(Toolset::new(specs::ALL.to_vec()));
+        Self { ground: Arc::new(Ground::new(config, sandbox, user, egress)), toolset }
     }
 
     /// Opens the profile's folders and gives them to its user, once: what they are does not change any more until the
     /// profile's next start. Blocking.
     #[must_use]
     pub fn prepare(&self) -> Footing {
-        self.0.prepare()
+        self.ground.prepare()
     }
 
-    /// Sorted by name. Only tools that would work here: below the sandbox floor `terminal` is still listed, and
-    /// refuses with the reason.
+    /// Whose the agent's commands and files are, once the folders were opened; `None`: the gateway's own user's.
     #[must_use]
-    pub fn specs(&self) -> &'static [ToolSpec] {
-        specs::ALL
+    pub fn owner(&self) -> Option<Owner> {
+        self.ground.owner()
     }
 
-    /// The `tools` member of a chat completion, as JSON text.
+    /// Only tools that would work here: below the sandbox floor `terminal` is still listed, and refuses with the
+    /// reason.
     #[must_use]
-    pub fn schema(&self) -> &str {
-        specs::schema()
+    pub fn toolset(&self) -> Arc<Toolset> {
+        self.toolset.clone()
     }
 
     /// Runs a call. Never panics, never errs: what goes wrong is in the output (`{"error", "code", "hint"}`).
@@ -90,7 +106,7 @@ impl Toolbox {
     ) -> Result<ToolOutput, Failure> {
         let plain = |value: Value| ToolOutput { text: value.to_string(), failed: false };
         match name {
-            "terminal" => terminal::call(&self.0, context, &arguments).await,
+            "terminal" => terminal::call(&self.ground, context, &arguments).await,
             "read_file" => {
                 let asked = files::Read::parse(&arguments)?;
                 self.blocking(context, move |jail| asked.run(jail)).await.map(plain)
@@ -109,8 +125,14 @@ impl Toolbox {
                 let stop = context.stop.clone();
                 self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(plain)
             }
-            other => Err(specs::unknown(other)),
+            other => Err(self.unknown(other)),
         }
+    }
+
+    /// Tells the model what there is instead.
+    fn unknown(&self, name: &str) -> Failure {
+        Failure::new("unknown_tool", format!("there is no tool `{name}`"))
+            .hint(format!("available tools: {}", self.toolset.names()))
     }
 
     /// File work that may take more of the disk: about as much as the call is long.
@@ -120,7 +142,7 @@ impl Toolbox {
         arguments: &Arguments<'_>,
         work: impl FnOnce(&Jail) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let (disk, bytes) = (Arc::clone(&self.0.disk), arguments.length());
+        let (disk, bytes) = (Arc::clone(&self.ground.disk), arguments.length());
         let admitted = move |jail: &Jail| disk.admit(bytes).and_then(|()| work(jail));
         self.blocking(context, admitted).await
     }
@@ -133,7 +155,7 @@ impl Toolbox {
         work: impl FnOnce(&Jail) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         context.clearance().await?;
-        let ground = Arc::clone(&self.0);
+        let ground = Arc::clone(&self.ground);
         let session = context.session.clone();
         let task = tokio::task::spawn_blocking(move || {
             let done = ground.jail(&session)?.enter(work);

@@ -103,6 +103,7 @@ impl World {
             writable: Vec::new(),
             workspace: self.home.path().into(),
             tmp: self.home.path().into(),
+            known: Vec::new(),
             owner: None,
             user: "agent".into(),
             network: Network::Off,
@@ -135,7 +136,7 @@ impl World {
     ) -> ToolOutput {
         let session = SessionId::parse(session).unwrap();
         let cleared = Box::pin(std::future::ready(cleared));
-        let context = CallContext { session: &session, run: RunId::new(), stop, cleared };
+        let context = CallContext { session: &session, run: RunId::new(), stop, cleared, behalf: None };
         self.tools.call(context, name, &arguments).await
     }
 

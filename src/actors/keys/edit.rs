@@ -110,10 +110,10 @@ fn check_name(name: &str) -> Result<(), ProfileError> {
 ///
 /// 400 that names the tools that there are.
 fn check_tools(tools: &[String]) -> Result<(), ProfileError> {
-    let known = crate::tools::specs();
+    let known = crate::tools::built_in();
     let unknown = tools.iter().find(|tool| known.iter().all(|spec| spec.name != **tool));
     unknown.map_or(Ok(()), |unknown| {
-        let known: Vec<&str> = known.iter().map(|spec| spec.name).collect();
+        let known: Vec<&str> = known.iter().map(|spec| &*spec.name).collect();
         let text = format!("`{unknown}` is no tool of the agent; there are {}.", known.join(", "));
         Err(ProfileError::new(Code::InvalidRequest, text).at("tools"))
     })

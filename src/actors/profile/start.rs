@@ -230,6 +230,7 @@ fn spec(new: NewRun) -> (RunSpec, Option<ResponseRecord>) {
         system: (!texts.is_empty()).then(|| texts.join("\n")),
         session: new.session.unwrap_or_else(|| own_session(run_id)),
         key_id: new.caller.key_id,
+        session_key: new.session_key,
         model: new.model,
         history: new.history,
         load_history: new.load_history,

@@ -62,8 +62,7 @@ impl Driver {
 
     /// Notes a call that may have changed something.
     pub(super) fn audit_effect(&self, call: &ToolCall, output: &ToolOutput, took: Duration) {
-        let mut specs = self.kit.toolbox.specs().iter();
-        if specs.any(|spec| spec.name == call.name && spec.read_only) {
+        if self.kit.toolbox.toolset().only_reads(&call.name) {
             return;
         }
         let exit = serde_json::from_str::<Exit>(&output.text).ok();

@@ -232,7 +232,8 @@ impl Driver {
         let spec = self.spec.clone();
         let kit = self.kit.clone();
         let allowed = self.allowed_tools();
-        let offer = Offer::new(kit.toolbox.schema(), allowed.as_deref(), &spec.client_tools);
+        let toolset = kit.toolbox.toolset();
+        let offer = Offer::new(toolset.schema(), allowed.as_deref(), &spec.client_tools);
         loop {
             match self.turn.next() {
                 Step::Ask { tools, nudge } => {

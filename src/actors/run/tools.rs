@@ -10,7 +10,7 @@ use crate::{
     domain::{ApprovalStatus, Choice, Code, Event, Failure, ToolCall, ToolOutput, Unattended},
     redact::Redactor,
     store::Change,
-    tools::{self, CallContext},
+    tools::{self, Behalf, CallContext},
 };
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -60,8 +60,8 @@ impl Driver {
 
     /// How many of the next calls may run beside each other: as long as they only read.
     fn run_length(&self, calls: &[ToolCall], plans: &[Plan]) -> usize {
-        let specs = self.kit.toolbox.specs();
-        let reads = |call: &ToolCall| specs.iter().any(|spec| spec.name == call.name && spec.read_only);
+        let toolset = self.kit.toolbox.toolset();
+        let reads = |call: &ToolCall| toolset.only_reads(&call.name);
         let together = calls
             .iter()
             .zip(plans)
@@ -166,7 +166,7 @@ impl Driver {
             waits.push((call, decided, committed));
         }
         let done = {
-            let (kit, spec, control) = (&self.kit, &self.spec, &self.control);
+            let (kit, spec, control, store) = (&self.kit, &self.spec, &self.control, &self.store);
             let running = waits.into_iter().map(|(call, decided, committed)| async move {
                 let output = match decided {
                     Ok(arguments) => {
@@ -177,6 +177,11 @@ impl Driver {
                             run: spec.run_id,
                             stop: &control.stop,
                             cleared,
+                            behalf: Some(Behalf {
+                                store,
+                                key: &spec.key_id,
+                                session_key: spec.session_key.as_deref(),
+                            }),
                         };
                         bounded(&control.stop, kit.toolbox.call(context, &call.name, arguments)).await
                     }

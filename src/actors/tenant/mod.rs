@@ -18,7 +18,7 @@ use super::{
 use crate::{
     audit::{Actor as Doer, AuditLog},
     config::{ProfileConfig, Secret},
-    domain::{Millis, ProfileName, RunId, ToolSpec, now},
+    domain::{Millis, ProfileName, RunId, Toolset, now},
     egress::Listeners,
     isolation::Examination,
     redact::{Redactor, Redactors, Secrets},
@@ -199,10 +199,10 @@ impl Tenant {
         self.toolbox.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The tools of every profile, as the model is told of them.
+    /// The tools of the profile's agent, as the model is told of them.
     #[must_use]
-    pub fn tool_specs(&self) -> &'static [ToolSpec] {
-        crate::tools::specs()
+    pub fn toolset(&self) -> Arc<Toolset> {
+        self.toolbox().toolset()
     }
 
     /// A name for something of this profile that says nothing of it and meets no other profile's, on this machine or

@@ -133,6 +133,7 @@ async fn new_run(
     let selection = selection.in_session(auth, session.as_ref(), None).await?;
     let Decided { model, upstream, runtime: _ } = selection.resolve(&config, Surface::Chat, &mut sampling)?;
     Ok(NewRun {
+        session_key: options.session_key(),
         surface: Surface::Chat,
         caller: auth.caller.clone(),
         model,
@@ -179,7 +180,7 @@ pub(super) fn head(turn: &Turn, options: &Options) -> HttpResponseBuilder {
 }
 
 fn streamed(auth: &Authorised, turn: Turn, head: HttpResponseBuilder, resumed: bool) -> HttpResponse {
-    let tools = auth.tenant.tool_specs();
+    let tools = auth.tenant.toolset();
     let presenter = ChatStream::new(turn.run_id, turn.created_at, &turn.model, tools, resumed);
     sse::response(head, turn.reader, presenter, auth.caller.revoked.clone())
 }

@@ -2,7 +2,7 @@
 
 use super::turn_end::{Failed, Tokens, TurnEnd};
 use crate::{
-    domain::{ApprovalRequest, Code, Event, Logged, Millis, RunId, Seq, ToolCall, ToolSpec},
+    domain::{ApprovalRequest, Code, Event, Logged, Millis, RunId, Seq, ToolCall, Toolset},
     front::{
         reader,
         sse::{self, Presenter},
@@ -10,7 +10,7 @@ use crate::{
 };
 use actix_web::web::{BufMut, BytesMut};
 use serde::Serialize;
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, sync::Arc};
 
 /// Longest content of one chunk, in characters: some clients limit the length of a line.
 const MAX_DELTA: usize = 32_000;
@@ -26,7 +26,7 @@ pub fn completion_id(run: RunId) -> String {
 pub struct ChatStream {
     /// `{"id":…,"object":…,"created":…,"model":…,`
     head: BytesMut,
-    tools: &'static [ToolSpec],
+    tools: Arc<Toolset>,
     /// The reader has seen the beginning before.
     resumed: bool,
     done: bool,
@@ -101,13 +101,7 @@ struct Question<'a> {
 
 impl ChatStream {
     /// `tools` give the emojis; `resumed` leaves out what came before the first event.
-    pub fn new(
-        run: RunId,
-        created_at: Millis,
-        model: &str,
-        tools: &'static [ToolSpec],
-        resumed: bool,
-    ) -> Self {
+    pub fn new(run: RunId, created_at: Millis, model: &str, tools: Arc<Toolset>, resumed: bool) -> Self {
         let mut head = BytesMut::new();
         let members = Head {
             id: completion_id(run),
@@ -185,7 +179,7 @@ impl ChatStream {
     }
 
     fn emoji(&self, tool: &str) -> Option<&'static str> {
-        self.tools.iter().find(|spec| spec.name == tool).map(|spec| spec.emoji)
+        self.tools.get(tool).map(|spec| spec.emoji)
     }
 
     fn asked(&self, seq: Seq, request: &ApprovalRequest, out: &mut BytesMut) {

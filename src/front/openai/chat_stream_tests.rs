@@ -1,19 +1,20 @@
 use super::*;
-use crate::domain::{ApprovalId, Choice, Finish, Usage};
+use crate::domain::{ApprovalId, Choice, Finish, ToolSpec, Usage};
 use serde_json::{Value, json};
 
 const RUN: RunId = RunId::from_bytes([7; 16]);
-static TOOLS: [ToolSpec; 1] = [ToolSpec {
-    name: "terminal",
-    description: "",
-    parameters: "{}",
-    read_only: false,
-    toolset: "terminal",
-    emoji: "💻",
-}];
 
 fn stream(resumed: bool) -> ChatStream {
-    ChatStream::new(RUN, 1_795_299_162_345, "a \"model\"", &TOOLS, resumed)
+    let terminal = ToolSpec {
+        name: "terminal".into(),
+        description: "".into(),
+        parameters: "{}".into(),
+        read_only: false,
+        toolset: "terminal".into(),
+        emoji: "💻",
+    };
+    let tools = Arc::new(Toolset::new(vec![terminal]));
+    ChatStream::new(RUN, 1_795_299_162_345, "a \"model\"", tools, resumed)
 }
 
 fn logged(seq: u64, event: Event) -> Logged {

@@ -133,6 +133,7 @@ fn new_run(
         selection.resolve(&config, Surface::SessionChat, &mut sampling)?;
     let named = Named { route: Some(session.clone()), header: options.session.clone(), ..Named::default() };
     Ok(NewRun {
+        session_key: options.session_key(),
         surface: Surface::SessionChat,
         caller: auth.caller.clone(),
         model,

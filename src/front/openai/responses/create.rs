@@ -151,6 +151,7 @@ async fn new_run(
         selection.resolve(&config, Surface::Responses, &mut sampling)?;
     let lives_on = response.background || idempotency.is_some();
     Ok(NewRun {
+        session_key: options.session_key(),
         surface: Surface::Responses,
         caller: auth.caller.clone(),
         model,
