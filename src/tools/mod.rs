@@ -15,6 +15,7 @@ mod preview;
 mod search;
 mod skills;
 mod specs;
+mod spill;
 mod terminal;
 mod toolbox;
 mod units;

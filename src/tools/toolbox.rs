@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 /// The tools of one profile, with what they need. Cheap to clone.
 #[derive(Clone)]
 pub struct Toolbox {
-    ground: Arc<Ground>,
+    pub(super) ground: Arc<Ground>,
     toolset: Arc<Toolset>,
 }
 

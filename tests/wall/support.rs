@@ -237,7 +237,11 @@ fn config(root: &Path) -> ProfileConfig {
             max_output: 50_000,
             limits: LimitsConfig::default(),
         },
-        agent: AgentConfig { max_turns: 90, memory_enabled: false },
+        agent: AgentConfig {
+            max_turns: 90,
+            loop_guard: hermes_gateway::config::LoopGuard::Off,
+            memory_enabled: false,
+        },
         retention: RetentionConfig {
             runs: second,
             derived_sessions: second,
