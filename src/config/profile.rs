@@ -3,7 +3,7 @@
 use super::{
     AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot,
     ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name,
-    limits, listen, model, network, roots, selection, settings::Settings, tls, typed::DAY, workspace,
+    limits, listen, model, network, roots, selection, settings::Settings, tls, tools, typed::DAY, workspace,
 };
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use std::{path::Path, time::Duration};
@@ -52,6 +52,8 @@ pub(super) fn resolve(
             max_turns: settings.number("agent.max_turns", 1..=10_000, 90)?,
             memory_enabled: settings.bool("memory.memory_enabled", true)?,
         },
+        tools: tools::selection(settings)?,
+        delegation: tools::delegation(settings)?,
         retention: RetentionConfig {
             runs: settings.duration("retention.runs", 60..=TEN_YEARS, WEEK)?,
             derived_sessions: settings.duration("retention.derived_sessions", 60..=TEN_YEARS, 30 * DAY)?,

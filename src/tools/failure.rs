@@ -44,6 +44,11 @@ impl Failure {
         Self::new("stopped", "the run was stopped")
     }
 
+    /// For tools that only a turn can use.
+    pub fn no_turn() -> Self {
+        Self::new("not_available", "this call belongs to no turn")
+    }
+
     pub fn not_cleared() -> Self {
         Self::new("not_cleared", "the call was not carried out")
     }

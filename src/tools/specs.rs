@@ -6,6 +6,17 @@ use std::borrow::Cow;
 /// Sorted by name.
 pub const ALL: &[ToolSpec] = &[
     ToolSpec {
+        name: Cow::Borrowed("delegate_task"),
+        description: Cow::Borrowed(
+            "Give self-contained pieces of work to children, which work side by side with tools of their own and \
+             report back. They know nothing of this conversation: say all they need.",
+        ),
+        parameters: Cow::Borrowed(include_str!("schema/delegate_task.json")),
+        read_only: false,
+        toolset: Cow::Borrowed("delegation"),
+        emoji: "🔀",
+    },
+    ToolSpec {
         name: Cow::Borrowed("patch"),
         description: Cow::Borrowed(
             "Edit files. mode `replace`: swap old_string, which must occur exactly once unless replace_all is \
@@ -71,7 +82,7 @@ pub const ALL: &[ToolSpec] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Toolset;
+    use crate::domain::{SETS, Toolset};
     use serde_json::Value;
 
     #[test]
@@ -86,6 +97,10 @@ mod tests {
         }
         let toolset = Toolset::new(ALL.to_vec());
         let length = toolset.schema().len();
-        assert!(length < 6_000, "{length}");
+        assert!(length < 12_000, "{length}");
+        for spec in ALL {
+            let set = SETS.iter().find(|set| set.name == spec.toolset);
+            assert!(set.is_some_and(|set| set.tools.contains(&&*spec.name)), "{}", spec.name);
+        }
     }
 }

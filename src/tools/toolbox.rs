@@ -2,6 +2,7 @@
 
 use super::{
     arguments::Arguments,
+    delegate,
     failure::Failure,
     files,
     ground::{Footing, Ground},
@@ -9,7 +10,7 @@ use super::{
 };
 use crate::{
     config::ProfileConfig,
-    domain::{KeyId, RunId, SessionId, ToolOutput, Toolset},
+    domain::{KeyId, Port, RunId, SessionId, ToolOutput, ToolSpec, Toolset},
     egress::Egress,
     sandbox::{Jail, Owner, Sandbox},
     store::Store,
@@ -17,6 +18,11 @@ use crate::{
 use serde_json::Value;
 use std::{pin::Pin, sync::Arc};
 use tokio_util::sync::CancellationToken;
+
+/// Why an agent of this profile has not the tool.
+fn missing(config: &ProfileConfig, spec: &ToolSpec) -> Option<&'static str> {
+    (!config.tools.takes(spec)).then_some("left out by `tools.enabled` or `tools.disabled`")
+}
 
 /// The tools of one profile, with what they need. Cheap to clone.
 #[derive(Clone)]
@@ -45,6 +51,8 @@ pub struct Behalf<'a> {
     pub key: &'a KeyId,
     /// `X-Hermes-Session-Key` of that request.
     pub session_key: Option<&'a str>,
+    /// What a tool asks that starts work of its own.
+    pub port: &'a dyn Port,
 }
 
 impl CallContext<'_> {
@@ -62,7 +70,8 @@ impl Toolbox {
     /// `user`: whom commands run as and files belong to, where that can be done.
     #[must_use]
     pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>, egress: Egress) -> Self {
-        let toolset = Arc::new(Toolset::new(specs::ALL.to_vec()));
+        let here = specs::ALL.iter().filter(|spec| missing(&config, spec).is_none());
+        let toolset = Arc::new(Toolset::new(here.cloned().collect()));
         Self { ground: Arc::new(Ground::new(config, sandbox, user, egress)), toolset }
     }
 
@@ -78,6 +87,13 @@ impl Toolbox {
     #[must_use]
     pub fn toolset(&self) -> Arc<Toolset> {
         self.toolset.clone()
+    }
+
+    /// Why tools that come with the product are not in the toolset, by name.
+    #[must_use]
+    pub fn missing(&self) -> Vec<(&'static ToolSpec, &'static str)> {
+        let config = &self.ground.config;
+        specs::ALL.iter().filter_map(|spec| Some((spec, missing(config, spec)?))).collect()
     }
 
     /// Runs a call. Never panics, never errs: what goes wrong is in the output (`{"error", "code", "hint"}`).
@@ -119,6 +135,7 @@ impl Toolbox {
                 let stop = context.stop.clone();
                 self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(plain)
             }
+            "delegate_task" => delegate::call(&self.ground.config.delegation, context, &arguments).await,
             other => Err(self.unknown(other)),
         }
     }
