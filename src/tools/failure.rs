@@ -66,11 +66,16 @@ impl Failure {
     }
 
     pub fn output(self) -> ToolOutput {
+        ToolOutput { text: Value::Object(self.members()).to_string(), failed: true }
+    }
+
+    /// `error`, `code`, `hint` and whatever the tool's results always have.
+    pub fn members(self) -> Map<String, Value> {
         let mut members = self.extra;
         members.insert("error".into(), self.message.into());
         members.insert("code".into(), self.code.into());
         members.insert("hint".into(), json!(self.hint));
-        ToolOutput { text: Value::Object(members).to_string(), failed: true }
+        members
     }
 }
 

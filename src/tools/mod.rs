@@ -19,6 +19,7 @@ mod specs;
 mod terminal;
 mod toolbox;
 mod units;
+mod web;
 
 pub use ground::Footing;
 pub use memory::Memory;

@@ -6,10 +6,10 @@ use super::{
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    search, specs, terminal,
+    search, specs, terminal, web,
 };
 use crate::{
-    config::ProfileConfig,
+    config::{NetworkMode, ProfileConfig},
     domain::{KeyId, Port, RunId, SessionId, ToolOutput, ToolSpec, Toolset},
     egress::Egress,
     sandbox::{Jail, Owner, Sandbox},
@@ -21,7 +21,11 @@ use tokio_util::sync::CancellationToken;
 
 /// Why an agent of this profile has not the tool.
 fn missing(config: &ProfileConfig, spec: &ToolSpec) -> Option<&'static str> {
-    (!config.tools.takes(spec)).then_some("left out by `tools.enabled` or `tools.disabled`")
+    if !config.tools.takes(spec) {
+        return Some("left out by `tools.enabled` or `tools.disabled`");
+    }
+    let off = config.terminal.network.mode == NetworkMode::Off;
+    (spec.name == "web_extract" && off).then_some("the profile has no network (`terminal.network: off`)")
 }
 
 /// The tools of one profile, with what they need. Cheap to clone.
@@ -142,6 +146,7 @@ impl Toolbox {
                 self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(plain)
             }
             "delegate_task" => delegate::call(&self.ground.config.delegation, context, &arguments).await,
+            "web_extract" => web::extract(&self.ground.egress, context, &arguments).await,
             other => Err(self.unknown(other)),
         }
     }
