@@ -5,7 +5,7 @@ use super::{
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    search, specs, terminal,
+    search, session_search, specs, terminal,
 };
 use crate::{
     config::ProfileConfig,
@@ -125,6 +125,7 @@ impl Toolbox {
                 let stop = context.stop.clone();
                 self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(plain)
             }
+            "session_search" => session_search::call(context, &arguments).await.map(plain),
             other => Err(self.unknown(other)),
         }
     }
