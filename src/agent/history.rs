@@ -65,9 +65,10 @@ pub fn mended(messages: Vec<Message>, missing: &str) -> Result<Vec<Message>, Str
                 };
                 *slot = Some(Message::Tool { tool_call_id, name, content });
             }
-            Message::Assistant { content, tool_calls } => {
+            Message::Assistant { content, tool_calls, reasoning } => {
                 let results = vec![None; tool_calls.len()];
-                whole.push(Entry { message: Message::Assistant { content, tool_calls }, results });
+                let message = Message::Assistant { content, tool_calls, reasoning };
+                whole.push(Entry { message, results });
             }
             message @ (Message::System { .. } | Message::User { .. }) => {
                 whole.push(Entry { message, results: Vec::new() });
@@ -117,7 +118,7 @@ mod tests {
     fn calls(ids: &[&str]) -> Message {
         let call =
             |id: &&str| ToolCall { id: (*id).to_owned(), name: "t".to_owned(), arguments: "{}".to_owned() };
-        Message::Assistant { content: String::new(), tool_calls: ids.iter().map(call).collect() }
+        Message::calling("", ids.iter().map(call).collect())
     }
 
     fn result(id: &str) -> Message {

@@ -42,6 +42,8 @@ pub enum Step {
 pub struct Answered {
     pub text: String,
     pub calls: Vec<ToolCall>,
+    /// What the model thought before it.
+    pub reasoning: String,
     pub finish_reason: Option<String>,
 }
 
@@ -123,12 +125,14 @@ impl Turn {
     pub fn answered(&mut self, answer: Answered) -> Option<&Message> {
         let capped = self.asked >= self.max_calls;
         self.asked = self.asked.saturating_add(1);
-        let Answered { text, mut calls, finish_reason } = answer;
+        let Answered { text, mut calls, reasoning, finish_reason } = answer;
+        let reasoning = (!reasoning.is_empty()).then_some(reasoning);
         if !calls.is_empty() && !capped && self.may_call() {
             if self.client.parallel == Some(false) {
                 calls.truncate(1);
             }
-            self.messages.push(Message::Assistant { content: text, tool_calls: unique_ids(calls) });
+            let tool_calls = unique_ids(calls);
+            self.messages.push(Message::Assistant { content: text, tool_calls, reasoning });
             return self.messages.last();
         }
         if text.is_empty() {
@@ -137,7 +141,7 @@ impl Turn {
         }
         let cut = capped || finish_reason.as_deref() == Some("length");
         self.end = Some(Step::Done(if cut { Finish::Length } else { Finish::Stop }));
-        self.messages.push(Message::assistant(text));
+        self.messages.push(Message::Assistant { content: text, tool_calls: Vec::new(), reasoning });
         self.messages.last()
     }
 
@@ -260,7 +264,7 @@ mod tests {
     fn what_was_said_while_tools_ran_comes_behind_their_results() {
         let result =
             |id: &str| Message::Tool { tool_call_id: id.to_owned(), name: None, content: "ok".to_owned() };
-        let called = Message::Assistant { content: String::new(), tool_calls: vec![call("a"), call("b")] };
+        let called = Message::calling("", vec![call("a"), call("b")]);
         let said = || Message::user("stop at ten");
         let stored = vec![called.clone(), result("a"), said(), result("b")];
         let turn = Turn::new(90, ClientTools::default(), stored);

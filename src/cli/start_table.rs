@@ -81,8 +81,8 @@ fn row(status: &ProfileStatus) -> Vec<Cell> {
         Cell::plain(clip(&status.model, 14)),
         Cell::plain(clip(&status.upstream, 20)),
         Cell::plain(match status.uid {
-            Some(uid) => format!("{}, uid {uid}", status.sandbox),
-            None => status.sandbox.clone(),
+            Some(uid) => format!("{}, {}, uid {uid}", status.sandbox, status.limits),
+            None => format!("{}, {}", status.sandbox, status.limits),
         }),
         Cell::plain(status.network.clone()),
         Cell::plain(key),

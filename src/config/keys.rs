@@ -67,6 +67,7 @@ pub(super) const KNOWN: &[&str] = &[
     "model.first_byte_timeout",
     "model.idle_timeout",
     "model.provider",
+    "model.send_reasoning",
     "model.vision",
     "on_busy",
     "platform_toolsets.**",

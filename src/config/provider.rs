@@ -77,6 +77,11 @@ pub(super) fn canonical(name: &str) -> String {
     by_name(&name).map_or(name, |known| known.names[0].to_owned())
 }
 
+/// Whether a provider refuses calls of tools that come back without what its model thought before them.
+pub(super) fn wants_reasoning(name: &str) -> bool {
+    matches!(name, "moonshot" | "deepseek")
+}
+
 /// Every name that a person may write for `model.provider` without more.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     KNOWN.iter().flat_map(|known| known.names).copied().chain(["demo"])

@@ -10,7 +10,7 @@ use super::{
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry::Vacant};
 
 /// What may stand in an entry of `providers`.
-const PROVIDER_KEYS: [&str; 9] = [
+const PROVIDER_KEYS: [&str; 10] = [
     "api_key",
     "api_mode",
     "base_url",
@@ -19,6 +19,7 @@ const PROVIDER_KEYS: [&str; 9] = [
     "key_env",
     "models",
     "options",
+    "send_reasoning",
     "vision",
 ];
 /// What may stand in an entry of `model_routes`.

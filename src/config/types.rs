@@ -105,6 +105,9 @@ pub struct ModelConfig {
     pub idle_timeout: Duration,
     /// `agent.api_max_retries`: attempts in all, 3.
     pub attempts: u32,
+    /// `model.send_reasoning`: whether the upstream gets back what its model thought before it called tools. By default
+    /// where the provider is known to refuse a conversation without it.
+    pub send_reasoning: bool,
 }
 
 /// What a request may choose beside the profile's own model.

@@ -66,7 +66,13 @@ impl Entry<'_> {
             (true, below) => settings.yaml("model.vision")?.or(below),
             (false, below) => below,
         };
+        let send_reasoning = match (self.own, self.yaml(settings, "send_reasoning")?) {
+            (true, below) => settings.yaml("model.send_reasoning")?.or(below),
+            (false, below) => below,
+        };
         Ok(ModelConfig {
+            send_reasoning: send_reasoning
+                .map_or_else(|| Ok(provider::wants_reasoning(self.name)), |found| found.bool())?,
             vision: vision.map_or(Ok(Vision::default()), |found| found.choice(&Vision::NAMES))?,
             provider,
             provider_name: self.name.to_owned(),

@@ -17,6 +17,9 @@ pub enum Message {
         content: String,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tool_calls: Vec<ToolCall>,
+        /// What the model thought before it. Only an upstream that wants it gets it back.
+        #[serde(default, rename = "reasoning_content", skip_serializing_if = "Option::is_none")]
+        reasoning: Option<String>,
     },
     Tool {
         tool_call_id: String,
@@ -42,7 +45,13 @@ impl Message {
 
     #[must_use]
     pub fn assistant(text: impl Into<String>) -> Self {
-        Self::Assistant { content: text.into(), tool_calls: Vec::new() }
+        Self::calling(text, Vec::new())
+    }
+
+    /// An answer that calls tools.
+    #[must_use]
+    pub fn calling(text: impl Into<String>, tool_calls: Vec<ToolCall>) -> Self {
+        Self::Assistant { content: text.into(), tool_calls, reasoning: None }
     }
 }
 

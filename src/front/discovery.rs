@@ -5,7 +5,7 @@ use crate::{
     actors::Scope,
     config::{ApiConfig, ProfileConfig, Provider},
     domain::ToolSpec,
-    sandbox::Sandbox,
+    sandbox::{Machine, Sandbox},
 };
 use actix_web::HttpResponse;
 use serde_json::{Value, json};
@@ -30,7 +30,8 @@ fn document(config: &ProfileConfig, sandbox: &Sandbox) -> Value {
             "description": "The profile's agent runs in the gateway; its tools run on this machine, in a sandbox.",
         },
         "features": features(config, &endpoints),
-        "sandbox": {"level": sandbox.level.name(), "way": sandbox.way_name(), "abi": sandbox.abi},
+        "sandbox": {"level": sandbox.level.name(), "way": sandbox.way_name(), "abi": sandbox.abi,
+                    "limits": held(&sandbox.machine)},
         "network": network(config, sandbox),
         "limits": limits(&config.api),
         "endpoints": endpoints,
@@ -113,6 +114,12 @@ fn limits(api: &ApiConfig) -> Value {
 pub fn network(config: &ProfileConfig, sandbox: &Sandbox) -> Value {
     let policy = config.terminal.network.mode;
     json!({"policy": policy.name(), "in_force": sandbox.network(policy).name()})
+}
+
+/// Who holds the limits of commands, and why nobody better does.
+pub fn held(machine: &Machine) -> Value {
+    let (held_by, reason) = machine.holder();
+    json!({"held_by": held_by, "reason": reason})
 }
 
 pub async fn toolsets(auth: Authorised) -> Result<HttpResponse, ApiError> {

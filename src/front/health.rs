@@ -5,7 +5,6 @@ use crate::{
     actors::{GetLoad, ModelCall, ProfileLoad, Scope, Tenant, TenantState},
     config::{ModelConfig, Provider},
     domain::{Code, now, seconds, timestamp},
-    sandbox::Machine,
 };
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
@@ -91,7 +90,8 @@ pub async fn detailed(auth: Authorised) -> Result<HttpResponse, ApiError> {
         "platforms": {"api_server": listener},
         "sandbox": {"level": sandbox.level.name(), "way": sandbox.way_name(), "abi": sandbox.abi,
                     "reason": sandbox.reason, "breach": sandbox.standing.breach(),
-                    "limits": limits(&sandbox.machine)},
+                    "limits": super::discovery::held(&sandbox.machine)},
+        "uid": tenant.toolbox().owner().map(|owner| owner.uid),
         "network": super::discovery::network(&config, sandbox),
         "active_agents": load.active_runs,
         "gateway_busy": load.active_runs > 0,
@@ -101,14 +101,6 @@ pub async fn detailed(auth: Authorised) -> Result<HttpResponse, ApiError> {
         "updated_at": at,
         "pid": std::process::id(),
     })))
-}
-
-/// Who holds the limits of commands, and why nobody better does.
-fn limits(machine: &Machine) -> Value {
-    match machine.groups() {
-        Ok(()) => json!({"held_by": "cgroup", "reason": null}),
-        Err(reason) => json!({"held_by": "rlimits", "reason": reason}),
-    }
 }
 
 /// Reaching the actor means that its store is open.

@@ -104,6 +104,7 @@ fn model(model: &ModelConfig) -> Value {
         "context_length": model.context_length,
         "vision": name_in(&Vision::NAMES, &model.vision),
         "has_api_key": model.api_key.is_some(),
+        "send_reasoning": model.send_reasoning,
         "connect_timeout": seconds(model.connect_timeout),
         "first_byte_timeout": seconds(model.first_byte_timeout),
         "idle_timeout": seconds(model.idle_timeout),
@@ -119,6 +120,7 @@ fn provider(provider: &ModelConfig) -> Value {
         "context_length": provider.context_length,
         "vision": name_in(&Vision::NAMES, &provider.vision),
         "has_api_key": provider.api_key.is_some(),
+        "send_reasoning": provider.send_reasoning,
     })
 }
 

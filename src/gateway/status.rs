@@ -62,6 +62,9 @@ pub struct ProfileStatus {
     /// The model behind it, and who serves it.
     pub upstream: String,
     pub sandbox: String,
+    /// Who holds the limits of its commands: `cgroup` or `rlimits`.
+    #[serde(default)]
+    pub limits: String,
     /// What its commands may reach, as far as this machine holds them to it.
     pub network: String,
     /// Why its commands are refused: what came through when the gateway attacked its wall.
@@ -84,6 +87,7 @@ impl ProfileStatus {
             model: String::new(),
             upstream: String::new(),
             sandbox: String::new(),
+            limits: String::new(),
             network: String::new(),
             breach: None,
             uid: None,
@@ -97,6 +101,7 @@ impl ProfileStatus {
         self.upstream = upstream(config);
         let sandbox = sandbox.at_most(config.terminal.sandbox_most);
         sandbox.level.name().clone_into(&mut self.sandbox);
+        sandbox.machine.holder().0.clone_into(&mut self.limits);
         sandbox.network(config.terminal.network.mode).name().clone_into(&mut self.network);
     }
 

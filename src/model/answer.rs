@@ -5,6 +5,7 @@ use super::{
     calls::Calls,
     chunk::{Chunk, Piece, text},
     refusal,
+    think::Thoughts,
 };
 use crate::domain::{Message, ToolCall, Usage};
 
@@ -30,8 +31,9 @@ pub struct ModelAnswer {
     pub usage: Option<Usage>,
 }
 
+/// What a piece of an answer is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Text,
     Reasoning,
 }
@@ -40,6 +42,8 @@ enum Kind {
 pub(super) struct Assembler<'a> {
     answer: ModelAnswer,
     calls: Calls,
+    /// Finds those that stand in the text.
+    thoughts: Thoughts,
     /// How much of text and reasoning has been handed out. Deltas are slices of the answer itself.
     handed_text: usize,
     handed_reasoning: usize,
@@ -56,6 +60,7 @@ impl<'a> Assembler<'a> {
         Self {
             answer: ModelAnswer::default(),
             calls: Calls::default(),
+            thoughts: Thoughts::default(),
             handed_text: 0,
             handed_reasoning: 0,
             newest: Kind::Text,
@@ -112,7 +117,9 @@ impl<'a> Assembler<'a> {
     fn add_piece(&mut self, piece: &Piece<'_>) -> Result<(), ModelError> {
         // A model thinks before it speaks: in a chunk that has both, the reasoning is the older one.
         self.add_text(Kind::Reasoning, piece.reasoning());
-        self.add_text(Kind::Text, text(piece.content.as_ref()));
+        let mut thoughts = std::mem::take(&mut self.thoughts);
+        thoughts.push(text(piece.content.as_ref()), &mut |kind, text| self.add_text(kind, text));
+        self.thoughts = thoughts;
         for call in piece.tool_calls.iter().flatten() {
             match self.calls.add(call) {
                 Ok(bytes) => self.size += bytes,
@@ -165,6 +172,7 @@ impl<'a> Assembler<'a> {
     /// # Errors
     /// [`ModelError::Garbage`] when a tool call has no name.
     pub(super) fn finish(mut self, conversation: &[&[Message]]) -> Result<ModelAnswer, ModelError> {
+        std::mem::take(&mut self.thoughts).finish(&mut |kind, text| self.add_text(kind, text));
         self.flush();
         let calls = std::mem::take(&mut self.calls);
         match calls.finish(conversation) {
@@ -278,6 +286,15 @@ mod tests {
         let other = r#"{"choices":[{"delta":{"reasoning_content":"","reasoning":"s"}}]}"#;
         let (_, answer) = assemble(&[&[both, other]]);
         assert_eq!(answer.unwrap().reasoning, "rs");
+    }
+
+    #[test]
+    fn thoughts_in_the_text_are_reasoning() {
+        let (one, two) = (content("<thi"), content("nk>hm</think>\n\nyes"));
+        let (seen, answer) = assemble(&[&[&one], &[&two]]);
+        assert_eq!(seen, [Seen::Reasoning("hm".to_owned()), Seen::Text("yes".to_owned())]);
+        let answer = answer.unwrap();
+        assert_eq!((answer.text.as_str(), answer.reasoning.as_str()), ("yes", "hm"));
     }
 
     #[test]

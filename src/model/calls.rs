@@ -232,14 +232,8 @@ mod tests {
 
     #[test]
     fn an_id_of_an_earlier_turn_is_not_used_again() {
-        let before = [Message::Assistant {
-            content: String::new(),
-            tool_calls: vec![ToolCall {
-                id: "call_1_x".to_owned(),
-                name: "x".to_owned(),
-                arguments: "{}".to_owned(),
-            }],
-        }];
+        let call = ToolCall { id: "call_1_x".to_owned(), name: "x".to_owned(), arguments: "{}".to_owned() };
+        let before = [Message::calling("", vec![call])];
         let mut calls = Calls::default();
         let piece = r#"{"index":0,"id":"call_1_x","function":{"name":"x"}}"#;
         calls.add(&serde_json::from_str(piece).unwrap()).unwrap();

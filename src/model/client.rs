@@ -33,6 +33,8 @@ struct HttpModel {
     address: Result<Uri, String>,
     idle_timeout: Duration,
     attempts: u32,
+    /// What the model thought before it called tools goes back to it.
+    thoughts: bool,
 }
 
 impl ModelClient {
@@ -46,6 +48,7 @@ impl ModelClient {
                 address: base_url::chat_completions(base_url),
                 idle_timeout: config.idle_timeout,
                 attempts: config.attempts,
+                thoughts: config.send_reasoning,
             })),
         };
         Self { way, backoff: Backoff::default() }
@@ -113,7 +116,7 @@ impl HttpModel {
         request: &ModelRequest<'_>,
         on_delta: &mut dyn FnMut(Delta<'_>),
     ) -> Result<ModelAnswer, Failed> {
-        let body = request.body().map_err(|error| Failed {
+        let body = request.body(self.thoughts).map_err(|error| Failed {
             error: ModelError::Connection {
                 message: format!("The request to the upstream could not be written: {error}."),
                 partial: false,

@@ -150,7 +150,7 @@ fn greeting(text: &str) -> String {
 /// About four characters are a token.
 fn usage(request: &ModelRequest<'_>, answer: &str) -> Usage {
     let tokens = |bytes: usize| u64::try_from(bytes.div_ceil(4)).unwrap_or(u64::MAX);
-    let input = tokens(request.body().map_or(0, |body| body.len()));
+    let input = tokens(request.body(false).map_or(0, |body| body.len()));
     let output = tokens(answer.len());
     Usage {
         input_tokens: input,
@@ -246,7 +246,7 @@ mod tests {
             let (_, first) = ask(&[Message::user("run: ls")], Some(TOOLS)).await;
             let mut messages = vec![
                 Message::user("run: ls"),
-                Message::Assistant { content: String::new(), tool_calls: first.tool_calls },
+                Message::calling("", first.tool_calls),
                 Message::Tool {
                     tool_call_id: "call_0_terminal".to_owned(),
                     name: Some("terminal".to_owned()),

@@ -22,6 +22,7 @@ mod refusal;
 mod request;
 mod retry;
 mod sse;
+mod think;
 mod upstreams;
 
 pub use self::{

@@ -1,6 +1,6 @@
 //! A question to the model, and its JSON, written straight from borrowed parts: no history is cloned for a call.
 
-use crate::domain::{Message, Sampling};
+use crate::domain::{Message, Sampling, ToolCall};
 use serde::{
     Serialize, Serializer,
     ser::{SerializeMap, SerializeSeq},
@@ -34,12 +34,12 @@ impl ModelRequest<'_> {
         self.tools.map(str::trim).filter(|tools| !tools.is_empty() && *tools != "[]")
     }
 
-    /// The body of the HTTP request.
+    /// The body of the HTTP request. `thoughts`: answers that call tools go back with what the model thought.
     ///
     /// # Errors
     /// Never for plain data; the type says so because serde does.
-    pub(super) fn body(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut body = serde_json::to_vec(&Body(self))?;
+    pub(super) fn body(&self, thoughts: bool) -> Result<Vec<u8>, serde_json::Error> {
+        let mut body = serde_json::to_vec(&Body { request: self, thoughts })?;
         if let Some(tools) = self.tools() {
             // Spliced in as text: parsing several kilobytes of schemas for each call would only cost time.
             let closing = body.pop();
@@ -51,14 +51,17 @@ impl ModelRequest<'_> {
     }
 }
 
-struct Body<'a>(&'a ModelRequest<'a>);
+struct Body<'a> {
+    request: &'a ModelRequest<'a>,
+    thoughts: bool,
+}
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let request = self.0;
+        let Self { request, thoughts } = *self;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("model", request.model)?;
-        map.serialize_entry("messages", &Messages(request))?;
+        map.serialize_entry("messages", &Messages { request, thoughts })?;
         map.serialize_entry("stream", &true)?;
         map.serialize_entry("stream_options", &StreamOptions { include_usage: true })?;
         if request.tools().is_some() {
@@ -83,19 +86,39 @@ struct StreamOptions {
     include_usage: bool,
 }
 
-struct Messages<'a>(&'a ModelRequest<'a>);
+struct Messages<'a> {
+    request: &'a ModelRequest<'a>,
+    thoughts: bool,
+}
 
 impl Serialize for Messages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
-        for content in self.0.system.iter().filter(|content| !content.is_empty()) {
+        let Self { request, thoughts } = *self;
+        for content in request.system.iter().filter(|content| !content.is_empty()) {
             list.serialize_element(&SystemMessage { role: "system", content })?;
         }
-        for message in self.0.messages.iter().copied().flatten() {
-            list.serialize_element(message)?;
+        for message in request.messages.iter().copied().flatten() {
+            match message {
+                Message::Assistant { content, tool_calls, reasoning: Some(_) }
+                    if !thoughts || tool_calls.is_empty() =>
+                {
+                    list.serialize_element(&Answer { role: "assistant", content, tool_calls })?;
+                }
+                message => list.serialize_element(message)?,
+            }
         }
         list.end()
     }
+}
+
+/// An answer without what the model thought before it.
+#[derive(Serialize)]
+struct Answer<'a> {
+    role: &'static str,
+    content: &'a str,
+    #[serde(skip_serializing_if = "<[ToolCall]>::is_empty")]
+    tool_calls: &'a [ToolCall],
 }
 
 #[derive(Serialize)]
@@ -107,10 +130,13 @@ struct SystemMessage<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ToolCall;
     use serde_json::json;
 
     fn sent(tools: Option<&str>, sampling: Value) -> Value {
+        sent_with(tools, sampling, false)
+    }
+
+    fn sent_with(tools: Option<&str>, sampling: Value, thoughts: bool) -> Value {
         let history = [Message::user("hi"), Message::assistant("hello")];
         let turn = [
             Message::user("list"),
@@ -121,6 +147,7 @@ mod tests {
                     name: "terminal".to_owned(),
                     arguments: "{}".to_owned(),
                 }],
+                reasoning: Some("why".to_owned()),
             },
             Message::Tool {
                 tool_call_id: "c".to_owned(),
@@ -138,7 +165,7 @@ mod tests {
             parallel: Some(false),
             sampling: &serde_json::from_value(sampling).unwrap(),
         };
-        serde_json::from_slice(&request.body().unwrap()).unwrap()
+        serde_json::from_slice(&request.body(thoughts).unwrap()).unwrap()
     }
 
     #[test]
@@ -166,6 +193,15 @@ mod tests {
             "tools": [{ "type": "function", "function": { "name": "terminal" } }],
         });
         assert_eq!(sent(Some(tools), json!({ "temperature": 0.5, "stop": ["x"] })), expected);
+    }
+
+    #[test]
+    fn thoughts_go_back_only_with_calls_and_only_where_they_are_wanted() {
+        let thoughts = |wanted| {
+            let body = sent_with(None, json!({}), wanted);
+            body["messages"][5]["reasoning_content"].clone()
+        };
+        assert_eq!((thoughts(false), thoughts(true)), (Value::Null, json!("why")));
     }
 
     #[test]

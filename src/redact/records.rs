@@ -151,8 +151,9 @@ impl Redactor {
         match message {
             Message::System { content } => self.clean_text(content),
             Message::User { content } => self.clean_content(content),
-            Message::Assistant { content, tool_calls } => {
+            Message::Assistant { content, tool_calls, reasoning } => {
                 self.clean_text(content);
+                self.clean_some(reasoning.as_mut());
                 tool_calls.iter_mut().for_each(|call| self.clean_call(call));
             }
             Message::Tool { tool_call_id, name, content } => {

@@ -18,14 +18,19 @@ const DEVICES: &[&str] = &["/dev/full", "/dev/null", "/dev/random", "/dev/tty", 
 const TERMINALS: &[&str] = &["/dev/pts", "/dev/tty"];
 
 /// Builds the rules. Done before they are entered, by whoever can open all the paths.
-pub fn rules(world: &World) -> Result<RulesetCreated, RulesetError> {
-    let everything = AccessFs::from_all(ABI_KNOWN);
-    // Data folders need no device nodes.
-    let data = everything & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
-    let read = AccessFs::from_read(ABI_KNOWN);
-    let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
+///
+/// # Errors
+///
+/// The kernel refuses, or a folder is not the one that the gateway meant by its name.
+pub fn rules(world: &World) -> io::Result<RulesetCreated> {
+    let ruleset = general(world).map_err(io::Error::other)?;
+    of_folders(ruleset, world)
+}
 
-    let ruleset = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(everything)?;
+fn general(world: &World) -> Result<RulesetCreated, RulesetError> {
+    let ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(ABI_KNOWN))?;
     let ruleset =
         if ports_are_ruled(world) { ruleset.handle_access(AccessNet::from_all(ABI_KNOWN))? } else { ruleset };
     let mut ruleset = ruleset.scope(Scope::from_all(ABI_KNOWN))?.create()?;
@@ -34,6 +39,16 @@ pub fn rules(world: &World) -> Result<RulesetCreated, RulesetError> {
     {
         ruleset = ruleset.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
     }
+    Ok(ruleset)
+}
+
+fn of_folders(mut ruleset: RulesetCreated, world: &World) -> io::Result<RulesetCreated> {
+    // Data folders need no device nodes.
+    let data =
+        AccessFs::from_all(ABI_KNOWN) & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
+    let read = AccessFs::from_read(ABI_KNOWN);
+    let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
+    let allow = |ruleset, path: &Path, rights| allow(ruleset, world, path, rights);
     if view_is_built(world) {
         // What is there was put there to be read.
         ruleset = allow(ruleset, Path::new("/"), read)?;
@@ -69,15 +84,20 @@ fn view_is_built(world: &World) -> bool {
 /// A path that is not there allows nothing.
 fn allow(
     ruleset: RulesetCreated,
+    world: &World,
     path: &Path,
     rights: BitFlags<AccessFs>,
-) -> Result<RulesetCreated, RulesetError> {
+) -> io::Result<RulesetCreated> {
     let Ok(fd) = PathFd::new(path) else {
         return Ok(ruleset);
     };
+    if !world.is_known(path, &fd) {
+        let text = format!("`{}` is not the folder any more that the gateway opened", path.display());
+        return Err(io::Error::other(text));
+    }
     let folder = fstat(&fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
     let rights = if folder { rights } else { rights & AccessFs::from_file(ABI_KNOWN) };
-    ruleset.add_rule(PathBeneath::new(fd, rights))
+    ruleset.add_rule(PathBeneath::new(fd, rights)).map_err(io::Error::other)
 }
 
 /// Enters the rules for good. "Not enforced" is an error: nobody gets a wall on paper.

@@ -146,6 +146,7 @@ fn trial(helper: &Path, level: SandboxLevel, way: Way) -> Result<(), String> {
         writable: Vec::new(),
         workspace: dir.clone(),
         tmp: dir.clone(),
+        known: Vec::new(),
         owner: None,
         user: "agent".into(),
         network: Network::Off,

@@ -2,8 +2,13 @@
 
 use super::Limits;
 use crate::config::SandboxLevel;
+use rustix::fs::fstat;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{
+    io,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+};
 
 /// What holds for all commands of one profile and session. The helper gets it as soon as it starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +25,8 @@ pub struct World {
     pub workspace: PathBuf,
     /// The session's own temporary folder. May be changed; at level `strict` it is `/tmp`.
     pub tmp: PathBuf,
+    /// Which folders the gateway meant by their names. One that bears such a name and is another is not used.
+    pub known: Vec<Known>,
     /// Whose processes they are. `None`: the gateway's own user.
     pub owner: Option<Owner>,
     /// What that user is called inside.
@@ -40,6 +47,32 @@ impl World {
 
     pub(super) fn has(&self, wall: Wall) -> bool {
         !self.omit.contains(&wall)
+    }
+
+    /// Whether what was opened by this name is what the gateway meant.
+    pub(super) fn is_known(&self, path: &Path, opened: impl AsFd) -> bool {
+        let named: Vec<_> = self.known.iter().filter(|known| known.path == path).collect();
+        named.is_empty() || Known::of(path, opened).is_ok_and(|opened| named.contains(&&opened))
+    }
+}
+
+/// A folder of the machine, whatever its name leads to by now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl Known {
+    /// What is open, by the name that a world uses for it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be looked at.
+    pub fn of(path: &Path, opened: impl AsFd) -> io::Result<Self> {
+        let stat = fstat(opened)?;
+        Ok(Self { path: path.to_owned(), device: stat.st_dev, inode: stat.st_ino })
     }
 }
 

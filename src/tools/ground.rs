@@ -74,6 +74,12 @@ impl Ground {
         Ok(held.insert(Arc::new(self.settle()?)).clone())
     }
 
+    /// Whose the agent's files are, as far as that is settled.
+    pub fn owner(&self) -> Option<Owner> {
+        let held = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().and_then(|roots| roots.owner())
+    }
+
     /// Opens the folders, and gives the workspace to the profile's user. Blocking: for the profile's start.
     pub fn prepare(&self) -> Footing {
         let name = &self.config.name;

@@ -73,6 +73,12 @@ impl Toolbox {
         self.ground.prepare()
     }
 
+    /// Whose the agent's commands and files are, once the folders were opened; `None`: the gateway's own user's.
+    #[must_use]
+    pub fn owner(&self) -> Option<Owner> {
+        self.ground.owner()
+    }
+
     /// Only tools that would work here: below the sandbox floor `terminal` is still listed, and refuses with the
     /// reason.
     #[must_use]

@@ -180,3 +180,27 @@ async fn a_hostile_workspace_gets_nothing_but_its_own_files_at_a_handover() {
     assert_eq!(owner(world.home.path()).0, 0);
     assert_eq!(owner(&world.home.path().join(".env")).0, 0);
 }
+
+#[tokio::test]
+async fn in_a_user_namespace_the_kernel_counts_one_commands_processes_and_nobody_elses() {
+    let world = World::owned(ALICE, |config| config.terminal.limits.processes = 40);
+    let alone = world.is_strict() && world.sandbox.way.user_namespace;
+    let (fence, _) = world.sh("ulimit -u").await;
+    assert_eq!(fence == "80", alone, "{}: {fence}", world.wall());
+    if !alone || !rustix::process::geteuid().is_root() {
+        return;
+    }
+    // 30 threads of the same user in another command take nothing from this one.
+    let crowd = "for n in $(seq 30); do sleep 30 & done; touch up; until [ -e go ]; do sleep 0.02; done; kill $(jobs -p)";
+    let other = world.call_in("two", "terminal", json!({ "command": crowd }));
+    let mine = async {
+        while !world.workspace().join("up").exists() {
+            tokio::task::yield_now().await;
+        }
+        let done = world.sh("for n in $(seq 30); do sleep 0.1 & done; wait; echo all").await;
+        std::fs::write(world.workspace().join("go"), "").unwrap();
+        done
+    };
+    let (_, done) = tokio::join!(other, mine);
+    assert_eq!(done, ("all".to_owned(), 0));
+}

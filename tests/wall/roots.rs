@@ -1,7 +1,10 @@
 //! The folders of a profile beside its workspace, and what happens when names change under the tools.
 
 use crate::support::{SECRET, World};
-use hermes_gateway::config::ExtraRoot;
+use hermes_gateway::{
+    config::ExtraRoot,
+    sandbox::{self, Known, Order, Report},
+};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::{Value, json};
 use std::{
@@ -96,6 +99,40 @@ async fn skills_can_be_read_and_not_changed() {
     let write = json!({ "path": skill, "content": "say secrets" });
     assert_eq!(world.call("write_file", write).await["code"], "read_only");
     assert_ne!(world.sh(&format!("echo x > {skill}")).await.1, 0);
+}
+
+/// The gateway looks at names before it starts a helper; the helper opens them a moment later.
+#[tokio::test]
+async fn a_folder_that_is_swapped_after_the_gateway_looked_is_refused_by_the_helper() {
+    for world in World::each() {
+        let (workspace, aside) = (world.home.path().join("meant"), world.home.path().join("aside"));
+        fs::create_dir(&workspace).unwrap();
+        let known = vec![Known::of(&workspace, fs::File::open(&workspace).unwrap()).unwrap()];
+        let order = Order {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), "touch came".into()],
+            env: Vec::new(),
+            dir: workspace.clone(),
+        };
+        let told = sandbox::World { workspace: workspace.clone(), known, ..world.bare() };
+        for swapped in [false, true] {
+            if swapped {
+                fs::rename(&workspace, &aside).unwrap();
+                fs::create_dir(&workspace).unwrap();
+            }
+            let mut helper = world.sandbox.start(&told).unwrap();
+            // A helper that has refused its world may be gone by now.
+            let _sent = helper.send(&order).await;
+            match (swapped, helper.report().await.unwrap()) {
+                (false, Report::Exited(0)) => fs::remove_file(workspace.join("came")).unwrap(),
+                (true, Report::NotStarted(why)) => {
+                    assert!(why.contains("not the folder any more"), "{}: {why}", world.wall());
+                }
+                (_, other) => panic!("{}: {other:?}", world.wall()),
+            }
+        }
+        assert!(!workspace.join("came").exists(), "{}", world.wall());
+    }
 }
 
 #[tokio::test]

@@ -103,6 +103,7 @@ impl World {
             writable: Vec::new(),
             workspace: self.home.path().into(),
             tmp: self.home.path().into(),
+            known: Vec::new(),
             owner: None,
             user: "agent".into(),
             network: Network::Off,
@@ -206,6 +207,7 @@ fn config(root: &Path) -> ProfileConfig {
             first_byte_timeout: second,
             idle_timeout: second,
             attempts: 1,
+            send_reasoning: false,
         },
         selection: SelectionConfig::default(),
         api: ApiConfig {

@@ -341,7 +341,8 @@ impl Driver {
 
     fn heard(&mut self, answer: ModelAnswer) {
         self.asked_model(None);
-        let ModelAnswer { text, reasoning: _, mut tool_calls, finish_reason, usage } = answer;
+        let ModelAnswer { text, mut reasoning, mut tool_calls, finish_reason, usage } = answer;
+        self.tenant.redactor().clean_text(&mut reasoning);
         if let Some(usage) = usage {
             self.log.add_usage(usage);
         }
@@ -355,7 +356,9 @@ impl Driver {
             self.log.make_durable();
             self.name_clients_calls(&mut tool_calls);
         }
-        if let Some(message) = self.turn.answered(Answered { text, calls: tool_calls, finish_reason }) {
+        if let Some(message) =
+            self.turn.answered(Answered { text, calls: tool_calls, reasoning, finish_reason })
+        {
             self.changes.push(Change::Message(message.clone()));
         }
     }

@@ -47,10 +47,9 @@ impl Conversation {
                 return Ok(());
             }
             Some("user") => Message::User { content: content::parse(content, place)? },
-            Some("assistant") => Message::Assistant {
-                content: content::parse_text(content, place)?,
-                tool_calls: tool_calls(&mut item)?,
-            },
+            Some("assistant") => {
+                Message::calling(content::parse_text(content, place)?, tool_calls(&mut item)?)
+            }
             Some("tool") => Message::Tool {
                 tool_call_id: required(&mut item, "tool_call_id")?,
                 name: item.string("name")?,
@@ -196,7 +195,7 @@ mod tests {
         let called = ToolCall { id: "c1".to_owned(), name: "f".to_owned(), arguments: "{}".to_owned() };
         let history = [
             Message::user("hi"),
-            Message::Assistant { content: String::new(), tool_calls: vec![called] },
+            Message::calling("", vec![called]),
             Message::Tool { tool_call_id: "c1".to_owned(), name: None, content: "done".to_owned() },
         ];
         assert_eq!(got.messages, history);

@@ -142,11 +142,8 @@ pub fn openapi() -> Operation {
 }
 
 fn health_schema() -> Schema {
-    let limits = object()
-        .has("held_by", one_of(["cgroup", "rlimits"]))
-        .has("reason", text().or_null().note("Why control groups do not hold them."));
     let breach = text().or_null().note("Why commands are refused: what came through at the last attack.");
-    let sandbox = sandbox().has("reason", text().or_null()).has("breach", breach).has("limits", limits);
+    let sandbox = sandbox().has("reason", text().or_null()).has("breach", breach);
     let status = one_of(["ok", "degraded", "unknown"]);
     let check = object().has("status", status.note("`unknown`: a model that no turn has asked yet.")).open();
     let readiness = object().has("status", one_of(["ok", "degraded"])).has("checks", map(check));
@@ -164,6 +161,12 @@ fn health_schema() -> Schema {
         .has("gateway_state", text())
         .has("platforms", map(platform))
         .has("sandbox", sandbox)
+        .has(
+            "uid",
+            integer()
+                .or_null()
+                .note("Whose commands and files are, where that is not the gateway's own user."),
+        )
         .has("network", network())
         .has("active_agents", integer())
         .has("gateway_busy", boolean())
@@ -183,7 +186,11 @@ fn network() -> Schema {
 }
 
 fn sandbox() -> Schema {
+    let limits = object()
+        .has("held_by", one_of(["cgroup", "rlimits"]))
+        .has("reason", text().or_null().note("Why control groups do not hold them."));
     object()
+        .has("limits", limits)
         .has("level", one_of(["none", "landlock", "strict"]))
         .has("way", one_of(["user_namespace", "root"]).or_null())
         .has("abi", integer())

@@ -58,6 +58,7 @@ fn upstream() -> Schema {
         .has("context_length", integer().or_null())
         .has("vision", one_of(Vision::NAMES.map(|(name, _)| name)))
         .has("has_api_key", boolean())
+        .has("send_reasoning", boolean())
 }
 
 fn model() -> Schema {

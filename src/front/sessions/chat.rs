@@ -67,7 +67,8 @@ pub async fn stream(
     let Asked { auth, session, options: _, turn, input, runtime, seen } = asked;
     let told = Told::default();
     let source = WithMessages::new(turn.reader, auth.tenant.clone(), turn.run_id, told.clone());
-    let presenter = SessionStream::new(turn.run_id, session, input, runtime, seen, told);
+    let thoughts = auth.tenant.config().api.show_reasoning;
+    let presenter = SessionStream::new(turn.run_id, session, input, runtime, seen, told, thoughts);
     Ok(sse::response(head, source, presenter, auth.caller.revoked))
 }
 

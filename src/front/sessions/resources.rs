@@ -232,10 +232,13 @@ pub async fn messages(
     params.read("order", "`oldest`", |text| (text == "oldest").then_some(()))?;
     let asked = ReadSession { session: session.clone(), after: after.saturating_add(offset), limit };
     let page = ask(&auth.tenant, asked).await?;
+    let thoughts = auth.tenant.config().api.show_reasoning;
     let body = if page.bytes <= INLINE {
-        written(&session, &page, limit, offset)
+        written(&session, &page, thoughts, limit, offset)
     } else {
-        web::block(move || written(&session, &page, limit, offset)).await.map_err(ApiError::internal)?
+        web::block(move || written(&session, &page, thoughts, limit, offset))
+            .await
+            .map_err(ApiError::internal)?
     };
     let body = body.map_err(ApiError::internal)?;
     Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(body))
@@ -244,6 +247,7 @@ pub async fn messages(
 fn written(
     session: &SessionId,
     page: &SessionMessages,
+    thoughts: bool,
     limit: usize,
     offset: u64,
 ) -> serde_json::Result<Vec<u8>> {
@@ -251,7 +255,7 @@ fn written(
     serde_json::to_vec(&Messages {
         object: "list",
         session_id: session.as_str(),
-        data: page.messages.iter().map(|row| MessageView::new(session.as_str(), row)).collect(),
+        data: page.messages.iter().map(|row| MessageView::new(session.as_str(), row, thoughts)).collect(),
         has_more: page.has_more,
         next_after: last.map(|row| row.number),
         pagination: Pagination { limit, offset, order: "oldest", returned: page.messages.len() },

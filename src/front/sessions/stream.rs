@@ -70,6 +70,8 @@ pub struct SessionStream {
     seen: Seq,
     frames: u64,
     told: Told,
+    /// Reasoning is shown.
+    thoughts: bool,
 }
 
 #[derive(Serialize)]
@@ -140,9 +142,10 @@ impl SessionStream {
         runtime: Option<Runtime>,
         seen: Seq,
         told: Told,
+        thoughts: bool,
     ) -> Self {
         let message_id = format!("msg_{}", run.hex());
-        Self { run, session, message_id, input, runtime, seen, frames: 0, told }
+        Self { run, session, message_id, input, runtime, seen, frames: 0, told, thoughts }
     }
 
     /// One frame of an event; the last of them carries its number.
@@ -205,9 +208,11 @@ impl SessionStream {
         self.frame(at, false, "assistant.completed", &spoken, out);
         let told = self.told.clone();
         let told = told.borrow();
+        let thoughts = self.thoughts;
         let last = told.len().saturating_sub(1);
         let said = told.iter().enumerate();
-        let messages = said.map(|(index, message)| Said::new(message, (index == last).then_some(finish)));
+        let messages =
+            said.map(|(index, message)| Said::new(message, (index == last).then_some(finish), thoughts));
         let completed = Completed {
             message_id: &message_id,
             completed: true,

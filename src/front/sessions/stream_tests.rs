@@ -49,7 +49,7 @@ fn frames(log: &[Logged], seen: u64) -> Vec<(Option<String>, String, Value)> {
     *told.borrow_mut() = vec![Message::assistant("a")];
     let session = SessionId::parse("s").unwrap();
     let mut stream =
-        SessionStream::new(run(), session, Content::Text("hi".to_owned()), None, Seq(seen), told);
+        SessionStream::new(run(), session, Content::Text("hi".to_owned()), None, Seq(seen), told, false);
     let mut out = BytesMut::new();
     for logged in log {
         let _ = stream.event(logged, &mut out);

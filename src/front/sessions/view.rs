@@ -131,11 +131,12 @@ impl<'a> From<&'a ToolCall> for CallView<'a> {
 }
 
 impl<'a> MessageView<'a> {
-    pub fn new(session_id: &'a str, row: &'a SessionMessage) -> Self {
+    /// `thoughts`: reasoning is shown.
+    pub fn new(session_id: &'a str, row: &'a SessionMessage, thoughts: bool) -> Self {
         Self {
             id: row.number,
             session_id,
-            said: Said::new(&row.message, row.finish),
+            said: Said::new(&row.message, row.finish, thoughts),
             timestamp: row.at.map(seconds),
             token_count: None,
         }
@@ -143,8 +144,8 @@ impl<'a> MessageView<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// `finish`: why the model ended there, with the last message of a turn.
-    pub fn new(message: &'a Message, finish: Option<Finish>) -> Self {
+    /// `finish`: why the model ended there, with the last message of a turn. `thoughts`: reasoning is shown.
+    pub fn new(message: &'a Message, finish: Option<Finish>, thoughts: bool) -> Self {
         let bare = |role, content| Self {
             role,
             content,
@@ -158,14 +159,18 @@ impl<'a> Said<'a> {
         match message {
             Message::System { content } => bare("system", Shown::Text(content)),
             Message::User { content } => bare("user", Shown::Content(content)),
-            Message::Assistant { content, tool_calls } if tool_calls.is_empty() => {
-                bare("assistant", Shown::Text(content))
+            Message::Assistant { content, tool_calls, reasoning } => {
+                let calls = !tool_calls.is_empty();
+                let reasoning = reasoning.as_deref().filter(|_| thoughts);
+                let said = bare("assistant", Shown::Text(content));
+                Self {
+                    tool_calls: calls.then(|| tool_calls.iter().map(CallView::from).collect()),
+                    finish_reason: if calls { Some(Finish::ToolCalls.wire()) } else { said.finish_reason },
+                    reasoning,
+                    reasoning_content: reasoning,
+                    ..said
+                }
             }
-            Message::Assistant { content, tool_calls } => Self {
-                tool_calls: Some(tool_calls.iter().map(CallView::from).collect()),
-                finish_reason: Some(Finish::ToolCalls.wire()),
-                ..bare("assistant", Shown::Text(content))
-            },
             Message::Tool { tool_call_id, name, content } => Self {
                 tool_call_id: Some(tool_call_id),
                 tool_name: name.as_deref(),

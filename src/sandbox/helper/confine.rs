@@ -41,7 +41,7 @@ impl Confinement {
     pub fn prepare(world: &World, owner: Option<Owner>) -> io::Result<Self> {
         let confined = world.level > SandboxLevel::None;
         let has = |wall| confined && world.has(wall);
-        let rules = || landlock::rules(world).map_err(io::Error::other);
+        let rules = || landlock::rules(world);
         let filters = || Filters::new(world).map_err(io::Error::other);
         Ok(Self {
             no_new_privs: world.has(Wall::NoNewPrivs),

@@ -27,7 +27,11 @@ pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world
     let started = group_of(world).and_then(|group| {
         let meter = Meter::new(world, group, &tree);
         let start = Confinement::prepare(world, world.owner)
-            .and_then(|confinement| Start::new(world, nice, meter.group(), Some(confinement)))
+            .and_then(|confinement| {
+                // Counts all processes and threads of the user, the gateway's too: a last fence, not the limit.
+                let fence = world.limits.user_processes;
+                Start::new(world, nice, fence, meter.group(), Some(confinement))
+            })
             .map_err(|error| format!("the sandbox cannot be set up: {error}"))?;
         Ok((start.run(&order, stdin)?, meter))
     });

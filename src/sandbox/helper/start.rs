@@ -29,9 +29,11 @@ pub struct Start {
 }
 
 impl Start {
+    /// `fence`: how many processes and threads the kernel lets its user have, as far as it counts them.
     pub fn new(
         world: &World,
         nice: i32,
+        fence: u64,
         group: Option<&Group>,
         confinement: Option<Confinement>,
     ) -> io::Result<Self> {
@@ -43,8 +45,7 @@ impl Start {
             (Resource::Fsize, limits.file_bytes),
             (Resource::Data, limits.memory_bytes),
             (Resource::Nofile, limits.open_files),
-            // Counts all processes and threads of the user, the gateway's too: a last fence, not the limit.
-            (Resource::Nproc, limits.user_processes),
+            (Resource::Nproc, fence),
             // Of one process. The sum is the helper's to count, and it comes first.
             (Resource::Cpu, limits.cpu_seconds + 2),
         ];

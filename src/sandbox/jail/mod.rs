@@ -9,7 +9,7 @@ mod error;
 mod place;
 mod roots;
 
-use super::{guise::as_agent, tmp};
+use super::{Known, guise::as_agent, tmp};
 use std::{
     io,
     path::{Component, Path, PathBuf},
@@ -58,6 +58,20 @@ impl Jail {
     /// The rights cannot be taken on; then nothing was done.
     pub fn enter<T>(&self, work: impl FnOnce(&Self) -> T) -> io::Result<T> {
         as_agent(self.roots.owner, || work(self))
+    }
+
+    /// All folders, as whoever builds a view of them by name has to find them.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be looked at.
+    pub fn known(&self) -> io::Result<Vec<Known>> {
+        let Roots { workspace, extra, .. } = &*self.roots;
+        [workspace, &self.tmp]
+            .into_iter()
+            .chain(extra)
+            .map(|root| Known::of(root.path(), &root.dir))
+            .collect()
     }
 
     /// Finds out which folder a path means. Relative paths and `~` start at the workspace, wherever the terminal has

@@ -87,6 +87,15 @@ impl Machine {
         self.groups.as_ref().map(|_groups| ()).map_err(String::as_str)
     }
 
+    /// Who holds the limits of commands, as it is published, and why nobody better does.
+    #[must_use]
+    pub fn holder(&self) -> (&'static str, Option<&str>) {
+        match self.groups() {
+            Ok(()) => ("cgroup", None),
+            Err(reason) => ("rlimits", Some(reason)),
+        }
+    }
+
     /// The bounds of a profile on this machine: nobody gets all of it.
     #[must_use]
     pub fn bounds(&self, config: &LimitsConfig) -> Bounds {

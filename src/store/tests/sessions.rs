@@ -101,7 +101,7 @@ async fn counters_prompt_and_preview_are_kept_with_the_session() {
     let call = ToolCall { id: "c".to_owned(), name: "t".to_owned(), arguments: "{}".to_owned() };
     let turn = vec![
         Message::user(format!("one\ntwo {}", "x".repeat(100))),
-        Message::Assistant { content: String::new(), tool_calls: vec![call] },
+        Message::calling("", vec![call]),
         Message::Tool { tool_call_id: "c".to_owned(), name: None, content: "r".to_owned() },
         Message::assistant("done"),
     ];

@@ -175,6 +175,7 @@ fn make_ready(ground: &Ground, session: &SessionId, run: RunId, call: &Call) -> 
         return Err(Failure::new("workspace_moved", text)
             .hint("tell the user to look what happened, and then to type `hermes profile reload`"));
     }
+    let known = jail.known();
     let workspace = jail.locate(".")?.path();
     let tmp = jail.locate("/tmp")?.path();
     let extra = |writable: bool| {
@@ -191,6 +192,7 @@ fn make_ready(ground: &Ground, session: &SessionId, run: RunId, call: &Call) -> 
         readable,
         links: ground.view().links().to_vec(),
         writable: extra(true).collect(),
+        known: known.map_err(|error| Failure::io("the profile's folders", &error))?,
         workspace: workspace.clone(),
         tmp: tmp.clone(),
         owner: roots.owner(),

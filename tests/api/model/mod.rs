@@ -33,6 +33,7 @@ fn client(base_url: &str, limit: Duration) -> ModelClient {
         first_byte_timeout: limit,
         idle_timeout: limit,
         attempts: 3,
+        send_reasoning: false,
     };
     ModelClient::new(&config).with_backoff(Backoff { base: Duration::ZERO, ..Backoff::default() })
 }

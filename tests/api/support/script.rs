@@ -6,6 +6,7 @@
 //! | `@@tools NAME {json} ;; …` | several calls in one answer |
 //! | `@@loop K NAME {json}` | K answers of one call each, then a text |
 //! | `@@say WORD @@tool NAME {json}` | the same, with a word before the call |
+//! | `@@think TEXT @@tool NAME {json}` | the same, with a thought before the call |
 //! | `@@stream N MS` | N tokens, MS milliseconds apart |
 //! | `@@burst N` | N tokens, each an event and an HTTP chunk of its own, all in one write |
 //! | `@@reason TEXT` | reasoning, then a text |
@@ -114,13 +115,14 @@ pub fn plan(body: &Value, asked_before: usize) -> Plan {
     match directive {
         "@@tool" => calls(&[rest], 1, &results),
         "@@tools" => calls(&rest.split(";;").collect::<Vec<_>>(), 1, &results),
-        "@@say" => {
+        "@@say" | "@@think" => {
             let (word, call) = rest.split_once(" @@tool ").unwrap_or((rest, "none"));
             let mut plan = calls(&[call], 1, &results);
             if let Plan::Stream { steps, .. } = &mut plan
                 && results.is_empty()
             {
-                steps.insert(0, Step::Text(word.to_owned()));
+                let before = if directive == "@@say" { Step::Text } else { Step::Reason };
+                steps.insert(0, before(word.to_owned()));
             }
             plan
         }

@@ -108,7 +108,7 @@ impl Input {
         match self.messages.last_mut() {
             Some(Message::Assistant { tool_calls, .. }) => tool_calls.push(call),
             Some(Message::User { .. } | Message::Tool { .. } | Message::System { .. }) | None => {
-                self.messages.push(Message::Assistant { content: String::new(), tool_calls: vec![call] });
+                self.messages.push(Message::calling("", vec![call]));
             }
         }
     }

@@ -169,7 +169,7 @@ impl Item {
             Message::Tool { tool_call_id, content, .. } => {
                 vec![Self::function_call_output(id("fco"), tool_call_id, content)]
             }
-            Message::Assistant { content, tool_calls } => {
+            Message::Assistant { content, tool_calls, reasoning: _ } => {
                 let mut items = Vec::with_capacity(1 + tool_calls.len());
                 if !content.is_empty() || tool_calls.is_empty() {
                     items.push(spoken("assistant", vec![Piece::output(content)]));

@@ -125,7 +125,7 @@ fn opening(messages: &mut Vec<Message>) -> Result<(Vec<ToolResult>, Content), Ap
     let says = match messages.pop() {
         Some(Message::User { content }) => Some(content),
         // A conversation that ends with the other side's words is gone on with as if the user had said them.
-        Some(Message::Assistant { content, tool_calls }) if tool_calls.is_empty() => {
+        Some(Message::Assistant { content, tool_calls, reasoning: _ }) if tool_calls.is_empty() => {
             Some(Content::Text(content))
         }
         other => {

@@ -18,6 +18,7 @@ use rustix::{
         DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus, set_dumpable_behavior,
         set_parent_process_death_signal, wait,
     },
+    system::uname,
 };
 use std::{
     net::TcpListener,
@@ -34,7 +35,7 @@ pub fn run(mut link: UnixStream, world: &World, way: Way, prepared: Prepared, ni
             let Ok(Some((order, stdin))) = order else {
                 return NOT_STARTED;
             };
-            let start = Start::new(world, nice, group.as_ref(), None);
+            let start = Start::new(world, nice, fence(world, way), group.as_ref(), None);
             let started = start.map_err(|error| format!("the sandbox cannot be set up: {error}"));
             match started.and_then(|start| start.run(&order, stdin)) {
                 Ok(main) => until_ended(main),
@@ -46,6 +47,24 @@ pub fn run(mut link: UnixStream, world: &World, way: Way, prepared: Prepared, ni
     // Nobody hears it when the helper is gone; then this process is about to be killed.
     let _ = link::send(&mut link, &Reply::Ended(report), None);
     0
+}
+
+/// How many processes the kernel lets the command's user have. In a user namespace it counts those of this one command:
+/// then nothing outruns the helper, which looks now and then. Where it counts all of the user's, it is a last fence.
+fn fence(world: &World, way: Way) -> u64 {
+    let own = way.user_namespace && world.has(Wall::UserNamespace) && counts_by_namespace();
+    if own { u64::from(world.limits.processes) * 2 } else { world.limits.user_processes }
+}
+
+/// From Linux 5.14 on.
+fn counts_by_namespace() -> bool {
+    let release = uname();
+    let mut numbers = release.release().to_str().unwrap_or_default().split('.').map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(5)), Some(Ok(minor))) => minor >= 14,
+        (Some(Ok(major)), _) => major > 5,
+        _ => false,
+    }
 }
 
 type Begun = (Option<TcpListener>, Option<Group>);

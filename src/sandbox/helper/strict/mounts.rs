@@ -48,6 +48,9 @@ pub struct ViewError {
     errno: Errno,
 }
 
+/// For a folder that bears a name and is not what the gateway meant by it.
+const ANOTHER: Errno = Errno::STALE;
+
 impl ViewError {
     /// The machine does not let this process do such things at all.
     pub fn is_refusal(&self) -> bool {
@@ -57,6 +60,9 @@ impl ViewError {
 
 impl fmt::Display for ViewError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.errno == ANOTHER {
+            return write!(f, "`{}` is not the folder any more that the gateway opened", self.what);
+        }
         write!(f, "the view, {}: {}", self.what, self.errno)
     }
 }
@@ -74,6 +80,12 @@ pub struct Piece {
     folder: bool,
 }
 
+impl Piece {
+    fn meant(self, name: &Path, world: &World) -> Result<Self, Errno> {
+        if world.is_known(name, &self.tree) { Ok(self) } else { Err(ANOTHER) }
+    }
+}
+
 /// Takes everything that `world` shows of the machine.
 pub fn pieces(world: &World) -> Done<Vec<Piece>> {
     let plain = if world.has(Wall::Nosuid) {
@@ -84,16 +96,18 @@ pub fn pieces(world: &World) -> Done<Vec<Piece>> {
     let no_link = OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
     let mut pieces = Vec::new();
     for path in world.readable.iter().filter(|path| is_taken(path, world)) {
-        match take(path, path, plain | MountAttrFlags::MOUNT_ATTR_RDONLY, OpenTreeFlags::empty()) {
+        let taken = take(path, path, plain | MountAttrFlags::MOUNT_ATTR_RDONLY, OpenTreeFlags::empty());
+        match taken.and_then(|piece| piece.meant(path, world)) {
             Ok(piece) => pieces.push(piece),
             // What is not there is not shown.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => {}
             Err(error) => return at(path.display(), Err(error)),
         }
     }
-    pieces.push(at(world.tmp.display(), take(&world.tmp, Path::new("/tmp"), plain, no_link))?);
-    for path in [&world.workspace].into_iter().chain(&world.writable) {
-        pieces.push(at(path.display(), take(path, path, plain, no_link))?);
+    let own = [(&world.tmp, Path::new("/tmp")), (&world.workspace, &*world.workspace)];
+    for (path, target) in own.into_iter().chain(world.writable.iter().map(|path| (path, &**path))) {
+        let taken = take(path, target, plain, no_link);
+        pieces.push(at(path.display(), taken.and_then(|piece| piece.meant(path, world)))?);
     }
     let device = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     for name in DEVICES {

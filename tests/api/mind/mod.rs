@@ -1,0 +1,3 @@
+//! How the agent thinks with its model.
+
+mod reasoning;
