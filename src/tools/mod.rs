@@ -14,6 +14,7 @@ mod memory;
 mod mend;
 mod preview;
 mod search;
+mod session_search;
 mod skills;
 mod specs;
 mod terminal;

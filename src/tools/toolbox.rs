@@ -6,7 +6,7 @@ use super::{
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    search, specs, terminal, web,
+    search, session_search, specs, terminal, web,
 };
 use crate::{
     config::{NetworkMode, ProfileConfig},
@@ -147,6 +147,7 @@ impl Toolbox {
             }
             "delegate_task" => delegate::call(&self.ground.config.delegation, context, &arguments).await,
             "web_extract" => web::extract(&self.ground.egress, context, &arguments).await,
+            "session_search" => session_search::call(context, &arguments).await.map(plain),
             other => Err(self.unknown(other)),
         }
     }
