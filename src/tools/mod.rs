@@ -5,6 +5,7 @@
 //! [`failure::Failure`], which the model reads as `{"error", "code", "hint"}`.
 
 mod arguments;
+mod delegate;
 mod disk;
 mod failure;
 mod files;
@@ -13,12 +14,14 @@ mod memory;
 mod mend;
 mod preview;
 mod search;
+mod session_search;
 mod skills;
 mod specs;
 mod spill;
 mod terminal;
 mod toolbox;
 mod units;
+mod web;
 
 pub use ground::Footing;
 pub use memory::Memory;

@@ -224,6 +224,7 @@ fn config(root: &Path) -> ProfileConfig {
             timeout: None,
             unattended: Unattended::Deny,
             deny: Vec::new(),
+            allow: Vec::new(),
         },
         terminal: TerminalConfig {
             sandbox: SandboxLevel::Landlock,
@@ -242,6 +243,8 @@ fn config(root: &Path) -> ProfileConfig {
             loop_guard: hermes_gateway::config::LoopGuard::Off,
             memory_enabled: false,
         },
+        tools: hermes_gateway::domain::ToolSelection::default(),
+        delegation: hermes_gateway::config::DelegationConfig::default(),
         retention: RetentionConfig {
             runs: second,
             derived_sessions: second,

@@ -13,6 +13,7 @@ use crate::{
         board::{SessionTurn, Slot, SlotWait, TurnWait},
     },
     agent::{Asking, Bounds, Guard, Offer, Policy, Prompt, Step, Turn},
+    config::ProfileConfig,
     domain::{Approval, Code, Event, Failure, Message, RunSpec, now},
     model::{Asked, Delta, Mind, ModelAnswer, ModelClient, ModelRequest, Upstreams},
     store::{Change, LogWriter, Store, StoreError},
@@ -37,6 +38,8 @@ pub enum Entry {
     Now { slot: Slot, turn: Option<SessionTurn> },
     /// It queues for its session first, then for a slot.
     Queue { turn: Option<TurnWait>, slot: Option<SlotWait> },
+    /// A child works in its parent's place.
+    Within,
     /// It goes on waiting for an approval after a restart: no slot until it has something to do.
     Parked { turn: Option<TurnWait> },
 }
@@ -105,7 +108,10 @@ impl Driver {
         Self {
             restored: called(&messages),
             turn: Turn::new(
-                Bounds { calls: tenant.config().agent.max_turns, limited: spec.sampling.limits_answer() },
+                Bounds {
+                    calls: model_calls(&tenant.config(), &spec),
+                    limited: spec.sampling.limits_answer(),
+                },
                 spec.client_tools.clone(),
                 messages,
             ),
@@ -177,7 +183,7 @@ impl Driver {
             Some(Entry::Parked { turn: Some(turn) }) => {
                 self.session = self.unless_stopped(turn.wait()).await?;
             }
-            Some(Entry::Parked { turn: None }) | None => {}
+            Some(Entry::Parked { turn: None } | Entry::Within) | None => {}
         }
         self.control.entering.send_replace(true);
         let begun = self.begin().await;
@@ -237,8 +243,8 @@ impl Driver {
         .render();
         let spec = self.spec.clone();
         let kit = self.kit.clone();
-        let allowed = self.allowed_tools();
         let toolset = kit.toolbox.toolset();
+        let allowed = self.allowed_tools(&toolset);
         let offer = Offer::new(toolset.schema(), allowed.as_deref(), &spec.client_tools);
         loop {
             match self.turn.next() {
@@ -338,6 +344,11 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// The cap on model calls.
+fn model_calls(config: &ProfileConfig, spec: &RunSpec) -> u32 {
+    if spec.parent.is_some() { config.delegation.max_turns } else { config.agent.max_turns }
 }
 
 /// The ids of all calls of a turn.

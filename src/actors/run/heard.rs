@@ -55,7 +55,8 @@ impl Driver {
         if calls.is_empty() {
             return false;
         }
-        let (toolset, allowed) = (self.kit.toolbox.toolset(), self.allowed_tools());
+        let toolset = self.kit.toolbox.toolset();
+        let allowed = self.allowed_tools(&toolset);
         let own = toolset.specs().iter().map(|spec| &*spec.name);
         let own = own.filter(|name| allowed.as_ref().is_none_or(|all| all.iter().any(|one| one == name)));
         let known: Vec<&str> = own.chain(self.spec.client_tools.names()).collect();

@@ -12,10 +12,12 @@
 
 mod approvals;
 mod audit;
+mod children;
 mod drive;
 mod finish;
 mod heard;
 mod history;
+mod port;
 mod relay;
 mod results;
 mod session;

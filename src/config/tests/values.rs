@@ -70,6 +70,10 @@ fn approvals_are_read_in_every_form() {
     let home = Disk::profile("approvals: {deny: ['git push *', 'a, b'], unattended: wait}", "").read();
     assert_eq!(home.config("a").approvals.deny, ["git push *", "a, b"]);
     assert_eq!(home.config("a").approvals.unattended, Unattended::Wait);
+    let home = Disk::profile("command_allowlist: ['rm -rf build', 'docker rm *']", "").read();
+    assert_eq!(home.config("a").approvals.allow, ["rm -rf build", "docker rm *"]);
+    let error = Disk::profile("command_allowlist: ['* *']", "").error();
+    assert!(error.contains("command_allowlist") && error.contains("mode: off"), "{error}");
 }
 
 #[test]
@@ -80,6 +84,10 @@ fn wrong_values_name_file_line_key_and_form() {
             "profiles/a/config.yaml:2: `agent.max_turns`: must be a whole number from 1 to 10000, not `many`",
         ),
         ("agent:\n  max_turns: 0", "profiles/a/config.yaml:2: `agent.max_turns`: must be a whole number"),
+        (
+            "tools:\n  disabled:\n    - file\n    - terminl",
+            "profiles/a/config.yaml:4: `tools.disabled`: names no tool and no toolset: `terminl`",
+        ),
         ("agent: 3", "profiles/a/config.yaml:1: `agent`: is a single value, but settings belong below it"),
         (
             "terminal:\n  sandbox: jail",
