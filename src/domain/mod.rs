@@ -25,7 +25,7 @@ pub use calendar::{date, timestamp};
 pub use client_tools::{ClientTools, ToolChoice, ToolResult};
 pub use code::Code;
 pub use delegation::{Ended, Parent, Report, Subagent, SubagentEnd, Task};
-pub use event::{ApprovalRequest, Event, Logged};
+pub use event::{ApprovalRequest, Event, Logged, RetryAction, Retrying};
 pub use idempotency::{KeptAnswer, StandsFor};
 pub use ids::{ApprovalId, IdError, KeyId, ProfileName, ResponseId, RunId, Seq, SessionId, TranscriptId};
 pub use message::{Content, ImageUrl, Message, Part, ToolCall};

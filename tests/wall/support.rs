@@ -208,6 +208,8 @@ fn config(root: &Path) -> ProfileConfig {
             idle_timeout: second,
             attempts: 1,
             send_reasoning: false,
+            more_keys: Vec::new(),
+            pool: hermes_gateway::config::PoolStrategy::default(),
         },
         selection: SelectionConfig::default(),
         api: ApiConfig {

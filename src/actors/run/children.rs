@@ -117,6 +117,7 @@ async fn follow(
                 | Event::ToolCompleted { .. }
                 | Event::SubagentStart(_)
                 | Event::SubagentComplete(_)
+                | Event::RunRetrying(_)
                 | Event::RunSteered { .. }
                 | Event::RunStopping {}
                 | Event::RunCompleted { .. }
