@@ -39,6 +39,7 @@ mod tools;
 mod typed;
 mod types;
 mod upstream;
+mod web;
 mod workspace;
 mod yaml;
 
@@ -64,3 +65,4 @@ pub use types::{
     ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, SelectionConfig, TerminalConfig,
     Vision,
 };
+pub use web::{SearchConfig, SearchEngine, WebConfig};

@@ -1,6 +1,6 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
-use super::{DelegationConfig, LimitsConfig, NetworkConfig, Secret, TlsConfig};
+use super::{DelegationConfig, LimitsConfig, NetworkConfig, Secret, TlsConfig, WebConfig};
 use crate::domain::{OnBusy, ProfileName, ToolItems, ToolSelection, Unattended};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -42,6 +42,7 @@ pub struct ProfileConfig {
     /// `tools.enabled`, `tools.disabled`: which tools the agent has.
     pub tools: ToolSelection,
     pub delegation: DelegationConfig,
+    pub web: WebConfig,
     pub retention: RetentionConfig,
     pub responses: ResponsesConfig,
     /// Every entry of the profile's `.env`; never in the process environment.

@@ -5,6 +5,7 @@ use super::{
     keyspace::{Key, Table},
     live::Live,
     sessions::SessionEdit,
+    todos,
 };
 use crate::{
     domain::{Approval, ApprovalStatus, ResponseRecord, RunId},
@@ -89,6 +90,9 @@ pub(super) fn encode(
                 writes.push(Write::Put(Key::text(Table::KeyUse, used.id.as_str()), codec::to_json(&used)?));
             }
             Change::Response(response) => encode_response(&mut writes, &response)?,
+            Change::Todos { session, list } => {
+                writes.push(Write::Put(todos::key(&session), codec::to_json(&list)?));
+            }
         }
     }
     Ok(writes)

@@ -4,7 +4,7 @@ use super::StoreError;
 use crate::{
     domain::{
         Approval, Finish, KeyId, Message, Millis, ResponseRecord, Rule, RunId, RunRecord, RunSpec, RunStatus,
-        SessionId, SessionRef, StandsFor, Usage,
+        SessionId, SessionRef, StandsFor, Todo, Usage,
     },
     redact::Redactor,
 };
@@ -28,6 +28,10 @@ pub enum Change {
     KeyUse(KeyUse),
     Response(ResponseRecord),
     ClientCall(ClientCall),
+    Todos {
+        session: SessionId,
+        list: Vec<Todo>,
+    },
 }
 
 /// The messages that a turn adds to a session; the session is made if it is not there.

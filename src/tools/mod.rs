@@ -18,6 +18,7 @@ mod session_search;
 mod skills;
 mod specs;
 mod terminal;
+mod todo;
 mod toolbox;
 mod units;
 mod web;

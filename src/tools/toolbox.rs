@@ -6,7 +6,7 @@ use super::{
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    search, session_search, specs, terminal, web,
+    search, session_search, specs, terminal, todo, web,
 };
 use crate::{
     config::{NetworkMode, ProfileConfig},
@@ -25,7 +25,13 @@ fn missing(config: &ProfileConfig, spec: &ToolSpec) -> Option<&'static str> {
         return Some("left out by `tools.enabled` or `tools.disabled`");
     }
     let off = config.terminal.network.mode == NetworkMode::Off;
-    (spec.name == "web_extract" && off).then_some("the profile has no network (`terminal.network: off`)")
+    match &*spec.name {
+        "web_extract" if off => Some("the profile has no network (`terminal.network: off`)"),
+        "web_search" if config.web.search.is_none() => {
+            Some("no service is configured (`web.search.provider`)")
+        }
+        _ => None,
+    }
 }
 
 /// The tools of one profile, with what they need. Cheap to clone.
@@ -146,7 +152,12 @@ impl Toolbox {
                 self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(plain)
             }
             "delegate_task" => delegate::call(&self.ground.config.delegation, context, &arguments).await,
-            "web_extract" => web::extract(&self.ground.egress, context, &arguments).await,
+            "todo" => todo::call(context, &arguments).await.map(plain),
+            "web_extract" => {
+                let patience = self.ground.config.web.timeout;
+                web::extract(&self.ground.egress, patience, context, &arguments).await
+            }
+            "web_search" => web::search(&self.ground.config.web, context, &arguments).await,
             "session_search" => session_search::call(context, &arguments).await.map(plain),
             other => Err(self.unknown(other)),
         }

@@ -241,6 +241,7 @@ fn config(root: &Path) -> ProfileConfig {
         agent: AgentConfig { max_turns: 90, memory_enabled: false },
         tools: hermes_gateway::domain::ToolSelection::default(),
         delegation: hermes_gateway::config::DelegationConfig::default(),
+        web: hermes_gateway::config::WebConfig::default(),
         retention: RetentionConfig {
             runs: second,
             derived_sessions: second,
