@@ -4,7 +4,7 @@ use super::{
     AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot,
     ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig,
     expand::is_env_name,
-    limits, listen, model, network, roots, selection,
+    limits, listen, memory, model, network, roots, selection,
     settings::{Found, Settings},
     tls,
     typed::DAY,
@@ -53,10 +53,8 @@ pub(super) fn resolve(
         api: api(settings)?,
         approvals: approvals(settings, warnings)?,
         terminal: terminal(settings, roots, warnings)?,
-        agent: AgentConfig {
-            max_turns: settings.number("agent.max_turns", 1..=10_000, 90)?,
-            memory_enabled: settings.bool("memory.memory_enabled", true)?,
-        },
+        agent: AgentConfig { max_turns: settings.number("agent.max_turns", 1..=10_000, 90)? },
+        memory: memory::read(settings)?,
         retention: RetentionConfig {
             runs: settings.duration("retention.runs", 60..=TEN_YEARS, WEEK)?,
             derived_sessions: settings.duration("retention.derived_sessions", 60..=TEN_YEARS, 30 * DAY)?,

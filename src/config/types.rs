@@ -1,6 +1,6 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
-use super::{LimitsConfig, NetworkConfig, Secret, TlsConfig};
+use super::{LimitsConfig, MemoryConfig, NetworkConfig, Secret, TlsConfig};
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -39,6 +39,7 @@ pub struct ProfileConfig {
     pub approvals: ApprovalsConfig,
     pub terminal: TerminalConfig,
     pub agent: AgentConfig,
+    pub memory: MemoryConfig,
     pub retention: RetentionConfig,
     pub responses: ResponsesConfig,
     /// Every entry of the profile's `.env`; never in the process environment.
@@ -224,7 +225,6 @@ pub struct ExtraRoot {
 pub struct AgentConfig {
     /// `agent.max_turns`, default 90: model calls per turn.
     pub max_turns: u32,
-    pub memory_enabled: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -22,3 +22,9 @@ pub struct ToolOutput {
     pub text: String,
     pub failed: bool,
 }
+
+/// Whether the results of a tool are texts of strangers, in which instructions may be hidden.
+#[must_use]
+pub fn brings_foreign_text(name: &str) -> bool {
+    ["web_", "mcp_", "browser_"].iter().any(|start| name.starts_with(start))
+}

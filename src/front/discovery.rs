@@ -2,7 +2,6 @@
 
 use super::{auth::Authorised, body::MAX_DEPTH, error::ApiError, health::PLATFORM, openai, openapi, routes};
 use crate::{
-    actors::Scope,
     config::{ApiConfig, ProfileConfig, Provider},
     domain::ToolSpec,
     sandbox::{Machine, Sandbox},
@@ -50,7 +49,7 @@ fn endpoints() -> BTreeMap<&'static str, Value> {
 }
 
 /// Flags that stand for a route: true when the router has it.
-const ROUTED: [(&str, &str); 21] = [
+const ROUTED: [(&str, &str); 22] = [
     ("chat_completions", "chat_completions"),
     ("chat_completions_streaming", "chat_completions"),
     ("responses_api", "responses"),
@@ -71,6 +70,7 @@ const ROUTED: [(&str, &str); 21] = [
     ("model_selection", "model_options"),
     ("skills_api", "skills"),
     ("memory_read_api", "memory"),
+    ("memory_write_api", "memory_add"),
     ("config_read_api", "config"),
 ];
 
@@ -88,7 +88,6 @@ fn features(config: &ProfileConfig, endpoints: &BTreeMap<&'static str, Value>) -
         "cors": !config.cors_origins.is_empty(),
         "admin_config_rw": false,
         "jobs_admin": false,
-        "memory_write_api": false,
         "audio_api": false,
         "realtime_voice": false,
     });
@@ -169,22 +168,6 @@ pub async fn skills(auth: Authorised) -> Result<HttpResponse, ApiError> {
         )
         .collect();
     Ok(HttpResponse::Ok().json(json!({"object": "list", "data": rows})))
-}
-
-/// What the agent remembers, as its files have it.
-pub async fn memory(auth: Authorised) -> Result<HttpResponse, ApiError> {
-    auth.require(Scope::Memory)?;
-    let remembered = auth.tenant.memory().await?;
-    let show = |entries: Vec<String>| {
-        let characters: usize = entries.iter().map(|entry| entry.chars().count()).sum();
-        json!({"entries": entries, "entry_count": entries.len(), "characters": characters})
-    };
-    Ok(HttpResponse::Ok().json(json!({
-        "object": "hermes.memory",
-        "enabled": auth.tenant.config().agent.memory_enabled,
-        "memory": show(remembered.memory),
-        "user": show(remembered.user),
-    })))
 }
 
 #[cfg(test)]

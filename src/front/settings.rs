@@ -3,7 +3,10 @@
 use super::{auth::Authorised, error::ApiError};
 use crate::{
     actors::Scope,
-    config::{ApprovalMode, LimitsConfig, ModelConfig, ModelRoute, ProfileConfig, Provider, Vision},
+    config::{
+        ApprovalMode, LimitsConfig, MemoryConfig, MemoryScoping, ModelConfig, ModelRoute, ProfileConfig,
+        Provider, Vision,
+    },
     domain::{OnBusy, ToolItems, Unattended},
 };
 use actix_web::HttpResponse;
@@ -34,7 +37,7 @@ fn view(config: &ProfileConfig) -> Value {
                 "tool_items": name_in(&ToolItems::NAMED, &config.responses.tool_items),
             },
             "agent": {"max_turns": agent.max_turns, "api_max_retries": config.model.attempts},
-            "memory": {"memory_enabled": agent.memory_enabled},
+            "memory": memory(&config.memory),
             "approvals": {
                 "mode": match approvals.mode {
                     ApprovalMode::Manual => "manual",
@@ -79,6 +82,18 @@ fn view(config: &ProfileConfig) -> Value {
                 "max_body_bytes": api.max_body_bytes,
             },
         },
+    })
+}
+
+fn memory(memory: &MemoryConfig) -> Value {
+    json!({
+        "memory_enabled": memory.enabled,
+        "user_profile_enabled": memory.user_enabled,
+        "memory_char_limit": memory.limit,
+        "user_char_limit": memory.user_limit,
+        "scope": name_in(&MemoryScoping::NAMES, &memory.scope),
+        "write_approval": memory.write_approval,
+        "approve_after_untrusted": memory.approve_after_untrusted,
     })
 }
 

@@ -64,6 +64,10 @@ pub(super) enum Table {
     Response = 0x70,
     /// Run: its response can be asked for.
     KeptResponse = 0x71,
+    /// Hash of a place of memory: what is known of its entries.
+    Memory = 0x90,
+    /// Hash of a place of memory, number: a change of it.
+    MemoryChange = 0x91,
 }
 
 impl Table {
@@ -91,6 +95,8 @@ impl Table {
         Self::Response,
         Self::KeptResponse,
         Self::ClientCall,
+        Self::Memory,
+        Self::MemoryChange,
     ];
 
     /// The table's name in a backup.
@@ -124,6 +130,8 @@ impl Table {
             Self::Response => "response",
             Self::KeptResponse => "kept_response",
             Self::ClientCall => "client_call",
+            Self::Memory => "memory",
+            Self::MemoryChange => "memory_change",
         }
     }
 
@@ -146,14 +154,16 @@ impl Table {
             | Self::Key
             | Self::KeyUse
             | Self::Response
-            | Self::KeptResponse => 16,
+            | Self::KeptResponse
+            | Self::Memory => 16,
             Self::EndedRun => 17,
             Self::Message
             | Self::Event
             | Self::Deltas
             | Self::RunGeneration
             | Self::SessionMessage
-            | Self::SessionActivity => 24,
+            | Self::SessionActivity
+            | Self::MemoryChange => 24,
             Self::RunApproval | Self::Idempotency | Self::SessionRun | Self::ClientCall => 32,
         }
     }

@@ -44,6 +44,7 @@ mod live;
 mod lock;
 mod log;
 mod mark;
+mod memory;
 mod opening;
 mod payload;
 mod records;

@@ -43,6 +43,7 @@ impl Store {
         inner.delete_older(Table::Idempotency, created, cutoff(now, retention.idempotency))?;
         let created = |call: &ClientCall| call.created_at;
         inner.delete_older(Table::ClientCall, created, cutoff(now, retention.runs))?;
+        inner.delete_old_changes()?;
         let mut bench = inner.bench();
         inner.delete_generations(&mut bench)?;
         inner.delete_payloads()?;

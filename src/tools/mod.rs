@@ -11,6 +11,7 @@ mod files;
 mod ground;
 mod memory;
 mod mend;
+mod own_file;
 mod preview;
 mod search;
 mod skills;
@@ -20,7 +21,7 @@ mod toolbox;
 mod units;
 
 pub use ground::Footing;
-pub use memory::Memory;
+pub use memory::{Edit, EditError, Edited, MemoryBook, Page, Wanted, threat_in, usage};
 pub use mend::parse_arguments;
 pub use preview::preview;
 pub use skills::{Skill, skills};

@@ -15,6 +15,7 @@ pub fn preview(name: &str, arguments: &Value) -> Option<String> {
         "write_file" => text("path"),
         "patch" => text("path").or_else(|| text("patch").and_then(first_file)),
         "search_files" => text("pattern"),
+        "memory" => text("content").or_else(|| text("old_text")),
         _ => None,
     };
     main.map(shorten).filter(|text| !text.is_empty())

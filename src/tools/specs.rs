@@ -1,10 +1,12 @@
 //! What the model is told of the tools that come with the product.
 
-use crate::domain::ToolSpec;
+use super::memory;
+use crate::{config::ProfileConfig, domain::ToolSpec};
 use std::borrow::Cow;
 
 /// Sorted by name.
 pub const ALL: &[ToolSpec] = &[
+    memory::SPEC,
     ToolSpec {
         name: Cow::Borrowed("patch"),
         description: Cow::Borrowed(
@@ -68,6 +70,15 @@ pub const ALL: &[ToolSpec] = &[
     },
 ];
 
+/// Those that the profile's settings leave something to do.
+pub fn of(config: &ProfileConfig) -> Vec<ToolSpec> {
+    let works = |spec: &&ToolSpec| match &*spec.name {
+        "memory" => config.memory.enabled || config.memory.user_enabled,
+        _ => true,
+    };
+    ALL.iter().filter(works).cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +97,6 @@ mod tests {
         }
         let toolset = Toolset::new(ALL.to_vec());
         let length = toolset.schema().len();
-        assert!(length < 6_000, "{length}");
+        assert!(length < 16_000, "{length}");
     }
 }

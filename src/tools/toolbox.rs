@@ -5,7 +5,7 @@ use super::{
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    search, specs, terminal,
+    memory, search, specs, terminal,
 };
 use crate::{
     config::ProfileConfig,
@@ -45,6 +45,8 @@ pub struct Behalf<'a> {
     pub key: &'a KeyId,
     /// `X-Hermes-Session-Key` of that request.
     pub session_key: Option<&'a str>,
+    /// The conversation has read what strangers wrote: see [`strangers`](super::strangers).
+    pub untrusted: bool,
 }
 
 impl CallContext<'_> {
@@ -62,7 +64,7 @@ impl Toolbox {
     /// `user`: whom commands run as and files belong to, where that can be done.
     #[must_use]
     pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>, egress: Egress) -> Self {
-        let toolset = Arc::new(Toolset::new(specs::ALL.to_vec()));
+        let toolset = Arc::new(Toolset::new(specs::of(&config)));
         Self { ground: Arc::new(Ground::new(config, sandbox, user, egress)), toolset }
     }
 
@@ -125,6 +127,7 @@ impl Toolbox {
                 let stop = context.stop.clone();
                 self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(plain)
             }
+            "memory" => memory::call(&self.ground, context, &arguments).await,
             other => Err(self.unknown(other)),
         }
     }

@@ -14,6 +14,7 @@ mod idempotency;
 mod ids;
 mod isolation;
 mod keys;
+mod memory;
 mod mind;
 mod model;
 mod neighbour;

@@ -3,9 +3,9 @@
 use hermes_gateway::{
     audit::AuditLog,
     config::{
-        AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, LimitsConfig, ModelConfig,
-        NetworkConfig, ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, Secret,
-        SelectionConfig, TerminalConfig,
+        AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, LimitsConfig, MemoryConfig,
+        ModelConfig, NetworkConfig, ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel,
+        Secret, SelectionConfig, TerminalConfig,
     },
     domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
     egress::{Egress, Listeners},
@@ -238,7 +238,8 @@ fn config(root: &Path) -> ProfileConfig {
             max_output: 50_000,
             limits: LimitsConfig::default(),
         },
-        agent: AgentConfig { max_turns: 90, memory_enabled: false },
+        agent: AgentConfig { max_turns: 90 },
+        memory: MemoryConfig::default(),
         retention: RetentionConfig {
             runs: second,
             derived_sessions: second,

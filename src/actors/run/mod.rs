@@ -16,6 +16,7 @@ mod drive;
 mod finish;
 mod history;
 mod relay;
+mod remember;
 mod session;
 mod steer;
 mod text;

@@ -5,6 +5,7 @@ mod closing;
 mod files;
 mod isolation;
 mod keys;
+mod memory;
 mod record;
 
 pub use keys::KeyState;

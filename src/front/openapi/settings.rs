@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     actors::Scope,
-    config::{NetworkMode, Vision},
+    config::{MemoryScoping, NetworkMode, Vision},
     domain::ToolItems,
 };
 
@@ -39,7 +39,7 @@ pub fn components() -> Vec<(&'static str, Schema)> {
         .has("direct_model_requests", boolean())
         .has("responses", responses)
         .has("agent", object().has("max_turns", integer()).has("api_max_retries", integer()))
-        .has("memory", object().has("memory_enabled", boolean()))
+        .has("memory", memory())
         .has("approvals", approvals())
         .has("terminal", terminal())
         .has("tool_output", object().has("max_bytes", integer()))
@@ -48,6 +48,17 @@ pub fn components() -> Vec<(&'static str, Schema)> {
         .has("api_server", api_server())
         .note("By section, with every default filled in; times in seconds.");
     vec![("Settings", settings)]
+}
+
+fn memory() -> Schema {
+    object()
+        .has("memory_enabled", boolean())
+        .has("user_profile_enabled", boolean())
+        .has("memory_char_limit", integer())
+        .has("user_char_limit", integer())
+        .has("scope", one_of(MemoryScoping::NAMES.map(|(name, _)| name)))
+        .has("write_approval", boolean())
+        .has("approve_after_untrusted", boolean())
 }
 
 fn upstream() -> Schema {
