@@ -67,6 +67,7 @@ const ROUTED: [(&str, &str); 22] = [
     ("session_chat", "session_chat"),
     ("session_chat_streaming", "session_chat_stream"),
     ("session_fork", "session_fork"),
+    ("session_search", "session_search"),
     ("model_selection", "model_options"),
     ("skills_api", "skills"),
     ("memory_read_api", "memory"),

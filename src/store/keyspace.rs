@@ -68,6 +68,15 @@ pub(super) enum Table {
     Memory = 0x90,
     /// Hash of a place of memory, number: a change of it.
     MemoryChange = 0x91,
+    /// Word, number: the messages with it from that number on. This table and the next lie in the database of
+    /// [the search](super::search).
+    SearchTerm = 0x80,
+    /// Number: whose messages it and the next ones are.
+    SearchSpan = 0x81,
+    /// Transcript, number: its spans.
+    SearchOf = 0x82,
+    /// Transcript: how many of its messages can be found.
+    SearchMark = 0x83,
 }
 
 impl Table {
@@ -132,6 +141,10 @@ impl Table {
             Self::ClientCall => "client_call",
             Self::Memory => "memory",
             Self::MemoryChange => "memory_change",
+            Self::SearchTerm => "search_term",
+            Self::SearchSpan => "search_span",
+            Self::SearchOf => "search_of",
+            Self::SearchMark => "search_mark",
         }
     }
 
@@ -139,6 +152,7 @@ impl Table {
     pub(super) const fn width(self) -> usize {
         match self {
             Self::Meta => 0,
+            Self::SearchSpan => 4,
             Self::Generation => 8,
             Self::Run
             | Self::WholeRun
@@ -155,8 +169,11 @@ impl Table {
             | Self::KeyUse
             | Self::Response
             | Self::KeptResponse
-            | Self::Memory => 16,
+            | Self::Memory
+            | Self::SearchMark => 16,
             Self::EndedRun => 17,
+            Self::SearchOf => 20,
+            Self::SearchTerm => 28,
             Self::Message
             | Self::Event
             | Self::Deltas

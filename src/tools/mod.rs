@@ -14,6 +14,7 @@ mod mend;
 mod own_file;
 mod preview;
 mod search;
+mod session_search;
 mod skills;
 mod specs;
 mod terminal;

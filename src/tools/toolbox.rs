@@ -5,7 +5,7 @@ use super::{
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    memory, search, specs, terminal,
+    memory, search, session_search, specs, terminal,
 };
 use crate::{
     config::ProfileConfig,
@@ -128,6 +128,7 @@ impl Toolbox {
                 self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(plain)
             }
             "memory" => memory::call(&self.ground, context, &arguments).await,
+            "session_search" => session_search::call(context, &arguments).await.map(plain),
             other => Err(self.unknown(other)),
         }
     }

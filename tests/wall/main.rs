@@ -17,3 +17,4 @@ mod site;
 mod speed;
 mod strict;
 mod support;
+mod takeaway;
