@@ -6,7 +6,7 @@ use super::{
     expand::is_env_name,
     limits, listen, memory, model, network, roots, selection,
     settings::{Found, Settings},
-    tls,
+    tls, tools,
     typed::DAY,
     workspace,
 };
@@ -55,6 +55,8 @@ pub(super) fn resolve(
         terminal: terminal(settings, roots, warnings)?,
         agent: AgentConfig { max_turns: settings.number("agent.max_turns", 1..=10_000, 90)? },
         memory: memory::read(settings)?,
+        tools: tools::selection(settings)?,
+        delegation: tools::delegation(settings)?,
         retention: RetentionConfig {
             runs: settings.duration("retention.runs", 60..=TEN_YEARS, WEEK)?,
             derived_sessions: settings.duration("retention.derived_sessions", 60..=TEN_YEARS, 30 * DAY)?,

@@ -1,7 +1,7 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
-use super::{LimitsConfig, MemoryConfig, NetworkConfig, Secret, TlsConfig};
-use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
+use super::{DelegationConfig, LimitsConfig, MemoryConfig, NetworkConfig, Secret, TlsConfig};
+use crate::domain::{OnBusy, ProfileName, ToolItems, ToolSelection, Unattended};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
@@ -40,6 +40,9 @@ pub struct ProfileConfig {
     pub terminal: TerminalConfig,
     pub agent: AgentConfig,
     pub memory: MemoryConfig,
+    /// `tools.enabled`, `tools.disabled`: which tools the agent has.
+    pub tools: ToolSelection,
+    pub delegation: DelegationConfig,
     pub retention: RetentionConfig,
     pub responses: ResponsesConfig,
     /// Every entry of the profile's `.env`; never in the process environment.

@@ -4,6 +4,7 @@ mod approval;
 mod calendar;
 mod client_tools;
 mod code;
+mod delegation;
 mod event;
 mod idempotency;
 mod ids;
@@ -11,10 +12,12 @@ mod memory;
 mod message;
 mod on_busy;
 mod outcome;
+mod port;
 mod response;
 mod run;
 mod run_status;
 mod tool;
+mod tool_selection;
 mod toolset;
 mod upstream;
 
@@ -22,6 +25,7 @@ pub use approval::{Approval, ApprovalScope, ApprovalStatus, Choice, Finding, Rul
 pub use calendar::{date, timestamp};
 pub use client_tools::{ClientTools, ToolChoice, ToolResult};
 pub use code::Code;
+pub use delegation::{Ended, Parent, Report, Subagent, SubagentEnd, Task};
 pub use event::{ApprovalRequest, Event, Logged};
 pub use idempotency::{KeptAnswer, StandsFor};
 pub use ids::{ApprovalId, IdError, KeyId, ProfileName, ResponseId, RunId, Seq, SessionId, TranscriptId};
@@ -32,10 +36,12 @@ pub use memory::{
 pub use message::{Content, ImageUrl, Message, Part, ToolCall};
 pub use on_busy::OnBusy;
 pub use outcome::{Failure, Finish, Outcome, Usage};
+pub use port::{Asked, Declined, Port};
 pub use response::{Aside, ResponseRecord, ResponseRequest, ToolItems};
 pub use run::{OnDisconnect, RunRecord, RunSpec, Sampling, SessionRef, Surface, ToolSummary};
 pub use run_status::{IllegalTransition, RunStatus};
 pub use tool::{ToolOutput, ToolSpec, brings_foreign_text};
+pub use tool_selection::{KnownSet, SETS, ToolSelection, is_tool_or_set};
 pub use toolset::Toolset;
 pub use upstream::{ModelChoice, ModelLock, RouteSource, Runtime, UpstreamRun};
 

@@ -23,8 +23,9 @@ pub struct ToolOutput {
     pub failed: bool,
 }
 
-/// Whether the results of a tool are texts of strangers, in which instructions may be hidden.
+/// Whether the results of a tool are texts of strangers, in which instructions may be hidden. A child's report may be made
+/// of such.
 #[must_use]
 pub fn brings_foreign_text(name: &str) -> bool {
-    ["web_", "mcp_", "browser_"].iter().any(|start| name.starts_with(start))
+    name == "delegate_task" || ["web_", "mcp_", "browser_"].iter().any(|start| name.starts_with(start))
 }

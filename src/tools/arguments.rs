@@ -43,7 +43,7 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    pub fn list(&self, name: &str) -> Result<Option<&'a [Value]>, Failure> {
+    pub fn opt_list(&self, name: &str) -> Result<Option<&'a [Value]>, Failure> {
         match self.get(name) {
             None => Ok(None),
             Some(Value::Array(items)) => Ok(Some(items)),

@@ -2,14 +2,15 @@
 
 use super::{
     arguments::Arguments,
+    delegate,
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    memory, search, session_search, specs, terminal,
+    memory, search, session_search, specs, terminal, web,
 };
 use crate::{
-    config::ProfileConfig,
-    domain::{KeyId, RunId, SessionId, ToolOutput, Toolset},
+    config::{NetworkMode, ProfileConfig},
+    domain::{KeyId, Port, RunId, SessionId, ToolOutput, ToolSpec, Toolset},
     egress::Egress,
     sandbox::{Jail, Owner, Sandbox},
     store::Store,
@@ -17,6 +18,18 @@ use crate::{
 use serde_json::Value;
 use std::{pin::Pin, sync::Arc};
 use tokio_util::sync::CancellationToken;
+
+/// Why an agent of this profile has not the tool.
+fn missing(config: &ProfileConfig, spec: &ToolSpec) -> Option<&'static str> {
+    if !config.tools.takes(spec) {
+        return Some("left out by `tools.enabled` or `tools.disabled`");
+    }
+    if spec.name == "memory" && !config.memory.enabled && !config.memory.user_enabled {
+        return Some("turned off by `memory.memory_enabled` and `memory.user_profile_enabled`");
+    }
+    let off = config.terminal.network.mode == NetworkMode::Off;
+    (spec.name == "web_extract" && off).then_some("the profile has no network (`terminal.network: off`)")
+}
 
 /// The tools of one profile, with what they need. Cheap to clone.
 #[derive(Clone)]
@@ -45,8 +58,10 @@ pub struct Behalf<'a> {
     pub key: &'a KeyId,
     /// `X-Hermes-Session-Key` of that request.
     pub session_key: Option<&'a str>,
-    /// The conversation has read what strangers wrote: see [`strangers`](super::strangers).
+    /// The conversation has read what strangers wrote: see [`brings_foreign_text`](crate::domain::brings_foreign_text).
     pub untrusted: bool,
+    /// What a tool asks that starts work of its own.
+    pub port: &'a dyn Port,
 }
 
 impl CallContext<'_> {
@@ -64,7 +79,8 @@ impl Toolbox {
     /// `user`: whom commands run as and files belong to, where that can be done.
     #[must_use]
     pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>, egress: Egress) -> Self {
-        let toolset = Arc::new(Toolset::new(specs::of(&config)));
+        let here = specs::ALL.iter().filter(|spec| missing(&config, spec).is_none());
+        let toolset = Arc::new(Toolset::new(here.cloned().collect()));
         Self { ground: Arc::new(Ground::new(config, sandbox, user, egress)), toolset }
     }
 
@@ -86,6 +102,13 @@ impl Toolbox {
     #[must_use]
     pub fn toolset(&self) -> Arc<Toolset> {
         self.toolset.clone()
+    }
+
+    /// Why tools that come with the product are not in the toolset, by name.
+    #[must_use]
+    pub fn missing(&self) -> Vec<(&'static ToolSpec, &'static str)> {
+        let config = &self.ground.config;
+        specs::ALL.iter().filter_map(|spec| Some((spec, missing(config, spec)?))).collect()
     }
 
     /// Runs a call. Never panics, never errs: what goes wrong is in the output (`{"error", "code", "hint"}`).
@@ -128,6 +151,8 @@ impl Toolbox {
                 self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(plain)
             }
             "memory" => memory::call(&self.ground, context, &arguments).await,
+            "delegate_task" => delegate::call(&self.ground.config.delegation, context, &arguments).await,
+            "web_extract" => web::extract(&self.ground.egress, context, &arguments).await,
             "session_search" => session_search::call(context, &arguments).await.map(plain),
             other => Err(self.unknown(other)),
         }

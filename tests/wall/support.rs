@@ -240,6 +240,8 @@ fn config(root: &Path) -> ProfileConfig {
         },
         agent: AgentConfig { max_turns: 90 },
         memory: MemoryConfig::default(),
+        tools: hermes_gateway::domain::ToolSelection::default(),
+        delegation: hermes_gateway::config::DelegationConfig::default(),
         retention: RetentionConfig {
             runs: second,
             derived_sessions: second,

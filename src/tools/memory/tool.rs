@@ -55,7 +55,7 @@ pub async fn call(
 }
 
 fn operations(arguments: &Arguments<'_>) -> Result<Vec<Operation>, Failure> {
-    let Some(listed) = arguments.list("operations")? else {
+    let Some(listed) = arguments.opt_list("operations")? else {
         return operation(arguments).map(|one| vec![one]);
     };
     if listed.is_empty() {
