@@ -182,6 +182,7 @@ fn terminal(
         unix_sockets: settings.bool("terminal.unix_sockets", false)?,
         timeout,
         max_timeout,
+        background_max: settings.duration("terminal.background_max", 1..=604_800, 86_400)?,
         network: network::read(settings, warnings)?,
         env_passthrough: passthrough.into_iter().map(|name| name.text).collect(),
         roots,

@@ -187,7 +187,7 @@ impl SandboxLevel {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TerminalConfig {
     /// `terminal.sandbox`: the floor; below it terminal refuses. Default `landlock`.
     pub sandbox: SandboxLevel,
@@ -199,6 +199,8 @@ pub struct TerminalConfig {
     pub timeout: Duration,
     /// Longest timeout that a call may ask for, 600 s.
     pub max_timeout: Duration,
+    /// `terminal.background_max`: how long a command may go on in the background, 24 h.
+    pub background_max: Duration,
     /// `terminal.env_passthrough`: names of entries of this profile's `.env` that commands see.
     pub env_passthrough: Vec<String>,
     /// `terminal.roots`: folders besides the workspace that commands and file tools see.

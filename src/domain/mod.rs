@@ -10,6 +10,7 @@ mod ids;
 mod message;
 mod on_busy;
 mod outcome;
+mod process;
 mod response;
 mod run;
 mod run_status;
@@ -27,6 +28,7 @@ pub use ids::{ApprovalId, IdError, KeyId, ProfileName, ResponseId, RunId, Seq, S
 pub use message::{Content, ImageUrl, Message, Part, ToolCall};
 pub use on_busy::OnBusy;
 pub use outcome::{Failure, Finish, Outcome, Usage};
+pub use process::{ProcessEnd, ProcessRecord};
 pub use response::{Aside, ResponseRecord, ResponseRequest, ToolItems};
 pub use run::{OnDisconnect, RunRecord, RunSpec, Sampling, SessionRef, Surface, ToolSummary};
 pub use run_status::{IllegalTransition, RunStatus};

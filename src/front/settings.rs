@@ -53,6 +53,7 @@ fn view(config: &ProfileConfig) -> Value {
                 "unix_sockets": terminal.unix_sockets,
                 "timeout": seconds(terminal.timeout),
                 "max_timeout": seconds(terminal.max_timeout),
+                "background_max": seconds(terminal.background_max),
                 "env_passthrough": terminal.env_passthrough,
                 "network": terminal.network.mode.name(),
                 "network_allow": terminal.network.allow.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -46,6 +46,7 @@ mod log;
 mod mark;
 mod opening;
 mod payload;
+mod processes;
 mod records;
 mod replay;
 mod responses;

@@ -12,6 +12,7 @@ mod ground;
 mod memory;
 mod mend;
 mod preview;
+mod process;
 mod search;
 mod skills;
 mod specs;

@@ -15,6 +15,7 @@ pub fn preview(name: &str, arguments: &Value) -> Option<String> {
         "write_file" => text("path"),
         "patch" => text("path").or_else(|| text("patch").and_then(first_file)),
         "search_files" => text("pattern"),
+        "process" => text("action"),
         _ => None,
     };
     main.map(shorten).filter(|text| !text.is_empty())

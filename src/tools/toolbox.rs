@@ -5,14 +5,14 @@ use super::{
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    search, specs, terminal,
+    process, search, specs, terminal,
 };
 use crate::{
     config::ProfileConfig,
     domain::{KeyId, RunId, SessionId, ToolOutput, Toolset},
     egress::Egress,
     sandbox::{Jail, Owner, Sandbox},
-    store::Store,
+    store::{Store, StoreError},
 };
 use serde_json::Value;
 use std::{pin::Pin, sync::Arc};
@@ -62,8 +62,38 @@ impl Toolbox {
     /// `user`: whom commands run as and files belong to, where that can be done.
     #[must_use]
     pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>, egress: Egress) -> Self {
+        Self::on(Ground::new(config, sandbox, user, egress, Arc::default()))
+    }
+
+    /// The same profile's under other settings. Its background commands go on, unless the settings of commands are
+    /// among those that have changed: then they end, so that the new ones hold for all.
+    #[must_use]
+    pub fn renewed(&self, config: Arc<ProfileConfig>, egress: Egress) -> Self {
+        let Ground { config: former, sandbox, user, jobs, .. } = &*self.ground;
+        if former.terminal != config.terminal || former.workspace != config.workspace {
+            jobs.kill_all();
+        }
+        Self::on(Ground::new(config, sandbox.clone(), *user, egress, jobs.clone()))
+    }
+
+    /// Ends all background commands.
+    pub async fn end_processes(&self) {
+        self.ground.jobs.end_all().await;
+    }
+
+    /// Ends the background commands of a session that is no more, and forgets them.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn forget_session(&self, session: &SessionId, store: &Store) -> Result<(), StoreError> {
+        self.ground.jobs.end_session(session).await;
+        store.forget_processes(session).await
+    }
+
+    fn on(ground: Ground) -> Self {
         let toolset = Arc::new(Toolset::new(specs::ALL.to_vec()));
-        Self { ground: Arc::new(Ground::new(config, sandbox, user, egress)), toolset }
+        Self { ground: Arc::new(ground), toolset }
     }
 
     /// Opens the profile's folders and gives them to its user, once: what they are does not change any more until the
@@ -106,6 +136,7 @@ impl Toolbox {
     ) -> Result<ToolOutput, Failure> {
         let plain = |value: Value| ToolOutput { text: value.to_string(), failed: false };
         match name {
+            "process" => process::call(&self.ground, context, &arguments).await,
             "terminal" => terminal::call(&self.ground, context, &arguments).await,
             "read_file" => {
                 let asked = files::Read::parse(&arguments)?;

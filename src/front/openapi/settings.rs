@@ -84,6 +84,7 @@ fn terminal() -> Schema {
         .has("unix_sockets", boolean())
         .has("timeout", number())
         .has("max_timeout", number())
+        .has("background_max", number())
         .has("env_passthrough", list(text()))
         .has("network", one_of(NetworkMode::NAMES.map(|(name, _)| name)))
         .has("network_allow", list(text()).note("Hosts and addresses beside what `network` opens."))
