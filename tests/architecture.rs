@@ -67,7 +67,11 @@ const MAY_USE: [(&str, &[&str]); 17] = [
 ];
 
 /// What the HTTP side may take from the store: the cursors that read, and what they give and ask.
-const READ_SIDE: [&str; 12] = [
+const READ_SIDE: [&str; 16] = [
+    "Query",
+    "SearchFilter",
+    "SearchHit",
+    "SearchRole",
     "EventCursor",
     "RunFilter",
     "StoreError",

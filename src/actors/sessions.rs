@@ -3,7 +3,10 @@
 use super::{Idempotency, ProfileError};
 use crate::{
     domain::{Content, Message as ChatMessage, ModelLock, ResponseId, RunId, Runtime, SessionId, SessionRef},
-    store::{ForkSession, SessionChange, SessionError, SessionFilter, SessionHeader, SessionMessages},
+    store::{
+        ForkSession, SearchFilter, SearchPage, SessionChange, SessionError, SessionFilter, SessionHeader,
+        SessionMessages,
+    },
 };
 use actix::Message;
 
@@ -40,6 +43,11 @@ pub struct ReadSession {
     pub after: u64,
     pub limit: usize,
 }
+
+/// Query: messages by their words.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<SearchPage, ProfileError>")]
+pub struct SearchSessions(pub SearchFilter);
 
 /// Command: make a session. Answers when it is on disk.
 #[derive(Debug, Message)]

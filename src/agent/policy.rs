@@ -17,6 +17,8 @@ pub struct Policy {
     pub off: bool,
     /// `approvals.deny`: globs of whole commands that are refused.
     pub deny: Vec<String>,
+    /// `command_allowlist`: globs of simple commands that nobody is asked about. What is refused stays refused.
+    pub allow: Vec<String>,
 }
 
 /// The decision on one call.
@@ -78,13 +80,21 @@ impl Policy {
                 );
             }
         }
-        if self.off || ask.findings.is_empty() {
+        if self.off || ask.findings.is_empty() || self.allows(command) {
             return Verdict::Run;
         }
         let descriptions: Vec<&str> =
             ask.findings.iter().map(|finding| finding.description.as_str()).collect();
         ask.description = descriptions.join("; ");
         Verdict::Ask(ask)
+    }
+}
+
+impl Policy {
+    /// A star of a glob would also stand for `; rm -rf .`, so a command with an operator of the shell is not looked up.
+    fn allows(&self, command: &str) -> bool {
+        !command.contains(|c| ";&|<>(){}`$\n".contains(c))
+            && self.allow.iter().any(|glob| matches_glob(glob, command))
     }
 }
 
@@ -226,13 +236,37 @@ mod tests {
 
     #[test]
     fn the_mode_off_asks_nothing_and_still_refuses() {
-        let policy = Policy { off: true, deny: vec!["*secret*".to_owned()] };
+        let policy = Policy { off: true, deny: vec!["*secret*".to_owned()], ..Policy::default() };
         assert_eq!(policy.judge("terminal", &json!({"command": "rm -rf build"})), Verdict::Run);
         assert!(matches!(policy.judge("terminal", &json!({"command": "rm -rf /"})), Verdict::Refuse(_)));
         assert!(matches!(
             policy.judge("terminal", &json!({"command": "cat secret.txt"})),
             Verdict::Refuse(_)
         ));
+    }
+
+    #[test]
+    fn a_list_lets_simple_commands_through_and_nothing_behind_an_operator() {
+        let allow = vec!["rm -rf build*".to_owned(), "rm -rf /".to_owned(), "git push --force".to_owned()];
+        let policy = Policy { allow, deny: vec!["*--force".to_owned()], ..Policy::default() };
+        let cases = [
+            ("run", "rm -rf build"),
+            ("run", "rm -rf build/debug"),
+            ("ask", "rm -rf src"),
+            ("ask", "rm -rf build; rm -rf src"),
+            ("ask", "rm -rf build $(cat list)"),
+            ("ask", "rm -rf build\nrm -rf src"),
+            ("refuse", "rm -rf /"),
+            ("refuse", "git push --force"),
+        ];
+        for (want, command) in cases {
+            let got = match policy.judge("terminal", &json!({ "command": command })) {
+                Verdict::Run => "run",
+                Verdict::Ask(_) => "ask",
+                Verdict::Refuse(_) => "refuse",
+            };
+            assert_eq!(got, want, "{command}");
+        }
     }
 
     #[test]

@@ -169,6 +169,8 @@ impl Disguise {
             }
             Self::Blanks(blank) if plain => command.replace(' ', blank),
             Self::Quotes(_) | Self::Blanks(_) => command.to_owned(),
+            // Behind most wrappers an assignment is the name of a program that is not there.
+            Self::Wrapper(_) if command.starts_with("A=1 ") => command.to_owned(),
             // In front of a compound command or a built-in one a wrapper is an error of the shell.
             Self::Wrapper(wrapper) if !command.contains(|c: char| ";&|(){}$`<>\n!'\"".contains(c)) => {
                 format!("{wrapper} {command}")

@@ -2,8 +2,13 @@
 
 use super::{
     AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot,
-    ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig, expand::is_env_name,
-    limits, listen, model, network, roots, selection, settings::Settings, tls, typed::DAY, workspace,
+    ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig,
+    expand::is_env_name,
+    limits, listen, model, network, roots, selection,
+    settings::{Found, Settings},
+    tls,
+    typed::DAY,
+    workspace,
 };
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use std::{path::Path, time::Duration};
@@ -112,9 +117,12 @@ fn approvals(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<Appr
         None => Some(Duration::from_secs(300)),
     };
     let unattended = [("deny", Unattended::Deny), ("wait", Unattended::Wait)];
-    let deny = settings.yaml_list_whole("approvals.deny")?.unwrap_or_default();
-    if let Some(blank) = deny.iter().find(|glob| glob.text.trim().is_empty()) {
-        return Err(blank.place.error("holds an empty pattern"));
+    let deny = globs(settings, "approvals.deny")?;
+    let allow = globs(settings, "command_allowlist")?;
+    if let Some(all) = allow.iter().find(|glob| glob.text.chars().all(|c| matches!(c, '*' | '?' | ' '))) {
+        return Err(all
+            .place
+            .error("would allow everything: write `mode: off` below `approvals:` if that is meant"));
     }
     if settings.env("HERMES_YOLO_MODE").is_some() {
         let file = settings.env.path.display();
@@ -130,7 +138,17 @@ fn approvals(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<Appr
         timeout,
         unattended: settings.choice("approvals.unattended", &unattended, Unattended::Deny)?,
         deny: deny.into_iter().map(|glob| glob.text).collect(),
+        allow: allow.into_iter().map(|glob| glob.text).collect(),
     })
+}
+
+/// Patterns of commands, none of them empty.
+fn globs(settings: &Settings<'_>, path: &str) -> Result<Vec<Found>, ConfigError> {
+    let globs = settings.yaml_list_whole(path)?.unwrap_or_default();
+    match globs.iter().find(|glob| glob.text.trim().is_empty()) {
+        Some(blank) => Err(blank.place.error("holds an empty pattern")),
+        None => Ok(globs),
+    }
 }
 
 fn terminal(

@@ -165,6 +165,8 @@ pub struct ApprovalsConfig {
     pub unattended: Unattended,
     /// `approvals.deny`: globs of commands that are refused.
     pub deny: Vec<String>,
+    /// `command_allowlist`: globs of simple commands that nobody is asked about.
+    pub allow: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

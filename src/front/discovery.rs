@@ -50,7 +50,7 @@ fn endpoints() -> BTreeMap<&'static str, Value> {
 }
 
 /// Flags that stand for a route: true when the router has it.
-const ROUTED: [(&str, &str); 21] = [
+const ROUTED: [(&str, &str); 22] = [
     ("chat_completions", "chat_completions"),
     ("chat_completions_streaming", "chat_completions"),
     ("responses_api", "responses"),
@@ -68,6 +68,7 @@ const ROUTED: [(&str, &str); 21] = [
     ("session_chat", "session_chat"),
     ("session_chat_streaming", "session_chat_stream"),
     ("session_fork", "session_fork"),
+    ("session_search", "session_search"),
     ("model_selection", "model_options"),
     ("skills_api", "skills"),
     ("memory_read_api", "memory"),

@@ -84,6 +84,8 @@ pub fn table() -> Vec<Path> {
         at("/api/sessions")
             .get(sessions::resources::list, of::sessions::list_all())
             .post(sessions::resources::create, of::sessions::create()),
+        // Before the ids: a session of this name can be used, but not looked at.
+        at("/api/sessions/search").get(sessions::search::search, of::session_search::search()),
         at("/api/sessions/{session_id}")
             .get(sessions::resources::show, of::sessions::show())
             .patch(sessions::resources::change, of::sessions::change())

@@ -24,7 +24,10 @@ pub use report::{Examination, Finding, Outcome};
 use crate::{
     config::ProfileConfig,
     domain::now,
-    sandbox::{Sandbox, attack::attacks},
+    sandbox::{
+        Sandbox,
+        attack::{Attack, attacks},
+    },
 };
 use site::Site;
 use std::{
@@ -39,12 +42,24 @@ use trial::Trial;
 const LONGEST: Duration = Duration::from_secs(90);
 
 /// How much is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Depth {
     /// What takes a moment: the attacks that share one sandbox.
     Quick,
     /// Everything; some seconds.
     Whole,
+    /// These, whatever they take.
+    Only(Vec<Attack>),
+}
+
+impl Depth {
+    fn attacks(&self) -> Vec<Attack> {
+        match self {
+            Self::Quick => attacks().into_iter().filter(|attack| attack.quick).collect(),
+            Self::Whole => attacks(),
+            Self::Only(chosen) => chosen.clone(),
+        }
+    }
 }
 
 /// What a result depends on: program, kernel, level and settings, as one word.
@@ -97,11 +112,8 @@ impl Inquiry {
     }
 
     async fn attack(&self) -> io::Result<Vec<Finding>> {
-        let site = Site::build(&self.settings, &self.sandbox, &self.folder, self.depth).await?;
-        let mut chosen = attacks();
-        if self.depth == Depth::Quick {
-            chosen.retain(|attack| attack.quick);
-        }
+        let chosen = self.depth.attacks();
+        let site = Site::build(&self.settings, &self.sandbox, &self.folder, &chosen).await?;
         let trials = [Trial::new(&site, 0, &self.sandbox), Trial::new(&site, 1, &self.sandbox)];
         let [one, two] = &trials;
         tokio::join!(one.settle(), two.settle());

@@ -1,12 +1,12 @@
 //! A home with two profiles that nobody misses, and everything around it.
 
-use super::{Depth, decoy::Running, town::Town};
+use super::{decoy::Running, town::Town};
 use crate::{
-    config::{LimitsConfig, ProfileConfig, Secret},
+    config::{LimitsConfig, ProfileConfig, Secret, TerminalConfig},
     domain::{KeyId, ProfileName, SessionId, now},
     sandbox::{
-        Sandbox,
-        attack::{Addresses, Bait, Bounds, Folders, Outside, Planted, Scene, attacks, new_canary},
+        Sandbox, Wall,
+        attack::{Addresses, Attack, Bait, Bounds, Folders, Outside, Planted, Scene, attacks, new_canary},
         session_tmp,
     },
     store::{Change, KeyRecord, ProfileLock, Store},
@@ -36,6 +36,7 @@ pub struct Site {
     shared: Vec<PathBuf>,
     bait: Option<Bait>,
     town: Town,
+    bounds: Bounds,
 }
 
 /// One of the two.
@@ -56,7 +57,7 @@ impl Site {
         settings: &ProfileConfig,
         sandbox: &Sandbox,
         folder: &Path,
-        depth: Depth,
+        chosen: &[Attack],
     ) -> io::Result<Self> {
         let secret = new_canary();
         let name = uuid::Uuid::new_v4().simple().to_string();
@@ -79,8 +80,12 @@ impl Site {
         let (control, daemon) = (home.0.join("run/control.sock"), home.0.join("run/daemon.sock"));
         let town = Town::open(&[&control, &daemon], &secret)?;
         // What is in the kernel would stay there if this process were killed.
-        let bait = (depth == Depth::Whole).then(|| Bait::lay(&secret)).transpose()?;
-        let site = Self { secret, home: home.keep(), profiles: [first, second], shared: made, bait, town };
+        let lasting = chosen.iter().any(|attack| !attack.quick);
+        let bait = lasting.then(|| Bait::lay(&secret)).transpose()?;
+        let unseen = sandbox.omit.iter().any(|wall| matches!(wall, Wall::Meter | Wall::Quota));
+        let bounds = if unseen { Bounds { stays_seconds: STAYS_UNSEEN, ..BOUNDS } } else { BOUNDS };
+        let site =
+            Self { secret, home: home.keep(), profiles: [first, second], shared: made, bait, town, bounds };
         for number in [0, 1] {
             let scene = serde_json::to_vec(&site.scene(number))?;
             fs::write(&site.profiles[number].scene, scene)?;
@@ -123,7 +128,7 @@ impl Site {
                 datagram: town.datagram.clone(),
             },
             planted: own.planted.clone(),
-            bounds: BOUNDS,
+            bounds: self.bounds,
             environment: Vec::new(),
         }
     }
@@ -168,7 +173,10 @@ const BOUNDS: Bounds = Bounds {
     open_files: 256,
     disk_bytes: 128 << 20,
     cpu_seconds: 2,
+    stays_seconds: 60,
 };
+/// Where nobody counts nobody is waited for; a look is due several times meanwhile.
+const STAYS_UNSEEN: u64 = 3;
 
 impl Profile {
     async fn build(
@@ -191,7 +199,8 @@ impl Profile {
             link: root.join("workspace/link"),
             root,
         };
-        let config = throw_away(settings, name, &folders, secret);
+        let mut config = throw_away(settings, name, &folders, secret);
+        open_gates(&mut config.terminal, &sandbox.omit);
         for folder in [&folders.root, &folders.workspace, &config.skills_dir, &folders.root.join("spare")] {
             private(folder)?;
         }
@@ -254,6 +263,17 @@ fn throw_away(settings: &ProfileConfig, name: ProfileName, folders: &Folders, se
     config.terminal.timeout = TIMEOUT;
     config.terminal.max_timeout = TIMEOUT;
     config
+}
+
+/// Walls that are settings, taken away; in tests alone.
+fn open_gates(terminal: &mut TerminalConfig, omit: &[Wall]) {
+    if omit.contains(&Wall::Environment) {
+        terminal.env_passthrough.push("SECRET".to_owned());
+    }
+    if omit.contains(&Wall::Addresses) {
+        let inside = ["127.0.0.0/8", "169.254.169.254"];
+        terminal.network.allow.extend(inside.into_iter().filter_map(|place| place.parse().ok()));
+    }
 }
 
 /// A store as profiles have it, with a secret in a record.

@@ -12,7 +12,7 @@ use crate::{
     egress::{Egress, Listeners},
     redact::Redactor,
     sandbox::{
-        Sandbox,
+        Sandbox, Wall,
         attack::{Attack, Attempt, COMMAND, How, canary},
     },
     tools::{CallContext, Toolbox},
@@ -21,7 +21,7 @@ use futures_util::future::join_all;
 use rustix::fs::FlockOperation;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fs::File};
+use std::{collections::BTreeMap, fs::File, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// What a file tool that was led out would have made in the other profile's folder.
@@ -32,6 +32,8 @@ pub struct Trial<'a> {
     number: usize,
     wall: Asked,
     tools: Toolbox,
+    /// Beside the file tools something else reads that is easily led out; in tests alone.
+    careless: bool,
 }
 
 /// A line of the program that attacks.
@@ -58,7 +60,9 @@ impl<'a> Trial<'a> {
         let (network, audit) =
             (config.terminal.network.clone(), AuditLog::new(&config.state_dir, Redactor::default()));
         let egress = Egress::new(config.name.clone(), network, Listeners::default(), audit);
-        Self { site, number, wall, tools: Toolbox::new(config, sandbox.clone(), None, egress) }
+        let careless = sandbox.omit.contains(&Wall::Jail);
+        let tools = Toolbox::new(config, sandbox.clone(), None, egress);
+        Self { site, number, wall, tools, careless }
     }
 
     fn profile(&self) -> &Profile {
@@ -82,15 +86,16 @@ impl<'a> Trial<'a> {
             attacks.iter().partition(|attack| attack.id == "disk-filler");
         let each = first.into_iter().map(async |attack: &Attack| {
             let (outcome, reason) = match attack.how {
-                How::Together(_) => self.judge(attack, &together),
-                How::Alone(_) => self.judge(attack, &self.command(attack.id, &[attack.id]).await),
+                How::Together(_) => self.judge(attack, &together).await,
+                How::Alone(_) => self.judge(attack, &self.command(attack.id, &[attack.id]).await).await,
                 How::Beside(_) => self.race(attack).await,
             };
             judged(attack, (outcome, reason))
         });
         let mut findings = join_all(each).await;
         for attack in last {
-            findings.push(judged(attack, self.judge(attack, &self.command(attack.id, &[attack.id]).await)));
+            findings
+                .push(judged(attack, self.judge(attack, &self.command(attack.id, &[attack.id]).await).await));
         }
         findings
     }
@@ -123,21 +128,20 @@ impl<'a> Trial<'a> {
         serde_json::from_str(&output.text).unwrap_or_default()
     }
 
-    fn judge(&self, attack: &Attack, said: &Said) -> (Outcome, String) {
+    async fn judge(&self, attack: &Attack, said: &Said) -> (Outcome, String) {
         match said.attempts.get(attack.id) {
             Some(Attempt::Refused(reason) | Attempt::Absent(reason)) => (Outcome::Contained, reason.clone()),
             Some(Attempt::Killed(reason)) => (Outcome::DetectedAndKilled, reason.clone()),
             Some(Attempt::Succeeded(reason)) => (Outcome::NotContained, reason.clone()),
-            Some(Attempt::Done) => self.look(attack),
+            Some(Attempt::Done) => self.look(attack).await,
             None => self.silence(attack, said),
         }
     }
 
     /// What the attacker itself could not see.
-    fn look(&self, attack: &Attack) -> (Outcome, String) {
+    async fn look(&self, attack: &Attack) -> (Outcome, String) {
         let (through, how) = if attack.id == "signal-by-file" {
-            let died = self.profile().fragile.lock().is_ok_and(|mut fragile| !lives(&mut fragile));
-            (died, "no signal arrived")
+            (self.fragile_dies().await, "no signal arrived")
         } else {
             let lock = File::open(self.profile().workspace().join(format!("{}.lock", attack.id)));
             let free = lock
@@ -149,6 +153,18 @@ impl<'a> Trial<'a> {
         } else {
             (Outcome::Contained, how.to_owned())
         }
+    }
+
+    /// A process that was sent a signal takes a moment to end.
+    async fn fragile_dies(&self) -> bool {
+        const LOOKS: u32 = 10;
+        for _ in 0..LOOKS {
+            if self.profile().fragile.lock().is_ok_and(|mut fragile| !lives(&mut fragile)) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        false
     }
 
     /// An attack that had its sandbox to itself, and took it down or was ended with it.
@@ -191,6 +207,12 @@ impl<'a> Trial<'a> {
         }
     }
 
+    /// As a program would that trusts a path: what the file tools are not.
+    fn read_by_path(&self) -> bool {
+        let path = self.profile().workspace().join("race/.env");
+        std::fs::read(path).is_ok_and(|bytes| canary(&bytes))
+    }
+
     /// One use of each tool. True when it came back with a secret.
     async fn use_files(&self) -> bool {
         let calls = [
@@ -198,7 +220,7 @@ impl<'a> Trial<'a> {
             ("search_files", json!({ "path": "race", "pattern": "SECRET" })),
             ("write_file", json!({ "path": format!("race/{WRITTEN}"), "content": "x" })),
         ];
-        let mut leaked = false;
+        let mut leaked = self.careless && self.read_by_path();
         for (name, arguments) in calls {
             leaked |= canary(self.call("race", name, &arguments).await.to_string().as_bytes());
         }

@@ -105,7 +105,10 @@ impl Serialize for Messages<'_> {
                 {
                     list.serialize_element(&Answer { role: "assistant", content, tool_calls })?;
                 }
-                message => list.serialize_element(message)?,
+                Message::System { .. }
+                | Message::User { .. }
+                | Message::Assistant { .. }
+                | Message::Tool { .. } => list.serialize_element(message)?,
             }
         }
         list.end()

@@ -157,4 +157,19 @@ pub enum Wall {
     Dumpable,
     /// Nothing outlives its command.
     Reaper,
+    /// The signals of the helper and of what it starts stay among them; for the kernel it is one more Landlock domain,
+    /// which no program gains rights in.
+    Scope,
+    /// The helper's count of processes, memory and processor time.
+    Meter,
+    /// The gateway's look at how full the workspace is.
+    Quota,
+    /// The commands' environment is made of nothing. For tests, `terminal.env_passthrough` takes it away.
+    Environment,
+    /// The file tools walk from folders that are held open. For tests, the race runs beside a program that does not.
+    Jail,
+    /// Each profile has tokens of its own for its proxy. For tests, two profiles share them.
+    Desk,
+    /// What the proxy says of an address. For tests, `terminal.network_allow` takes it away.
+    Addresses,
 }

@@ -34,11 +34,22 @@ pub(super) struct Bench {
     broken: Option<(StoreError, Instant)>,
     /// A timer is under way that will say in `state/wake` that no run is open.
     pub(super) settling: bool,
+    /// The last commit changed sessions.
+    wrote_sessions: bool,
 }
 
 impl Bench {
     pub(super) fn new(file: MarkFile, at: Mark, wake: WakeFile, open: HashSet<RunId>) -> Self {
-        Self { file, at, wake, open, generation_of: HashMap::new(), broken: None, settling: false }
+        Self {
+            file,
+            at,
+            wake,
+            open,
+            generation_of: HashMap::new(),
+            broken: None,
+            settling: false,
+            wrote_sessions: false,
+        }
     }
 
     /// Writes what waits as one commit, and tells all who wait for it.
@@ -76,6 +87,9 @@ impl Bench {
             }
             written
         });
+        if result.is_ok() && self.wrote_sessions {
+            inner.follow_later();
+        }
         if let Err(error) = &result {
             tracing::error!(%error, commands = commands.len(), "a commit failed");
         }
@@ -129,6 +143,7 @@ impl Bench {
                 }
             }
         }
+        self.wrote_sessions = !sessions.is_empty();
         inner.read(|database| {
             sessions.write(&mut Draft { database, payloads: &inner.payloads, batch: &mut batch })
         })?;

@@ -86,7 +86,7 @@ impl Inner {
     }
 }
 
-fn live_bytes(db: &Database) -> Result<u64, StoreError> {
+pub(super) fn live_bytes(db: &Database) -> Result<u64, StoreError> {
     guarded(|| {
         let mut bytes = 0;
         let mut current = None;

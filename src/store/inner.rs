@@ -9,6 +9,7 @@ use super::{
     live::{Limits, Live},
     lock_of,
     payload::Payloads,
+    search::Search,
     state::LiveState,
     writer::Queue,
 };
@@ -48,6 +49,7 @@ pub(super) struct Inner {
     pub(super) disk: Mutex<Option<(Instant, bool)>>,
     /// Transcripts that forks are being copied to: nobody's yet, and not to be cleared away.
     pub(super) forking: Mutex<HashSet<[u8; 16]>>,
+    pub(super) search: Search,
     /// Given back when the store is closed, whoever still holds a handle or a cursor.
     pub(super) lock: Mutex<Option<Arc<ProfileLock>>>,
 }
@@ -173,6 +175,7 @@ impl Inner {
         bench.write_wake();
         let result = bench.error().map_or(Ok(()), Err);
         drop(bench);
+        self.search.close();
         drop(self.main_mut().take());
         self.deltas.close();
         drop(lock_of(&self.lock).take());

@@ -66,6 +66,15 @@ pub(super) enum Table {
     Response = 0x70,
     /// Run: its response can be asked for.
     KeptResponse = 0x71,
+    /// Word, number: the messages with it from that number on. This table and the next lie in the database of
+    /// [the search](super::search).
+    SearchTerm = 0x80,
+    /// Number: whose messages it and the next ones are.
+    SearchSpan = 0x81,
+    /// Transcript, number: its spans.
+    SearchOf = 0x82,
+    /// Transcript: how many of its messages can be found.
+    SearchMark = 0x83,
 }
 
 impl Table {
@@ -128,6 +137,10 @@ impl Table {
             Self::KeptResponse => "kept_response",
             Self::ClientCall => "client_call",
             Self::Process => "process",
+            Self::SearchTerm => "search_term",
+            Self::SearchSpan => "search_span",
+            Self::SearchOf => "search_of",
+            Self::SearchMark => "search_mark",
         }
     }
 
@@ -135,6 +148,7 @@ impl Table {
     pub(super) const fn width(self) -> usize {
         match self {
             Self::Meta => 0,
+            Self::SearchSpan => 4,
             Self::Generation => 8,
             Self::Run
             | Self::WholeRun
@@ -150,8 +164,11 @@ impl Table {
             | Self::Key
             | Self::KeyUse
             | Self::Response
-            | Self::KeptResponse => 16,
+            | Self::KeptResponse
+            | Self::SearchMark => 16,
             Self::EndedRun => 17,
+            Self::SearchOf => 20,
+            Self::SearchTerm => 28,
             Self::Message
             | Self::Event
             | Self::Deltas

@@ -24,6 +24,7 @@
 //! | `db/` | the main database |
 //! | `events/<generation>/` | text deltas, thrown away by the folder |
 //! | `payloads/` | records over 1 MiB, named by their content |
+//! | `search/` | the words of all messages; made anew when it is lost |
 
 mod backup;
 mod bench;
@@ -55,6 +56,7 @@ mod results;
 mod retention;
 mod revoked;
 mod runs;
+mod search;
 mod sessions;
 mod spec;
 mod state;
@@ -77,6 +79,7 @@ pub use log::LogWriter;
 pub use restore::{Restored, restore};
 pub use results::ToolResults;
 pub use revoked::Revocations;
+pub use search::{BadQuery, Query, SearchFilter, SearchHit, SearchPage, SearchRole, Snippet};
 pub use sessions::{
     ForkSession, NewSession, SessionChange, SessionCursor, SessionEnd, SessionError, SessionFilter,
     SessionHeader, SessionMessage, SessionMessages, Title,

@@ -11,6 +11,7 @@ use super::{
     keyspace::{Key, Table},
     mark::{Mark, MarkFile},
     payload::Payloads,
+    search::Search,
     wake::WakeFile,
 };
 use crate::domain::RunId;
@@ -68,6 +69,7 @@ impl Inner {
             arrivals: Notify::new(),
             disk: Mutex::default(),
             forking: Mutex::default(),
+            search: Search::default(),
             lock: Mutex::new(Some(lock)),
             options,
         })

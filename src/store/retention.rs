@@ -27,7 +27,7 @@ impl Store {
     /// Deletes what retention lets go and compacts when the file has grown beyond 4 x live + 64 MB. Blocking;
     /// streams stay open over it.
     pub fn housekeep(&self, now: Millis, retention: &Retention) -> Result<Housekept, StoreError> {
-        let inner = &*self.0;
+        let inner = &self.0;
         // Found without the writer's place: what ended long ago does not change any more.
         let needed = inner.settle_responses()?;
         let mut runs = inner.ended_before(cutoff(now, retention.runs))?;
@@ -50,6 +50,8 @@ impl Store {
         inner.delete_generations(&mut bench)?;
         inner.delete_payloads()?;
         let compacted = inner.compact_if_grown(&mut bench)?;
+        drop(bench);
+        inner.shrink_index()?;
         Ok(Housekept { runs_deleted, sessions_deleted, compacted })
     }
 }

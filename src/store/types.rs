@@ -171,6 +171,8 @@ pub struct Options {
     pub cache: u64,
     /// How long after a failed write the database is left alone before it is opened anew.
     pub heal_after: Duration,
+    /// How long after a commit its messages are taken into the index that searches read.
+    pub index_after: Duration,
     /// Takes the profile's secrets out of everything that is written.
     pub redactor: Redactor,
     #[cfg(test)]
@@ -200,6 +202,7 @@ impl Default for Options {
             disk_floor: 256 << 20,
             cache: 8 << 20,
             heal_after: Duration::from_secs(1),
+            index_after: Duration::from_secs(20),
             redactor: Redactor::default(),
             #[cfg(test)]
             fault: super::testing::Fault::default(),

@@ -5,7 +5,7 @@ use crate::{
     config::{ProfileConfig, SandboxLevel},
     domain::SessionId,
     egress::Egress,
-    sandbox::{Jail, Owner, Roots, Sandbox, View, profile_tmp, session_tmp},
+    sandbox::{Jail, Owner, Roots, Sandbox, View, Wall, profile_tmp, session_tmp},
 };
 use std::{
     path::{Path, PathBuf},
@@ -48,7 +48,11 @@ impl Ground {
         jobs: Arc<Jobs>,
     ) -> Self {
         let folders = vec![config.workspace.clone(), profile_tmp(config.name.as_str(), &config.root)];
-        let disk = Arc::new(Disk::new(folders, &config.terminal.limits));
+        let mut limits = config.terminal.limits.clone();
+        if sandbox.omit.contains(&Wall::Quota) {
+            limits.disk_quota = u64::MAX;
+        }
+        let disk = Arc::new(Disk::new(folders, &limits));
         Self { config, sandbox, egress, user, view: OnceLock::new(), roots: Mutex::new(None), disk, jobs }
     }
 

@@ -14,6 +14,7 @@ mod mend;
 mod preview;
 mod process;
 mod search;
+mod session_search;
 mod skills;
 mod specs;
 mod terminal;

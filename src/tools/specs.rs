@@ -53,6 +53,17 @@ pub const ALL: &[ToolSpec] = &[
         emoji: "🔎",
     },
     ToolSpec {
+        name: Cow::Borrowed("session_search"),
+        description: Cow::Borrowed(
+            "Find what was said in earlier conversations. query: best message of each, with its surroundings; session_id \
+                      with around_message_id: the messages there; session_id: that conversation; nothing: the latest ones.",
+        ),
+        parameters: Cow::Borrowed(include_str!("schema/session_search.json")),
+        read_only: true,
+        toolset: Cow::Borrowed("session_search"),
+        emoji: "🔍",
+    },
+    ToolSpec {
         name: Cow::Borrowed("terminal"),
         description: Cow::Borrowed(
             "Run a shell command in the workspace and return its output (stdout and stderr together) and exit \
@@ -97,6 +108,6 @@ mod tests {
         }
         let toolset = Toolset::new(ALL.to_vec());
         let length = toolset.schema().len();
-        assert!(length < 6_000, "{length}");
+        assert!(length < 14_000, "{length}");
     }
 }

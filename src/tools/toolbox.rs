@@ -5,7 +5,7 @@ use super::{
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    process, search, specs, terminal,
+    process, search, session_search, specs, terminal,
 };
 use crate::{
     config::ProfileConfig,
@@ -156,6 +156,7 @@ impl Toolbox {
                 let stop = context.stop.clone();
                 self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(plain)
             }
+            "session_search" => session_search::call(context, &arguments).await.map(plain),
             other => Err(self.unknown(other)),
         }
     }

@@ -125,6 +125,7 @@ async fn a_flag_is_true_exactly_when_its_route_is_there() {
         ("responses_api", "responses"),
         ("session_resources", "sessions"),
         ("session_fork", "session_fork"),
+        ("session_search", "session_search"),
         ("skills_api", "skills"),
         ("approvals_api", "approvals"),
     ] {

@@ -18,3 +18,4 @@ mod site;
 mod speed;
 mod strict;
 mod support;
+mod takeaway;

@@ -243,6 +243,7 @@ fn config(root: &Path) -> ProfileConfig {
             timeout: None,
             unattended: Unattended::Deny,
             deny: Vec::new(),
+            allow: Vec::new(),
         },
         terminal: TerminalConfig {
             sandbox: SandboxLevel::Landlock,

@@ -161,6 +161,7 @@ fn kit(tenant: &Tenant, config: &Arc<ProfileConfig>) -> Kit {
         policy: Rc::new(Policy {
             off: config.approvals.mode == ApprovalMode::Off,
             deny: config.approvals.deny.clone(),
+            allow: config.approvals.allow.clone(),
         }),
     }
 }

@@ -4,10 +4,10 @@ use super::{ProfileActor, queries::not_found};
 use crate::{
     actors::{
         ChangeSession, CopySession, CreateSession, DeleteSession, GetModelLock, GetRunMessages, GetSession,
-        ListSessions, ProfileError, ReadSession, RunMessages,
+        ListSessions, ProfileError, ReadSession, RunMessages, SearchSessions,
     },
     domain::{Code, ModelLock, RunSpec, SessionId, SessionRef, StandsFor},
-    store::{NewSession, SessionError, SessionHeader, SessionMessages, Store, StoreError, Title},
+    store::{NewSession, SearchPage, SessionError, SessionHeader, SessionMessages, Store, StoreError, Title},
 };
 use actix::{Handler, ResponseFuture};
 use std::time::Duration;
@@ -85,6 +85,14 @@ impl Handler<ReadSession> for ProfileActor {
             let page = read(store, move |store| store.session_messages(&session, after, limit)).await?;
             page.ok_or(missing)
         })
+    }
+}
+
+impl Handler<SearchSessions> for ProfileActor {
+    type Result = ResponseFuture<Result<SearchPage, ProfileError>>;
+
+    fn handle(&mut self, SearchSessions(filter): SearchSessions, _ctx: &mut Self::Context) -> Self::Result {
+        Box::pin(read(self.store.clone(), move |store| store.search(&filter)))
     }
 }
 

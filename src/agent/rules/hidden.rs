@@ -67,7 +67,13 @@ fn is_blocked_text(text: &str, depth: usize) -> bool {
     let deeper = |script: &Script| {
         depth < DEEPEST && (0..script.commands.len()).any(|index| hides(script, index, depth + 1))
     };
-    shell::read(text).is_ok_and(|script| is_blocked(&script) || deeper(&script))
+    match shell::read(text) {
+        Ok(script) => is_blocked(&script) || deeper(&script),
+        // What cannot be followed is suspect by a word that stands alone in it: "it's the terminal" is not.
+        Err(shell::Unreadable(_)) => {
+            text.split(|c: char| !c.is_alphanumeric()).any(|word| SUSPECTS.contains(&word))
+        }
+    }
 }
 
 fn is_blocked_tail(words: &[Word]) -> bool {

@@ -70,6 +70,10 @@ fn approvals_are_read_in_every_form() {
     let home = Disk::profile("approvals: {deny: ['git push *', 'a, b'], unattended: wait}", "").read();
     assert_eq!(home.config("a").approvals.deny, ["git push *", "a, b"]);
     assert_eq!(home.config("a").approvals.unattended, Unattended::Wait);
+    let home = Disk::profile("command_allowlist: ['rm -rf build', 'docker rm *']", "").read();
+    assert_eq!(home.config("a").approvals.allow, ["rm -rf build", "docker rm *"]);
+    let error = Disk::profile("command_allowlist: ['* *']", "").error();
+    assert!(error.contains("command_allowlist") && error.contains("mode: off"), "{error}");
 }
 
 #[test]

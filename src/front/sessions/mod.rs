@@ -6,5 +6,6 @@ pub mod model;
 pub mod request;
 pub mod resolve;
 pub mod resources;
+pub mod search;
 mod stream;
 mod view;

@@ -4,7 +4,7 @@ use super::{
     Attack, Attempt, Scene,
     sys::{self, brief, call, number},
 };
-use crate::sandbox::Wall::{self, MountView, Rlimits};
+use crate::sandbox::Wall::{self, Meter, MountView, Quota, Rlimits};
 use std::{
     fs::File,
     io::{self, Write},
@@ -13,19 +13,21 @@ use std::{
 };
 
 const S: &[Wall] = &[Rlimits];
+const COUNTED: &[Wall] = &[Meter];
+const BOTH: &[Wall] = &[Meter, Rlimits];
 const MIB: usize = 1 << 20;
 
 pub const ATTACKS: &[Attack] = &[
-    Attack::alone("fork-bomb", "starts more processes than it may have", fork_bomb).killed(S, S),
-    Attack::alone("memory-bomb", "takes more memory than it may have", memory_bomb).killed(S, S),
+    Attack::alone("fork-bomb", "starts more processes than it may have", fork_bomb).killed(COUNTED, COUNTED),
+    Attack::alone("memory-bomb", "takes more memory than it may have", memory_bomb).killed(BOTH, BOTH),
     Attack::alone(
         "many-memory-bombs",
         "takes more memory than it may have, in many processes",
         many_memory_bombs,
     )
-    .killed(S, S),
-    Attack::alone("disk-filler", "fills the disk from its workspace", disk_filler).killed(S, S),
-    Attack::alone("processor-hog", "computes for longer than it may", processor_hog).killed(S, S),
+    .killed(COUNTED, COUNTED),
+    Attack::alone("disk-filler", "fills the disk from its workspace", disk_filler).killed(&[Quota], &[Quota]),
+    Attack::alone("processor-hog", "computes for longer than it may", processor_hog).killed(BOTH, BOTH),
     Attack::together("large-file", "makes a file that is larger than allowed", |scene| {
         let path = scene.own.workspace.join("large");
         let grown = File::create(&path).and_then(|mut file| {
@@ -93,8 +95,7 @@ fn fork_bomb(scene: &Scene) -> Attempt {
             Err(error) => return Attempt::Refused(format!("{} after {count}", brief(&error))),
         }
     }
-    // The helper looks from time to time.
-    std::thread::sleep(Duration::from_secs(8));
+    stay(scene, 8);
     Attempt::Succeeded(format!("{most} processes live"))
 }
 
@@ -105,6 +106,11 @@ fn rest(wait: &OwnedFd, most: Duration) {
     let _ = poll(&mut [PollFd::new(wait, PollFlags::IN)], Some(&limit));
 }
 
+/// Whoever counts does so from time to time.
+fn stay(scene: &Scene, seconds: u64) {
+    std::thread::sleep(Duration::from_secs(seconds.min(scene.bounds.stays_seconds)));
+}
+
 /// A quarter more than is allowed.
 fn memory_bomb(scene: &Scene) -> Attempt {
     let most = bytes(scene.bounds.memory_bytes + scene.bounds.memory_bytes / 4);
@@ -113,7 +119,7 @@ fn memory_bomb(scene: &Scene) -> Attempt {
             return Attempt::Refused(brief(&error));
         }
     }
-    std::thread::sleep(Duration::from_secs(2));
+    stay(scene, 2);
     Attempt::Succeeded(format!("{} MiB are in use", most / MIB))
 }
 
@@ -145,8 +151,7 @@ fn many_memory_bombs(scene: &Scene) -> Attempt {
     if filled.is_err() || answers.contains(&b'n') {
         return Attempt::Refused("one of them did not get it".to_owned());
     }
-    // The helper looks from time to time.
-    std::thread::sleep(Duration::from_secs(8));
+    stay(scene, 8);
     Attempt::Succeeded(format!("{} MiB are in use", MANY * each / MIB))
 }
 
@@ -165,8 +170,8 @@ fn disk_filler(scene: &Scene) -> Attempt {
             }
             file.sync_data()?;
         }
-        // Whoever looks at the disk does so from time to time, and within 30 s where others free space meanwhile.
-        std::thread::sleep(Duration::from_secs(33));
+        // Within 30 s where others free space meanwhile.
+        stay(scene, 33);
         Ok(())
     };
     let filled = fill();

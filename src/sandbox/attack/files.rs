@@ -11,6 +11,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::symlink,
     path::Path,
+    time::{Duration, Instant},
 };
 
 const S: &[Wall] = &[MountView, Landlock];
@@ -109,7 +110,8 @@ pub const ATTACKS: &[Attack] = &[
         "swap-race",
         "swaps a folder and a link that leads out while a file tool works there",
         swap_race,
-    ),
+    )
+    .held(&[Wall::Jail], &[Wall::Jail]),
     Attack::together("shared-folders", "reads files that others left in `/tmp` and `/dev/shm`", |scene| {
         first(scene.outside.shared.iter().map(|path| steal(path)))
     })
@@ -202,7 +204,10 @@ fn path_descriptor(scene: &Scene) -> Attempt {
 /// `race` is a folder of its own in one moment and a link to the other profile's folder in the next.
 fn swap_race(scene: &Scene) -> Attempt {
     use rustix::fs::{RenameFlags, renameat_with};
-    const LONG: std::time::Duration = std::time::Duration::from_millis(1_500);
+    const LONG: Duration = Duration::from_millis(1_500);
+    // It stands behind everything else of the machine, and may get little of it.
+    const LONGER: Duration = Duration::from_secs(15);
+    const OFTEN: u32 = 20_000;
     let [race, link] = ["race", "race-link"].map(|name| scene.own.workspace.join(name));
     let made = fs::create_dir_all(&race)
         .and_then(|()| fs::write(race.join(".env"), "nothing"))
@@ -210,8 +215,9 @@ fn swap_race(scene: &Scene) -> Attempt {
     if let Err(error) = made {
         return Attempt::Absent(brief(&error));
     }
-    let start = std::time::Instant::now();
-    while start.elapsed() < LONG {
+    let (start, mut swaps) = (Instant::now(), 0);
+    while start.elapsed() < if swaps < OFTEN { LONGER } else { LONG } {
+        swaps += 1;
         if let Err(error) = renameat_with(CWD, &race, CWD, &link, RenameFlags::EXCHANGE) {
             return Attempt::Absent(brief(&error.into()));
         }

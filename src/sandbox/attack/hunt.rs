@@ -35,7 +35,8 @@ pub const ATTACKS: &[Attack] = &[
             Some((name, _)) => Attempt::Succeeded(format!("found one in {name}")),
             None => Attempt::Refused("there is none".to_owned()),
         }
-    }),
+    })
+    .held(&[Wall::Environment], &[Wall::Environment]),
 ];
 
 /// Takes the folders from the end. What lies in its own two folders it was given.

@@ -4,7 +4,7 @@ use super::{
     Attack, Attempt, canary,
     sys::{self, Arg, NULL, brief, call, number, take},
 };
-use crate::sandbox::Wall::{self, IpcNamespace, Keyring, Seccomp};
+use crate::sandbox::Wall::{self, IpcNamespace, Keyring, Landlock, Seccomp, UserNamespace};
 use std::{ffi::CString, io};
 
 /// At level `landlock` there is one set of these for the machine; the filter refuses them.
@@ -47,13 +47,13 @@ pub const ATTACKS: &[Attack] = &[
         });
         take(opened, "it may")
     })
-    .held(S, L)
+    .held(&[IpcNamespace, Landlock], &[Seccomp, Landlock])
     .slow(),
     Attack::together("keyring", "reads a secret out of the user's keyring", |scene| {
         let name = CString::new(scene.outside.keyring.as_str()).map_err(io::Error::other);
         found(name.and_then(|name| read_key(&name)))
     })
-    .held(&[Seccomp], &[Seccomp])
+    .held(&[Seccomp, Keyring, UserNamespace], &[Seccomp, Keyring])
     .slow(),
     Attack::together(
         "session-keyring",

@@ -15,7 +15,7 @@ const NOWHERE: &[u8] = b"/nonexistent-of-hermes\0";
 
 pub const ATTACKS: &[Attack] = &[
     Attack::together("mount", "mounts a file system over a folder of its own", mount).held(PATH, PATH),
-    Attack::together("bind", "makes the machine's root appear in its workspace", bind).held(PATH, PATH),
+    Attack::together("bind", "makes a folder of the machine appear in its workspace", bind).held(PATH, PATH),
     Attack::together("remount", "makes the system's folders writable", |_scene| {
         let flags = (libc::MS_REMOUNT | libc::MS_BIND).cast_signed();
         let usr = c"/usr".to_bytes_with_nul();
@@ -76,7 +76,9 @@ fn mount(scene: &Scene) -> Attempt {
 fn bind(scene: &Scene) -> Attempt {
     on_new_folder(scene, "bound", |folder| {
         let flags = libc::MS_BIND.cast_signed();
-        call(libc::SYS_mount, [Arg::In(b"/\0"), Arg::In(folder), NULL, number(flags), NULL])
+        // Where nothing can be deleted, should it stay.
+        let proc = c"/proc".to_bytes_with_nul();
+        call(libc::SYS_mount, [Arg::In(proc), Arg::In(folder), NULL, number(flags), NULL])
     })
 }
 

@@ -4,7 +4,9 @@ use super::{
     Attack, Attempt,
     sys::{self, Arg, NULL, call, leave, number, take},
 };
-use crate::sandbox::Wall::{self, Capabilities, Dumpable, Landlock, MountView, PidNamespace, Seccomp};
+use crate::sandbox::Wall::{
+    self, Capabilities, Dumpable, Landlock, MountView, PidNamespace, Scope, Seccomp, UserNamespace,
+};
 use std::io;
 
 const S: &[Wall] = &[Seccomp];
@@ -43,19 +45,14 @@ pub const ATTACKS: &[Attack] = &[
         let joined = handle.and_then(|handle| call(libc::SYS_setns, [sys::fd(&handle), number(all)]));
         take(joined, "joined them")
     })
-    .held(&[Seccomp, Capabilities, PidNamespace, Dumpable], &[Seccomp, Capabilities]),
-    Attack::together(
-        "join-by-file",
-        "joins the namespaces of the machine's first process by their files",
-        |_scene| {
-            let joined = std::fs::File::open("/proc/1/ns/mnt")
-                .and_then(|file| call(libc::SYS_setns, [sys::fd(&file), number(0)]));
-            take(joined, "joined them")
-        },
-    )
+    .held(&[Seccomp, Capabilities, PidNamespace, Dumpable], &[Seccomp, Capabilities, Landlock, Scope]),
+    Attack::together("join-by-file", "joins the namespaces of another process by their files", |scene| {
+        let file = std::fs::File::open(format!("/proc/{}/ns/mnt", scene.outside.decoy));
+        take(file.and_then(|file| call(libc::SYS_setns, [sys::fd(&file), number(0)])), "joined them")
+    })
     .held(
-        &[Seccomp, Capabilities, MountView, PidNamespace, Landlock, Dumpable],
-        &[Seccomp, Capabilities, Landlock],
+        &[Seccomp, Capabilities, UserNamespace, MountView, PidNamespace, Landlock, Scope, Dumpable],
+        &[Seccomp, Capabilities, Landlock, Scope],
     ),
 ];
 

@@ -6,7 +6,9 @@ use super::{
     scene::Outside,
     sys::{brief, take},
 };
-use crate::sandbox::Wall::{self, Capabilities, Dumpable, Landlock, MountView, PidNamespace};
+use crate::sandbox::Wall::{
+    self, Capabilities, Dumpable, Landlock, MountView, PidNamespace, Scope, UserNamespace,
+};
 use rustix::process::getpid;
 use std::{
     fs::{self, File},
@@ -17,6 +19,9 @@ use std::{
 
 const S: &[Wall] = &[MountView, Landlock];
 const L: &[Wall] = &[Landlock];
+/// Another process's insides, which take the right to debug it.
+const INSIDE_S: &[Wall] = &[MountView, UserNamespace, Landlock, Scope];
+const INSIDE_L: &[Wall] = &[Landlock, Scope];
 /// The warden's own files are closed for three more reasons.
 const WARDEN_S: &[Wall] = &[MountView, PidNamespace, Landlock, Dumpable, Capabilities];
 const WARDEN_L: &[Wall] = &[Landlock, Dumpable, Capabilities];
@@ -26,8 +31,9 @@ pub const ATTACKS: &[Attack] = &[
     Attack::together("read-environments", "reads the environments of all processes", |scene| {
         first(others(scene).map(|pid| steal(&pid.join("environ"))))
     })
-    .held(S, L),
-    Attack::together("read-memory-file", "reads another process's memory as a file", memory).held(S, L),
+    .held(INSIDE_S, INSIDE_L),
+    Attack::together("read-memory-file", "reads another process's memory as a file", memory)
+        .held(INSIDE_S, INSIDE_L),
     Attack::together("proc-self-root", "goes through its own `/proc/self/root`", |scene| {
         steal(&below("/proc/self/root", &scene.other.env))
     })
@@ -42,7 +48,7 @@ pub const ATTACKS: &[Attack] = &[
         let root = format!("/proc/{}/root", scene.outside.decoy);
         steal(&below(&root, &scene.other.env))
     })
-    .held(S, L),
+    .held(INSIDE_S, INSIDE_L),
     Attack::together("proc-warden-root", "goes through its warden's `root`", |scene| {
         let roots = [scene.outside.warden, 1].map(|pid| format!("/proc/{pid}/root"));
         first(roots.into_iter().map(|root| steal(&below(&root, &scene.other.env))))
@@ -61,7 +67,7 @@ pub const ATTACKS: &[Attack] = &[
         let Outside { decoy, decoy_file, .. } = &scene.outside;
         steal(Path::new(&format!("/proc/{decoy}/fd/{decoy_file}")))
     })
-    .held(S, L),
+    .held(INSIDE_S, INSIDE_L),
     Attack::together("offer-as-victim", "makes another process the first to die of hunger", |scene| {
         append(Path::new(&format!("/proc/{}/oom_score_adj", scene.outside.decoy)))
     })

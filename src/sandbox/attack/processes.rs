@@ -6,15 +6,15 @@ use super::{
     sys::{self, Arg, NULL, brief, call, number, take},
 };
 use crate::sandbox::Wall::{
-    self, Capabilities, Landlock, NoNewPrivs, Nosuid, PidNamespace, Reaper, Seccomp, UserNamespace,
+    self, Capabilities, Landlock, NoNewPrivs, Nosuid, PidNamespace, Reaper, Scope, Seccomp, UserNamespace,
 };
 use std::{io, process::Command, time::Duration};
 
 /// A number of the outside means nothing inside.
-const SIGNAL_S: &[Wall] = &[PidNamespace, Landlock];
-const SIGNAL_L: &[Wall] = &[Landlock];
-const LOOK_S: &[Wall] = &[PidNamespace, Seccomp, Landlock];
-const LOOK_L: &[Wall] = &[Seccomp, Landlock];
+const SIGNAL_S: &[Wall] = &[PidNamespace, Landlock, Scope];
+const SIGNAL_L: &[Wall] = &[Landlock, Scope];
+const LOOK_S: &[Wall] = &[PidNamespace, UserNamespace, Seccomp, Landlock, Scope];
+const LOOK_L: &[Wall] = &[Seccomp, Landlock, Scope];
 const STARVE_S: &[Wall] = &[PidNamespace];
 const STARVE_L: &[Wall] = &[Seccomp];
 
@@ -88,7 +88,10 @@ pub const ATTACKS: &[Attack] = &[
             "was told",
         )
     })
-    .held(&[PidNamespace, Seccomp, Landlock, Capabilities], &[Seccomp, Landlock, Capabilities]),
+    .held(
+        &[PidNamespace, UserNamespace, Seccomp, Landlock, Scope, Capabilities],
+        &[Seccomp, Landlock, Scope, Capabilities],
+    ),
     Attack::together("limit-other", "takes another process's right to open files", |scene| {
         let mut limit = [0_u8; 16];
         limit[..8].copy_from_slice(&64_u64.to_ne_bytes());
@@ -129,7 +132,7 @@ pub const ATTACKS: &[Attack] = &[
     })
     .held(STARVE_S, STARVE_L),
     Attack::together("setuid-program", "runs a program that makes it another user", run_setuid)
-        .held(&[NoNewPrivs, Nosuid, UserNamespace], &[NoNewPrivs]),
+        .held(&[NoNewPrivs, Nosuid, UserNamespace], &[NoNewPrivs, Scope]),
     Attack::together("capable-program", "runs a program that has a capability", run_capable)
         .held(&[NoNewPrivs, Nosuid, UserNamespace, Capabilities], &[NoNewPrivs, Capabilities]),
     Attack::together("set-uid", "makes itself another user", |_scene| {
@@ -214,8 +217,11 @@ fn run_setuid(scene: &Scene) -> Attempt {
             let effective = String::from_utf8_lossy(&output.stdout).trim().to_owned();
             if output.status.success() && effective != rustix::process::geteuid().as_raw().to_string() {
                 Attempt::Succeeded(format!("it ran as {effective}"))
+            } else if output.status.success() {
+                Attempt::Refused("it ran as before".to_owned())
             } else {
-                Attempt::Refused("it ran as before, or not at all".to_owned())
+                let said = String::from_utf8_lossy(&output.stderr);
+                Attempt::Refused(format!("it did not run: {} {}", output.status, said.trim()))
             }
         }
         Err(error) => Attempt::Refused(brief(&error)),

@@ -1,45 +1,57 @@
 //! The gateway's proxy, as the one road out: to places where it must not lead.
 
 use super::{Attack, Attempt, Scene, canary, files::drain, sys::brief};
+use crate::sandbox::Wall::{self, Addresses};
 use std::{
     io::{self, Read, Write},
     net::TcpStream,
     time::Duration,
 };
 
-/// These are held by the proxy's own checks, which no world is built without: tests show them by listing the address.
+const JUDGED: &[Wall] = &[Addresses];
+
 pub const ATTACKS: &[Attack] = &[
     Attack::together("proxy-own-port", "has the proxy connect to the gateway's own port", |scene| {
         tunnel_home(scene, "127.0.0.1")
-    }),
+    })
+    .held(JUDGED, JUDGED),
     Attack::together("proxy-by-name", "does that with a name for the address", |scene| {
         tunnel_home(scene, "localhost")
-    }),
+    })
+    .held(JUDGED, JUDGED),
     Attack::together("proxy-trailing-dot", "does that with a name that ends with a dot", |scene| {
         tunnel_home(scene, "localhost.")
-    }),
+    })
+    .held(JUDGED, JUDGED),
     Attack::together("proxy-mapped", "does that with an IPv6 form of the address", |scene| {
         tunnel_home(scene, "[::ffff:127.0.0.1]")
-    }),
+    })
+    .held(JUDGED, JUDGED),
     Attack::together("proxy-number", "does that with the address as one number", |scene| {
         tunnel_home(scene, "2130706433")
-    }),
+    })
+    .held(JUDGED, JUDGED),
     Attack::together("proxy-short", "does that with the address in hexadecimal and short", |scene| {
         tunnel_home(scene, "0x7f.1")
-    }),
+    })
+    .held(JUDGED, JUDGED),
     Attack::together("proxy-any-address", "does that with the address 0.0.0.0", |scene| {
         tunnel_home(scene, "0.0.0.0")
-    }),
+    })
+    .held(JUDGED, JUDGED),
     Attack::together("proxy-forward", "has the proxy fetch a page of the gateway's own port", |scene| {
         forward(scene, &format!("http://127.0.0.1:{}/", scene.addresses.own_port))
-    }),
+    })
+    .held(JUDGED, JUDGED),
     Attack::together("proxy-user-in-address", "hides the address behind a user's name", |scene| {
         forward(scene, &format!("http://example.com@127.0.0.1:{}/", scene.addresses.own_port))
-    }),
+    })
+    .held(JUDGED, JUDGED),
     Attack::together("proxy-metadata", "has the proxy ask the cloud's metadata address", |scene| {
         tunnel(scene, "169.254.169.254:80")
-    }),
-    Attack::together("proxy-own-token-elsewhere", "shows the proxy a token that no run has", |scene| {
+    })
+    .held(JUDGED, JUDGED),
+    Attack::together("proxy-guessed-token", "shows the proxy a token that no run has", |scene| {
         let guessed =
             Proxy::own(scene).map(|own| Proxy { login: Some(format!("run:{}", "0".repeat(32))), ..own });
         beyond(scene, guessed.as_ref())

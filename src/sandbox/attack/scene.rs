@@ -31,6 +31,8 @@ pub struct Bounds {
     /// Of the workspace.
     pub disk_bytes: u64,
     pub cpu_seconds: u64,
+    /// For how long what takes too much stays, so that it can be noticed.
+    pub stays_seconds: u64,
 }
 
 /// The files of one profile.

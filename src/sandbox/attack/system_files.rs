@@ -34,7 +34,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack::together("read-kernel-log", "reads the kernel's messages as a device", |_scene| {
         read("/dev/kmsg")
     })
-    .held(S, L),
+    .held(&[MountView, Landlock, Capabilities, UserNamespace], &[Landlock, Capabilities]),
     Attack::together("read-disk", "reads a disk past its file system", |_scene| {
         first(["/dev/vda", "/dev/sda", "/dev/nvme0n1", "/dev/mem", "/dev/loop0"].into_iter().map(read))
     })
@@ -60,7 +60,7 @@ pub const ATTACKS: &[Attack] = &[
 ];
 
 fn read(path: &str) -> Attempt {
-    let read = File::open(path).and_then(|mut file| file.read(&mut [0; 16]));
+    let read = File::open(path).and_then(|mut file| file.read(&mut [0; 8_192]));
     take(read, "read it")
 }
 

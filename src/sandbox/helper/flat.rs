@@ -20,7 +20,7 @@ pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world
     if reap {
         set_child_subreaper(Some(getpid()))?;
     }
-    let tree = Tree::plant(Proc::open()?);
+    let tree = Tree::plant(Proc::open()?, world);
     let nice = getpriority_process(None)?;
     // Among hundreds of busy processes the helper must still get to run. Refused to ordinary users.
     let _ = setpriority_process(None, -20);

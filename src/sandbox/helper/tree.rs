@@ -2,7 +2,7 @@
 //! sessions do not leave it.
 
 use super::{proc::Proc, signals::Signals};
-use crate::sandbox::{landlock, limits::Usage};
+use crate::sandbox::{Wall, World, landlock, limits::Usage};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -29,12 +29,12 @@ pub struct Tree {
 
 impl Tree {
     /// To be called before the command is started: it belongs to the tree from its birth.
-    pub fn plant(proc: Proc) -> Self {
+    pub fn plant(proc: Proc, world: &World) -> Self {
         // The gateway started us and lies outside. If it could be signalled, the scope would not be what we think, and
         // "all" would be the whole machine.
         let outside_is_safe =
             || getppid().is_some_and(|gateway| test_kill_process(gateway) == Err(Errno::PERM));
-        let scoped = landlock::scope_signals() && outside_is_safe();
+        let scoped = world.has(Wall::Scope) && landlock::scope_signals() && outside_is_safe();
         Self { proc, scoped, init: None, weakened: HashSet::new() }
     }
 

@@ -52,6 +52,7 @@ impl Inner {
             if self.is_forking(mark.id()) {
                 continue;
             }
+            self.forget_words(mark.id())?;
             let messages = Key::table(Table::SessionMessage).with(mark.body());
             loop {
                 let mut removed = 0;

@@ -68,6 +68,10 @@ pub(in crate::store) fn title_key(title: &str) -> Key {
 }
 
 impl Sessions {
+    pub(in crate::store) fn is_empty(&self) -> bool {
+        self.touched.is_empty()
+    }
+
     /// The messages of a turn. Makes the session if it is not there.
     pub(in crate::store) fn append(
         &mut self,

@@ -8,6 +8,7 @@ mod crash;
 mod housekeeping;
 mod log;
 mod records;
+mod search;
 mod sessions;
 mod trouble;
 mod whole;

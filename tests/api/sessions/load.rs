@@ -63,10 +63,26 @@ async fn lists_stay_quick_with_very_many_sessions() {
     tokio::task::spawn_blocking(move || store.close()).await.unwrap().unwrap();
     house.start().await;
     let alice = house.alice().await;
-    let cases: [(&str, Path); 4] = [
+    let begun = Instant::now();
+    while alice.get("/api/sessions/search?q=question").await.body["complete"] != true {}
+    println!("index made in {:?}", begun.elapsed());
+    let cases: [(&str, Path); 8] = [
         ("first page of 50", Box::new(|_| "/api/sessions".to_owned())),
         ("page of 200", Box::new(|_| "/api/sessions?limit=200".to_owned())),
         ("offset", Box::new(|number| format!("/api/sessions?offset={}", number * 97))),
+        (
+            "search, a word of one session",
+            Box::new(|number| format!("/api/sessions/search?q={}", number * 97)),
+        ),
+        ("search, words of all", Box::new(|_| "/api/sessions/search?q=question+matter".to_owned())),
+        (
+            "search, newest of a role",
+            Box::new(|_| "/api/sessions/search?q=ordinary&role=user&sort=newest".to_owned()),
+        ),
+        (
+            "search, in a session",
+            Box::new(|number| format!("/api/sessions/search?q=len*&session_id=s{number}")),
+        ),
         ("messages", Box::new(|number| format!("/api/sessions/s{}/messages", number * 97))),
     ];
     for (case, path) in cases {

@@ -3,6 +3,7 @@
 mod load;
 mod model;
 mod resources;
+mod search;
 mod turns;
 
 use crate::support::{Client, Reply};

@@ -100,7 +100,8 @@ pub fn serve(
     let ended = match handed {
         Ok(Handed::Over) => {
             let meter = Meter::new(world, group, &tree);
-            match watch::to_the_end(&control, signals, init.pid, tree, meter, true)? {
+            let reap = world.has(Wall::PidNamespace) || world.has(Wall::Reaper);
+            match watch::to_the_end(&control, signals, init.pid, tree, meter, reap)? {
                 End::Exited(_) | End::Signalled(_) => Some(init.last_word()?),
                 other @ (End::Over(_) | End::Told) => other.report(),
             }
@@ -200,8 +201,10 @@ fn prepare(world: &World, way: Way) -> Step<Prepared> {
     let tree = if world.has(Wall::PidNamespace) {
         Plant::Namespace(proc)
     } else {
-        step("a reaper", set_child_subreaper(Some(getpid())))?;
-        Plant::Tree(Tree::plant(proc))
+        if world.has(Wall::Reaper) {
+            step("a reaper", set_child_subreaper(Some(getpid())))?;
+        }
+        Plant::Tree(Tree::plant(proc, world))
     };
     let rights = step("the rights of this process", capabilities(None))?.effective;
     let mut pieces = None;
