@@ -90,7 +90,7 @@ const READ_SIDE: [&str; 16] = [
 const AT_HOME: [(&[&str], &[&str]); 5] = [
     (&["actix", "actix_rt", "actix_web", "actix_web_lab"], &["actors", "front", "admin", "gateway"]),
     // awc is built of these: its connector speaks their types.
-    (&["actix_http", "actix_service", "actix_tls"], &["front", "admin", "gateway", "model"]),
+    (&["actix_http", "actix_service", "actix_tls"], &["front", "admin", "gateway", "model", "tools/web"]),
     (&["sled"], &["store"]),
     // The fetch tool is the model's equal in this: both speak HTTP to the world.
     (&["awc"], &["model", "tools/web"]),

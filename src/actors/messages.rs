@@ -7,7 +7,7 @@ use crate::{
         Approval, ApprovalId, ApprovalStatus, Choice, ClientTools, Code, Content, Failure, KeptAnswer, KeyId,
         Message as ChatMessage, ModelChoice, OnBusy, OnDisconnect, ResponseId, ResponseRecord,
         ResponseRequest, Rule, RunId, RunRecord, RunStatus, Runtime, Sampling, Seq, SessionId, SessionRef,
-        StandsFor, Surface, ToolResult, Unattended, now,
+        StandsFor, Surface, ToolResult, ToolSelection, Unattended, now,
     },
     store::{EventCursor, IdempotencyEntry, RunFilter, SessionHeader, StoreError},
 };
@@ -85,6 +85,8 @@ pub struct NewRun {
     pub results: Vec<ToolResult>,
     pub input: Content,
     pub client_tools: ClientTools,
+    /// Which of the agent's tools the turn may use.
+    pub tools: ToolSelection,
     /// `None`: the profile's own model.
     pub upstream: Option<ModelChoice>,
     /// Kept for clients that are told who answers.

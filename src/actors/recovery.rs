@@ -46,6 +46,10 @@ fn fate(run: &StoredRun, keys: &[KeyRecord]) -> Fate {
     if run.spec.key_id != KeyId::env() && key.is_none_or(|key| key.revoked_at.is_some()) {
         return Fate::Revoked;
     }
+    if run.spec.parent.is_some() {
+        // It was at work for a turn that is at work no more.
+        return Fate::Interrupted;
+    }
     let acting = run.record.tools.iter().any(|tool| tool.status == "running");
     match run.record.status {
         RunStatus::Queued => Fate::Requeue,

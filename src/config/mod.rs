@@ -35,6 +35,7 @@ mod server;
 mod settings;
 mod text_file;
 mod tls;
+mod tools;
 mod typed;
 mod types;
 mod upstream;
@@ -56,6 +57,7 @@ pub use network::{AllowedHost, AllowedPlace, NetworkConfig, NetworkMode};
 pub use secret::Secret;
 pub use server::ServerConfig;
 pub use tls::{TlsConfig, TlsFile};
+pub use tools::DelegationConfig;
 pub use typed::parse_duration;
 pub use types::{
     AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ExtraRoot, ModelConfig, ModelRoute,

@@ -6,7 +6,7 @@ use super::{
     expand::is_env_name,
     limits, listen, model, network, roots, selection,
     settings::{Found, Settings},
-    tls,
+    tls, tools,
     typed::DAY,
     workspace,
 };
@@ -57,6 +57,8 @@ pub(super) fn resolve(
             max_turns: settings.number("agent.max_turns", 1..=10_000, 90)?,
             memory_enabled: settings.bool("memory.memory_enabled", true)?,
         },
+        tools: tools::selection(settings)?,
+        delegation: tools::delegation(settings)?,
         retention: RetentionConfig {
             runs: settings.duration("retention.runs", 60..=TEN_YEARS, WEEK)?,
             derived_sessions: settings.duration("retention.derived_sessions", 60..=TEN_YEARS, 30 * DAY)?,

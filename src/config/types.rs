@@ -1,7 +1,7 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
-use super::{LimitsConfig, NetworkConfig, Secret, TlsConfig};
-use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
+use super::{DelegationConfig, LimitsConfig, NetworkConfig, Secret, TlsConfig};
+use crate::domain::{OnBusy, ProfileName, ToolItems, ToolSelection, Unattended};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
@@ -39,6 +39,9 @@ pub struct ProfileConfig {
     pub approvals: ApprovalsConfig,
     pub terminal: TerminalConfig,
     pub agent: AgentConfig,
+    /// `tools.enabled`, `tools.disabled`: which tools the agent has.
+    pub tools: ToolSelection,
+    pub delegation: DelegationConfig,
     pub retention: RetentionConfig,
     pub responses: ResponsesConfig,
     /// Every entry of the profile's `.env`; never in the process environment.

@@ -1,6 +1,6 @@
 //! Facts about a run, in the order in which they became true. Streams, status and recovery read nothing else.
 
-use super::{ApprovalId, Choice, Code, Millis, Seq, SessionId, Usage};
+use super::{ApprovalId, Choice, Code, Millis, Seq, SessionId, Subagent, SubagentEnd, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -48,6 +48,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         expired: bool,
     },
+    /// A child took on a piece of the turn's work.
+    #[serde(rename = "subagent.start")]
+    SubagentStart(Box<Subagent>),
+    #[serde(rename = "subagent.complete")]
+    SubagentComplete(Box<SubagentEnd>),
     /// Somebody said something to the running turn: the next model call hears it.
     #[serde(rename = "run.steered")]
     RunSteered { accepted: bool, input: String },
@@ -127,6 +132,8 @@ impl Event {
             Self::ToolCompleted { .. } => "tool.completed",
             Self::ApprovalRequest(_) => "approval.request",
             Self::ApprovalResponded { .. } => "approval.responded",
+            Self::SubagentStart(_) => "subagent.start",
+            Self::SubagentComplete(_) => "subagent.complete",
             Self::RunSteered { .. } => "run.steered",
             Self::RunStopping {} => "run.stopping",
             Self::RunCompleted { .. } => "run.completed",

@@ -2,8 +2,8 @@
 
 use super::{
     ApprovalId, ClientTools, Code, Content, Event, IllegalTransition, KeyId, Logged, Message, Millis,
-    ModelChoice, Outcome, RunId, RunStatus, Runtime, Seq, SessionId, ToolResult, Unattended, UpstreamRun,
-    Usage,
+    ModelChoice, Outcome, Parent, RunId, RunStatus, Runtime, Seq, SessionId, ToolResult, ToolSelection,
+    Unattended, UpstreamRun, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -92,6 +92,12 @@ pub struct RunSpec {
     pub input: Content,
     #[serde(default)]
     pub client_tools: ClientTools,
+    /// Which of the agent's tools the turn may use, within what its key may.
+    #[serde(default, skip_serializing_if = "ToolSelection::is_all")]
+    pub tools: ToolSelection,
+    /// The turn that this one does a piece of work for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
     /// `None`: the profile's own model, whatever it is when the turn runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<ModelChoice>,
@@ -112,6 +118,12 @@ impl RunSpec {
     #[must_use]
     pub fn takes_turns(&self) -> bool {
         self.session.named || self.after.is_some() || self.surface == Surface::Responses
+    }
+
+    /// The session in which people are asked, and for which they allow: a child asks where its parent would.
+    #[must_use]
+    pub fn asks_in(&self) -> &SessionId {
+        self.parent.as_ref().map_or(&self.session.id, |parent| &parent.session)
     }
 
     /// The messages that the turn begins with: the results of the client's tools, then what the user says.
@@ -156,6 +168,9 @@ pub struct RunRecord {
     pub key_id: KeyId,
     pub model: String,
     pub last_event: Option<String>,
+    /// The run that it does a piece of work for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<RunId>,
     /// All text so far; the whole output once completed.
     pub text: String,
     pub usage: Usage,
@@ -196,6 +211,7 @@ impl RunRecord {
             key_id: spec.key_id.clone(),
             model: spec.model.clone(),
             last_event: None,
+            parent: spec.parent.as_ref().map(|parent| parent.run),
             text: String::new(),
             usage: Usage::default(),
             tools: Vec::new(),
@@ -250,6 +266,8 @@ impl RunRecord {
             | Event::ReasoningDelta { .. }
             | Event::ToolStarted { .. }
             | Event::ToolCompleted { .. }
+            | Event::SubagentStart(_)
+            | Event::SubagentComplete(_)
             | Event::RunSteered { .. }
             | Event::Gap { .. } => self.status,
         }
@@ -298,7 +316,11 @@ impl RunRecord {
                 self.end(logged.at, *usage, Outcome::Cancelled);
             }
             Event::RunSteered { input, .. } => self.steered.push(input.clone()),
-            Event::ReasoningDelta { .. } | Event::RunStopping {} | Event::Gap { .. } => {}
+            Event::ReasoningDelta { .. }
+            | Event::SubagentStart(_)
+            | Event::SubagentComplete(_)
+            | Event::RunStopping {}
+            | Event::Gap { .. } => {}
         }
     }
 

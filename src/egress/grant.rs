@@ -2,9 +2,9 @@
 
 use super::{
     bounds::Bounds,
-    dial::{Dialed, Dialer},
-    journal::Journal,
+    dial::Dialed,
     proxy::{self, Admission},
+    reach::Reach,
     refusal::Refusal,
     target::Target,
 };
@@ -22,8 +22,7 @@ const USER: &str = "run";
 
 /// What connections of one command share.
 pub struct Pass {
-    dialer: Arc<Dialer>,
-    journal: Journal,
+    reach: Reach,
     /// Connections that it may still open.
     pub(super) places: Arc<Semaphore>,
     /// Cancelled when the command has ended.
@@ -33,12 +32,7 @@ pub struct Pass {
 impl Pass {
     /// Connects on behalf of the command and writes down what was decided.
     pub(super) async fn connect(&self, target: &Target) -> Result<Dialed, Refusal> {
-        let dialed = self.dialer.connect(target).await;
-        match &dialed {
-            Ok(dialed) => self.journal.allowed(target, dialed.address),
-            Err(refusal) => self.journal.refused(refusal),
-        }
-        dialed
+        self.reach.connect(target).await
     }
 }
 
@@ -65,19 +59,14 @@ impl Drop for Listening {
 }
 
 impl Grant {
-    pub(super) fn new(
-        dialer: Arc<Dialer>,
-        journal: Journal,
-        desk: &Arc<Desk>,
-        bounds: Bounds,
-    ) -> io::Result<Self> {
+    pub(super) fn new(reach: Reach, desk: &Arc<Desk>, bounds: Bounds) -> io::Result<Self> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let entry = credentials(BASE64_STANDARD.encode(format!("{USER}:{token}")).as_bytes());
         let ended = CancellationToken::new();
         let places = Arc::new(Semaphore::new(bounds.connections));
-        let pass = Arc::new(Pass { dialer, journal, places, ended: ended.clone() });
+        let pass = Arc::new(Pass { reach, places, ended: ended.clone() });
         desk.entries().insert(entry, pass.clone());
         let desk = desk.clone();
         Ok(Self { pass, token, entry, desk, bounds, listening: Mutex::default(), _ended: ended.drop_guard() })
@@ -108,7 +97,7 @@ impl Grant {
     /// What was refused so far, a sentence each.
     #[must_use]
     pub fn refusals(&self) -> Vec<String> {
-        self.pass.journal.told()
+        self.pass.reach.refusals()
     }
 }
 

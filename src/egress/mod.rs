@@ -19,6 +19,7 @@ mod journal;
 mod judge;
 mod listeners;
 mod proxy;
+mod reach;
 mod refusal;
 mod resolve;
 mod target;
@@ -31,6 +32,7 @@ pub use dial::{Dialed, Dialer};
 pub use environment::NAMES as VARIABLES;
 pub use grant::Grant;
 pub use listeners::{Listeners, Listening};
+pub use reach::Reach;
 pub use refusal::{Refusal, Why};
 pub use resolve::Resolve;
 pub use target::{BadTarget, Name, Target};
@@ -95,8 +97,13 @@ impl Egress {
     ///
     /// The system has no random numbers.
     pub fn grant(&self, run: RunId) -> io::Result<Grant> {
-        let journal = Journal::new(self.profile.clone(), run, self.audit.clone());
-        Grant::new(self.dialer.clone(), journal, &self.desk, self.bounds)
+        Grant::new(self.reach(run), &self.desk, self.bounds)
+    }
+
+    /// The way out for what the gateway itself fetches on behalf of this run.
+    #[must_use]
+    pub fn reach(&self, run: RunId) -> Reach {
+        Reach::new(self.dialer.clone(), Journal::new(self.profile.clone(), run, self.audit.clone()))
     }
 
     /// The port of the shared listener, which asks for a token. Must be called within a runtime; the connections are

@@ -4,7 +4,7 @@ use super::{auth::Authorised, body::MAX_DEPTH, error::ApiError, health::PLATFORM
 use crate::{
     actors::Scope,
     config::{ApiConfig, ProfileConfig, Provider},
-    domain::ToolSpec,
+    domain::{SETS, ToolSpec},
     sandbox::{Machine, Sandbox},
 };
 use actix_web::HttpResponse;
@@ -129,35 +129,34 @@ pub async fn toolsets(auth: Authorised) -> Result<HttpResponse, ApiError> {
         Provider::Hermes { .. } => false,
         Provider::OpenAi { .. } | Provider::Demo => true,
     };
-    let data = grouped(auth.tenant.toolset().specs(), enabled);
+    let toolbox = auth.tenant.toolbox();
+    let data = sets(toolbox.toolset().specs(), &toolbox.missing(), enabled);
     Ok(HttpResponse::Ok().json(json!({"object": "list", "platform": "api_server", "data": data})))
 }
 
-fn grouped(specs: &[ToolSpec], enabled: bool) -> Vec<Value> {
-    let mut sets: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+/// The sets by name, each with the tools that the agent has of it, and why it has not the others.
+fn sets(specs: &[ToolSpec], missing: &[(&ToolSpec, &str)], enabled: bool) -> Vec<Value> {
+    let mut sets: BTreeMap<&str, (Vec<&str>, BTreeMap<&str, &str>)> = BTreeMap::new();
     for spec in specs {
-        sets.entry(&*spec.toolset).or_default().push(&*spec.name);
+        sets.entry(&*spec.toolset).or_default().0.push(&*spec.name);
     }
-    let describe = |(name, mut tools): (&str, Vec<&str>)| {
+    for (spec, why) in missing {
+        sets.entry(&*spec.toolset).or_default().1.insert(&*spec.name, why);
+    }
+    let describe = |(name, (mut tools, missing)): (&str, (Vec<&str>, BTreeMap<&str, &str>))| {
         tools.sort_unstable();
+        let known = SETS.iter().find(|set| set.name == name);
         json!({
             "name": name,
-            "label": label(name),
+            "label": known.map_or(name, |set| set.label),
             "description": tools.join(", "),
-            "enabled": enabled,
-            "configured": true,
+            "enabled": enabled && !tools.is_empty(),
+            "configured": !tools.is_empty(),
             "tools": tools,
+            "missing": missing,
         })
     };
     sets.into_iter().map(describe).collect()
-}
-
-fn label(toolset: &str) -> &str {
-    match toolset {
-        "terminal" => "💻 Terminal & Processes",
-        "file" => "📁 File Operations",
-        other => other,
-    }
 }
 
 /// By category and name.
@@ -203,11 +202,15 @@ mod tests {
             emoji: "",
         };
         let specs = [spec("write_file", "file"), spec("terminal", "terminal"), spec("patch", "file")];
-        let sets = grouped(&specs, true);
-        let shown: Vec<_> = sets.iter().map(|set| (set["name"].clone(), set["tools"].clone())).collect();
-        assert_eq!(
-            shown,
-            [(json!("file"), json!(["patch", "write_file"])), (json!("terminal"), json!(["terminal"])),]
-        );
+        let search = spec("web_search", "web");
+        let sets = sets(&specs, &[(&search, "not configured")], true);
+        let shown: Vec<_> =
+            sets.iter().map(|set| [&set["name"], &set["tools"], &set["enabled"], &set["missing"]]).collect();
+        let expected = [
+            [json!("file"), json!(["patch", "write_file"]), json!(true), json!({})],
+            [json!("terminal"), json!(["terminal"]), json!(true), json!({})],
+            [json!("web"), json!([]), json!(false), json!({"web_search": "not configured"})],
+        ];
+        assert_eq!(shown, expected.each_ref().map(|row| row.each_ref()));
     }
 }

@@ -42,6 +42,7 @@ mod settings;
 mod shared;
 mod sse;
 mod steer;
+mod tool_choice;
 mod trace;
 
 pub use openapi::document;

@@ -84,6 +84,7 @@ async fn new_run(
         session,
         on_busy,
         previous,
+        tools,
     } = request;
     let previous = previous.filter(|_| !history_is_whole);
     let session = Named { header: options.session.clone(), body: session, ..Named::default() }.session()?;
@@ -102,6 +103,7 @@ async fn new_run(
         results: Vec::new(),
         input,
         client_tools: ClientTools::default(),
+        tools,
         upstream,
         runtime: None,
         sampling,

@@ -9,8 +9,9 @@ use super::{
     },
     selection::Selection,
     sessions::resolve,
+    tool_choice,
 };
-use crate::domain::{Content, Message, OnBusy, ResponseId, Sampling, SessionId};
+use crate::domain::{Content, Message, OnBusy, ResponseId, Sampling, SessionId, ToolSelection};
 use serde_json::Value;
 
 #[derive(Debug, PartialEq)]
@@ -27,6 +28,7 @@ pub struct RunRequest {
     /// The response that it goes on from.
     pub previous: Option<ResponseId>,
     pub on_busy: Option<OnBusy>,
+    pub tools: ToolSelection,
 }
 
 impl RunRequest {
@@ -37,6 +39,7 @@ impl RunRequest {
         let mut body = Object::body(body)?;
         tools::refuse(&mut body)?;
         let selection = Selection::take(&mut body)?;
+        let agents_tools = tool_choice::take(&mut body)?;
         let instructions = body.string("instructions")?;
         let sampling = sampling::take(&mut body)?;
         let session = resolve::member(body.string("session_id")?.as_deref(), "session_id")?;
@@ -60,6 +63,7 @@ impl RunRequest {
             session,
             previous,
             on_busy,
+            tools: agents_tools,
         })
     }
 }
@@ -95,6 +99,7 @@ mod tests {
             "input": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
                       {"content": [{"type": "text", "text": "c"}]}],
             "session_id": "s-1", "instructions": "Be brief.", "model": "m", "temperature": 0, "on_busy": "reject",
+            "enabled_toolsets": ["file"],
         }))
         .unwrap();
         let mut sampling = Sampling::default();
@@ -109,6 +114,7 @@ mod tests {
             session: SessionId::parse("s-1").ok(),
             previous: None,
             on_busy: Some(OnBusy::Reject),
+            tools: ToolSelection { enabled: Some(vec!["file".to_owned()]), ..ToolSelection::default() },
         };
         assert_eq!(got, expected);
     }
@@ -165,6 +171,12 @@ mod tests {
                 json!({"input": "x", "on_busy": "shout"}),
                 "on_busy",
                 "`on_busy` must be one of: queue, reject, interrupt, steer",
+            ),
+            (
+                "tools",
+                json!({"input": "x", "disabled_toolsets": ["file", 5]}),
+                "disabled_toolsets[1]",
+                "`disabled_toolsets[1]` must be a string, not a number",
             ),
             ("session", json!({"input": "x", "session_id": "../x"}), "session_id", "Invalid session ID"),
             (

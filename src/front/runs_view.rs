@@ -18,6 +18,8 @@ pub struct RunView<'a> {
     started_at: Option<f64>,
     ended_at: Option<f64>,
     session_id: &'a SessionId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_run_id: Option<RunId>,
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_event: Option<&'a str>,
@@ -69,6 +71,7 @@ impl<'a> RunView<'a> {
             started_at: time(record.started_at),
             ended_at: time(record.ended_at),
             session_id: &record.session_id,
+            parent_run_id: record.parent,
             model: &record.model,
             last_event: record.last_event.as_deref(),
             last_seq: record.last_seq,

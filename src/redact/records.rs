@@ -4,7 +4,7 @@
 use super::Redactor;
 use crate::domain::{
     Approval, ApprovalRequest, ApprovalScope, Aside, Content, Event, ImageUrl, KeptAnswer, Message, Part,
-    ResponseRecord, Rule, RunSpec, StandsFor, ToolCall, ToolResult,
+    ResponseRecord, Rule, RunSpec, StandsFor, Subagent, ToolCall, ToolResult,
 };
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -90,6 +90,11 @@ impl Redactor {
                 self.clean_text(result);
             }
             Event::ApprovalRequest(request) => self.clean_request(request),
+            Event::SubagentStart(child) => self.clean_subagent(child),
+            Event::SubagentComplete(end) => {
+                self.clean_subagent(&mut end.subagent);
+                self.clean_text(&mut end.summary);
+            }
             Event::RunSteered { accepted: _, input } => self.clean_text(input),
             Event::RunCompleted { output: _, usage: _, finish_reason: _, tool_calls, pending_steer } => {
                 tool_calls.iter_mut().for_each(|call| self.clean_call(call));
@@ -111,6 +116,11 @@ impl Redactor {
                 self.clean_some(pending_steer.as_mut());
             }
         }
+    }
+
+    fn clean_subagent(&self, child: &mut Subagent) {
+        self.clean_text(&mut child.delegation_id);
+        self.clean_text(&mut child.goal);
     }
 
     fn clean_request(&self, request: &mut ApprovalRequest) {

@@ -3,7 +3,7 @@
 use super::{Options, ProfileLock, Store, StoreError, lock_of};
 use crate::domain::{
     ClientTools, Content, Event, Finish, KeyId, Logged, OnDisconnect, RunId, RunSpec, Sampling, SessionRef,
-    Surface, Usage, now,
+    Surface, ToolSelection, Usage, now,
 };
 use std::{
     path::Path,
@@ -57,6 +57,8 @@ pub(super) fn spec(durable: bool) -> RunSpec {
         results: Vec::new(),
         input: Content::Text("hi".to_owned()),
         client_tools: ClientTools::default(),
+        tools: ToolSelection::default(),
+        parent: None,
         upstream: None,
         runtime: None,
         sampling: Sampling::default(),

@@ -43,6 +43,14 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    pub fn opt_list(&self, name: &str) -> Result<Option<&'a [Value]>, Failure> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Array(items)) => Ok(Some(items)),
+            Some(other) => Err(wrong(name, "a list", other)),
+        }
+    }
+
     /// Bytes of all texts.
     pub fn length(&self) -> u64 {
         let texts = self.members.values().filter_map(Value::as_str);

@@ -44,6 +44,11 @@ impl Failure {
         Self::new("stopped", "the run was stopped")
     }
 
+    /// For tools that only a turn can use.
+    pub fn no_turn() -> Self {
+        Self::new("not_available", "this call belongs to no turn")
+    }
+
     pub fn not_cleared() -> Self {
         Self::new("not_cleared", "the call was not carried out")
     }
@@ -61,11 +66,16 @@ impl Failure {
     }
 
     pub fn output(self) -> ToolOutput {
+        ToolOutput { text: Value::Object(self.members()).to_string(), failed: true }
+    }
+
+    /// `error`, `code`, `hint` and whatever the tool's results always have.
+    pub fn members(self) -> Map<String, Value> {
         let mut members = self.extra;
         members.insert("error".into(), self.message.into());
         members.insert("code".into(), self.code.into());
         members.insert("hint".into(), json!(self.hint));
-        ToolOutput { text: Value::Object(members).to_string(), failed: true }
+        members
     }
 }
 

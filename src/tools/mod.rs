@@ -5,6 +5,7 @@
 //! [`failure::Failure`], which the model reads as `{"error", "code", "hint"}`.
 
 mod arguments;
+mod delegate;
 mod disk;
 mod failure;
 mod files;
@@ -20,6 +21,7 @@ mod specs;
 mod terminal;
 mod toolbox;
 mod units;
+mod web;
 
 pub use ground::Footing;
 pub use memory::Memory;

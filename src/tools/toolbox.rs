@@ -2,14 +2,15 @@
 
 use super::{
     arguments::Arguments,
+    delegate,
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    process, search, session_search, specs, terminal,
+    process, search, session_search, specs, terminal, web,
 };
 use crate::{
-    config::ProfileConfig,
-    domain::{KeyId, RunId, SessionId, ToolOutput, Toolset},
+    config::{NetworkMode, ProfileConfig},
+    domain::{KeyId, Port, RunId, SessionId, ToolOutput, ToolSpec, Toolset},
     egress::Egress,
     sandbox::{Jail, Owner, Sandbox},
     store::{Store, StoreError},
@@ -17,6 +18,15 @@ use crate::{
 use serde_json::Value;
 use std::{pin::Pin, sync::Arc};
 use tokio_util::sync::CancellationToken;
+
+/// Why an agent of this profile has not the tool.
+fn missing(config: &ProfileConfig, spec: &ToolSpec) -> Option<&'static str> {
+    if !config.tools.takes(spec) {
+        return Some("left out by `tools.enabled` or `tools.disabled`");
+    }
+    let off = config.terminal.network.mode == NetworkMode::Off;
+    (spec.name == "web_extract" && off).then_some("the profile has no network (`terminal.network: off`)")
+}
 
 /// The tools of one profile, with what they need. Cheap to clone.
 #[derive(Clone)]
@@ -45,6 +55,8 @@ pub struct Behalf<'a> {
     pub key: &'a KeyId,
     /// `X-Hermes-Session-Key` of that request.
     pub session_key: Option<&'a str>,
+    /// What a tool asks that starts work of its own.
+    pub port: &'a dyn Port,
 }
 
 impl CallContext<'_> {
@@ -76,6 +88,12 @@ impl Toolbox {
         Self::on(Ground::new(config, sandbox.clone(), *user, egress, jobs.clone()))
     }
 
+    fn on(ground: Ground) -> Self {
+        let here = specs::ALL.iter().filter(|spec| missing(&ground.config, spec).is_none());
+        let toolset = Arc::new(Toolset::new(here.cloned().collect()));
+        Self { ground: Arc::new(ground), toolset }
+    }
+
     /// Ends all background commands.
     pub async fn end_processes(&self) {
         self.ground.jobs.end_all().await;
@@ -89,11 +107,6 @@ impl Toolbox {
     pub async fn forget_session(&self, session: &SessionId, store: &Store) -> Result<(), StoreError> {
         self.ground.jobs.end_session(session).await;
         store.forget_processes(session).await
-    }
-
-    fn on(ground: Ground) -> Self {
-        let toolset = Arc::new(Toolset::new(specs::ALL.to_vec()));
-        Self { ground: Arc::new(ground), toolset }
     }
 
     /// Opens the profile's folders and gives them to its user, once: what they are does not change any more until the
@@ -114,6 +127,13 @@ impl Toolbox {
     #[must_use]
     pub fn toolset(&self) -> Arc<Toolset> {
         self.toolset.clone()
+    }
+
+    /// Why tools that come with the product are not in the toolset, by name.
+    #[must_use]
+    pub fn missing(&self) -> Vec<(&'static ToolSpec, &'static str)> {
+        let config = &self.ground.config;
+        specs::ALL.iter().filter_map(|spec| Some((spec, missing(config, spec)?))).collect()
     }
 
     /// Runs a call. Never panics, never errs: what goes wrong is in the output (`{"error", "code", "hint"}`).
@@ -156,6 +176,8 @@ impl Toolbox {
                 let stop = context.stop.clone();
                 self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(plain)
             }
+            "delegate_task" => delegate::call(&self.ground.config.delegation, context, &arguments).await,
+            "web_extract" => web::extract(&self.ground.egress, context, &arguments).await,
             "session_search" => session_search::call(context, &arguments).await.map(plain),
             other => Err(self.unknown(other)),
         }

@@ -259,6 +259,8 @@ fn config(root: &Path) -> ProfileConfig {
             limits: LimitsConfig::default(),
         },
         agent: AgentConfig { max_turns: 90, memory_enabled: false },
+        tools: hermes_gateway::domain::ToolSelection::default(),
+        delegation: hermes_gateway::config::DelegationConfig::default(),
         retention: RetentionConfig {
             runs: second,
             derived_sessions: second,

@@ -28,7 +28,7 @@ impl ProfileActor {
             ApprovalTarget::OfRun(run, id) => {
                 self.record(run)?;
                 let approval = self.approval(id)?;
-                if approval.run_id != run {
+                if !self.asks(run, &approval)? {
                     return Err(ProfileError::new(
                         Code::ApprovalNotFound,
                         format!("Approval not found: {id}"),
@@ -57,6 +57,15 @@ impl ProfileActor {
                 })
             })
             .collect()
+    }
+
+    /// Whether a run asks this, itself or by a child.
+    fn asks(&self, run: RunId, approval: &Approval) -> Result<bool, ProfileError> {
+        if approval.run_id == run {
+            return Ok(true);
+        }
+        let asking = self.store.run(approval.run_id)?;
+        Ok(asking.is_some_and(|asking| asking.parent == Some(run)))
     }
 
     fn waiting(&self, run: RunId) -> Result<Vec<ApprovalId>, ProfileError> {

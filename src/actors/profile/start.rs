@@ -54,7 +54,8 @@ impl ProfileActor {
         let session = new.session.as_ref().filter(|session| session.named)?;
         let Content::Text(text) = &new.input else { return None };
         // What brings more than words is a turn of its own, and so is what a key stands for already.
-        let words_alone = new.results.is_empty() && new.client_tools.definitions.is_empty();
+        let words_alone =
+            new.results.is_empty() && new.client_tools.definitions.is_empty() && new.tools.is_all();
         let first = new.idempotency.as_ref().is_none_or(|key| matches!(self.earlier(key), Ok(Earlier::None)));
         if new.on_busy != OnBusy::Steer || !words_alone || !first {
             return None;
@@ -239,6 +240,8 @@ fn spec(new: NewRun) -> (RunSpec, Option<ResponseRecord>) {
         results: new.results,
         input: new.input,
         client_tools: new.client_tools,
+        tools: new.tools,
+        parent: None,
         upstream: new.upstream,
         runtime: new.runtime,
         sampling: new.sampling,

@@ -40,7 +40,7 @@ impl Driver {
         let approval = Approval {
             id: ApprovalId::new(),
             run_id: self.spec.run_id,
-            session_id: self.spec.session.id.clone(),
+            session_id: self.spec.asks_in().clone(),
             call_id: call.id.clone(),
             tool: call.name.clone(),
             command: ask.command,
@@ -108,6 +108,7 @@ impl Driver {
     /// Waits for a slot, if the run gave its own away or came back without one.
     pub(super) async fn regain_slot(&mut self) -> Result<(), Break> {
         if self.slot.is_none()
+            && self.spec.parent.is_none()
             && let Ok(slot) = self.tenant.board().slot(true)
         {
             self.slot = self.unless_stopped(slot.wait()).await?;

@@ -13,6 +13,7 @@ use crate::{
         board::{SessionTurn, Slot, SlotWait, TurnWait},
     },
     agent::{Answered, Offer, Policy, Prompt, Step, Turn},
+    config::ProfileConfig,
     domain::{Approval, Code, Event, Failure, Message, RunSpec, ToolCall, now},
     model::{Asked, Delta, Mind, ModelAnswer, ModelClient, ModelError, ModelRequest, Upstreams},
     store::{Change, LogWriter, Store, StoreError},
@@ -37,6 +38,8 @@ pub enum Entry {
     Now { slot: Slot, turn: Option<SessionTurn> },
     /// It queues for its session first, then for a slot.
     Queue { turn: Option<TurnWait>, slot: Option<SlotWait> },
+    /// A child works in its parent's place.
+    Within,
     /// It goes on waiting for an approval after a restart: no slot until it has something to do.
     Parked { turn: Option<TurnWait> },
 }
@@ -103,7 +106,7 @@ impl Driver {
         let Work { tenant, store, kit, spec, log, entry, messages, approvals } = work;
         Self {
             restored: called(&messages),
-            turn: Turn::new(tenant.config().agent.max_turns, spec.client_tools.clone(), messages),
+            turn: Turn::new(model_calls(&tenant.config(), &spec), spec.client_tools.clone(), messages),
             opening: spec.opening(),
             wrote_text: !log.record().text.is_empty(),
             tenant,
@@ -171,7 +174,7 @@ impl Driver {
             Some(Entry::Parked { turn: Some(turn) }) => {
                 self.session = self.unless_stopped(turn.wait()).await?;
             }
-            Some(Entry::Parked { turn: None }) | None => {}
+            Some(Entry::Parked { turn: None } | Entry::Within) | None => {}
         }
         self.control.entering.send_replace(true);
         let begun = self.begin().await;
@@ -231,8 +234,8 @@ impl Driver {
         .render();
         let spec = self.spec.clone();
         let kit = self.kit.clone();
-        let allowed = self.allowed_tools();
         let toolset = kit.toolbox.toolset();
+        let allowed = self.allowed_tools(&toolset);
         let offer = Offer::new(toolset.schema(), allowed.as_deref(), &spec.client_tools);
         loop {
             match self.turn.next() {
@@ -375,6 +378,11 @@ impl Driver {
             call.id = format!("call_{}", &name[..32]);
         }
     }
+}
+
+/// The cap on model calls.
+fn model_calls(config: &ProfileConfig, spec: &RunSpec) -> u32 {
+    if spec.parent.is_some() { config.delegation.max_turns } else { config.agent.max_turns }
 }
 
 /// The ids of all calls of a turn.

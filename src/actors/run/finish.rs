@@ -25,9 +25,9 @@ pub(super) fn note_stop(log: &mut LogWriter, changes: &mut Vec<Change>) {
 }
 
 impl Driver {
-    /// Whether nobody would ever find the answer once its connection is gone.
+    /// Whether nobody would ever find the answer once its connection is gone, or its parent.
     pub(super) fn lives_for_its_reader(&self) -> bool {
-        self.spec.on_disconnect == OnDisconnect::Cancel
+        self.spec.on_disconnect == OnDisconnect::Cancel || self.spec.parent.is_some()
     }
 
     /// The end of a turn whose reader goes away with the gateway.

@@ -12,9 +12,11 @@
 
 mod approvals;
 mod audit;
+mod children;
 mod drive;
 mod finish;
 mod history;
+mod port;
 mod relay;
 mod session;
 mod steer;

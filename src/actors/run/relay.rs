@@ -250,7 +250,12 @@ impl Driver {
                 let lost = "The upstream no longer keeps a part of this answer.";
                 return Err(Break::Failed(Failure::new(Code::UpstreamError, lost)));
             }
-            Event::RunStarted { .. } | Event::RunSteered { .. } | Event::RunStopping {} => {}
+            // Of children over there nothing can be asked here.
+            Event::SubagentStart(_)
+            | Event::SubagentComplete(_)
+            | Event::RunStarted { .. }
+            | Event::RunSteered { .. }
+            | Event::RunStopping {} => {}
         }
         Ok(None)
     }

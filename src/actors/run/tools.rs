@@ -3,11 +3,12 @@
 use super::{
     drive::{Break, Driver},
     finish::note_stop,
+    port::{self, Bench, CallPort},
     steer::{Amid, take_in},
 };
 use crate::{
     agent::{Ask, Verdict},
-    domain::{ApprovalStatus, Choice, Code, Event, Failure, ToolCall, ToolOutput, Unattended},
+    domain::{ApprovalStatus, Choice, Code, Event, Failure, ToolCall, ToolOutput, Toolset, Unattended},
     redact::Redactor,
     store::Change,
     tools::{self, Behalf, CallContext},
@@ -71,7 +72,17 @@ impl Driver {
     }
 
     /// The agent's tools that this turn may use, by what its key may do now; `None`: all.
-    pub(super) fn allowed_tools(&self) -> Option<Arc<[String]>> {
+    pub(super) fn allowed_tools(&self, toolset: &Toolset) -> Option<Arc<[String]>> {
+        let keys = self.keys_tools();
+        if self.spec.tools.is_all() {
+            return keys;
+        }
+        let chosen = toolset.specs().iter().filter(|spec| self.spec.tools.takes(spec));
+        let names = chosen.map(|spec| spec.name.to_string());
+        Some(names.filter(|name| keys.as_ref().is_none_or(|keys| keys.contains(name))).collect())
+    }
+
+    fn keys_tools(&self) -> Option<Arc<[String]>> {
         match self.tenant.rights_of_key(&self.spec.key_id) {
             Some(rights) => rights.tools,
             None => Some(Arc::default()),
@@ -80,20 +91,25 @@ impl Driver {
 
     /// Asked twice: before anybody is asked for an approval, and again when the call's turn has come.
     fn permitted(&self, call: &ToolCall) -> Result<(), ToolOutput> {
-        if self.allowed_tools().is_none_or(|allowed| allowed.contains(&call.name)) {
-            return Ok(());
+        if self.keys_tools().is_some_and(|allowed| !allowed.contains(&call.name)) {
+            let why = format!("the key of this request may not use the tool `{}`", call.name);
+            return Err(refused("tool_not_allowed", &why));
         }
-        let why = format!("the key of this request may not use the tool `{}`", call.name);
-        Err(refused("tool_not_allowed", &why))
+        let toolset = self.kit.toolbox.toolset();
+        if toolset.get(&call.name).is_some_and(|spec| !self.spec.tools.takes(spec)) {
+            let why = format!("this turn was begun without the tool `{}`", call.name);
+            return Err(refused("tool_not_allowed", &why));
+        }
+        Ok(())
     }
 
     /// What another gateway's agent uses over there nobody here can bound.
     pub(super) fn refuse_unbounded_agent(&self) -> Result<(), Break> {
-        if self.allowed_tools().is_none() {
+        if self.keys_tools().is_none() && self.spec.tools.is_all() {
             return Ok(());
         }
-        let text = "This key may use some tools only, and the upstream of this turn is another gateway's agent, whose tools \
-                    cannot be bounded from here. Choose a model, or use a key that may use all tools.";
+        let text = "This turn may use some tools only, and its upstream is another gateway's agent, whose tools cannot be \
+                    bounded from here. Choose a model, or let the turn use all tools, with a key that may.";
         Err(Break::Failed(Failure::new(Code::InsufficientScope, text)))
     }
 
@@ -120,7 +136,7 @@ impl Driver {
         };
         // Shown and kept without secrets; a permission that is kept so has to be looked for so.
         clean(self.tenant.redactor(), &mut ask);
-        if self.tenant.permissions().allow(&self.spec.session.id, &ask.scopes) {
+        if self.tenant.permissions().allow(self.spec.asks_in(), &ask.scopes) {
             return Ok(Plan::Run(arguments));
         }
         if let Some(known) = self.known_approval(call).cloned() {
@@ -165,13 +181,16 @@ impl Driver {
             let committed = self.log.append(started, std::mem::take(&mut self.changes))?;
             waits.push((call, decided, committed));
         }
+        let (bench, mut told) = Bench::of(self);
         let done = {
+            let bench = &bench;
             let (kit, spec, control, store) = (&self.kit, &self.spec, &self.control, &self.store);
             let running = waits.into_iter().map(|(call, decided, committed)| async move {
                 let output = match decided {
                     Ok(arguments) => {
                         // The tool acts only when the disk knows that it was about to.
                         let cleared = Box::pin(async move { committed.await.is_ok() });
+                        let port = CallPort { bench: bench.clone(), call_id: call.id.clone() };
                         let context = CallContext {
                             session: &spec.session.id,
                             run: spec.run_id,
@@ -181,6 +200,7 @@ impl Driver {
                                 store,
                                 key: &spec.key_id,
                                 session_key: spec.session_key.as_deref(),
+                                port: &port,
                             }),
                         };
                         bounded(&control.stop, kit.toolbox.call(context, &call.name, arguments)).await
@@ -195,6 +215,7 @@ impl Driver {
                 tokio::select! {
                     biased;
                     done = &mut running => break done,
+                    Some(told) = told.recv() => port::write(&mut self.log, &mut self.changes, told),
                     () = control.stop.cancelled(), if !noted => {
                         note_stop(&mut self.log, &mut self.changes);
                         noted = true;
@@ -205,6 +226,9 @@ impl Driver {
                 }
             }
         };
+        while let Ok(told) = told.try_recv() {
+            port::write(&mut self.log, &mut self.changes, told);
+        }
         for (call, output, took) in done {
             self.finished(call, output, took)?;
         }

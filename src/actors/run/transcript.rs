@@ -37,6 +37,10 @@ pub(in crate::actors) fn append(
     finish: Option<Finish>,
     record: &RunRecord,
 ) -> Option<Change> {
+    if spec.parent.is_some() {
+        // What a child said is its parent's to use; nobody talks with it.
+        return None;
+    }
     let messages = of_turn(spec.opening(), messages, finish.is_some(), &record.text)?;
     let choice = spec.upstream.as_ref();
     Some(Change::SessionAppend(SessionAppend {

@@ -84,6 +84,10 @@ fn wrong_values_name_file_line_key_and_form() {
             "profiles/a/config.yaml:2: `agent.max_turns`: must be a whole number from 1 to 10000, not `many`",
         ),
         ("agent:\n  max_turns: 0", "profiles/a/config.yaml:2: `agent.max_turns`: must be a whole number"),
+        (
+            "tools:\n  disabled:\n    - file\n    - terminl",
+            "profiles/a/config.yaml:4: `tools.disabled`: names no tool and no toolset: `terminl`",
+        ),
         ("agent: 3", "profiles/a/config.yaml:1: `agent`: is a single value, but settings belong below it"),
         (
             "terminal:\n  sandbox: jail",

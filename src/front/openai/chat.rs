@@ -129,7 +129,17 @@ async fn new_run(
     let named = session.as_ref().is_some_and(|session| session.named);
     // A client with a key comes back for its answer; another that goes away has pressed stop.
     let default = if idempotency.is_some() { OnDisconnect::Continue } else { OnDisconnect::Cancel };
-    let ChatRequest { selection, stream: _, system, history, results, input, tools, mut sampling } = request;
+    let ChatRequest {
+        selection,
+        stream: _,
+        system,
+        history,
+        results,
+        input,
+        tools,
+        agents_tools,
+        mut sampling,
+    } = request;
     let selection = selection.in_session(auth, session.as_ref(), None).await?;
     let Decided { model, upstream, runtime: _ } = selection.resolve(&config, Surface::Chat, &mut sampling)?;
     Ok(NewRun {
@@ -143,6 +153,7 @@ async fn new_run(
         results,
         input,
         client_tools: tools,
+        tools: agents_tools,
         upstream,
         runtime: None,
         sampling,

@@ -1,12 +1,13 @@
 //! The body of a chat completion, parsed.
 
 use crate::{
-    domain::{ClientTools, Content, Message, Sampling, ToolResult},
+    domain::{ClientTools, Content, Message, Sampling, ToolResult, ToolSelection},
     front::{
         error::ApiError,
         json::Object,
         openai::{messages::Conversation, sampling, tools},
         selection::Selection,
+        tool_choice,
     },
 };
 use serde_json::Value;
@@ -23,6 +24,7 @@ pub struct ChatRequest {
     /// Empty when there are only results.
     pub input: Content,
     pub tools: ClientTools,
+    pub agents_tools: ToolSelection,
     pub sampling: Sampling,
 }
 
@@ -37,6 +39,7 @@ impl ChatRequest {
         sampling::refuse_unserved(&mut body)?;
         let sampling = sampling::take(&mut body)?;
         let tools = tools::take(&mut body)?;
+        let agents_tools = tool_choice::take(&mut body)?;
         let items = match body.take("messages") {
             Some(Value::Array(items)) if !items.is_empty() => items,
             _ => {
@@ -59,6 +62,7 @@ impl ChatRequest {
             results,
             input,
             tools,
+            agents_tools,
             sampling,
         })
     }
@@ -109,6 +113,7 @@ mod tests {
                 definitions: vec![json!({"type": "function", "function": {"name": "f"}})],
                 ..ClientTools::default()
             },
+            agents_tools: ToolSelection::default(),
             sampling,
         };
         assert_eq!(request, expected);

@@ -277,6 +277,8 @@ impl Presenter for ChatStream {
             }
             Event::RunStarted { .. }
             | Event::ApprovalResponded { .. }
+            | Event::SubagentStart(_)
+            | Event::SubagentComplete(_)
             | Event::RunSteered { .. }
             | Event::RunStopping {} => {}
         }

@@ -78,9 +78,10 @@ pub fn toolsets() -> Operation {
         .has("name", text())
         .has("label", text())
         .has("description", text())
-        .has("enabled", boolean().note("False when the profile's model is another gateway's agent."))
-        .has("configured", boolean())
-        .has("tools", list(text()));
+        .has("enabled", boolean().note("False, too, when the profile's model is another gateway's agent."))
+        .has("configured", boolean().note("Some of its tools would work here."))
+        .has("tools", list(text()))
+        .has("missing", object().note("Why the agent has not the others, by name.").open());
     let answer =
         object().has("object", always("list")).has("platform", always("api_server")).has("data", list(set));
     Operation::new(TAG, "toolsets", Access::Key, "The agent's tools").answers(200, answer, "Tools by set.")

@@ -16,7 +16,7 @@ pub fn options() -> Operation {
     .answers(200, named("ModelOptions"), "Without addresses and keys.")
 }
 
-/// The members of a request that choose the model.
+/// The members of a request that choose the model, and among the agent's tools.
 pub fn selection(request: Schema) -> Schema {
     request
         .may(
@@ -25,6 +25,8 @@ pub fn selection(request: Schema) -> Schema {
         )
         .may("provider", text().note("One of `/api/model/options`."))
         .may("model_options", named("ModelRequestOptions"))
+        .may("enabled_toolsets", list(text()).note("Names of tools or toolsets: the agent has these alone."))
+        .may("disabled_toolsets", list(text()).note("The agent is without these."))
 }
 
 fn request_options() -> Schema {

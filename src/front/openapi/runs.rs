@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     actors::Scope,
-    domain::{Choice, Code, Finish, OnBusy, RunStatus},
+    domain::{Choice, Code, Ended, Finish, OnBusy, RunStatus},
 };
 
 const TAG: &str = "runs";
@@ -133,6 +133,7 @@ fn run() -> Schema {
         .has("started_at", time().or_null())
         .has("ended_at", time().or_null())
         .has("session_id", text())
+        .may("parent_run_id", text().note("The run that it does a piece of work for."))
         .has("model", text())
         .may("last_event", text())
         .has("last_seq", integer())
@@ -199,6 +200,16 @@ fn run_event() -> Schema {
             .has("choice", one_of(Choice::ALL.map(Choice::wire)))
             .has("resolved", integer())
             .may("expired", boolean()),
+        subagent("subagent.start"),
+        subagent("subagent.complete")
+            .has("status", one_of(Ended::ALL.map(Ended::wire)))
+            .has("summary", text().note("The beginning of it."))
+            .has("duration_seconds", number())
+            .has("api_calls", integer())
+            .has("tool_count", integer())
+            .has("input_tokens", integer())
+            .has("output_tokens", integer())
+            .has("reasoning_tokens", integer()),
         event("run.stopping"),
         event("run.completed")
             .has("output", text())
@@ -215,6 +226,19 @@ fn run_event() -> Schema {
         ended("run.cancelled"),
         event("gap").has("from", integer()).has("snapshot", any()),
     ])
+}
+
+fn subagent(name: &'static str) -> Schema {
+    event(name)
+        .has("subagent_id", text().note("A run of its own."))
+        .has("parent_id", text())
+        .has("delegation_id", text().note("The call that gave the work."))
+        .has("child_session_id", text())
+        .has("goal", text())
+        .has("task_index", integer())
+        .has("task_count", integer())
+        .has("depth", integer())
+        .has("model", text())
 }
 
 fn asked() -> Schema {

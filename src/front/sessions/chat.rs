@@ -127,7 +127,7 @@ fn new_run(
     request: TurnRequest,
 ) -> Result<NewRun, ApiError> {
     let config = auth.tenant.config();
-    let TurnRequest { input, system, selection, on_busy } = request;
+    let TurnRequest { input, system, selection, on_busy, tools } = request;
     let mut sampling = Sampling::default();
     let Decided { model, upstream, runtime } =
         selection.resolve(&config, Surface::SessionChat, &mut sampling)?;
@@ -142,6 +142,7 @@ fn new_run(
         results: Vec::new(),
         input,
         client_tools: ClientTools::default(),
+        tools,
         upstream,
         runtime: Some(runtime),
         sampling,

@@ -2,12 +2,13 @@
 
 use super::resolve;
 use crate::{
-    domain::{Code, Content, ModelLock, OnBusy, SessionId},
+    domain::{Code, Content, ModelLock, OnBusy, SessionId, ToolSelection},
     front::{
         error::ApiError,
         json::Object,
         openai::{content, tools},
         selection::Selection,
+        tool_choice,
     },
     store::SessionChange,
 };
@@ -118,6 +119,7 @@ pub struct TurnRequest {
     pub system: Option<String>,
     pub selection: Selection,
     pub on_busy: Option<OnBusy>,
+    pub tools: ToolSelection,
 }
 
 impl TurnRequest {
@@ -144,6 +146,7 @@ impl TurnRequest {
             system: system(&mut body)?,
             selection: Selection::take(&mut body)?,
             on_busy: resolve::on_busy(&mut body)?,
+            tools: tool_choice::take(&mut body)?,
         })
     }
 }

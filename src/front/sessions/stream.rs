@@ -3,10 +3,7 @@
 use super::{model::RuntimeView, view::Said};
 use crate::{
     actors::{GetRunMessages, Tenant},
-    domain::{
-        ApprovalRequest, Code, Content, Event, Finish, Logged, Message, RunId, Runtime, Seq, SessionId,
-        Usage, seconds,
-    },
+    domain::{Code, Content, Event, Finish, Logged, Message, RunId, Runtime, Seq, SessionId, Usage, seconds},
     front::{
         ask::ask,
         error::Members,
@@ -98,10 +95,10 @@ struct Tool<'a> {
 }
 
 #[derive(Serialize)]
-struct Asked<'a> {
+struct OfTurn<'a, T> {
     message_id: &'a str,
     #[serde(flatten)]
-    request: &'a ApprovalRequest,
+    what: &'a T,
 }
 
 #[derive(Serialize)]
@@ -276,7 +273,7 @@ impl Presenter for SessionStream {
                 self.frame(logged, true, name, &tool, out);
             }
             Event::ApprovalRequest(request) => {
-                let asked = Asked { message_id: &message_id, request };
+                let asked = OfTurn { message_id: &message_id, what: &**request };
                 self.frame(logged, true, "approval.request", &asked, out);
             }
             Event::ApprovalResponded { approval_id, choice, .. } => {
@@ -299,6 +296,14 @@ impl Presenter for SessionStream {
             Event::Gap { .. } => {
                 self.broken(Code::Interrupted, reader::GAP, out);
                 return ControlFlow::Break(());
+            }
+            Event::SubagentStart(child) => {
+                let told = OfTurn { message_id: &message_id, what: &**child };
+                self.frame(logged, true, "subagent.start", &told, out);
+            }
+            Event::SubagentComplete(end) => {
+                let told = OfTurn { message_id: &message_id, what: &**end };
+                self.frame(logged, true, "subagent.complete", &told, out);
             }
             Event::RunStopping {} => {}
         }

@@ -150,6 +150,8 @@ impl<R: Results> Fold<R> {
             }
             Event::ApprovalRequest(_)
             | Event::ApprovalResponded { .. }
+            | Event::SubagentStart(_)
+            | Event::SubagentComplete(_)
             | Event::RunSteered { .. }
             | Event::RunStopping {} => {}
             Event::RunCompleted { usage, finish_reason, tool_calls, .. } => match finish_reason {

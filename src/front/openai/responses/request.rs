@@ -4,7 +4,7 @@ use super::{input::Input, tools};
 use crate::{
     domain::{
         Aside, ClientTools, Code, Content, Message, OnBusy, ResponseId, ResponseRequest, Sampling, ToolItems,
-        ToolResult,
+        ToolResult, ToolSelection,
     },
     front::{
         error::ApiError,
@@ -12,6 +12,7 @@ use crate::{
         openai::{messages, sampling},
         selection::Selection,
         sessions::resolve,
+        tool_choice,
     },
 };
 use serde_json::{Map, Value, json};
@@ -48,6 +49,8 @@ pub struct CreateRequest {
     pub results: Vec<ToolResult>,
     pub input: Content,
     pub client_tools: ClientTools,
+    /// Of the agent.
+    pub tools: ToolSelection,
     /// System texts of the input.
     pub system: Option<String>,
     pub sampling: Sampling,
@@ -81,6 +84,7 @@ impl CreateRequest {
         let mut echo = echo(&mut body)?;
         let sampling = limits(&mut body, &mut echo)?;
         let client_tools = tools::take(&mut body, &mut echo)?;
+        let tools = tool_choice::take(&mut body)?;
         let Input { mut messages, asides } = Input::parse(body.take("input"))?;
         let system = asides_text(&asides);
         let (results, input) = opening(&mut messages)?;
@@ -95,6 +99,7 @@ impl CreateRequest {
             results,
             input,
             client_tools,
+            tools,
             system,
             sampling,
             previous,

@@ -1,0 +1,79 @@
+//! What the tools of a turn ask of it while they work.
+//!
+//! A tool has no way into the turn's log: what it has to tell there goes to the driver, which writes it in order.
+
+use super::{children, drive::Driver};
+use crate::{
+    actors::Tenant,
+    domain::{Asked, Declined, Event, Port, Report, RunSpec, RunStatus, Task, Usage},
+    store::{Change, LogWriter, Store},
+};
+use std::{rc::Rc, sync::Arc};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::drive::Kit;
+
+/// What work that a tool has started needs of its turn.
+pub(super) struct Bench {
+    pub tenant: Arc<Tenant>,
+    pub store: Store,
+    pub kit: Kit,
+    pub spec: Arc<RunSpec>,
+    pub stop: CancellationToken,
+    telling: mpsc::UnboundedSender<Told>,
+}
+
+/// Something for the turn's log.
+pub(super) struct Told {
+    event: Event,
+    /// Tokens that count as the turn's own.
+    usage: Option<Usage>,
+}
+
+/// The turn, as one call sees it.
+pub(super) struct CallPort {
+    pub bench: Rc<Bench>,
+    pub call_id: String,
+}
+
+impl Bench {
+    /// The bench, and what is told there.
+    pub fn of(driver: &Driver) -> (Rc<Self>, mpsc::UnboundedReceiver<Told>) {
+        let (telling, told) = mpsc::unbounded_channel();
+        let bench = Self {
+            tenant: driver.tenant.clone(),
+            store: driver.store.clone(),
+            kit: driver.kit.clone(),
+            spec: driver.spec.clone(),
+            stop: driver.control.stop.clone(),
+            telling,
+        };
+        (Rc::new(bench), told)
+    }
+
+    pub fn tell(&self, event: Event, usage: Option<Usage>) {
+        // A driver that is gone has ended its turn: there is nothing left to tell.
+        let _gone = self.telling.send(Told { event, usage });
+    }
+}
+
+/// Writes down what was told.
+pub(super) fn write(log: &mut LogWriter, changes: &mut Vec<Change>, Told { event, usage }: Told) {
+    if let Some(usage) = usage {
+        log.add_usage(usage);
+    }
+    let status = log.record().status;
+    let asks = matches!(event, Event::ApprovalRequest(_));
+    if asks && !matches!(status, RunStatus::Running | RunStatus::WaitingForApproval) {
+        return;
+    }
+    // A log that refuses this one refuses the tool's end as well, which the driver hears of.
+    drop(log.append(event, std::mem::take(changes)));
+}
+
+impl Port for CallPort {
+    fn delegate(&self, task: Task) -> Asked<'_, Result<Report, Declined>> {
+        Box::pin(children::work(&self.bench, &self.call_id, task))
+    }
+}
