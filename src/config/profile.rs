@@ -1,7 +1,7 @@
 //! One profile's layers to its [`ProfileConfig`].
 
 use super::{
-    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot,
+    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot, LoopGuard,
     ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig,
     expand::is_env_name,
     limits, listen, model, network, roots, selection,
@@ -55,6 +55,7 @@ pub(super) fn resolve(
         terminal: terminal(settings, roots, warnings)?,
         agent: AgentConfig {
             max_turns: settings.number("agent.max_turns", 1..=10_000, 90)?,
+            loop_guard: settings.choice("agent.loop_guard", &LoopGuard::NAMES, LoopGuard::default())?,
             memory_enabled: settings.bool("memory.memory_enabled", true)?,
         },
         tools: tools::selection(settings)?,

@@ -225,10 +225,28 @@ pub struct ExtraRoot {
     pub writable: bool,
 }
 
+/// `agent.loop_guard`: what becomes of a turn that calls the same thing over and over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LoopGuard {
+    /// The model reads a warning with the result.
+    #[default]
+    Warn,
+    /// The same; when that does not help, it has to sum up without tools.
+    Stop,
+    Off,
+}
+
+impl LoopGuard {
+    /// By the names in the configuration.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("warn", Self::Warn), ("stop", Self::Stop), ("off", Self::Off)];
+}
+
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
     /// `agent.max_turns`, default 90: model calls per turn.
     pub max_turns: u32,
+    pub loop_guard: LoopGuard,
     pub memory_enabled: bool,
 }
 

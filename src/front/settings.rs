@@ -3,7 +3,9 @@
 use super::{auth::Authorised, error::ApiError};
 use crate::{
     actors::Scope,
-    config::{ApprovalMode, LimitsConfig, ModelConfig, ModelRoute, ProfileConfig, Provider, Vision},
+    config::{
+        ApprovalMode, LimitsConfig, LoopGuard, ModelConfig, ModelRoute, ProfileConfig, Provider, Vision,
+    },
     domain::{OnBusy, ToolItems, Unattended},
 };
 use actix_web::HttpResponse;
@@ -33,7 +35,7 @@ fn view(config: &ProfileConfig) -> Value {
                 "stored": config.responses.stored,
                 "tool_items": name_in(&ToolItems::NAMED, &config.responses.tool_items),
             },
-            "agent": {"max_turns": agent.max_turns, "api_max_retries": config.model.attempts},
+            "agent": {"max_turns": agent.max_turns, "loop_guard": name_in(&LoopGuard::NAMES, &agent.loop_guard), "api_max_retries": config.model.attempts},
             "memory": {"memory_enabled": agent.memory_enabled},
             "approvals": {
                 "mode": match approvals.mode {

@@ -18,6 +18,7 @@ mod search;
 mod session_search;
 mod skills;
 mod specs;
+mod spill;
 mod terminal;
 mod toolbox;
 mod units;

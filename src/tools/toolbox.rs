@@ -31,7 +31,7 @@ fn missing(config: &ProfileConfig, spec: &ToolSpec) -> Option<&'static str> {
 /// The tools of one profile, with what they need. Cheap to clone.
 #[derive(Clone)]
 pub struct Toolbox {
-    ground: Arc<Ground>,
+    pub(super) ground: Arc<Ground>,
     toolset: Arc<Toolset>,
 }
 

@@ -258,7 +258,11 @@ fn config(root: &Path) -> ProfileConfig {
             max_output: 50_000,
             limits: LimitsConfig::default(),
         },
-        agent: AgentConfig { max_turns: 90, memory_enabled: false },
+        agent: AgentConfig {
+            max_turns: 90,
+            loop_guard: hermes_gateway::config::LoopGuard::Off,
+            memory_enabled: false,
+        },
         tools: hermes_gateway::domain::ToolSelection::default(),
         delegation: hermes_gateway::config::DelegationConfig::default(),
         retention: RetentionConfig {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     actors::Scope,
-    config::{NetworkMode, Vision},
+    config::{LoopGuard, NetworkMode, Vision},
     domain::ToolItems,
 };
 
@@ -38,7 +38,13 @@ pub fn components() -> Vec<(&'static str, Schema)> {
         )
         .has("direct_model_requests", boolean())
         .has("responses", responses)
-        .has("agent", object().has("max_turns", integer()).has("api_max_retries", integer()))
+        .has(
+            "agent",
+            object()
+                .has("max_turns", integer())
+                .has("loop_guard", one_of(LoopGuard::NAMES.map(|(name, _)| name)))
+                .has("api_max_retries", integer()),
+        )
         .has("memory", object().has("memory_enabled", boolean()))
         .has("approvals", approvals())
         .has("terminal", terminal())
