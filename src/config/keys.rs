@@ -7,6 +7,7 @@ pub(super) const KNOWN: &[&str] = &[
     "agent.api_max_retries",
     "agent.disabled_toolsets",
     "agent.gateway_timeout",
+    "agent.loop_guard",
     "agent.max_turns",
     "agent.reasoning_effort",
     "agent.restart_drain_timeout",

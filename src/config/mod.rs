@@ -62,7 +62,7 @@ pub use tls::{TlsConfig, TlsFile};
 pub use tools::DelegationConfig;
 pub use typed::parse_duration;
 pub use types::{
-    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ExtraRoot, ModelConfig, ModelRoute,
-    ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, SelectionConfig, TerminalConfig,
-    Vision,
+    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ExtraRoot, LoopGuard, ModelConfig,
+    ModelRoute, ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, SelectionConfig,
+    TerminalConfig, Vision,
 };

@@ -1,7 +1,7 @@
 //! One profile's layers to its [`ProfileConfig`].
 
 use super::{
-    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot,
+    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot, LoopGuard,
     ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig,
     expand::is_env_name,
     limits, listen, memory, model, network, roots, selection,
@@ -53,7 +53,10 @@ pub(super) fn resolve(
         api: api(settings)?,
         approvals: approvals(settings, warnings)?,
         terminal: terminal(settings, roots, warnings)?,
-        agent: AgentConfig { max_turns: settings.number("agent.max_turns", 1..=10_000, 90)? },
+        agent: AgentConfig {
+            max_turns: settings.number("agent.max_turns", 1..=10_000, 90)?,
+            loop_guard: settings.choice("agent.loop_guard", &LoopGuard::NAMES, LoopGuard::default())?,
+        },
         memory: memory::read(settings)?,
         tools: tools::selection(settings)?,
         delegation: tools::delegation(settings)?,
@@ -200,6 +203,7 @@ fn terminal(
         unix_sockets: settings.bool("terminal.unix_sockets", false)?,
         timeout,
         max_timeout,
+        background_max: settings.duration("terminal.background_max", 1..=604_800, 86_400)?,
         network: network::read(settings, warnings)?,
         env_passthrough: passthrough.into_iter().map(|name| name.text).collect(),
         roots,

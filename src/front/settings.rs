@@ -4,8 +4,8 @@ use super::{auth::Authorised, error::ApiError};
 use crate::{
     actors::Scope,
     config::{
-        ApprovalMode, LimitsConfig, MemoryConfig, MemoryScoping, ModelConfig, ModelRoute, ProfileConfig,
-        Provider, Vision,
+        ApprovalMode, LimitsConfig, LoopGuard, MemoryConfig, MemoryScoping, ModelConfig, ModelRoute,
+        ProfileConfig, Provider, Vision,
     },
     domain::{OnBusy, ToolItems, Unattended},
 };
@@ -36,7 +36,7 @@ fn view(config: &ProfileConfig) -> Value {
                 "stored": config.responses.stored,
                 "tool_items": name_in(&ToolItems::NAMED, &config.responses.tool_items),
             },
-            "agent": {"max_turns": agent.max_turns, "api_max_retries": config.model.attempts},
+            "agent": {"max_turns": agent.max_turns, "loop_guard": name_in(&LoopGuard::NAMES, &agent.loop_guard), "api_max_retries": config.model.attempts},
             "memory": memory(&config.memory),
             "approvals": {
                 "mode": match approvals.mode {
@@ -56,6 +56,7 @@ fn view(config: &ProfileConfig) -> Value {
                 "unix_sockets": terminal.unix_sockets,
                 "timeout": seconds(terminal.timeout),
                 "max_timeout": seconds(terminal.max_timeout),
+                "background_max": seconds(terminal.background_max),
                 "env_passthrough": terminal.env_passthrough,
                 "network": terminal.network.mode.name(),
                 "network_allow": terminal.network.allow.iter().map(ToString::to_string).collect::<Vec<_>>(),

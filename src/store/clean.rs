@@ -93,7 +93,12 @@ pub(super) fn change(redactor: &Redactor, change: &mut Change) {
         Change::MemoryChange(change) => {
             change.before.iter_mut().chain(&mut change.after).for_each(|text| redactor.clean_text(text));
         }
-        Change::SessionAppend(_) | Change::RuleRemoved(_) | Change::Key(_) | Change::KeyUse(_) => {}
+        Change::Process(process) => redactor.clean_text(&mut process.command),
+        Change::ProcessRemoved(_)
+        | Change::SessionAppend(_)
+        | Change::RuleRemoved(_)
+        | Change::Key(_)
+        | Change::KeyUse(_) => {}
     }
 }
 

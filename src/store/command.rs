@@ -83,6 +83,13 @@ pub(super) fn encode(
                 let key = Key::client_call(&call.key_id, &call.call_id);
                 writes.push(Write::Put(key, codec::to_json(&call)?));
             }
+            Change::Process(process) => {
+                let key = Key::process(&process.session, &process.id);
+                writes.push(Write::Put(key, codec::to_json(&process)?));
+            }
+            Change::ProcessRemoved(process) => {
+                writes.push(Write::Remove(Key::process(&process.session, &process.id)));
+            }
             Change::Key(key) => {
                 writes.push(Write::Put(Key::text(Table::Key, key.id.as_str()), codec::to_json(&key)?));
             }

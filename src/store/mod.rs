@@ -48,6 +48,7 @@ mod mark;
 mod memory;
 mod opening;
 mod payload;
+mod processes;
 mod records;
 mod replay;
 mod responses;

@@ -32,6 +32,17 @@ pub const ALL: &[ToolSpec] = &[
         emoji: "🔧",
     },
     ToolSpec {
+        name: Cow::Borrowed("process"),
+        description: Cow::Borrowed(
+            "Look after commands that terminal started with background: true: see their output, wait, type, end \
+                      them. They belong to this session and end with it.",
+        ),
+        parameters: Cow::Borrowed(include_str!("schema/process.json")),
+        read_only: false,
+        toolset: Cow::Borrowed("terminal"),
+        emoji: "⚙️",
+    },
+    ToolSpec {
         name: Cow::Borrowed("read_file"),
         description: Cow::Borrowed(
             "Read a text file, as `N|line`. Paths are relative to the workspace, or below /tmp (which \
@@ -69,10 +80,10 @@ pub const ALL: &[ToolSpec] = &[
         name: Cow::Borrowed("terminal"),
         description: Cow::Borrowed(
             "Run a shell command in the workspace and return its output (stdout and stderr together) and exit \
-                      code. Working directory and exported variables are kept between calls. No terminal, no input. \
+                      code. Working directory and exported variables are kept between calls. No input. \
                       Network, as far as the operator allows it, by HTTP and HTTPS through the proxy in $http_proxy; \
                       `network_refused` says what was refused and why. Put temporary files below $TMPDIR: file tools call that folder /tmp, but to commands \
-                      /tmp itself is closed. Processes left running end with the command.",
+                      /tmp itself is closed. Processes left running end with the command, unless it runs in the background.",
         ),
         parameters: Cow::Borrowed(include_str!("schema/terminal.json")),
         read_only: false,

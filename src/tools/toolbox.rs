@@ -6,14 +6,14 @@ use super::{
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    memory, search, session_search, specs, terminal, web,
+    memory, process, search, session_search, specs, terminal, web,
 };
 use crate::{
     config::{NetworkMode, ProfileConfig},
     domain::{KeyId, Port, RunId, SessionId, ToolOutput, ToolSpec, Toolset},
     egress::Egress,
     sandbox::{Jail, Owner, Sandbox},
-    store::Store,
+    store::{Store, StoreError},
 };
 use serde_json::Value;
 use std::{pin::Pin, sync::Arc};
@@ -34,7 +34,7 @@ fn missing(config: &ProfileConfig, spec: &ToolSpec) -> Option<&'static str> {
 /// The tools of one profile, with what they need. Cheap to clone.
 #[derive(Clone)]
 pub struct Toolbox {
-    ground: Arc<Ground>,
+    pub(super) ground: Arc<Ground>,
     toolset: Arc<Toolset>,
 }
 
@@ -79,9 +79,39 @@ impl Toolbox {
     /// `user`: whom commands run as and files belong to, where that can be done.
     #[must_use]
     pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>, egress: Egress) -> Self {
-        let here = specs::ALL.iter().filter(|spec| missing(&config, spec).is_none());
+        Self::on(Ground::new(config, sandbox, user, egress, Arc::default()))
+    }
+
+    /// The same profile's under other settings. Its background commands go on, unless the settings of commands are
+    /// among those that have changed: then they end, so that the new ones hold for all.
+    #[must_use]
+    pub fn renewed(&self, config: Arc<ProfileConfig>, egress: Egress) -> Self {
+        let Ground { config: former, sandbox, user, jobs, .. } = &*self.ground;
+        if former.terminal != config.terminal || former.workspace != config.workspace {
+            jobs.kill_all();
+        }
+        Self::on(Ground::new(config, sandbox.clone(), *user, egress, jobs.clone()))
+    }
+
+    fn on(ground: Ground) -> Self {
+        let here = specs::ALL.iter().filter(|spec| missing(&ground.config, spec).is_none());
         let toolset = Arc::new(Toolset::new(here.cloned().collect()));
-        Self { ground: Arc::new(Ground::new(config, sandbox, user, egress)), toolset }
+        Self { ground: Arc::new(ground), toolset }
+    }
+
+    /// Ends all background commands.
+    pub async fn end_processes(&self) {
+        self.ground.jobs.end_all().await;
+    }
+
+    /// Ends the background commands of a session that is no more, and forgets them.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn forget_session(&self, session: &SessionId, store: &Store) -> Result<(), StoreError> {
+        self.ground.jobs.end_session(session).await;
+        store.forget_processes(session).await
     }
 
     /// Opens the profile's folders and gives them to its user, once: what they are does not change any more until the
@@ -131,6 +161,7 @@ impl Toolbox {
     ) -> Result<ToolOutput, Failure> {
         let plain = |value: Value| ToolOutput { text: value.to_string(), failed: false };
         match name {
+            "process" => process::call(&self.ground, context, &arguments).await,
             "terminal" => terminal::call(&self.ground, context, &arguments).await,
             "read_file" => {
                 let asked = files::Read::parse(&arguments)?;

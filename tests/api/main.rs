@@ -20,6 +20,7 @@ mod mind;
 mod model;
 mod neighbour;
 mod network;
+mod processes;
 mod redaction;
 mod reference_faults;
 mod relay;

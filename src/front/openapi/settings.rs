@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     actors::Scope,
-    config::{MemoryScoping, NetworkMode, Vision},
+    config::{LoopGuard, MemoryScoping, NetworkMode, Vision},
     domain::ToolItems,
 };
 
@@ -38,7 +38,13 @@ pub fn components() -> Vec<(&'static str, Schema)> {
         )
         .has("direct_model_requests", boolean())
         .has("responses", responses)
-        .has("agent", object().has("max_turns", integer()).has("api_max_retries", integer()))
+        .has(
+            "agent",
+            object()
+                .has("max_turns", integer())
+                .has("loop_guard", one_of(LoopGuard::NAMES.map(|(name, _)| name)))
+                .has("api_max_retries", integer()),
+        )
         .has("memory", memory())
         .has("approvals", approvals())
         .has("terminal", terminal())
@@ -95,6 +101,7 @@ fn terminal() -> Schema {
         .has("unix_sockets", boolean())
         .has("timeout", number())
         .has("max_timeout", number())
+        .has("background_max", number())
         .has("env_passthrough", list(text()))
         .has("network", one_of(NetworkMode::NAMES.map(|(name, _)| name)))
         .has("network_allow", list(text()).note("Hosts and addresses beside what `network` opens."))
