@@ -211,6 +211,6 @@ mod tests {
             [json!("terminal"), json!(["terminal"]), json!(true), json!({})],
             [json!("web"), json!([]), json!(false), json!({"web_search": "not configured"})],
         ];
-        assert_eq!(shown, expected.each_ref().map(|row| row.each_ref()));
+        assert_eq!(shown, expected.each_ref().map(<[Value; 4]>::each_ref));
     }
 }
