@@ -159,32 +159,31 @@ impl Toolbox {
         name: &str,
         arguments: Arguments<'_>,
     ) -> Result<ToolOutput, Failure> {
-        let plain = |value: Value| ToolOutput { text: value.to_string(), failed: false };
         match name {
             "process" => process::call(&self.ground, context, &arguments).await,
             "terminal" => terminal::call(&self.ground, context, &arguments).await,
             "read_file" => {
                 let asked = files::Read::parse(&arguments)?;
-                self.blocking(context, move |jail| asked.run(jail)).await.map(plain)
+                self.blocking(context, move |jail| asked.run(jail)).await.map(ToolOutput::from)
             }
             "write_file" => {
                 let asked = files::Write::parse(&arguments)?;
-                self.writing(context, &arguments, move |jail| asked.run(jail)).await.map(plain)
+                self.writing(context, &arguments, move |jail| asked.run(jail)).await.map(ToolOutput::from)
             }
             "patch" => {
                 let asked = files::Patch::parse(&arguments)?;
-                self.writing(context, &arguments, move |jail| asked.run(jail)).await.map(plain)
+                self.writing(context, &arguments, move |jail| asked.run(jail)).await.map(ToolOutput::from)
             }
             "search_files" => {
                 let asked = search::Search::parse(&arguments)?;
                 // The one file tool that may take long: it looks at the token itself.
                 let stop = context.stop.clone();
-                self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(plain)
+                self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(ToolOutput::from)
             }
             "memory" => memory::call(&self.ground, context, &arguments).await,
             "delegate_task" => delegate::call(&self.ground.config.delegation, context, &arguments).await,
             "web_extract" => web::extract(&self.ground.egress, context, &arguments).await,
-            "session_search" => session_search::call(context, &arguments).await.map(plain),
+            "session_search" => session_search::call(context, &arguments).await.map(ToolOutput::from),
             other => Err(self.unknown(other)),
         }
     }

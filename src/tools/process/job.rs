@@ -135,7 +135,7 @@ impl Job {
                 }
             }
         };
-        let ended = running.to_the_end(told, |piece| self.state().ring.push(piece)).await;
+        let ended = running.until_its_end(told, |piece| self.state().ring.push(piece)).await;
         // Who never ran is told why like who was killed.
         let end = ended.unwrap_or_else(|failure| End::new(125, failure.to_string()));
         self.state().refused = way_out.refusals();

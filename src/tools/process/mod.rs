@@ -45,7 +45,7 @@ pub async fn call(
     let known = known(ground, &context).await?;
     let Some(id) = id else {
         let processes: Vec<Value> = known.iter().map(Known::summary).collect();
-        return Ok(plain(json!({ "processes": processes })));
+        return Ok(ToolOutput::from(json!({ "processes": processes })));
     };
     let Some(known) = known.into_iter().find(|known| known.record().id == id) else {
         return Err(Failure::new("not_found", format!("this session has no process `{id}`"))
@@ -53,17 +53,17 @@ pub async fn call(
             .with("status", "not_found"));
     };
     match action {
-        "poll" => Ok(plain(known.with_preview())),
+        "poll" => Ok(ToolOutput::from(known.with_preview())),
         "log" => log(&known, arguments),
         "wait" => wait(ground, &context, &known, arguments).await,
         "kill" => {
-            let Known::Here(job) = &known else { return Ok(plain(known.already())) };
+            let Known::Here(job) = &known else { return Ok(ToolOutput::from(known.already())) };
             if job.is_over() {
-                return Ok(plain(known.already()));
+                return Ok(ToolOutput::from(known.already()));
             }
             job.kill();
             job.ended().await;
-            Ok(plain(known.with_preview()))
+            Ok(ToolOutput::from(known.with_preview()))
         }
         _ => type_into(&known, action, arguments).await,
     }
@@ -85,10 +85,6 @@ async fn known(ground: &Arc<Ground>, context: &CallContext<'_>) -> Result<Vec<Kn
     let gone = recorded.into_iter().filter(|record| here.iter().all(|job| job.record.id != record.id));
     let gone: Vec<Known> = gone.map(Known::Recorded).collect();
     Ok(gone.into_iter().chain(here.into_iter().map(Known::Here)).collect())
-}
-
-fn plain(value: Value) -> ToolOutput {
-    ToolOutput { text: value.to_string(), failed: false }
 }
 
 impl Known {
@@ -186,7 +182,7 @@ fn log(known: &Known, arguments: &Arguments<'_>) -> Result<ToolOutput, Failure> 
         answer["dropped_bytes"] = dropped.into();
         answer["hint"] = "lines are counted from the oldest that is kept; older output was dropped".into();
     }
-    Ok(plain(answer))
+    Ok(ToolOutput::from(answer))
 }
 
 async fn wait(
@@ -198,7 +194,7 @@ async fn wait(
     let config = &ground.config.terminal;
     let timeout = arguments.number("timeout", config.timeout.as_secs(), 1)?;
     let timeout = Duration::from_secs(timeout).min(config.max_timeout);
-    let Known::Here(job) = known else { return Ok(plain(known.with_preview())) };
+    let Known::Here(job) = known else { return Ok(ToolOutput::from(known.with_preview())) };
     let ended = tokio::select! {
         biased;
         () = context.stop.cancelled() => return Err(Failure::stopped()),
@@ -211,17 +207,17 @@ async fn wait(
         let text = format!("it still runs after {} s of waiting", timeout.as_secs());
         answer["hint"] = text.into();
     }
-    Ok(plain(answer))
+    Ok(ToolOutput::from(answer))
 }
 
 async fn type_into(known: &Known, action: &str, arguments: &Arguments<'_>) -> Result<ToolOutput, Failure> {
-    let Known::Here(job) = known else { return Ok(plain(known.already())) };
+    let Known::Here(job) = known else { return Ok(ToolOutput::from(known.already())) };
     if job.is_over() {
-        return Ok(plain(known.already()));
+        return Ok(ToolOutput::from(known.already()));
     }
     if action == "close" {
         job.close_input().await?;
-        return Ok(plain(json!({ "session_id": job.record.id, "status": "ok" })));
+        return Ok(ToolOutput::from(json!({ "session_id": job.record.id, "status": "ok" })));
     }
     let mut data = arguments.text("data")?.to_owned();
     if action == "submit" {
@@ -233,5 +229,5 @@ async fn type_into(known: &Known, action: &str, arguments: &Arguments<'_>) -> Re
             .hint("put it into a file with write_file"));
     }
     job.write(data.as_bytes()).await?;
-    Ok(plain(json!({ "session_id": job.record.id, "status": "ok", "bytes_written": data.len() })))
+    Ok(ToolOutput::from(json!({ "session_id": job.record.id, "status": "ok", "bytes_written": data.len() })))
 }

@@ -66,7 +66,7 @@ impl Running {
     /// # Errors
     ///
     /// It never ran.
-    pub async fn to_the_end(
+    pub async fn until_its_end(
         self,
         told: impl Future<Output = End>,
         mut take: impl FnMut(&[u8]),

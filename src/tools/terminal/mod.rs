@@ -71,12 +71,12 @@ async fn in_front(
     };
     let mut capture = Capture::new(ground.config.terminal.max_output);
     let running = Running { helper, seat, disk, most: ground.config.terminal.limits.output };
-    let end = running.to_the_end(told, |piece| capture.push(piece)).await?;
+    let end = running.until_its_end(told, |piece| capture.push(piece)).await?;
     let (mut text, omitted) = capture.finish();
     if pty {
         text = text.replace("\r\n", "\n");
     }
-    Ok(output(end, text, omitted, &way_out.refusals()))
+    Ok(output(&end, text, omitted, &way_out.refusals()))
 }
 
 /// Makes everything ready beside the wait for clearance. When that fails, what was made is dropped, and the helper with it.
@@ -91,7 +91,7 @@ pub(super) async fn ready(
     ready.await.unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")))
 }
 
-fn output(end: End, mut text: String, omitted: u64, refused: &[String]) -> ToolOutput {
+fn output(end: &End, mut text: String, omitted: u64, refused: &[String]) -> ToolOutput {
     if let Some(error) = &end.error {
         text.push_str(if text.is_empty() { "[" } else { "\n[" });
         text.push_str(error);
