@@ -12,7 +12,9 @@ mod files;
 mod ground;
 mod memory;
 mod mend;
+mod own_file;
 mod preview;
+mod process;
 mod search;
 mod session_search;
 mod skills;
@@ -24,7 +26,7 @@ mod units;
 mod web;
 
 pub use ground::Footing;
-pub use memory::Memory;
+pub use memory::{Edit, EditError, Edited, MemoryBook, Page, Wanted, threat_in, usage};
 pub use mend::parse_arguments;
 pub use preview::preview;
 pub use skills::{Skill, skills};

@@ -19,6 +19,7 @@ mod heard;
 mod history;
 mod port;
 mod relay;
+mod remember;
 mod results;
 mod session;
 mod steer;
