@@ -1,6 +1,10 @@
 //! Decisions of the agent, without I/O: what comes next in a turn, what a command may do, what the model is told.
 
+mod beside;
+mod guard;
 mod history;
+mod mishap;
+mod names;
 mod offer;
 mod policy;
 #[cfg(test)]
@@ -9,9 +13,15 @@ mod prompt;
 mod rules;
 mod shell;
 mod turn;
+#[cfg(test)]
+mod turn_tests;
 
+pub use beside::{Reach, beside};
+pub use guard::{Alarm, Guard};
 pub use history::{INTERRUPTED, NO_RESULT, Stray, is_whole, mended};
+pub use mishap::Nudge;
+pub use names::meant;
 pub use offer::Offer;
 pub use policy::{Ask, Policy, Verdict, digest};
 pub use prompt::{Prompt, day};
-pub use turn::{Answered, Step, Turn};
+pub use turn::{Answered, Asking, Bounds, Step, Turn};

@@ -8,33 +8,47 @@
 //!    └───────── results ───────────┘
 //! ```
 //!
-//! Calls of the client's tools end the turn, once the agent's own calls of the same answer have run.
+//! Calls of the client's tools end the turn, once the agent's own calls of the same answer have run. An answer that is no
+//! answer (cut, empty, thoughts alone, calls of nothing) is asked for again, a few times each.
 //!
 //! A turn can be built again from its messages alone, so one that waited for an approval goes on after a restart.
 
+use super::mishap::{Mishap, Mishaps, Nudge};
 use crate::domain::{ClientTools, Code, Failure, Finish, Message, ToolCall, ToolChoice};
-
-/// Said to the model, and never stored, when the cap on model calls is reached.
-const WRAP_UP: &str = "You have used all the model calls of this turn. Without calling any tool, sum up for the user what was done, \
-     what was found and what is still open.";
-
-/// An empty answer is asked for again this many times.
-const EMPTY_TRIES: u32 = 2;
 
 /// What has to happen next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// Ask the model. `nudge` is a message to add to this one call.
-    Ask {
-        tools: bool,
-        nudge: Option<&'static str>,
-    },
+    Ask(Asking),
     /// Run these calls, in order; those that have a result already are left out.
     Call(Vec<ToolCall>),
     /// Only calls are open that the client has to run: the turn ends with them.
     HandOver(Vec<ToolCall>),
     Done(Finish),
-    Fail(Failure),
+    Fail {
+        failure: Failure,
+        /// This model has no answer; another one may have.
+        ask_another: bool,
+    },
+}
+
+/// How the model is to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asking {
+    pub tools: bool,
+    /// Whether the client's limits hold: they bound the answer, not a call of a tool.
+    pub limits: bool,
+    /// Added to this one call.
+    pub nudge: Option<Nudge>,
+}
+
+/// What bounds a turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Model calls.
+    pub calls: u32,
+    /// The client gave a limit of its own: a text that reaches it is the answer.
+    pub limited: bool,
 }
 
 /// The model's answer, as far as the turn cares.
@@ -45,15 +59,19 @@ pub struct Answered {
     /// What the model thought before it.
     pub reasoning: String,
     pub finish_reason: Option<String>,
+    /// There are calls, and no tool has the name of any of them.
+    pub unknown_only: bool,
 }
 
 /// One turn: its messages after history and input, and where it stands.
 #[derive(Debug, Clone)]
 pub struct Turn {
-    max_calls: u32,
+    bounds: Bounds,
     client: ClientTools,
     asked: u32,
-    empty: u32,
+    mishaps: Mishaps,
+    /// Text that the model's own limit cut, while the model is asked to go on with it.
+    part: String,
     messages: Vec<Message>,
     end: Option<Step>,
 }
@@ -61,13 +79,14 @@ pub struct Turn {
 impl Turn {
     /// `messages`: what a former process stored of this turn, else empty.
     #[must_use]
-    pub fn new(max_calls: u32, client: ClientTools, messages: Vec<Message>) -> Self {
+    pub fn new(bounds: Bounds, client: ClientTools, messages: Vec<Message>) -> Self {
         let asked = messages.iter().filter(|message| matches!(message, Message::Assistant { .. })).count();
         Self {
-            max_calls: max_calls.max(1),
+            bounds: Bounds { calls: bounds.calls.max(1), ..bounds },
             client,
             asked: u32::try_from(asked).unwrap_or(u32::MAX),
-            empty: 0,
+            mishaps: Mishaps::default(),
+            part: String::new(),
             messages: in_order(messages),
             end: None,
         }
@@ -76,6 +95,12 @@ impl Turn {
     #[must_use]
     pub fn messages(&self) -> &[Message] {
         &self.messages
+    }
+
+    /// The text that the next answer goes on with; mostly empty.
+    #[must_use]
+    pub fn part(&self) -> &str {
+        &self.part
     }
 
     /// All messages of the ended turn.
@@ -95,10 +120,16 @@ impl Turn {
                 open.into_iter().partition(|call| self.client.runs(&call.name));
             return if agent.is_empty() { Step::HandOver(client) } else { Step::Call(agent) };
         }
-        if self.asked >= self.max_calls {
-            return Step::Ask { tools: false, nudge: Some(WRAP_UP) };
-        }
-        Step::Ask { tools: self.may_call(), nudge: None }
+        let (tools, nudge) = if self.is_capped() {
+            (false, Some(Nudge::WrapUp))
+        } else {
+            (self.may_call(), self.mishaps.nudge())
+        };
+        Step::Ask(Asking { tools, limits: !self.mishaps.cut_a_call(), nudge })
+    }
+
+    const fn is_capped(&self) -> bool {
+        self.asked >= self.bounds.calls
     }
 
     fn may_call(&self) -> bool {
@@ -123,42 +154,114 @@ impl Turn {
 
     /// Takes the model's answer in. Returns the message that it became, if it became one.
     pub fn answered(&mut self, answer: Answered) -> Option<&Message> {
-        let capped = self.asked >= self.max_calls;
+        let capped = self.is_capped();
         self.asked = self.asked.saturating_add(1);
-        let Answered { text, mut calls, reasoning, finish_reason } = answer;
-        let reasoning = (!reasoning.is_empty()).then_some(reasoning);
+        let Answered { text, calls, reasoning, finish_reason, unknown_only } = answer;
+        let thought = !reasoning.is_empty();
+        let reasoning = thought.then_some(reasoning);
+        let length = finish_reason.as_deref() == Some("length");
+        let more = !text.is_empty();
+        let text = std::mem::take(&mut self.part) + &text;
         if !calls.is_empty() && !capped && self.may_call() {
-            if self.client.parallel == Some(false) {
-                calls.truncate(1);
-            }
-            let tool_calls = unique_ids(calls);
-            self.messages.push(Message::Assistant { content: text, tool_calls, reasoning });
-            return self.messages.last();
+            return self.called(text, calls, reasoning, length, unknown_only);
         }
         if text.is_empty() {
-            self.on_empty(finish_reason.as_deref(), capped);
+            self.on_nothing(finish_reason.as_deref(), thought, capped);
             return None;
         }
-        let cut = capped || finish_reason.as_deref() == Some("length");
-        self.end = Some(Step::Done(if cut { Finish::Length } else { Finish::Stop }));
-        self.messages.push(Message::Assistant { content: text, tool_calls: Vec::new(), reasoning });
+        if length && more && !self.bounds.limited && !self.is_capped() && self.again(Mishap::CutText) {
+            self.part = text;
+            return None;
+        }
+        let whole = !capped && !length && more;
+        self.end = Some(Step::Done(if whole { Finish::Stop } else { Finish::Length }));
+        self.push(Message::Assistant { content: text, tool_calls: Vec::new(), reasoning })
+    }
+
+    fn called(
+        &mut self,
+        text: String,
+        mut calls: Vec<ToolCall>,
+        reasoning: Option<String>,
+        length: bool,
+        unknown_only: bool,
+    ) -> Option<&Message> {
+        if self.client.parallel == Some(false) {
+            calls.truncate(1);
+        }
+        // Nothing is run that the model did not finish; what stands before it in the answer is whole.
+        let cut = calls.last().is_some_and(is_cut);
+        // The client's limit is meant for the answer: what it may have cut is asked for again without it.
+        let doubtful = length && self.bounds.limited && !self.mishaps.cut_a_call();
+        if cut || doubtful {
+            if calls.len() > 1 && !doubtful {
+                calls.pop();
+            } else if self.again(Mishap::CutCall) {
+                self.part = text;
+                return None;
+            } else if cut && length {
+                self.end = Some(Step::Done(Finish::Length));
+                return if text.is_empty() { None } else { self.push(Message::assistant(text)) };
+            }
+        }
+        if unknown_only && !self.again(Mishap::UnknownTools) {
+            let name = calls.first().map(|call| call.name.clone()).unwrap_or_default();
+            let what = format!("The model called only tools that do not exist, again and again: `{name}`.");
+            self.fail(what, false);
+            return None;
+        }
+        self.mishaps.over(unknown_only);
+        self.push(Message::Assistant { content: text, tool_calls: unique_ids(calls), reasoning })
+    }
+
+    fn push(&mut self, message: Message) -> Option<&Message> {
+        self.messages.push(message);
         self.messages.last()
     }
 
-    fn on_empty(&mut self, finish_reason: Option<&str>, capped: bool) {
-        let failure = match finish_reason {
-            Some("content_filter") => "The upstream's content filter withheld the answer.",
+    fn on_nothing(&mut self, finish_reason: Option<&str>, thought: bool, capped: bool) {
+        match finish_reason {
+            Some("content_filter") => {
+                self.fail("The upstream's content filter withheld the answer.".to_owned(), false);
+            }
             Some("length") => {
-                "The model reached its token limit before it wrote any text; raise `max_tokens`."
+                let what = "The model reached its token limit before it wrote any text; raise `max_tokens`.";
+                self.fail(what.to_owned(), false);
             }
-            _ if self.empty < EMPTY_TRIES && !capped => {
-                self.empty += 1;
-                return;
+            _ if !capped && thought && self.again(Mishap::ThoughtsAlone) => {}
+            _ if !capped && self.again(Mishap::Empty) => {}
+            // A model that was told to sum up may call a tool all the same; it is told once more.
+            _ if capped && self.asked == self.bounds.calls + 1 => {}
+            reason => {
+                let what = "The model gave an empty answer, also when asked again.";
+                self.fail(what.to_owned(), reason.is_none_or(|reason| reason == "stop"));
             }
-            _ => "The model gave an empty answer, also when asked again.",
-        };
-        let retryable = finish_reason.is_none_or(|reason| reason == "stop");
-        self.end = Some(Step::Fail(Failure { retryable, ..Failure::new(Code::UpstreamError, failure) }));
+        }
+    }
+
+    fn again(&mut self, mishap: Mishap) -> bool {
+        self.mishaps.again(mishap)
+    }
+
+    fn fail(&mut self, what: String, retryable: bool) {
+        let failure = Failure { retryable, ..Failure::new(Code::UpstreamError, what) };
+        self.end = Some(Step::Fail { failure, ask_another: true });
+    }
+
+    /// The call that was to go on with a cut text failed: what there is of it, with what came of that call, stands as it is.
+    /// `None` when nothing was cut.
+    pub fn leave_cut(&mut self, more: &str) -> Option<&Message> {
+        if self.part.is_empty() {
+            return None;
+        }
+        let text = std::mem::take(&mut self.part) + more;
+        self.end = Some(Step::Done(Finish::Length));
+        self.push(Message::assistant(text))
+    }
+
+    /// No more calls of tools: the next answer sums up.
+    pub const fn wrap_up(&mut self) {
+        self.asked = self.bounds.calls;
     }
 
     /// Takes in what somebody says to the running turn.
@@ -166,9 +269,10 @@ impl Turn {
         self.messages.push(Message::user(text));
     }
 
-    /// Takes an answered turn up again: there is more to be answered.
+    /// Takes an ended turn up again: there is more to be answered, or somebody else to be asked.
     pub fn go_on(&mut self) {
         self.end = None;
+        self.mishaps = Mishaps::default();
     }
 
     /// A call that the client has to run.
@@ -207,6 +311,13 @@ fn in_order(messages: Vec<Message>) -> Vec<Message> {
     ordered
 }
 
+/// Whether the arguments end before they are whole.
+fn is_cut(call: &ToolCall) -> bool {
+    let arguments = call.arguments.trim();
+    let parsed = serde_json::from_str::<serde::de::IgnoredAny>(arguments);
+    !arguments.is_empty() && parsed.is_err_and(|error| error.is_eof())
+}
+
 /// Results are matched to calls by id, so two calls of one answer must not share one.
 fn unique_ids(mut calls: Vec<ToolCall>) -> Vec<ToolCall> {
     for at in 1..calls.len() {
@@ -217,136 +328,4 @@ fn unique_ids(mut calls: Vec<ToolCall>) -> Vec<ToolCall> {
         }
     }
     calls
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn call(id: &str) -> ToolCall {
-        ToolCall { id: id.to_owned(), name: "terminal".to_owned(), arguments: "{}".to_owned() }
-    }
-
-    fn calls(ids: &[&str]) -> Answered {
-        Answered { calls: ids.iter().map(|id| call(id)).collect(), ..Answered::default() }
-    }
-
-    fn text(text: &str, finish: &str) -> Answered {
-        Answered { text: text.to_owned(), finish_reason: Some(finish.to_owned()), ..Answered::default() }
-    }
-
-    const ASK: Step = Step::Ask { tools: true, nudge: None };
-
-    #[test]
-    fn a_turn_goes_from_calls_to_results_to_an_answer() {
-        let mut turn = Turn::new(90, ClientTools::default(), vec![]);
-        assert_eq!(turn.next(), ASK);
-        turn.answered(calls(&["a", "b"]));
-        assert_eq!(turn.next(), Step::Call(vec![call("a"), call("b")]));
-        turn.result(&call("a"), "1".to_owned());
-        assert_eq!(turn.next(), Step::Call(vec![call("b")]));
-        turn.result(&call("b"), "2".to_owned());
-        assert_eq!(turn.next(), ASK);
-        turn.answered(text("done", "stop"));
-        assert_eq!(turn.next(), Step::Done(Finish::Stop));
-    }
-
-    #[test]
-    fn a_turn_goes_on_from_what_was_stored_of_it() {
-        let mut before = Turn::new(90, ClientTools::default(), vec![]);
-        before.answered(calls(&["a", "b"]));
-        before.result(&call("a"), "1".to_owned());
-        let after = Turn::new(90, ClientTools::default(), before.into_messages());
-        assert_eq!(after.next(), Step::Call(vec![call("b")]));
-    }
-
-    #[test]
-    fn what_was_said_while_tools_ran_comes_behind_their_results() {
-        let result =
-            |id: &str| Message::Tool { tool_call_id: id.to_owned(), name: None, content: "ok".to_owned() };
-        let called = Message::calling("", vec![call("a"), call("b")]);
-        let said = || Message::user("stop at ten");
-        let stored = vec![called.clone(), result("a"), said(), result("b")];
-        let turn = Turn::new(90, ClientTools::default(), stored);
-        assert_eq!(turn.messages(), [called, result("a"), result("b"), said()]);
-        assert_eq!(turn.next(), ASK);
-    }
-
-    #[test]
-    fn the_cap_asks_once_more_without_tools_and_ends_with_length() {
-        let mut turn = Turn::new(1, ClientTools::default(), vec![]);
-        turn.answered(calls(&["a"]));
-        turn.result(&call("a"), "1".to_owned());
-        assert!(matches!(turn.next(), Step::Ask { tools: false, nudge: Some(_) }));
-        turn.answered(text("summary", "stop"));
-        assert_eq!(turn.next(), Step::Done(Finish::Length));
-    }
-
-    #[test]
-    fn at_the_cap_calls_are_not_run_any_more() {
-        let mut turn = Turn::new(1, ClientTools::default(), vec![]);
-        turn.answered(calls(&["a"]));
-        turn.result(&call("a"), "1".to_owned());
-        turn.answered(calls(&["b"]));
-        assert!(matches!(turn.next(), Step::Fail(_)));
-    }
-
-    #[test]
-    fn an_empty_answer_is_asked_for_again_and_then_fails() {
-        let mut turn = Turn::new(90, ClientTools::default(), vec![]);
-        for _ in 0..EMPTY_TRIES {
-            turn.answered(text("", "stop"));
-            assert_eq!(turn.next(), ASK);
-        }
-        turn.answered(text("", "stop"));
-        assert!(matches!(turn.next(), Step::Fail(failure) if failure.retryable));
-    }
-
-    #[test]
-    fn calls_that_share_an_id_are_told_apart() {
-        let mut turn = Turn::new(90, ClientTools::default(), vec![]);
-        turn.answered(calls(&["a", "a"]));
-        assert_eq!(turn.next(), Step::Call(vec![call("a"), call("a_1")]));
-    }
-
-    #[test]
-    fn a_length_stop_keeps_the_text_and_says_so() {
-        let mut turn = Turn::new(90, ClientTools::default(), vec![]);
-        turn.answered(text("so far", "length"));
-        assert_eq!(turn.next(), Step::Done(Finish::Length));
-    }
-
-    fn with_client(choice: ToolChoice, parallel: Option<bool>) -> Turn {
-        let definitions = vec![serde_json::json!({"type": "function", "function": {"name": "weather"}})];
-        Turn::new(90, ClientTools { definitions, choice, parallel }, vec![])
-    }
-
-    fn mixed() -> (Answered, ToolCall) {
-        let weather = ToolCall { name: "weather".to_owned(), ..call("w") };
-        let calls = vec![weather.clone(), call("a")];
-        (Answered { calls, ..Answered::default() }, weather)
-    }
-
-    #[test]
-    fn the_agents_calls_run_before_the_clients_end_the_turn() {
-        let mut turn = with_client(ToolChoice::Auto, None);
-        let (answer, weather) = mixed();
-        turn.answered(answer);
-        assert_eq!(turn.next(), Step::Call(vec![call("a")]));
-        turn.result(&call("a"), "1".to_owned());
-        assert_eq!(turn.next(), Step::HandOver(vec![weather]));
-    }
-
-    #[test]
-    fn one_call_at_a_time_and_none_at_all_are_honoured() {
-        let mut one = with_client(ToolChoice::Auto, Some(false));
-        let (answer, weather) = mixed();
-        one.answered(answer);
-        assert_eq!(one.next(), Step::HandOver(vec![weather]));
-
-        let mut none = with_client(ToolChoice::None, None);
-        assert_eq!(none.next(), Step::Ask { tools: false, nudge: None });
-        none.answered(mixed().0);
-        assert_eq!(none.next(), Step::Ask { tools: false, nudge: None }, "the calls were not taken");
-    }
 }

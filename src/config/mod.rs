@@ -23,6 +23,7 @@ mod keys;
 mod known;
 mod limits;
 mod listen;
+mod memory;
 mod model;
 mod network;
 mod node;
@@ -54,6 +55,7 @@ pub use front_matter::front_matter;
 pub use home::{FoundProfile, Home, Select};
 pub use limits::LimitsConfig;
 pub use listen::DEFAULT_PORT;
+pub use memory::{MemoryConfig, MemoryScoping};
 pub use network::{AllowedHost, AllowedPlace, NetworkConfig, NetworkMode};
 pub use secret::Secret;
 pub use server::ServerConfig;
@@ -61,8 +63,8 @@ pub use tls::{TlsConfig, TlsFile};
 pub use tools::DelegationConfig;
 pub use typed::parse_duration;
 pub use types::{
-    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ExtraRoot, ModelConfig, ModelRoute,
-    ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, SelectionConfig, TerminalConfig,
-    Vision,
+    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ExtraRoot, LoopGuard, ModelConfig,
+    ModelRoute, ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, SelectionConfig,
+    TerminalConfig, Vision,
 };
 pub use web::{SearchConfig, SearchEngine, WebConfig};

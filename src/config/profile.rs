@@ -1,10 +1,10 @@
 //! One profile's layers to its [`ProfileConfig`].
 
 use super::{
-    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot,
+    AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot, LoopGuard,
     ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig,
     expand::is_env_name,
-    limits, listen, model, network, roots, selection,
+    limits, listen, memory, model, network, roots, selection,
     settings::{Found, Settings},
     tls, tools,
     typed::DAY,
@@ -55,8 +55,9 @@ pub(super) fn resolve(
         terminal: terminal(settings, roots, warnings)?,
         agent: AgentConfig {
             max_turns: settings.number("agent.max_turns", 1..=10_000, 90)?,
-            memory_enabled: settings.bool("memory.memory_enabled", true)?,
+            loop_guard: settings.choice("agent.loop_guard", &LoopGuard::NAMES, LoopGuard::default())?,
         },
+        memory: memory::read(settings)?,
         tools: tools::selection(settings)?,
         delegation: tools::delegation(settings)?,
         web: web::read(settings)?,
@@ -203,6 +204,7 @@ fn terminal(
         unix_sockets: settings.bool("terminal.unix_sockets", false)?,
         timeout,
         max_timeout,
+        background_max: settings.duration("terminal.background_max", 1..=604_800, 86_400)?,
         network: network::read(settings, warnings)?,
         env_passthrough: passthrough.into_iter().map(|name| name.text).collect(),
         roots,

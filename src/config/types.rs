@@ -1,6 +1,6 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
-use super::{DelegationConfig, LimitsConfig, NetworkConfig, Secret, TlsConfig, WebConfig};
+use super::{DelegationConfig, LimitsConfig, MemoryConfig, NetworkConfig, Secret, TlsConfig, WebConfig};
 use crate::domain::{OnBusy, ProfileName, ToolItems, ToolSelection, Unattended};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -39,6 +39,7 @@ pub struct ProfileConfig {
     pub approvals: ApprovalsConfig,
     pub terminal: TerminalConfig,
     pub agent: AgentConfig,
+    pub memory: MemoryConfig,
     /// `tools.enabled`, `tools.disabled`: which tools the agent has.
     pub tools: ToolSelection,
     pub delegation: DelegationConfig,
@@ -193,7 +194,7 @@ impl SandboxLevel {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TerminalConfig {
     /// `terminal.sandbox`: the floor; below it terminal refuses. Default `landlock`.
     pub sandbox: SandboxLevel,
@@ -205,6 +206,8 @@ pub struct TerminalConfig {
     pub timeout: Duration,
     /// Longest timeout that a call may ask for, 600 s.
     pub max_timeout: Duration,
+    /// `terminal.background_max`: how long a command may go on in the background, 24 h.
+    pub background_max: Duration,
     /// `terminal.env_passthrough`: names of entries of this profile's `.env` that commands see.
     pub env_passthrough: Vec<String>,
     /// `terminal.roots`: folders besides the workspace that commands and file tools see.
@@ -224,11 +227,28 @@ pub struct ExtraRoot {
     pub writable: bool,
 }
 
+/// `agent.loop_guard`: what becomes of a turn that calls the same thing over and over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LoopGuard {
+    /// The model reads a warning with the result.
+    #[default]
+    Warn,
+    /// The same; when that does not help, it has to sum up without tools.
+    Stop,
+    Off,
+}
+
+impl LoopGuard {
+    /// By the names in the configuration.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("warn", Self::Warn), ("stop", Self::Stop), ("off", Self::Off)];
+}
+
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
     /// `agent.max_turns`, default 90: model calls per turn.
     pub max_turns: u32,
-    pub memory_enabled: bool,
+    pub loop_guard: LoopGuard,
 }
 
 #[derive(Debug, Clone)]

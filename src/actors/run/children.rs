@@ -31,8 +31,8 @@ pub(super) async fn work(bench: &Bench, call_id: &str, task: Task) -> Result<Rep
     let (run, board) = (spec.run_id, bench.tenant.board().clone());
     let begun = Instant::now();
     let (log, committed) = bench.store.begin_with(spec.clone(), Vec::new());
-    committed.await.map_err(unkept)?;
-    let events = bench.store.tail(run, Seq::default()).map_err(unkept)?;
+    committed.await?;
+    let events = bench.store.tail(run, Seq::default())?;
     let events = events.ok_or_else(|| declined("the child's log is missing"))?;
     let told = Subagent {
         subagent_id: run,
@@ -57,7 +57,7 @@ pub(super) async fn work(bench: &Bench, call_id: &str, task: Task) -> Result<Rep
         messages: Vec::new(),
         approvals: Vec::new(),
     });
-    let record = follow(bench, call_id, events, run).await.map_err(unkept)?;
+    let record = follow(bench, call_id, events, run).await?;
     drop(child);
     let api_calls = calls(bench.store.clone(), run).await;
     let report = report(record, told.model.clone(), api_calls, begun.elapsed().as_secs_f64());
@@ -214,6 +214,8 @@ fn declined(message: &str) -> Declined {
     Declined { code: "delegation_failed", message: message.to_owned() }
 }
 
-fn unkept(error: StoreError) -> Declined {
-    declined(&format!("the child could not be recorded: {error}"))
+impl From<StoreError> for Declined {
+    fn from(error: StoreError) -> Self {
+        declined(&format!("the child could not be recorded: {error}"))
+    }
 }

@@ -12,10 +12,10 @@ use crate::{
         Tenant,
         board::{SessionTurn, Slot, SlotWait, TurnWait},
     },
-    agent::{Answered, Offer, Policy, Prompt, Step, Turn},
+    agent::{Asking, Bounds, Guard, Offer, Policy, Prompt, Step, Turn},
     config::ProfileConfig,
-    domain::{Approval, Code, Event, Failure, Message, RunSpec, ToolCall, now},
-    model::{Asked, Delta, Mind, ModelAnswer, ModelClient, ModelError, ModelRequest, Upstreams},
+    domain::{Approval, Code, Event, Failure, Message, RunSpec, now},
+    model::{Asked, Delta, Mind, ModelAnswer, ModelClient, ModelRequest, Upstreams},
     store::{Change, LogWriter, Store, StoreError},
     tools::Toolbox,
 };
@@ -84,8 +84,9 @@ pub(super) struct Driver {
     /// Calls of a former process: what was secret in their arguments is gone.
     pub restored: Vec<String>,
     wrote_text: bool,
-    /// The client's limit cut a tool call in two: limits are meant for the answer, so the call is made without them.
-    unbounded: bool,
+    pub guard: Guard,
+    /// Characters of results of the newest answer's calls.
+    pub pile: usize,
 }
 
 /// Why the driver leaves the loop before the turn's own end.
@@ -106,7 +107,14 @@ impl Driver {
         let Work { tenant, store, kit, spec, log, entry, messages, approvals } = work;
         Self {
             restored: called(&messages),
-            turn: Turn::new(model_calls(&tenant.config(), &spec), spec.client_tools.clone(), messages),
+            turn: Turn::new(
+                Bounds {
+                    calls: model_calls(&tenant.config(), &spec),
+                    limited: spec.sampling.limits_answer(),
+                },
+                spec.client_tools.clone(),
+                messages,
+            ),
             opening: spec.opening(),
             wrote_text: !log.record().text.is_empty(),
             tenant,
@@ -125,7 +133,8 @@ impl Driver {
             loaded: Vec::new(),
             session_prompt: None,
             mended: None,
-            unbounded: false,
+            guard: Guard::default(),
+            pile: 0,
         }
     }
 
@@ -239,14 +248,12 @@ impl Driver {
         let offer = Offer::new(toolset.schema(), allowed.as_deref(), &spec.client_tools);
         loop {
             match self.turn.next() {
-                Step::Ask { tools, nudge } => {
-                    self.ask(&mind, &system, tools.then_some(&offer), nudge).await?;
-                }
+                Step::Ask(asking) => self.ask(&mind, &system, asking, &offer).await?,
                 Step::Call(calls) => self.call_all(&calls).await?,
                 Step::HandOver(calls) => return Ok(End::HandedOver(calls)),
                 Step::Done(_) if self.owes_an_answer() => self.turn.go_on(),
                 Step::Done(finish) => return Ok(End::Completed(finish)),
-                Step::Fail(failure) => return Err(Break::Failed(failure)),
+                Step::Fail { failure, ask_another: _ } => return Err(Break::Failed(failure)),
             }
         }
     }
@@ -268,30 +275,34 @@ impl Driver {
         &mut self,
         mind: &Asked<ModelClient>,
         system: &str,
-        offer: Option<&Offer<'_>>,
-        nudge: Option<&'static str>,
+        Asking { tools, limits, nudge }: Asking,
+        offer: &Offer<'_>,
     ) -> Result<(), Break> {
         while let Ok(said) = self.inbox.said.try_recv() {
             self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
         }
         self.hear();
         let config = self.tenant.config();
-        let nudge: Vec<Message> = nudge.into_iter().map(Message::user).collect();
+        let offer = tools.then_some(offer);
+        let part = self.turn.part();
+        let cut = (!part.is_empty()).then(|| Message::assistant(part));
+        let nudge = nudge.map(|nudge| Message::user(nudge.text()));
+        let aside: Vec<Message> = cut.into_iter().chain(nudge).collect();
         let mut systems = vec![system];
         systems.extend(self.session_prompt.as_deref());
         systems.extend(self.spec.system.as_deref());
-        let bare = self.unbounded.then(|| mind.sampling.without_limits());
+        let bare = (!limits).then(|| mind.sampling.without_limits());
         let before = said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening]);
         let request = ModelRequest {
             model: &mind.model,
             system: &systems,
-            messages: &[before[0], before[1], before[2], self.turn.messages(), &nudge],
+            messages: &[before[0], before[1], before[2], self.turn.messages(), &aside],
             tools: offer.map(|offer| &*offer.tools),
             tool_choice: offer.and_then(|offer| offer.choice.as_ref()),
             parallel: offer.and_then(|offer| offer.parallel),
             sampling: bare.as_ref().unwrap_or(&mind.sampling),
         };
-        let (length, broken) = (self.log.text_length(), self.wrote_text);
+        let (length, broken) = (self.log.text_length(), self.wrote_text && self.turn.part().is_empty());
         // Text and what is said meanwhile go into the same log.
         let log = RefCell::new(&mut self.log);
         let mut text = TextWriter {
@@ -324,59 +335,14 @@ impl Driver {
             return Err(error.into());
         }
         self.log.end_text()?;
-        let mut answer = answer.map_err(|error| self.model_failed(&error))?;
         // What the turn goes on with is what its log has: the one text, without secrets.
         let logged = self.log.text_behind(length);
-        answer.text = logged.strip_prefix("\n\n").filter(|_| broken).map_or(logged.clone(), str::to_owned);
-        self.heard(answer);
+        let text = logged.strip_prefix("\n\n").filter(|_| broken).map_or(logged.clone(), str::to_owned);
+        match answer {
+            Ok(answer) => self.heard(ModelAnswer { text, ..answer }),
+            Err(error) => self.unanswered(&error, &text)?,
+        }
         Ok(())
-    }
-
-    pub(super) fn model_failed(&self, error: &ModelError) -> Break {
-        if matches!(error, ModelError::Cancelled) {
-            return self.stopped();
-        }
-        tracing::info!(run = %self.spec.run_id, %error, "the model call failed");
-        let failure = error.failure();
-        self.asked_model(Some(failure.code));
-        Break::Failed(failure)
-    }
-
-    fn heard(&mut self, answer: ModelAnswer) {
-        self.asked_model(None);
-        let ModelAnswer { text, mut reasoning, mut tool_calls, finish_reason, usage } = answer;
-        self.tenant.redactor().clean_text(&mut reasoning);
-        if let Some(usage) = usage {
-            self.log.add_usage(usage);
-        }
-        let cut = finish_reason.as_deref() == Some("length") && !tool_calls.is_empty() && text.is_empty();
-        if cut && self.spec.sampling.limits_answer() && !std::mem::replace(&mut self.unbounded, true) {
-            return;
-        }
-        self.unbounded = false;
-        if !tool_calls.is_empty() {
-            // From here on the turn has effects: it is durable whatever road it came in by.
-            self.log.make_durable();
-            self.name_clients_calls(&mut tool_calls);
-        }
-        if let Some(message) =
-            self.turn.answered(Answered { text, calls: tool_calls, reasoning, finish_reason })
-        {
-            self.changes.push(Change::Message(message.clone()));
-        }
-    }
-}
-
-impl Driver {
-    /// Gives each call of a client's tool an id that no other call has: by it alone the client comes back to this turn.
-    /// Upstreams count from nought in every conversation.
-    fn name_clients_calls(&self, calls: &mut [ToolCall]) {
-        let asked = self.turn.messages().len();
-        for (at, call) in calls.iter_mut().enumerate().filter(|(_, call)| self.turn.is_clients(call)) {
-            let name = blake3::hash(format!("{} {asked} {at}", self.spec.run_id).as_bytes()).to_hex();
-            // As long as OpenAI allows an id to be, or shorter.
-            call.id = format!("call_{}", &name[..32]);
-        }
     }
 }
 

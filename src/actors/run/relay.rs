@@ -278,8 +278,11 @@ impl Driver {
             self.log.delta(Event::MessageDelta { delta: rest.to_owned() })?;
             self.log.end_text()?;
         }
-        let answer =
-            Answered { text: output, finish_reason: Some(finish.wire().to_owned()), ..Answered::default() };
+        let answer = Answered {
+            text: output,
+            finish_reason: Some(Finish::Stop.wire().to_owned()),
+            ..Answered::default()
+        };
         if let Some(message) = self.turn.answered(answer) {
             self.changes.push(Change::Message(message.clone()));
         }

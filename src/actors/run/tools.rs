@@ -7,10 +7,9 @@ use super::{
     steer::{Amid, take_in},
 };
 use crate::{
-    agent::{Ask, Verdict},
+    agent::{self, Ask, Reach, Verdict},
     domain::{ApprovalStatus, Choice, Code, Event, Failure, ToolCall, ToolOutput, Toolset, Unattended},
     redact::Redactor,
-    store::Change,
     tools::{self, Behalf, CallContext},
 };
 use futures_util::future::join_all;
@@ -21,9 +20,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio_util::sync::CancellationToken;
-
-/// Characters of a result that the log shows.
-const RESULT_PREVIEW: usize = 1_000;
 
 /// A tool that has not ended this long after a stop is left to its fate; its process tree has been killed by then.
 const TOOL_STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -43,6 +39,7 @@ impl Driver {
         if self.control.stop.is_cancelled() {
             return Err(self.stopped());
         }
+        self.pile = 0;
         self.store_unheard();
         self.withdraw_unkept(calls).await;
         let mut plans = Vec::with_capacity(calls.len());
@@ -59,16 +56,15 @@ impl Driver {
         Ok(())
     }
 
-    /// How many of the next calls may run beside each other: as long as they only read.
+    /// How many of the next calls may run beside each other.
     fn run_length(&self, calls: &[ToolCall], plans: &[Plan]) -> usize {
         let toolset = self.kit.toolbox.toolset();
-        let reads = |call: &ToolCall| toolset.only_reads(&call.name);
-        let together = calls
-            .iter()
-            .zip(plans)
-            .take_while(|(call, plan)| reads(call) && matches!(plan, Plan::Run(_)))
-            .count();
-        together.max(1)
+        let reach = |(call, plan): (&ToolCall, &Plan)| match plan {
+            Plan::Run(arguments) => Reach::of(&call.name, arguments, toolset.only_reads(&call.name)),
+            Plan::Refused(_) | Plan::Asked(_) => Reach::Alone,
+        };
+        let reaches: Vec<Reach> = calls.iter().zip(plans).map(reach).collect();
+        agent::beside(&reaches)
     }
 
     /// The agent's tools that this turn may use, by what its key may do now; `None`: all.
@@ -126,7 +122,8 @@ impl Driver {
                        the call again if it is still wanted";
             return Ok(Plan::Refused(refused("arguments_not_kept", why)));
         }
-        let mut ask = match self.kit.policy.judge(&call.name, &arguments) {
+        let verdict = self.kit.policy.judge(&call.name, &arguments);
+        let mut ask = match self.unless_to_be_remembered(verdict, call, &arguments) {
             Verdict::Run => return Ok(Plan::Run(arguments)),
             Verdict::Refuse(why) => {
                 let text = format!("BLOCKED: {why}. Nobody can allow this; do not try it in another form.");
@@ -181,6 +178,7 @@ impl Driver {
             let committed = self.log.append(started, std::mem::take(&mut self.changes))?;
             waits.push((call, decided, committed));
         }
+        let untrusted = self.has_read_strangers();
         let (bench, mut told) = Bench::of(self);
         let done = {
             let bench = &bench;
@@ -200,6 +198,7 @@ impl Driver {
                                 store,
                                 key: &spec.key_id,
                                 session_key: spec.session_key.as_deref(),
+                                untrusted,
                                 port: &port,
                             }),
                         };
@@ -230,7 +229,7 @@ impl Driver {
             port::write(&mut self.log, &mut self.changes, told);
         }
         for (call, output, took) in done {
-            self.finished(call, output, took)?;
+            self.finished(call, output, took).await?;
         }
         if self.control.stop.is_cancelled() { Err(self.stopped()) } else { Ok(()) }
     }
@@ -254,24 +253,6 @@ impl Driver {
         }
         text.push_str(" Nothing was run. Do not retry it or look for another way to the same end.");
         Err(blocked(&text))
-    }
-
-    fn finished(&mut self, call: &ToolCall, output: ToolOutput, took: Duration) -> Result<(), Break> {
-        self.audit_effect(call, &output, took);
-        let ToolOutput { mut text, failed } = output;
-        // Before anybody reads it, the model first.
-        self.tenant.redactor().clean_text(&mut text);
-        let completed = Event::ToolCompleted {
-            tool: call.name.clone(),
-            call_id: call.id.clone(),
-            duration: (took.as_secs_f64() * 1000.0).round() / 1000.0,
-            error: failed,
-            result: text.chars().take(RESULT_PREVIEW).collect(),
-        };
-        let message = self.turn.result(call, text).clone();
-        // The next model call does not wait for the disk; readers do, the log sees to that.
-        drop(self.log.append(completed, vec![Change::Message(message)])?);
-        Ok(())
     }
 }
 

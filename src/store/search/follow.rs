@@ -78,6 +78,12 @@ fn folder(state: &Path) -> PathBuf {
     state.join("search")
 }
 
+/// Time, hash of a session's id: where a session stands in the order of last activity.
+type Place = [u8; 24];
+
+/// A place in that order, with the session if there still is one.
+type Visited = (Place, Option<SessionHeader>);
+
 impl Inner {
     /// The index, made anew when there is none that fits this store.
     pub(super) fn index(&self) -> Result<Arc<Index>, StoreError> {
@@ -143,10 +149,7 @@ impl Inner {
 
     /// The sessions behind the index's place, with theirs, and the last place that nobody can come before any more.
     /// Read with the writer's place, so that nothing is taken in that the disk does not have.
-    fn next_sessions(
-        &self,
-        meta: &mut Meta,
-    ) -> Result<(Vec<([u8; 24], Option<SessionHeader>)>, [u8; 24]), StoreError> {
+    fn next_sessions(&self, meta: &mut Meta) -> Result<(Vec<Visited>, Place), StoreError> {
         let _bench = self.bench();
         let last = u64::try_from(now()).unwrap_or(0).saturating_sub(1);
         let mut settled = [u8::MAX; 24];
@@ -284,13 +287,10 @@ impl Inner {
         let (mut words, mut others) = (Vec::new(), 0);
         for table in [Table::SearchTerm, Table::SearchSpan, Table::SearchOf, Table::SearchMark] {
             let each = |key: Key, _| {
-                match table {
-                    Table::SearchTerm => {
-                        words.push(
-                            String::from_utf8_lossy(&key.body()[..24]).trim_end_matches('\0').to_owned(),
-                        );
-                    }
-                    _ => others += 1,
+                if table == Table::SearchTerm {
+                    words.push(String::from_utf8_lossy(&key.body()[..24]).trim_end_matches('\0').to_owned());
+                } else {
+                    others += 1;
                 }
                 Ok(true)
             };

@@ -81,7 +81,8 @@ async fn messages_are_found_by_their_words_the_rarer_and_the_more_the_better() {
     assert_eq!(found(&store, "\"ends report\""), []);
     assert_eq!(found(&store, "report").first(), Some(&at("a", 4)), "twice is better than once");
 
-    let cases: [(&str, SearchFilter, Vec<(String, u64)>); 5] = [
+    type Case = (&'static str, SearchFilter, Vec<(String, u64)>);
+    let cases: [Case; 5] = [
         ("role", SearchFilter { roles: vec![SearchRole::Tool], ..filter("report") }, vec![at("a", 3)]),
         ("session", SearchFilter { session: Some(id("b")), ..filter("report") }, vec![at("b", 2)]),
         ("source", SearchFilter { source: Some("cli".to_owned()), ..filter("report") }, vec![]),

@@ -160,7 +160,7 @@ async fn follow(reach: Reach, mut url: Url, accept: &str, most: usize) -> Result
         }
         let (body, cut) = read(&mut response, most).await?;
         let (media, charset) = kind(&response);
-        let packed = text_of(&response, header::CONTENT_ENCODING).map(|packed| packed.to_ascii_lowercase());
+        let packed = text_of(&response, header::CONTENT_ENCODING).map(str::to_ascii_lowercase);
         return Ok(Fetched { url, media, charset, packed, body, cut });
     }
     Err(Failure::new("too_many_redirects", format!("more than {MOST_REDIRECTS} redirects")))
@@ -252,6 +252,6 @@ fn kind(response: &ClientResponse) -> (String, Option<String>) {
     (media, charset)
 }
 
-fn text_of<'a>(response: &'a ClientResponse, name: header::HeaderName) -> Option<&'a str> {
+fn text_of(response: &ClientResponse, name: header::HeaderName) -> Option<&str> {
     response.headers().get(name).and_then(|value| value.to_str().ok())
 }

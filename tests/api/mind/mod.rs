@@ -1,3 +1,5 @@
 //! How the agent thinks with its model.
 
+mod answers;
+mod calls;
 mod reasoning;

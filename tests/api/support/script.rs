@@ -29,11 +29,17 @@
 //! | `@@bigline` | 10 MB in one line |
 //! | `@@midstream-error [CODE]` | a token, unless there is a CODE, then an error object |
 //! | `@@length` | a text that the model broke off at its limit |
+//! | `@@parts N` | N texts that the model broke off at its limit, then the end of it |
+//! | `@@half-call N` | N answers of a call that is broken off at the model's limit, then a whole one, then a text |
+//! | `@@thoughts N` | N answers of thoughts alone, then a text |
+//! | `@@nothing N` | N empty answers, then a text |
+//! | `@@part-then CODE` | a text that was broken off, then that status |
 //! | `@@usage CACHED REASONING` | a text, and so many tokens of the input and the output told apart |
 //! | `@@empty` | no text at all |
 //! | `@@leave-out-done` | a text without `[DONE]` at its end |
 //! | anything else | `You said: …` |
 
+use hermes_gateway::agent::Nudge;
 use serde_json::{Value, json};
 
 /// One thing to do within a streamed answer.
@@ -95,10 +101,16 @@ fn text_of(message: &Value) -> String {
     }
 }
 
+/// What the gateway says to a model whose answer was none.
+fn is_nudge(text: &str) -> bool {
+    Nudge::ALL.iter().any(|nudge| nudge.text() == text)
+}
+
 /// The newest user message, cut to its directive if it has one, and the tool results after it.
 pub fn said(body: &Value) -> (String, Vec<String>) {
     let messages = body["messages"].as_array().cloned().unwrap_or_default();
-    let at = messages.iter().rposition(|message| message["role"] == "user").unwrap_or(0);
+    let asks = |message: &Value| message["role"] == "user" && !is_nudge(&text_of(message));
+    let at = messages.iter().rposition(asks).unwrap_or(0);
     let said = messages.get(at).map(text_of).unwrap_or_default();
     let tools = messages.iter().skip(at).filter(|message| message["role"] == "tool");
     let directive = said.find("@@").map(|start| said[start..].lines().next().unwrap_or_default().to_owned());
@@ -115,17 +127,8 @@ pub fn plan(body: &Value, asked_before: usize) -> Plan {
     match directive {
         "@@tool" => calls(&[rest], 1, &results),
         "@@tools" => calls(&rest.split(";;").collect::<Vec<_>>(), 1, &results),
-        "@@say" | "@@think" => {
-            let (word, call) = rest.split_once(" @@tool ").unwrap_or((rest, "none"));
-            let mut plan = calls(&[call], 1, &results);
-            if let Plan::Stream { steps, .. } = &mut plan
-                && results.is_empty()
-            {
-                let before = if directive == "@@say" { Step::Text } else { Step::Reason };
-                steps.insert(0, before(word.to_owned()));
-            }
-            plan
-        }
+        "@@say" => before_a_call(rest, Step::Text, &results),
+        "@@think" => before_a_call(rest, Step::Reason, &results),
         "@@loop" => {
             let (times, call) = rest.split_once(' ').unwrap_or(("1", rest));
             calls(&[call], times.parse().unwrap_or(1), &results)
@@ -168,11 +171,44 @@ pub fn plan(body: &Value, asked_before: usize) -> Plan {
             stream(numbers.is_empty().then(|| token(0)).into_iter().chain([error, Step::Cut]))
         }
         "@@length" => stream([Step::Text("Cut off".to_owned()), Step::Length]),
+        "@@parts" if (asked_before as u64) < number(0, 1) => {
+            stream([Step::Text(format!("part{asked_before} ")), Step::Length])
+        }
+        "@@parts" => stream([Step::Text("end".to_owned())]),
+        "@@half-call" => half_call((asked_before as u64) < number(0, 1), &results),
+        "@@thoughts" if (asked_before as u64) < number(0, 1) => stream([Step::Reason("hm".to_owned())]),
+        "@@nothing" if (asked_before as u64) < number(0, 1) => stream([]),
+        "@@part-then" if asked_before == 0 => stream([Step::Text("Cut off".to_owned()), Step::Length]),
+        "@@part-then" => status(number(0, 400), None),
         "@@usage" => stream([Step::Text("Counted.".to_owned()), Step::Split(number(0, 0), number(1, 0))]),
         "@@empty" => stream([]),
         "@@leave-out-done" => Plan::Stream { steps: vec![Step::Text("No end.".to_owned())], done: false },
         _ => stream([Step::Text("You said: ".to_owned()), Step::Text(said)]),
     }
+}
+
+/// Words, then the call behind ` @@tool `.
+fn before_a_call(rest: &str, before: impl Fn(String) -> Step, results: &[String]) -> Plan {
+    let (word, call) = rest.split_once(" @@tool ").unwrap_or((rest, "none"));
+    let mut plan = calls(&[call], 1, results);
+    if let Plan::Stream { steps, .. } = &mut plan
+        && results.is_empty()
+    {
+        steps.insert(0, before(word.to_owned()));
+    }
+    plan
+}
+
+/// A call whose arguments break off, or its whole form.
+fn half_call(broken: bool, results: &[String]) -> Plan {
+    if !broken {
+        return calls(&[r#"terminal {"command":"echo whole"}"#], 1, results);
+    }
+    let mut plan = calls(&[r#"terminal {"command":"touch mad"#], 1, results);
+    if let Plan::Stream { steps, .. } = &mut plan {
+        steps.push(Step::Length);
+    }
+    plan
 }
 
 fn stream(steps: impl IntoIterator<Item = Step>) -> Plan {

@@ -1,0 +1,128 @@
+//! What a call gave: into the log, and to the model, which reads no more of it than is good for it.
+
+use super::drive::{Break, Driver};
+use crate::{
+    agent::Alarm,
+    config::LoopGuard,
+    domain::{Event, ToolCall, ToolOutput},
+    store::Change,
+};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// Characters of a result that the log shows.
+const RESULT_PREVIEW: usize = 1_000;
+/// Characters of one result that the model reads; a longer one is kept as a file.
+const LARGE: usize = 100_000;
+/// The same of all results of one answer's calls.
+const PILE: usize = 200_000;
+/// Characters of a result that is kept as a file.
+const SHOWN: usize = 1_500;
+
+impl Driver {
+    /// A call that has ended.
+    pub(super) async fn finished(
+        &mut self,
+        call: &ToolCall,
+        output: ToolOutput,
+        took: Duration,
+    ) -> Result<(), Break> {
+        self.audit_effect(call, &output, took);
+        let guard = self.tenant.config().agent.loop_guard;
+        let only_reads = self.kit.toolbox.toolset().only_reads(&call.name);
+        let alarm = self.guard.saw(call, &output, only_reads).filter(|_| guard != LoopGuard::Off);
+        let ToolOutput { mut text, failed } = output;
+        // Before anybody reads it, the model first.
+        self.tenant.redactor().clean_text(&mut text);
+        let completed = Event::ToolCompleted {
+            tool: call.name.clone(),
+            call_id: call.id.clone(),
+            duration: (took.as_secs_f64() * 1000.0).round() / 1000.0,
+            error: failed,
+            result: text.chars().take(RESULT_PREVIEW).collect(),
+        };
+        let mut text = self.bounded_result(call, text).await;
+        match alarm {
+            None => {}
+            Some(Alarm::Warn(note)) => text.push_str(&note),
+            Some(Alarm::Stop(note)) => {
+                text.push_str(&note);
+                if guard == LoopGuard::Stop {
+                    self.turn.wrap_up();
+                }
+            }
+        }
+        let message = self.turn.result(call, text).clone();
+        // The next model call does not wait for the disk; readers do, the log sees to that.
+        drop(self.log.append(completed, vec![Change::Message(message)])?);
+        Ok(())
+    }
+
+    /// The result as the model reads it. `read_file` bounds its own, and would only be read again.
+    async fn bounded_result(&mut self, call: &ToolCall, text: String) -> String {
+        let size = if text.len() > SHOWN { text.chars().count() } else { text.len() };
+        let fits = size <= LARGE && self.pile + size <= PILE || size <= SHOWN;
+        if fits || call.name == "read_file" {
+            self.pile += size;
+            return text;
+        }
+        self.pile += SHOWN;
+        let name = blake3::hash(format!("{} {}", self.spec.run_id, call.id).as_bytes()).to_hex();
+        // Off this thread: it is long.
+        let Ok((mut result, place, long)) = tokio::task::spawn_blocking(move || parted(text)).await else {
+            return json!({ "error": "the result was too long to be read", "code": "too_large" }).to_string();
+        };
+        let preview: String = long.chars().take(SHOWN).collect();
+        let kept = self.kit.toolbox.keep_text(&self.spec.session.id, &name[..16], long).await;
+        let (file, hint) = match kept {
+            Ok(path) => {
+                let hint = "all of it is in `file`: read_file with offset and limit, or search_files with it as path";
+                (Some(path), hint.to_owned())
+            }
+            Err(why) => (None, format!("the rest of it is lost ({why}); ask for less at once")),
+        };
+        result.insert(place, Value::String(preview));
+        result.insert("truncated".to_owned(), Value::Bool(true));
+        result.insert("characters".to_owned(), size.into());
+        result.insert("file".to_owned(), file.into());
+        result.insert("hint".to_owned(), Value::String(hint));
+        Value::Object(result).to_string()
+    }
+}
+
+/// A long result without what makes it long, the place of that, and that itself: a text in it with lines of its own, else
+/// all of it.
+fn parted(text: String) -> (Map<String, Value>, String, String) {
+    let parsed = serde_json::from_str::<Value>(&text);
+    if let Ok(Value::Object(mut members)) = parsed {
+        let size = |value: &Value| value.as_str().map_or(0, str::len);
+        let longest = members.iter().max_by_key(|(_, value)| size(value)).map(|(name, _)| name.clone());
+        if let Some(name) = longest
+            && members.get(&name).map_or(0, size) > text.len() / 2
+            && let Some(Value::String(long)) = members.remove(&name)
+        {
+            return (members, name, long);
+        }
+        let long = serde_json::to_string_pretty(&members).unwrap_or(text);
+        return (Map::new(), "preview".to_owned(), long);
+    }
+    (Map::new(), "preview".to_owned(), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_a_result_long_is_taken_out_of_it() {
+        let long = "line\n".repeat(10);
+        let result = json!({ "output": long, "exit_code": 0 }).to_string();
+        let (rest, place, out) = parted(result);
+        assert_eq!((Value::Object(rest), place.as_str(), out), (json!({ "exit_code": 0 }), "output", long));
+
+        let list = json!({ "matches": ["a", "b"], "total_count": 2 });
+        let (rest, place, out) = parted(list.to_string());
+        assert!(rest.is_empty() && place == "preview" && out.lines().count() > 4, "{out}");
+        assert_eq!(parted("no JSON".to_owned()).2, "no JSON");
+    }
+}

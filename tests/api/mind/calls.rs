@@ -1,0 +1,93 @@
+//! Calls of tools: beside each other, in circles, with results beyond all measure.
+
+use crate::support::{House, Plan};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// The results that the model read at its last call.
+fn results(house: &House) -> Vec<String> {
+    let asked = house.upstream.requests().pop().unwrap();
+    let messages = asked["messages"].as_array().unwrap().clone();
+    let tools = messages.into_iter().filter(|message| message["role"] == "tool");
+    tools.map(|message| message["content"].as_str().unwrap().to_owned()).collect()
+}
+
+#[actix_web::test]
+async fn commands_that_cannot_meet_run_beside_each_other_and_answer_in_order() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    // Each waits for the file that the other makes: one after the other, the first would never end.
+    let wait = |mine: &str, other: &str| {
+        let command =
+            format!("touch {mine}; while [ ! -e ../{other}/{other} ]; do sleep 0.05; done; echo {mine}");
+        json!({"command": command, "workdir": mine, "timeout": 15})
+    };
+    let run = alice.run(r#"@@tool terminal {"command":"mkdir a b"}"#).await;
+    alice.finished(&run).await;
+    let run = alice.run(&format!("@@tools terminal {} ;; terminal {}", wait("a", "b"), wait("b", "a"))).await;
+    alice.finished(&run).await;
+    let outputs: Vec<Value> =
+        results(&house).iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    assert_eq!((&outputs[0]["output"], &outputs[1]["output"]), (&json!("a"), &json!("b")));
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn two_looks_take_as_long_as_one() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let sleep = r#"terminal {"command":"sleep 2; echo done"}"#;
+    let begun = Instant::now();
+    let run = alice.run(&format!("@@tools {sleep} ;; {sleep} ;; {sleep}")).await;
+    alice.finished(&run).await;
+    assert!(begun.elapsed() < Duration::from_millis(5_500), "{:?}", begun.elapsed());
+    assert_eq!(results(&house).iter().filter(|text| text.contains("done")).count(), 3);
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn what_fails_again_and_again_is_warned_of_and_can_be_ended() {
+    let fails = r#"@@loop 20 terminal {"command":"false"}"#;
+    for (config, calls) in
+        [("agent:\n  loop_guard: stop\n  max_turns: 12\n", 5), ("agent:\n  max_turns: 12\n", 12)]
+    {
+        let house = House::with(Plan::config(config)).await;
+        let alice = house.alice().await;
+        let run = alice.run(fails).await;
+        let record = alice.finished(&run).await;
+        assert_eq!(record["tools"].as_array().unwrap().len(), calls, "{config}");
+        let read = results(&house);
+        let warned = read.iter().filter(|text| text.contains("note of the gateway")).count();
+        assert_eq!(warned, calls - 1, "all but the first: {read:?}");
+        house.close().await;
+    }
+}
+
+#[actix_web::test]
+async fn a_result_beyond_measure_is_kept_as_a_file_that_the_agent_can_read() {
+    let house = House::with(Plan::config("tool_output:\n  max_bytes: 400000\n")).await;
+    let alice = house.alice().await;
+    let run = alice.run_with(json!({
+        "input": r#"@@tool terminal {"command":"seq 1 40000; echo the-end"}"#, "session_id": "s",
+    }));
+    let run = run.await;
+    alice.finished(&run).await;
+    let result: Value = serde_json::from_str(&results(&house)[0]).unwrap();
+    assert_eq!(result["truncated"], true, "{result}");
+    assert_eq!(result["output"].as_str().unwrap().chars().count(), 1_500);
+    assert_eq!(result["exit_code"], 0, "the rest of the result stays: {result}");
+    let file = result["file"].as_str().unwrap();
+    let read = json!({"pattern": "the-end", "path": file});
+    let run =
+        alice.run_with(json!({"input": format!("@@tool search_files {read}"), "session_id": "s"})).await;
+    let record = alice.finished(&run).await;
+    assert!(record["output"].as_str().unwrap().contains("40001"), "its line is found: {record}");
+
+    // Together they are too much, each by itself is not.
+    let some = r#"terminal {"command":"head -c 90000 /dev/zero | tr '\\0' x"}"#;
+    let run = alice.run(&format!("@@tools {some} ;; {some} ;; {some}")).await;
+    alice.finished(&run).await;
+    let kept: Vec<bool> = results(&house).iter().map(|text| text.contains("/tmp/results/")).collect();
+    assert_eq!(kept, [false, false, true]);
+    house.close().await;
+}
