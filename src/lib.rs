@@ -9,6 +9,7 @@ pub mod domain;
 pub mod egress;
 pub mod front;
 pub mod gateway;
+pub mod guard;
 pub mod isolation;
 pub mod model;
 pub mod redact;

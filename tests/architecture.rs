@@ -8,8 +8,10 @@ use std::{
 };
 
 /// Which modules of ours each module may use. One that is missing here is an error too.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("domain", &[]),
+    // Looks at texts alone; nobody's.
+    ("guard", &[]),
     ("config", &["domain"]),
     ("agent", &["domain", "config"]),
     ("redact", &["domain", "config"]),
@@ -20,7 +22,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("model", &["domain", "config"]),
     ("sandbox", &["domain", "config"]),
     ("egress", &["audit", "domain", "config"]),
-    ("tools", &["domain", "config", "sandbox", "egress", "store"]),
+    ("tools", &["domain", "config", "guard", "sandbox", "egress", "store"]),
     // Attacks what the tools of a profile stand on, with a store of its own as bait.
     ("isolation", &["tools", "sandbox", "egress", "audit", "redact", "store", "config", "domain"]),
     // The sandbox and the list of own ports are handed through: a tenant is made with them and gives them to its tools.
@@ -29,6 +31,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
         &[
             "agent",
             "audit",
+            "guard",
             "redact",
             "model",
             "tools",
@@ -41,7 +44,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
         ],
     ),
     // The level in force is part of what `/v1/capabilities` says.
-    ("front", &["actors", "config", "domain", "telemetry", "store", "sandbox", "isolation"]),
+    ("front", &["actors", "config", "domain", "guard", "telemetry", "store", "sandbox", "isolation"]),
     ("admin", &["actors", "config", "domain", "telemetry", "store"]),
     (
         "gateway",

@@ -43,8 +43,13 @@ impl Policy {
     /// Looks at a call. Only commands can be dangerous so far: file tools are held to the workspace by the jail.
     #[must_use]
     pub fn judge(&self, tool: &str, arguments: &Value) -> Verdict {
-        match (tool, arguments.get("command").and_then(Value::as_str)) {
+        let text = |member: &str| arguments.get(member).and_then(Value::as_str);
+        match (tool, text("command")) {
             ("terminal", Some(command)) => self.judge_command(command),
+            // What reads it may be a shell.
+            ("process", _) if matches!(text("action"), Some("write" | "submit")) => {
+                text("data").map_or(Verdict::Run, |data| self.judge_command(data))
+            }
             _ => Verdict::Run,
         }
     }

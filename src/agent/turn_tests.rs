@@ -28,7 +28,9 @@ fn begun(calls: u32, messages: Vec<Message>) -> Turn {
 fn nudge(turn: &Turn) -> Option<Nudge> {
     match turn.next() {
         Step::Ask(asking) => asking.nudge,
-        other => panic!("{other:?}"),
+        other @ (Step::Call(_) | Step::HandOver(_) | Step::Done(_) | Step::Fail { .. }) => {
+            panic!("{other:?}")
+        }
     }
 }
 

@@ -94,6 +94,15 @@ pub enum Act {
         exit_code: Option<i64>,
         millis: u64,
     },
+    /// A person changed what the agent remembers; what a tool changes is in `tool.finished`.
+    #[serde(rename = "memory.changed")]
+    MemoryChanged {
+        /// Which file, and of which scope.
+        file: String,
+        /// Its number in the file's history.
+        change: u64,
+        what: String,
+    },
     /// Whether a tool's process was let through to a host. The same again within the hour is not written.
     #[serde(rename = "network.decided")]
     NetworkDecided {

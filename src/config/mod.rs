@@ -24,6 +24,7 @@ mod keys;
 mod known;
 mod limits;
 mod listen;
+mod memory;
 mod model;
 mod network;
 mod node;
@@ -40,6 +41,7 @@ mod tools;
 mod typed;
 mod types;
 mod upstream;
+mod web;
 mod workspace;
 mod yaml;
 
@@ -54,6 +56,7 @@ pub use front_matter::front_matter;
 pub use home::{FoundProfile, Home, Select};
 pub use limits::LimitsConfig;
 pub use listen::DEFAULT_PORT;
+pub use memory::{MemoryConfig, MemoryScoping};
 pub use network::{AllowedHost, AllowedPlace, NetworkConfig, NetworkMode};
 pub use secret::Secret;
 pub use server::ServerConfig;
@@ -65,3 +68,4 @@ pub use types::{
     ModelRoute, PoolStrategy, ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel,
     SelectionConfig, TerminalConfig, Vision,
 };
+pub use web::{SearchConfig, SearchEngine, WebConfig};

@@ -4,11 +4,11 @@ use super::{
     AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot, LoopGuard,
     ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig,
     expand::is_env_name,
-    limits, listen, model, network, roots, selection,
+    limits, listen, memory, model, network, roots, selection,
     settings::{Found, Settings},
     tls, tools,
     typed::DAY,
-    workspace,
+    web, workspace,
 };
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use std::{path::Path, time::Duration};
@@ -56,10 +56,11 @@ pub(super) fn resolve(
         agent: AgentConfig {
             max_turns: settings.number("agent.max_turns", 1..=10_000, 90)?,
             loop_guard: settings.choice("agent.loop_guard", &LoopGuard::NAMES, LoopGuard::default())?,
-            memory_enabled: settings.bool("memory.memory_enabled", true)?,
         },
+        memory: memory::read(settings)?,
         tools: tools::selection(settings)?,
         delegation: tools::delegation(settings)?,
+        web: web::read(settings)?,
         retention: RetentionConfig {
             runs: settings.duration("retention.runs", 60..=TEN_YEARS, WEEK)?,
             derived_sessions: settings.duration("retention.derived_sessions", 60..=TEN_YEARS, 30 * DAY)?,
@@ -203,6 +204,7 @@ fn terminal(
         unix_sockets: settings.bool("terminal.unix_sockets", false)?,
         timeout,
         max_timeout,
+        background_max: settings.duration("terminal.background_max", 1..=604_800, 86_400)?,
         network: network::read(settings, warnings)?,
         env_passthrough: passthrough.into_iter().map(|name| name.text).collect(),
         roots,

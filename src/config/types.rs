@@ -1,6 +1,6 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
-use super::{DelegationConfig, LimitsConfig, NetworkConfig, Secret, TlsConfig};
+use super::{DelegationConfig, LimitsConfig, MemoryConfig, NetworkConfig, Secret, TlsConfig, WebConfig};
 use crate::domain::{OnBusy, ProfileName, ToolItems, ToolSelection, Unattended};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -39,9 +39,11 @@ pub struct ProfileConfig {
     pub approvals: ApprovalsConfig,
     pub terminal: TerminalConfig,
     pub agent: AgentConfig,
+    pub memory: MemoryConfig,
     /// `tools.enabled`, `tools.disabled`: which tools the agent has.
     pub tools: ToolSelection,
     pub delegation: DelegationConfig,
+    pub web: WebConfig,
     pub retention: RetentionConfig,
     pub responses: ResponsesConfig,
     /// Every entry of the profile's `.env`; never in the process environment.
@@ -219,7 +221,7 @@ impl SandboxLevel {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TerminalConfig {
     /// `terminal.sandbox`: the floor; below it terminal refuses. Default `landlock`.
     pub sandbox: SandboxLevel,
@@ -231,6 +233,8 @@ pub struct TerminalConfig {
     pub timeout: Duration,
     /// Longest timeout that a call may ask for, 600 s.
     pub max_timeout: Duration,
+    /// `terminal.background_max`: how long a command may go on in the background, 24 h.
+    pub background_max: Duration,
     /// `terminal.env_passthrough`: names of entries of this profile's `.env` that commands see.
     pub env_passthrough: Vec<String>,
     /// `terminal.roots`: folders besides the workspace that commands and file tools see.
@@ -272,7 +276,6 @@ pub struct AgentConfig {
     /// `agent.max_turns`, default 90: model calls per turn.
     pub max_turns: u32,
     pub loop_guard: LoopGuard,
-    pub memory_enabled: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -64,6 +64,14 @@ pub enum Code {
     KeyNotFound,
     KeyNotActive,
     HostNotAllowed,
+    MemoryChanged,
+    MemorySuperseded,
+    MemoryFull,
+    MemoryEntryNotFound,
+    MemoryEntryAmbiguous,
+    MemoryBlocked,
+    MemoryChangeNotFound,
+    MemoryOff,
 }
 
 struct Row {
@@ -141,6 +149,14 @@ impl Code {
         Self::KeyNotFound,
         Self::KeyNotActive,
         Self::HostNotAllowed,
+        Self::MemoryChanged,
+        Self::MemorySuperseded,
+        Self::MemoryFull,
+        Self::MemoryEntryNotFound,
+        Self::MemoryEntryAmbiguous,
+        Self::MemoryBlocked,
+        Self::MemoryChangeNotFound,
+        Self::MemoryOff,
     ];
 
     #[rustfmt::skip]
@@ -205,6 +221,14 @@ impl Code {
             Self::KeyNotFound              => row("key_not_found",               404, CLIENT),
             Self::KeyNotActive             => row("key_not_active",              409, CLIENT),
             Self::HostNotAllowed           => row("host_not_allowed",            421, CLIENT),
+            Self::MemoryChanged            => row("memory_changed",              412, CLIENT),
+            Self::MemorySuperseded         => row("memory_superseded",           409, CLIENT),
+            Self::MemoryFull               => row("memory_full",                 409, CLIENT),
+            Self::MemoryEntryNotFound      => row("memory_entry_not_found",      404, CLIENT),
+            Self::MemoryEntryAmbiguous     => row("memory_entry_ambiguous",      409, CLIENT),
+            Self::MemoryBlocked            => row("memory_blocked",              400, CLIENT),
+            Self::MemoryChangeNotFound     => row("memory_change_not_found",     404, CLIENT),
+            Self::MemoryOff                => row("memory_off",                  409, CLIENT),
         }
     }
 

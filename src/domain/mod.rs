@@ -8,13 +8,16 @@ mod delegation;
 mod event;
 mod idempotency;
 mod ids;
+mod memory;
 mod message;
 mod on_busy;
 mod outcome;
 mod port;
+mod process;
 mod response;
 mod run;
 mod run_status;
+mod todo;
 mod tool;
 mod tool_selection;
 mod toolset;
@@ -28,14 +31,20 @@ pub use delegation::{Ended, Parent, Report, Subagent, SubagentEnd, Task};
 pub use event::{ApprovalRequest, Event, Logged, RetryAction, Retrying};
 pub use idempotency::{KeptAnswer, StandsFor};
 pub use ids::{ApprovalId, IdError, KeyId, ProfileName, ResponseId, RunId, Seq, SessionId, TranscriptId};
+pub use memory::{
+    MemoryAct, MemoryAuthor, MemoryChange, MemoryEntry, MemoryOperation, MemoryOrigin, MemoryPlace,
+    MemoryRecord, MemoryScope, MemoryTarget,
+};
 pub use message::{Content, ImageUrl, Message, Part, ToolCall};
 pub use on_busy::OnBusy;
 pub use outcome::{Failure, Finish, Outcome, Usage};
 pub use port::{Asked, Declined, Port};
+pub use process::{ProcessEnd, ProcessRecord};
 pub use response::{Aside, ResponseRecord, ResponseRequest, ToolItems};
 pub use run::{OnDisconnect, RunRecord, RunSpec, Sampling, SessionRef, Surface, ToolSummary};
 pub use run_status::{IllegalTransition, RunStatus};
-pub use tool::{ToolOutput, ToolSpec};
+pub use todo::{Todo, TodoStatus};
+pub use tool::{ToolOutput, ToolSpec, brings_foreign_text};
 pub use tool_selection::{KnownSet, SETS, ToolSelection, is_tool_or_set};
 pub use toolset::Toolset;
 pub use upstream::{ModelChoice, ModelLock, RouteSource, Runtime, UpstreamRun};

@@ -1,5 +1,6 @@
 //! What a tool is to the model, and what a call gives back.
 
+use serde_json::Value;
 use std::borrow::Cow;
 
 /// A tool as the model is told of it. Texts of our own tools are constants; those of a server that brings tools are owned.
@@ -21,4 +22,18 @@ pub struct ToolOutput {
     /// JSON text.
     pub text: String,
     pub failed: bool,
+}
+
+/// Whether the results of a tool are texts of strangers, in which instructions may be hidden. A child's report may be made
+/// of such.
+#[must_use]
+pub fn brings_foreign_text(name: &str) -> bool {
+    name == "delegate_task" || ["web_", "mcp_", "browser_"].iter().any(|start| name.starts_with(start))
+}
+
+impl From<Value> for ToolOutput {
+    /// Of a call that went well.
+    fn from(value: Value) -> Self {
+        Self { text: value.to_string(), failed: false }
+    }
 }

@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn names_of_tools_sets_and_groups_all_count_and_disabled_wins() {
-        let cases: [(Option<&[&str]>, &[&str], bool); 12] = [
+        type Case = (Option<&'static [&'static str]>, &'static [&'static str], bool);
+        let cases: [Case; 12] = [
             (None, &[], true),
             (Some(&[]), &[], false),
             (Some(&["file"]), &[], true),

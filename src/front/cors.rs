@@ -12,12 +12,13 @@ use actix_web::{
 
 const METHODS: &str = "GET, HEAD, POST, PATCH, DELETE, OPTIONS";
 const EXPOSED: &str = "X-Hermes-Session-Id, X-Hermes-Session-Key, X-Hermes-Run-Id, X-Hermes-Steered, \
-                       X-Hermes-Completed, X-Hermes-Partial, X-Hermes-Error, X-Request-Id, Retry-After, Idempotency-Replayed";
+                       X-Hermes-Completed, X-Hermes-Partial, X-Hermes-Error, X-Request-Id, Retry-After, Idempotency-Replayed, ETag";
 /// Request headers that a page may send; those that end in `-` stand for all that begin so.
-const ALLOWED: [&str; 8] = [
+const ALLOWED: [&str; 9] = [
     "authorization",
     "content-type",
     "idempotency-key",
+    "if-match",
     "last-event-id",
     "x-request-id",
     "x-hermes-",

@@ -2,7 +2,6 @@
 
 use super::{auth::Authorised, body::MAX_DEPTH, error::ApiError, health::PLATFORM, openai, openapi, routes};
 use crate::{
-    actors::Scope,
     config::{ApiConfig, ProfileConfig, Provider},
     domain::{SETS, ToolSpec},
     sandbox::{Machine, Sandbox},
@@ -50,7 +49,7 @@ fn endpoints() -> BTreeMap<&'static str, Value> {
 }
 
 /// Flags that stand for a route: true when the router has it.
-const ROUTED: [(&str, &str); 22] = [
+const ROUTED: &[(&str, &str)] = &[
     ("chat_completions", "chat_completions"),
     ("chat_completions_streaming", "chat_completions"),
     ("responses_api", "responses"),
@@ -72,6 +71,7 @@ const ROUTED: [(&str, &str); 22] = [
     ("model_selection", "model_options"),
     ("skills_api", "skills"),
     ("memory_read_api", "memory"),
+    ("memory_write_api", "memory_add"),
     ("config_read_api", "config"),
 ];
 
@@ -89,11 +89,10 @@ fn features(config: &ProfileConfig, endpoints: &BTreeMap<&'static str, Value>) -
         "cors": !config.cors_origins.is_empty(),
         "admin_config_rw": false,
         "jobs_admin": false,
-        "memory_write_api": false,
         "audio_api": false,
         "realtime_voice": false,
     });
-    for (flag, route) in ROUTED {
+    for &(flag, route) in ROUTED {
         features[flag] = Value::Bool(endpoints.contains_key(route));
     }
     features
@@ -171,22 +170,6 @@ pub async fn skills(auth: Authorised) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(json!({"object": "list", "data": rows})))
 }
 
-/// What the agent remembers, as its files have it.
-pub async fn memory(auth: Authorised) -> Result<HttpResponse, ApiError> {
-    auth.require(Scope::Memory)?;
-    let remembered = auth.tenant.memory().await?;
-    let show = |entries: Vec<String>| {
-        let characters: usize = entries.iter().map(|entry| entry.chars().count()).sum();
-        json!({"entries": entries, "entry_count": entries.len(), "characters": characters})
-    };
-    Ok(HttpResponse::Ok().json(json!({
-        "object": "hermes.memory",
-        "enabled": auth.tenant.config().agent.memory_enabled,
-        "memory": show(remembered.memory),
-        "user": show(remembered.user),
-    })))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,6 +194,6 @@ mod tests {
             [json!("terminal"), json!(["terminal"]), json!(true), json!({})],
             [json!("web"), json!([]), json!(false), json!({"web_search": "not configured"})],
         ];
-        assert_eq!(shown, expected.each_ref().map(|row| row.each_ref()));
+        assert_eq!(shown, expected.each_ref().map(<[Value; 4]>::each_ref));
     }
 }

@@ -23,6 +23,7 @@ mod idempotency;
 mod isolation;
 mod json;
 mod keys;
+mod memory;
 mod once;
 mod openai;
 mod openapi;

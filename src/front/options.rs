@@ -44,6 +44,15 @@ impl Options {
     }
 }
 
+/// The session key alone, of requests that start no turn.
+///
+/// # Errors
+///
+/// 400 that names the header.
+pub fn session_key_of(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    Ok(session_key(headers)?.map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned()))
+}
+
 fn session(headers: &HeaderMap) -> Result<Option<SessionId>, ApiError> {
     let refuse = |message: &str| ApiError::new(Code::InvalidSessionId, message).at("X-Hermes-Session-Id");
     let text = text(headers, &SESSION_ID).map_err(|()| refuse("Invalid session ID"))?;

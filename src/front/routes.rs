@@ -5,7 +5,7 @@ use super::{
     body::ParseSlots,
     discovery, docs,
     error::ApiError,
-    frame, health, isolation, keys, openai, openapi,
+    frame, health, isolation, keys, memory, openai, openapi,
     route::{Path, at},
     runs, sessions, settings, steer,
     trace::RequestSpan,
@@ -65,7 +65,13 @@ pub fn table() -> Vec<Path> {
         at("/v1/toolsets").get(discovery::toolsets, of::discovery::toolsets()),
         at("/v1/skills").get(discovery::skills, of::discovery::skills()),
         at("/api/skills").get(discovery::skills, of::discovery::api_skills()),
-        at("/api/memory").get(discovery::memory, of::discovery::memory()),
+        at("/api/memory")
+            .get(memory::show, of::memory::show())
+            .post(memory::add, of::memory::add())
+            .patch(memory::replace, of::memory::replace())
+            .delete(memory::remove, of::memory::remove()),
+        at("/api/memory/history").get(memory::history, of::memory::history()),
+        at("/api/memory/history/{number}/undo").post(memory::undo, of::memory::undo()),
         at("/api/config").get(settings::show, of::settings::config()),
         at("/v1/chat/completions").post(openai::chat::complete, of::chat::complete()),
         at("/v1/responses").post(openai::responses::create, of::responses::create()),

@@ -4,7 +4,8 @@ use super::{auth::Authorised, error::ApiError};
 use crate::{
     actors::Scope,
     config::{
-        ApprovalMode, LimitsConfig, LoopGuard, ModelConfig, ModelRoute, ProfileConfig, Provider, Vision,
+        ApprovalMode, LimitsConfig, LoopGuard, MemoryConfig, MemoryScoping, ModelConfig, ModelRoute,
+        ProfileConfig, Provider, Vision,
     },
     domain::{OnBusy, ToolItems, Unattended},
 };
@@ -37,7 +38,7 @@ fn view(config: &ProfileConfig) -> Value {
                 "tool_items": name_in(&ToolItems::NAMED, &config.responses.tool_items),
             },
             "agent": {"max_turns": agent.max_turns, "loop_guard": name_in(&LoopGuard::NAMES, &agent.loop_guard), "api_max_retries": config.model.attempts},
-            "memory": {"memory_enabled": agent.memory_enabled},
+            "memory": memory(&config.memory),
             "approvals": {
                 "mode": match approvals.mode {
                     ApprovalMode::Manual => "manual",
@@ -56,6 +57,7 @@ fn view(config: &ProfileConfig) -> Value {
                 "unix_sockets": terminal.unix_sockets,
                 "timeout": seconds(terminal.timeout),
                 "max_timeout": seconds(terminal.max_timeout),
+                "background_max": seconds(terminal.background_max),
                 "env_passthrough": terminal.env_passthrough,
                 "network": terminal.network.mode.name(),
                 "network_allow": terminal.network.allow.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -82,6 +84,18 @@ fn view(config: &ProfileConfig) -> Value {
                 "max_body_bytes": api.max_body_bytes,
             },
         },
+    })
+}
+
+fn memory(memory: &MemoryConfig) -> Value {
+    json!({
+        "memory_enabled": memory.enabled,
+        "user_profile_enabled": memory.user_enabled,
+        "memory_char_limit": memory.limit,
+        "user_char_limit": memory.user_limit,
+        "scope": name_in(&MemoryScoping::NAMES, &memory.scope),
+        "write_approval": memory.write_approval,
+        "approve_after_untrusted": memory.approve_after_untrusted,
     })
 }
 

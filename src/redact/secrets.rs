@@ -51,6 +51,8 @@ impl Secrets {
         };
         written("API_SERVER_KEY", config.api_key.as_ref());
         written("model.api_key", config.model.api_key.as_ref());
+        let search = config.web.search.as_ref();
+        written("web.search.api_key", search.and_then(|search| search.api_key.as_ref()));
         for (name, upstream) in &config.selection.providers {
             written(&format!("providers.{name}.api_key"), upstream.api_key.as_ref());
         }

@@ -5,6 +5,7 @@ use super::{
     link::{self, Beginning, Inbox, Reply, Report},
 };
 use rustix::{
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
     io::Errno,
     pipe::{PipeFlags, pipe_with},
 };
@@ -12,7 +13,7 @@ use std::{
     io,
     net::TcpListener,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::{net::UnixStream as StdUnixStream, process::CommandExt},
     },
     path::Path,
@@ -91,19 +92,32 @@ impl Sandbox {
 }
 
 impl Helper {
+    /// Its number on this machine; `None` once it was waited for.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Lets the command run, with nothing to read on its standard input.
     ///
     /// # Errors
     ///
     /// The helper is gone, or the order is larger than any real one.
     pub async fn send(&mut self, order: &Order) -> io::Result<()> {
+        self.send_with(order, std::fs::File::open("/dev/null")?.as_fd()).await
+    }
+
+    /// Lets the command run, with this standard input, unless it gets a terminal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Helper::send`].
+    pub async fn send_with(&mut self, order: &Order, stdin: BorrowedFd<'_>) -> io::Result<()> {
         let message = link::encode(order)?;
-        let stdin = std::fs::File::open("/dev/null")?;
         loop {
             self.talk.control.writable().await?;
             let control = &self.talk.control;
-            let first =
-                control.try_io(Interest::WRITABLE, || link::send_first(control, &message, stdin.as_fd()));
+            let first = control.try_io(Interest::WRITABLE, || link::send_first(control, &message, stdin));
             match first {
                 Ok(sent) => return self.talk.control.write_all(&message[sent..]).await,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -123,11 +137,31 @@ impl Helper {
         loop {
             match self.talk.reply().await? {
                 Reply::Ready => return Ok(self.talk.inbox.take_fd().map(TcpListener::from)),
-                Reply::Usage(_) => {}
-                Reply::Ended(Report::NotStarted(reason)) => return Err(io::Error::other(reason)),
-                Reply::Ended(_) => return Err(io::Error::other("the command has ended")),
+                Reply::Usage(_) | Reply::Terminal => {}
+                Reply::Ended(report) => return Err(self.talk.too_early(report)),
             }
         }
+    }
+
+    /// The other end of the command's terminal, to be asked for once when its order names one, and after the listener.
+    /// From then on it is the output, too; what is given back is for typing.
+    ///
+    /// # Errors
+    ///
+    /// There is none; the report says why.
+    pub async fn terminal(&mut self) -> io::Result<pipe::Sender> {
+        loop {
+            match self.talk.reply().await? {
+                Reply::Terminal => break,
+                Reply::Ready | Reply::Usage(_) => {}
+                Reply::Ended(report) => return Err(self.talk.too_early(report)),
+            }
+        }
+        let terminal = self.talk.inbox.take_fd().ok_or_else(|| io::Error::other("no terminal came"))?;
+        fcntl_setfl(&terminal, fcntl_getfl(&terminal)? | OFlags::NONBLOCK)?;
+        let typing = pipe::Sender::from_owned_fd_unchecked(terminal.try_clone()?)?;
+        self.output = pipe::Receiver::from_owned_fd_unchecked(terminal)?;
+        Ok(typing)
     }
 
     /// How the command ended. Read the output to its end first: a command that waits for room in the pipe never ends.
@@ -162,13 +196,25 @@ impl Talk {
     pub async fn usage(&mut self) -> Usage {
         while self.ended.is_none() {
             match self.reply().await {
-                Ok(Reply::Ready) => {}
+                Ok(Reply::Ready | Reply::Terminal) => {}
                 Ok(Reply::Usage(usage)) => return usage,
                 Ok(Reply::Ended(report)) => self.ended = Some(Ok(report)),
                 Err(error) => self.ended = Some(Err(error)),
             }
         }
         std::future::pending().await
+    }
+
+    /// The report is kept for whoever asks for it.
+    fn too_early(&mut self, report: Report) -> io::Error {
+        let error = match &report {
+            Report::NotStarted(reason) => io::Error::other(reason.clone()),
+            Report::Exited(_) | Report::Signalled(_) | Report::Over(_) => {
+                io::Error::other("the command has ended")
+            }
+        };
+        self.ended = Some(Ok(report));
+        error
     }
 
     async fn reply(&mut self) -> io::Result<Reply> {
@@ -207,7 +253,7 @@ pub(super) fn run_blocking(
         let mut inbox = Inbox::default();
         loop {
             match inbox.receive(&*control)? {
-                Some(Reply::Ready | Reply::Usage(_)) => {}
+                Some(Reply::Ready | Reply::Terminal | Reply::Usage(_)) => {}
                 Some(Reply::Ended(report)) => return Ok(report),
                 None => return Err(io::Error::other(NO_REPORT)),
             }

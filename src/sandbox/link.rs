@@ -1,7 +1,7 @@
 //! The socket between gateway and helper: a world and an order in, "ready" and a report out. Its end means "kill".
 //!
 //! A message is a length of four bytes (little-endian), then that many bytes of JSON. Its first byte may carry one
-//! descriptor: the order's is the command's standard input, that of "ready" is the bridge's listener.
+//! descriptor: the order's is the command's standard input, that of "ready" is the bridge's listener, that of "terminal" is its other end.
 
 use super::{
     Way, World,
@@ -40,6 +40,8 @@ pub struct Beginning {
 pub enum Reply {
     /// The world is built.
     Ready,
+    /// The command's terminal is made; its other end comes with this.
+    Terminal,
     /// What the command takes now. Sent when it changes, where the helper counts.
     Usage(Usage),
     Ended(Report),
@@ -177,6 +179,7 @@ mod tests {
             args: vec!["x".repeat(300_000)],
             env: vec![("A".into(), "b".into())],
             dir: "/".into(),
+            terminal: None,
         }
     }
 

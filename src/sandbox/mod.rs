@@ -49,4 +49,4 @@ pub use remove::remove_folder;
 pub use standing::Standing;
 pub use tmp::{clean_tmp, profile_tmp, remove_tmp, session_tmp};
 pub use view::View;
-pub use world::{Known, Network, Order, Owner, Wall, Way, World};
+pub use world::{Known, Network, Order, Owner, Wall, Way, Window, World};

@@ -159,6 +159,7 @@ fn trial(helper: &Path, level: SandboxLevel, way: Way) -> Result<(), String> {
         args: vec!["-c".into(), "true".into()],
         env: Vec::new(),
         dir: dir.clone(),
+        terminal: None,
     };
     let report = run_blocking(helper, &Beginning { world, way }, &order, PATIENCE);
     let _ = std::fs::remove_dir_all(&dir);

@@ -86,6 +86,16 @@ pub struct Order {
     pub env: Vec<(String, String)>,
     /// Where the command starts.
     pub dir: PathBuf,
+    /// It gets a terminal, which the helper hands to the gateway. Else it reads what came with the order and writes
+    /// to the helper's output.
+    pub terminal: Option<Window>,
+}
+
+/// The size of a terminal in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    pub rows: u16,
+    pub columns: u16,
 }
 
 /// A user and group of this machine.
@@ -158,8 +168,6 @@ pub enum Wall {
     Environment,
     /// The file tools walk from folders that are held open. For tests, the race runs beside a program that does not.
     Jail,
-    /// Each profile has tokens of its own for its proxy. For tests, two profiles share them.
-    Desk,
     /// What the proxy says of an address. For tests, `terminal.network_allow` takes it away.
     Addresses,
 }

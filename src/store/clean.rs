@@ -86,8 +86,22 @@ pub(super) fn change(redactor: &Redactor, change: &mut Change) {
         Change::Rule(rule) => redactor.clean_rule(rule),
         Change::Response(response) => redactor.clean_response(response),
         Change::Idempotency(IdempotencyEntry { stands_for, .. }) => redactor.clean_answer(stands_for),
+        Change::Todos { session: _, list } => {
+            list.iter_mut().for_each(|todo| redactor.clean_text(&mut todo.content));
+        }
         Change::ClientCall(call) => redactor.clean_text(&mut call.call_id),
-        Change::SessionAppend(_) | Change::RuleRemoved(_) | Change::Key(_) | Change::KeyUse(_) => {}
+        Change::Memory(record) => {
+            record.entries.iter_mut().for_each(|entry| redactor.clean_text(&mut entry.text));
+        }
+        Change::MemoryChange(change) => {
+            change.before.iter_mut().chain(&mut change.after).for_each(|text| redactor.clean_text(text));
+        }
+        Change::Process(process) => redactor.clean_text(&mut process.command),
+        Change::ProcessRemoved(_)
+        | Change::SessionAppend(_)
+        | Change::RuleRemoved(_)
+        | Change::Key(_)
+        | Change::KeyUse(_) => {}
     }
 }
 

@@ -4,7 +4,9 @@ use super::{
     Change, SessionAppend, StoreError, clean, codec,
     keyspace::{Key, Table},
     live::Live,
+    memory,
     sessions::SessionEdit,
+    todos,
 };
 use crate::{
     domain::{Approval, ApprovalStatus, ResponseRecord, RunId},
@@ -82,13 +84,33 @@ pub(super) fn encode(
                 let key = Key::client_call(&call.key_id, &call.call_id);
                 writes.push(Write::Put(key, codec::to_json(&call)?));
             }
+            Change::Process(process) => {
+                let key = Key::process(&process.session, &process.id);
+                writes.push(Write::Put(key, codec::to_json(&process)?));
+            }
+            Change::ProcessRemoved(process) => {
+                writes.push(Write::Remove(Key::process(&process.session, &process.id)));
+            }
             Change::Key(key) => {
                 writes.push(Write::Put(Key::text(Table::Key, key.id.as_str()), codec::to_json(&key)?));
             }
             Change::KeyUse(used) => {
                 writes.push(Write::Put(Key::text(Table::KeyUse, used.id.as_str()), codec::to_json(&used)?));
             }
+            Change::Memory(record) => {
+                let key = Key::text(Table::Memory, &record.place.to_string());
+                writes.push(Write::Put(key, codec::to_json(&record)?));
+            }
+            Change::MemoryChange(change) => {
+                writes.push(Write::Put(
+                    memory::change_key(&change.place, change.number),
+                    codec::to_json(&change)?,
+                ));
+            }
             Change::Response(response) => encode_response(&mut writes, &response)?,
+            Change::Todos { session, list } => {
+                writes.push(Write::Put(todos::key(&session), codec::to_json(&list)?));
+            }
         }
     }
     Ok(writes)

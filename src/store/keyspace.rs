@@ -2,7 +2,7 @@
 //!
 //! Numbers are big-endian, so that the order of the bytes is the order of the records.
 
-use crate::domain::{ApprovalId, KeyId, RunId};
+use crate::domain::{ApprovalId, KeyId, RunId, SessionId};
 
 /// Widest key: table, 32 bytes, part.
 const WIDTH: usize = 35;
@@ -54,16 +54,24 @@ pub(super) enum Table {
     SessionPrompt = 0x34,
     /// Transcript: no session has it.
     SessionTrash = 0x35,
+    /// Hash of the session's id: its list of steps.
+    Todos = 0x36,
     Idempotency = 0x40,
     Key = 0x50,
     /// Hash of a key's id: when it was last used.
     KeyUse = 0x51,
     /// Hash of a key's id, hash of a call's id: the run that ended with this call of a client's tool.
     ClientCall = 0x60,
+    /// Hash of a session's id, hash of its own: a command in the background.
+    Process = 0x68,
     /// Run: the response that shows it.
     Response = 0x70,
     /// Run: its response can be asked for.
     KeptResponse = 0x71,
+    /// Hash of a place of memory: what is known of its entries.
+    Memory = 0x90,
+    /// Hash of a place of memory, number: a change of it.
+    MemoryChange = 0x91,
     /// Word, number: the messages with it from that number on. This table and the next lie in the database of
     /// [the search](super::search).
     SearchTerm = 0x80,
@@ -94,12 +102,16 @@ impl Table {
         Self::SessionMessage,
         Self::SessionPrompt,
         Self::SessionTrash,
+        Self::Todos,
         Self::Idempotency,
         Self::Key,
         Self::KeyUse,
         Self::Response,
         Self::KeptResponse,
         Self::ClientCall,
+        Self::Memory,
+        Self::MemoryChange,
+        Self::Process,
     ];
 
     /// The table's name in a backup.
@@ -127,12 +139,16 @@ impl Table {
             Self::SessionTitle => "session_title",
             Self::SessionPrompt => "session_prompt",
             Self::SessionTrash => "session_trash",
+            Self::Todos => "todos",
             Self::Idempotency => "idempotency",
             Self::Key => "key",
             Self::KeyUse => "key_use",
             Self::Response => "response",
             Self::KeptResponse => "kept_response",
             Self::ClientCall => "client_call",
+            Self::Memory => "memory",
+            Self::MemoryChange => "memory_change",
+            Self::Process => "process",
             Self::SearchTerm => "search_term",
             Self::SearchSpan => "search_span",
             Self::SearchOf => "search_of",
@@ -157,10 +173,12 @@ impl Table {
             | Self::SessionTitle
             | Self::SessionPrompt
             | Self::SessionTrash
+            | Self::Todos
             | Self::Key
             | Self::KeyUse
             | Self::Response
             | Self::KeptResponse
+            | Self::Memory
             | Self::SearchMark => 16,
             Self::EndedRun => 17,
             Self::SearchOf => 20,
@@ -170,8 +188,9 @@ impl Table {
             | Self::Deltas
             | Self::RunGeneration
             | Self::SessionMessage
-            | Self::SessionActivity => 24,
-            Self::RunApproval | Self::Idempotency | Self::SessionRun | Self::ClientCall => 32,
+            | Self::SessionActivity
+            | Self::MemoryChange => 24,
+            Self::RunApproval | Self::Idempotency | Self::SessionRun | Self::ClientCall | Self::Process => 32,
         }
     }
 }
@@ -213,6 +232,10 @@ impl Key {
 
     pub(super) fn client_call(key: &KeyId, call_id: &str) -> Self {
         Self::text(Table::ClientCall, key.as_str()).with(&blake3::hash(call_id.as_bytes()).as_bytes()[..16])
+    }
+
+    pub(super) fn process(session: &SessionId, id: &str) -> Self {
+        Self::text(Table::Process, session.as_str()).with(&blake3::hash(id.as_bytes()).as_bytes()[..16])
     }
 
     /// Adds bytes; what does not fit is a bug that the debug build finds.

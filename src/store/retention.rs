@@ -14,7 +14,7 @@ use super::{
     sessions::{Draft, Sessions},
     whole,
 };
-use crate::domain::{Millis, RunId, RunRecord};
+use crate::domain::{Millis, ProcessRecord, RunId, RunRecord};
 use serde::de::DeserializeOwned;
 use std::{collections::HashSet, time::Duration};
 
@@ -43,6 +43,10 @@ impl Store {
         inner.delete_older(Table::Idempotency, created, cutoff(now, retention.idempotency))?;
         let created = |call: &ClientCall| call.created_at;
         inner.delete_older(Table::ClientCall, created, cutoff(now, retention.runs))?;
+        inner.delete_old_changes()?;
+        // One that runs is younger than any run is kept for.
+        let started = |process: &ProcessRecord| process.started_at;
+        inner.delete_older(Table::Process, started, cutoff(now, retention.runs))?;
         let mut bench = inner.bench();
         inner.delete_generations(&mut bench)?;
         inner.delete_payloads()?;

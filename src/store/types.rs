@@ -3,8 +3,8 @@
 use super::StoreError;
 use crate::{
     domain::{
-        Approval, Finish, KeyId, Message, Millis, ResponseRecord, Rule, RunId, RunRecord, RunSpec, RunStatus,
-        SessionId, SessionRef, StandsFor, Usage,
+        Approval, Finish, KeyId, MemoryChange, MemoryRecord, Message, Millis, ProcessRecord, ResponseRecord,
+        Rule, RunId, RunRecord, RunSpec, RunStatus, SessionId, SessionRef, StandsFor, Todo, Usage,
     },
     redact::Redactor,
 };
@@ -28,6 +28,15 @@ pub enum Change {
     KeyUse(KeyUse),
     Response(ResponseRecord),
     ClientCall(ClientCall),
+    Todos {
+        session: SessionId,
+        list: Vec<Todo>,
+    },
+    /// What is known of a file of memory.
+    Memory(MemoryRecord),
+    MemoryChange(MemoryChange),
+    Process(ProcessRecord),
+    ProcessRemoved(ProcessRecord),
 }
 
 /// The messages that a turn adds to a session; the session is made if it is not there.

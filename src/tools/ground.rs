@@ -1,6 +1,6 @@
 //! What a profile's tools stand on: its settings, its wall, its folders.
 
-use super::{disk::Disk, failure::Failure};
+use super::{disk::Disk, failure::Failure, process::Jobs};
 use crate::{
     config::{ProfileConfig, SandboxLevel},
     domain::SessionId,
@@ -21,12 +21,13 @@ pub struct Ground {
     pub sandbox: Sandbox,
     pub egress: Egress,
     /// The user that this home keeps for the profile; whether its commands can run as such is found out.
-    user: Option<Owner>,
+    pub user: Option<Owner>,
     /// Looked up at the first command: most profiles of a large home run none.
     view: OnceLock<View>,
     /// Opened at the profile's start, and again by later calls only as long as that fails.
     roots: Mutex<Option<Arc<Roots>>>,
     pub disk: Arc<Disk>,
+    pub jobs: Arc<Jobs>,
 }
 
 /// What a profile's start found out about its folders.
@@ -39,14 +40,20 @@ pub struct Footing {
 }
 
 impl Ground {
-    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>, egress: Egress) -> Self {
+    pub fn new(
+        config: Arc<ProfileConfig>,
+        sandbox: Sandbox,
+        user: Option<Owner>,
+        egress: Egress,
+        jobs: Arc<Jobs>,
+    ) -> Self {
         let folders = vec![config.workspace.clone(), profile_tmp(config.name.as_str(), &config.root)];
         let mut limits = config.terminal.limits.clone();
         if sandbox.omit.contains(&Wall::Quota) {
             limits.disk_quota = u64::MAX;
         }
         let disk = Arc::new(Disk::new(folders, &limits));
-        Self { config, sandbox, egress, user, view: OnceLock::new(), roots: Mutex::new(None), disk }
+        Self { config, sandbox, egress, user, view: OnceLock::new(), roots: Mutex::new(None), disk, jobs }
     }
 
     /// What commands may read. Blocking at its first use.

@@ -15,6 +15,8 @@ pub fn preview(name: &str, arguments: &Value) -> Option<String> {
         "write_file" => text("path"),
         "patch" => text("path").or_else(|| text("patch").and_then(first_file)),
         "search_files" => text("pattern"),
+        "memory" => text("content").or_else(|| text("old_text")),
+        "process" => text("action"),
         "web_search" => text("query"),
         "delegate_task" => text("goal").or_else(|| arguments.pointer("/tasks/0/goal")?.as_str()),
         "web_extract" => arguments.pointer("/urls/0").and_then(Value::as_str),

@@ -6,14 +6,14 @@ use super::{
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    search, session_search, specs, terminal, web,
+    memory, process, search, session_search, specs, terminal, todo, web,
 };
 use crate::{
     config::{NetworkMode, ProfileConfig},
     domain::{KeyId, Port, RunId, SessionId, ToolOutput, ToolSpec, Toolset},
     egress::Egress,
     sandbox::{Jail, Owner, Sandbox},
-    store::Store,
+    store::{Store, StoreError},
 };
 use serde_json::Value;
 use std::{pin::Pin, sync::Arc};
@@ -24,8 +24,17 @@ fn missing(config: &ProfileConfig, spec: &ToolSpec) -> Option<&'static str> {
     if !config.tools.takes(spec) {
         return Some("left out by `tools.enabled` or `tools.disabled`");
     }
+    if spec.name == "memory" && !config.memory.enabled && !config.memory.user_enabled {
+        return Some("turned off by `memory.memory_enabled` and `memory.user_profile_enabled`");
+    }
     let off = config.terminal.network.mode == NetworkMode::Off;
-    (spec.name == "web_extract" && off).then_some("the profile has no network (`terminal.network: off`)")
+    match &*spec.name {
+        "web_extract" if off => Some("the profile has no network (`terminal.network: off`)"),
+        "web_search" if config.web.search.is_none() => {
+            Some("no service is configured (`web.search.provider`)")
+        }
+        _ => None,
+    }
 }
 
 /// The tools of one profile, with what they need. Cheap to clone.
@@ -55,6 +64,8 @@ pub struct Behalf<'a> {
     pub key: &'a KeyId,
     /// `X-Hermes-Session-Key` of that request.
     pub session_key: Option<&'a str>,
+    /// The conversation has read what strangers wrote: see [`brings_foreign_text`](crate::domain::brings_foreign_text).
+    pub untrusted: bool,
     /// What a tool asks that starts work of its own.
     pub port: &'a dyn Port,
 }
@@ -74,9 +85,39 @@ impl Toolbox {
     /// `user`: whom commands run as and files belong to, where that can be done.
     #[must_use]
     pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>, egress: Egress) -> Self {
-        let here = specs::ALL.iter().filter(|spec| missing(&config, spec).is_none());
+        Self::on(Ground::new(config, sandbox, user, egress, Arc::default()))
+    }
+
+    /// The same profile's under other settings. Its background commands go on, unless the settings of commands are
+    /// among those that have changed: then they end, so that the new ones hold for all.
+    #[must_use]
+    pub fn renewed(&self, config: Arc<ProfileConfig>, egress: Egress) -> Self {
+        let Ground { config: former, sandbox, user, jobs, .. } = &*self.ground;
+        if former.terminal != config.terminal || former.workspace != config.workspace {
+            jobs.kill_all();
+        }
+        Self::on(Ground::new(config, sandbox.clone(), *user, egress, jobs.clone()))
+    }
+
+    fn on(ground: Ground) -> Self {
+        let here = specs::ALL.iter().filter(|spec| missing(&ground.config, spec).is_none());
         let toolset = Arc::new(Toolset::new(here.cloned().collect()));
-        Self { ground: Arc::new(Ground::new(config, sandbox, user, egress)), toolset }
+        Self { ground: Arc::new(ground), toolset }
+    }
+
+    /// Ends all background commands.
+    pub async fn end_processes(&self) {
+        self.ground.jobs.end_all().await;
+    }
+
+    /// Ends the background commands of a session that is no more, and forgets them.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn forget_session(&self, session: &SessionId, store: &Store) -> Result<(), StoreError> {
+        self.ground.jobs.end_session(session).await;
+        store.forget_processes(session).await
     }
 
     /// Opens the profile's folders and gives them to its user, once: what they are does not change any more until the
@@ -124,30 +165,36 @@ impl Toolbox {
         name: &str,
         arguments: Arguments<'_>,
     ) -> Result<ToolOutput, Failure> {
-        let plain = |value: Value| ToolOutput { text: value.to_string(), failed: false };
         match name {
+            "process" => process::call(&self.ground, context, &arguments).await,
             "terminal" => terminal::call(&self.ground, context, &arguments).await,
             "read_file" => {
                 let asked = files::Read::parse(&arguments)?;
-                self.blocking(context, move |jail| asked.run(jail)).await.map(plain)
+                self.blocking(context, move |jail| asked.run(jail)).await.map(ToolOutput::from)
             }
             "write_file" => {
                 let asked = files::Write::parse(&arguments)?;
-                self.writing(context, &arguments, move |jail| asked.run(jail)).await.map(plain)
+                self.writing(context, &arguments, move |jail| asked.run(jail)).await.map(ToolOutput::from)
             }
             "patch" => {
                 let asked = files::Patch::parse(&arguments)?;
-                self.writing(context, &arguments, move |jail| asked.run(jail)).await.map(plain)
+                self.writing(context, &arguments, move |jail| asked.run(jail)).await.map(ToolOutput::from)
             }
             "search_files" => {
                 let asked = search::Search::parse(&arguments)?;
                 // The one file tool that may take long: it looks at the token itself.
                 let stop = context.stop.clone();
-                self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(plain)
+                self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(ToolOutput::from)
             }
+            "memory" => memory::call(&self.ground, context, &arguments).await,
             "delegate_task" => delegate::call(&self.ground.config.delegation, context, &arguments).await,
-            "web_extract" => web::extract(&self.ground.egress, context, &arguments).await,
-            "session_search" => session_search::call(context, &arguments).await.map(plain),
+            "todo" => todo::call(context, &arguments).await.map(ToolOutput::from),
+            "web_extract" => {
+                let patience = self.ground.config.web.timeout;
+                web::extract(&self.ground.egress, patience, context, &arguments).await
+            }
+            "web_search" => web::search(&self.ground.config.web, context, &arguments).await,
+            "session_search" => session_search::call(context, &arguments).await.map(ToolOutput::from),
             other => Err(self.unknown(other)),
         }
     }

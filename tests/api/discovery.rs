@@ -1,7 +1,6 @@
 //! What a profile tells of itself: skills, memory, settings, capabilities, and the page about its API.
 
 use crate::support::{House, Plan};
-use hermes_gateway::actors::{Rights, Scope};
 use serde_json::json;
 use std::fs;
 
@@ -20,25 +19,6 @@ async fn skills_are_read_from_the_profiles_folder_as_it_is_now() {
         assert_eq!(alice.get(path).await.body, json!({"object": "list", "data": [row]}), "{path}");
         assert_eq!(bob.get(path).await.body, none, "{path}: a neighbour has its own");
     }
-    house.close().await;
-}
-
-#[actix_web::test]
-async fn memory_is_shown_entry_by_entry() {
-    let house = House::open().await;
-    let (alice, bob) = (house.alice().await, house.bob().await);
-    let folder = house.profile_dir("alice").join("memories");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("MEMORY.md"), "The build is slow.\n§\nTwo\nlines").unwrap();
-    let shown = alice.get("/api/memory").await.body;
-    let noted = json!({"entries": ["The build is slow.", "Two\nlines"], "entry_count": 2, "characters": 27});
-    let nothing = json!({"entries": [], "entry_count": 0, "characters": 0});
-    assert_eq!((&shown["memory"], &shown["user"]), (&noted, &nothing));
-    assert_eq!(bob.get("/api/memory").await.body["memory"], nothing);
-    // Not even the right key opens it when it is a key for something else.
-    let holder = house.holder("alice", Rights::of(&[Scope::Chat])).await;
-    let refused = holder.get("/api/memory").await;
-    assert_eq!((refused.status, refused.code()), (403, "insufficient_scope"));
     house.close().await;
 }
 

@@ -87,12 +87,12 @@ async fn a_profiles_settings_choose_and_the_list_of_toolsets_says_why_a_tool_is_
     let house = House::with(Plan::config("tools:\n  enabled: [file, terminal]\n  disabled: [patch]\n")).await;
     let alice = house.alice().await;
     alice.chat("hi").await;
-    assert_eq!(offered(&house), ["read_file", "search_files", "terminal", "write_file"]);
+    assert_eq!(offered(&house), ["process", "read_file", "search_files", "terminal", "write_file"]);
     // A request cannot bring back what the profile has not.
     let mut body = ask("hi", false);
     body["enabled_toolsets"] = json!(["all"]);
     alice.post("/v1/chat/completions", body).await;
-    assert_eq!(offered(&house), ["read_file", "search_files", "terminal", "write_file"]);
+    assert_eq!(offered(&house), ["process", "read_file", "search_files", "terminal", "write_file"]);
     let sets = alice.get("/v1/toolsets").await.body;
     let set = |name: &str| sets["data"].as_array().unwrap().iter().find(|set| set["name"] == name).unwrap();
     assert_eq!(set("file")["tools"], json!(["read_file", "search_files", "write_file"]));

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::wildcard_enum_match_arm)]
 
 mod audited;
+mod background;
 mod blobs;
 mod damage;
 mod descriptors;

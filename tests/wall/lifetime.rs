@@ -1,6 +1,6 @@
 //! Nothing of a command outlives it, however it ends.
 
-use crate::support::World;
+use crate::support::{World, pids, running};
 use hermes_gateway::sandbox::{self, Breach, Limits, Order, Report};
 use serde_json::{Value, json};
 use std::{
@@ -25,28 +25,10 @@ fn alive(mark: &str) -> usize {
     pids(mark).len()
 }
 
-fn pids(mark: &str) -> Vec<u32> {
-    let numbers =
-        fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let has_mark = |pid: &u32| {
-        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(mark.as_bytes()))
-    };
-    numbers.filter(has_mark).collect()
-}
-
 async fn appears(path: &Path) {
     let start = Instant::now();
     while !path.exists() {
         assert!(start.elapsed() < Duration::from_secs(30), "{} never appeared", path.display());
-        tokio::task::yield_now().await;
-    }
-}
-
-/// Waits for processes that were started and not waited for, so that a later count of 0 means something.
-async fn running(mark: &str, count: usize) {
-    let start = Instant::now();
-    while alive(mark) < count {
-        assert!(start.elapsed() < Duration::from_secs(30), "only {} of {count} run", alive(mark));
         tokio::task::yield_now().await;
     }
 }
@@ -166,6 +148,7 @@ async fn crowd(world: &World) {
             args: vec!["-c".into(), command],
             env: Vec::new(),
             dir: world.home.path().into(),
+            terminal: None,
         };
         let limits = Limits { processes: most, ..Limits::default() };
         let mut helper = world.sandbox.start(&sandbox::World { limits, ..world.bare() }).unwrap();

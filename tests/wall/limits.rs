@@ -340,6 +340,7 @@ async fn a_command_lives_and_dies_in_its_control_group() {
             args: vec!["-c".into(), command.to_owned()],
             env: Vec::new(),
             dir: world.home.path().into(),
+            terminal: None,
         };
         let mut helper = world.sandbox.start(&sandbox::World { limits, ..world.bare() }).unwrap();
         helper.send(&order).await.unwrap();
@@ -364,6 +365,7 @@ async fn a_command_whose_control_group_is_gone_does_not_run() {
             args: Vec::new(),
             env: Vec::new(),
             dir: world.home.path().into(),
+            terminal: None,
         };
         let mut helper = world.sandbox.start(&sandbox::World { limits, ..world.bare() }).unwrap();
         helper.send(&order).await.unwrap();

@@ -113,6 +113,7 @@ async fn a_folder_that_is_swapped_after_the_gateway_looked_is_refused_by_the_hel
             args: vec!["-c".into(), "touch came".into()],
             env: Vec::new(),
             dir: workspace.clone(),
+            terminal: None,
         };
         let told = sandbox::World { workspace: workspace.clone(), known, ..world.bare() };
         for swapped in [false, true] {

@@ -19,6 +19,7 @@ async fn once(world: &World) -> Duration {
         args: Vec::new(),
         env: Vec::new(),
         dir: world.home.path().into(),
+        terminal: None,
     };
     let bare = world.bare();
     let start = Instant::now();

@@ -30,6 +30,7 @@ fn order(command: &str, dir: &Path) -> Order {
         args: vec!["-c".into(), command.into()],
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
         dir: dir.into(),
+        terminal: None,
     }
 }
 

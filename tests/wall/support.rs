@@ -3,9 +3,9 @@
 use hermes_gateway::{
     audit::AuditLog,
     config::{
-        AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, LimitsConfig, ModelConfig,
-        NetworkConfig, ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, Secret,
-        SelectionConfig, TerminalConfig,
+        AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, LimitsConfig, MemoryConfig,
+        ModelConfig, NetworkConfig, ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel,
+        Secret, SelectionConfig, TerminalConfig,
     },
     domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
     egress::{Egress, Listeners},
@@ -20,7 +20,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -167,6 +167,25 @@ pub fn walls() -> Vec<Sandbox> {
     walls
 }
 
+/// Live processes with `mark` as the beginning of their command line.
+pub fn pids(mark: &str) -> Vec<u32> {
+    let numbers =
+        fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let has_mark = |pid: &u32| {
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(mark.as_bytes()))
+    };
+    numbers.filter(has_mark).collect()
+}
+
+/// Waits for processes that were started and not waited for, so that a later count of 0 means something.
+pub async fn running(mark: &str, count: usize) {
+    let start = Instant::now();
+    while pids(mark).len() < count {
+        assert!(start.elapsed() < Duration::from_secs(30), "only {} of {count} run", pids(mark).len());
+        tokio::task::yield_now().await;
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         let tmp = hermes_gateway::sandbox::session_tmp(
@@ -234,19 +253,18 @@ fn config(root: &Path) -> ProfileConfig {
             unix_sockets: false,
             timeout: second * 60,
             max_timeout: second * 600,
+            background_max: second * 86_400,
             env_passthrough: Vec::new(),
             roots: Vec::new(),
             network: NetworkConfig::default(),
             max_output: 50_000,
             limits: LimitsConfig::default(),
         },
-        agent: AgentConfig {
-            max_turns: 90,
-            loop_guard: hermes_gateway::config::LoopGuard::Off,
-            memory_enabled: false,
-        },
+        memory: MemoryConfig::default(),
+        agent: AgentConfig { max_turns: 90, loop_guard: hermes_gateway::config::LoopGuard::Off },
         tools: hermes_gateway::domain::ToolSelection::default(),
         delegation: hermes_gateway::config::DelegationConfig::default(),
+        web: hermes_gateway::config::WebConfig::default(),
         retention: RetentionConfig {
             runs: second,
             derived_sessions: second,

@@ -152,12 +152,13 @@ impl Handler<DeleteSession> for ProfileActor {
         for run in in_line {
             board.stop(run);
         }
-        let store = self.store.clone();
+        let (store, toolbox) = (self.store.clone(), self.tenant.toolbox());
         Box::pin(async move {
             let Ok(_turn) = tokio::time::timeout(STOPS, turn.wait()).await else {
                 let text = "A turn of this session does not end; it was told to stop. Try again.";
                 return Err(ProfileError::new(Code::SessionBusy, text));
             };
+            toolbox.forget_session(&session, &store).await?;
             match store.delete_session(session).await {
                 // A turn that was the session's first and was stopped before it said anything left nothing to delete.
                 Ok(_) | Err(SessionError::NotFound(_)) => Ok(()),

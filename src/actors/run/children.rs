@@ -16,7 +16,7 @@ use crate::{
 use std::{sync::Arc, time::Instant};
 
 /// What a child does not get: more children, people, and what it would leave behind.
-const WITHOUT: [&str; 5] = ["delegate_task", "clarify", "memory", "execute_code", "skill_manage"];
+const WITHOUT: [&str; 6] = ["clarify", "delegate_task", "execute_code", "memory", "skill_manage", "todo"];
 
 /// Characters of a child's words that the parent's log shows.
 const SHOWN: usize = 1_000;
@@ -31,8 +31,8 @@ pub(super) async fn work(bench: &Bench, call_id: &str, task: Task) -> Result<Rep
     let (run, board) = (spec.run_id, bench.tenant.board().clone());
     let begun = Instant::now();
     let (log, committed) = bench.store.begin_with(spec.clone(), Vec::new());
-    committed.await.map_err(unkept)?;
-    let events = bench.store.tail(run, Seq::default()).map_err(unkept)?;
+    committed.await?;
+    let events = bench.store.tail(run, Seq::default())?;
     let events = events.ok_or_else(|| declined("the child's log is missing"))?;
     let told = Subagent {
         subagent_id: run,
@@ -57,7 +57,7 @@ pub(super) async fn work(bench: &Bench, call_id: &str, task: Task) -> Result<Rep
         messages: Vec::new(),
         approvals: Vec::new(),
     });
-    let record = follow(bench, call_id, events, run).await.map_err(unkept)?;
+    let record = follow(bench, call_id, events, run).await?;
     drop(child);
     let api_calls = calls(bench.store.clone(), run).await;
     let report = report(record, told.model.clone(), api_calls, begun.elapsed().as_secs_f64());
@@ -215,6 +215,8 @@ fn declined(message: &str) -> Declined {
     Declined { code: "delegation_failed", message: message.to_owned() }
 }
 
-fn unkept(error: StoreError) -> Declined {
-    declined(&format!("the child could not be recorded: {error}"))
+impl From<StoreError> for Declined {
+    fn from(error: StoreError) -> Self {
+        declined(&format!("the child could not be recorded: {error}"))
+    }
 }

@@ -20,6 +20,7 @@ mod heard;
 mod history;
 mod port;
 mod relay;
+mod remember;
 mod results;
 mod session;
 mod steer;

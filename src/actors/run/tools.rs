@@ -122,7 +122,8 @@ impl Driver {
                        the call again if it is still wanted";
             return Ok(Plan::Refused(refused("arguments_not_kept", why)));
         }
-        let mut ask = match self.kit.policy.judge(&call.name, &arguments) {
+        let verdict = self.kit.policy.judge(&call.name, &arguments);
+        let mut ask = match self.unless_to_be_remembered(verdict, call, &arguments) {
             Verdict::Run => return Ok(Plan::Run(arguments)),
             Verdict::Refuse(why) => {
                 let text = format!("BLOCKED: {why}. Nobody can allow this; do not try it in another form.");
@@ -177,6 +178,7 @@ impl Driver {
             let committed = self.log.append(started, std::mem::take(&mut self.changes))?;
             waits.push((call, decided, committed));
         }
+        let untrusted = self.has_read_strangers();
         let (bench, mut told) = Bench::of(self);
         let done = {
             let bench = &bench;
@@ -196,6 +198,7 @@ impl Driver {
                                 store,
                                 key: &spec.key_id,
                                 session_key: spec.session_key.as_deref(),
+                                untrusted,
                                 port: &port,
                             }),
                         };

@@ -7,7 +7,6 @@ use crate::{
     config::ProfileConfig,
     egress::{Egress, Listeners},
     redact::Secrets,
-    tools::Toolbox,
 };
 use std::sync::{Arc, PoisonError};
 
@@ -26,7 +25,7 @@ impl Tenant {
         self.audit.note(Actor::Gateway, super::record::loaded(&config, &self.home_secret));
         let config = Arc::new(config);
         let egress = Self::egress(&config, &self.listeners, &self.audit);
-        let toolbox = Toolbox::new(config.clone(), self.sandbox.clone(), self.user, egress);
+        let toolbox = self.toolbox().renewed(config.clone(), egress);
         *self.toolbox.write().unwrap_or_else(PoisonError::into_inner) = toolbox;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         if let Some(actor) = self.actor() {

@@ -51,6 +51,7 @@ impl Tenant {
             // It may be gone already; then there is nothing to retire.
             let _gone = actor.send(Retire).await;
         }
+        self.toolbox().end_processes().await;
         if let Some(store) = store {
             let uses = self.keys.uses_to_write().into_iter();
             let uses = uses.map(|(id, at)| Change::KeyUse(KeyUse { id, at })).collect();

@@ -4,7 +4,7 @@ use super::Tenant;
 use crate::{
     actors::ProfileError,
     domain::Code,
-    tools::{Memory, Skill, skills},
+    tools::{Skill, skills},
 };
 use std::io;
 
@@ -17,16 +17,6 @@ impl Tenant {
     pub async fn skills(&self) -> Result<Vec<Skill>, ProfileError> {
         let folder = self.config().skills_dir.clone();
         read(move || skills(&folder)).await
-    }
-
-    /// What the agent remembers.
-    ///
-    /// # Errors
-    ///
-    /// A file cannot be read.
-    pub async fn memory(&self) -> Result<Memory, ProfileError> {
-        let root = self.config().root.clone();
-        read(move || Memory::read(&root)).await
     }
 }
 

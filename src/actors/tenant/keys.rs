@@ -20,7 +20,7 @@ pub struct KeyState {
 }
 
 impl Tenant {
-    async fn store(self: &Arc<Self>) -> Result<Store, ProfileError> {
+    pub(super) async fn store(self: &Arc<Self>) -> Result<Store, ProfileError> {
         self.open().await?;
         let store = hold(&self.slot).store.clone();
         store.ok_or_else(|| self.unavailable("has just been closed").into())

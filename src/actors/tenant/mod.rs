@@ -5,6 +5,7 @@ mod closing;
 mod files;
 mod isolation;
 mod keys;
+mod memory;
 mod record;
 
 pub use keys::KeyState;
@@ -85,7 +86,6 @@ pub struct Tenant {
     config: RwLock<Arc<ProfileConfig>>,
     sandbox: Sandbox,
     listeners: Listeners,
-    user: Option<Owner>,
     /// Holds the profile's folders, so it must not be made anew with each actor.
     toolbox: RwLock<Toolbox>,
     home_secret: Arc<[u8; 32]>,
@@ -157,7 +157,6 @@ impl Tenant {
             config: RwLock::new(config),
             sandbox,
             listeners,
-            user,
             home_secret,
             lock,
             gone,

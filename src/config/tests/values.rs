@@ -16,7 +16,7 @@ fn everything_has_its_default() {
         (config.model.connect_timeout, config.model.first_byte_timeout, config.model.idle_timeout),
         (seconds(10), seconds(120), seconds(180))
     );
-    assert_eq!((config.model.attempts, config.agent.max_turns, config.agent.memory_enabled), (3, 90, true));
+    assert_eq!((config.model.attempts, config.agent.max_turns, config.memory.enabled), (3, 90, true));
     assert_eq!(
         (config.api.max_concurrent_runs, config.api.queue, config.api.queue_timeout),
         (10, 20, seconds(30))

@@ -103,21 +103,6 @@ fn skills_at(name: &'static str, summary: &'static str) -> Operation {
     )
 }
 
-pub fn memory() -> Operation {
-    let store =
-        || object().has("entries", list(text())).has("entry_count", integer()).has("characters", integer());
-    let answer = object()
-        .has("object", always("hermes.memory"))
-        .has("enabled", boolean())
-        .has("memory", store().note("What the agent noted."))
-        .has("user", store().note("What it noted about the person that it works for."));
-    Operation::new(TAG, "memory", Access::Scope(Scope::Memory), "What the agent remembers").answers(
-        200,
-        answer,
-        "Both files, entry by entry.",
-    )
-}
-
 pub fn docs() -> Operation {
     page_part("docs", "This document as a page", "text/html")
 }

@@ -8,6 +8,7 @@ pub mod chat;
 mod common;
 pub mod discovery;
 pub mod keys;
+pub mod memory;
 pub mod models;
 mod operation;
 pub mod responses;
@@ -26,7 +27,7 @@ use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
 /// The groups of operations, the most used first.
-const TAGS: [&str; 7] = ["chat", "responses", "runs", "approvals", "sessions", "keys", "discovery"];
+const TAGS: [&str; 8] = ["chat", "responses", "runs", "approvals", "sessions", "memory", "keys", "discovery"];
 
 /// Made once: it says nothing of any profile.
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(document().to_string()));
@@ -80,6 +81,7 @@ fn components() -> Components {
         approvals::components(),
         sessions::components(),
         keys::components(),
+        memory::components(),
         settings::components(),
     ];
     all.into_iter().flatten().map(|(name, schema)| (name.to_owned(), schema.into_value())).collect()

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     actors::Scope,
-    config::{LoopGuard, NetworkMode, Vision},
+    config::{LoopGuard, MemoryScoping, NetworkMode, Vision},
     domain::ToolItems,
 };
 
@@ -50,7 +50,7 @@ pub fn components() -> Vec<(&'static str, Schema)> {
                 .has("loop_guard", one_of(LoopGuard::NAMES.map(|(name, _)| name)))
                 .has("api_max_retries", integer()),
         )
-        .has("memory", object().has("memory_enabled", boolean()))
+        .has("memory", memory())
         .has("approvals", approvals())
         .has("terminal", terminal())
         .has("tool_output", object().has("max_bytes", integer()))
@@ -59,6 +59,17 @@ pub fn components() -> Vec<(&'static str, Schema)> {
         .has("api_server", api_server())
         .note("By section, with every default filled in; times in seconds.");
     vec![("Settings", settings)]
+}
+
+fn memory() -> Schema {
+    object()
+        .has("memory_enabled", boolean())
+        .has("user_profile_enabled", boolean())
+        .has("memory_char_limit", integer())
+        .has("user_char_limit", integer())
+        .has("scope", one_of(MemoryScoping::NAMES.map(|(name, _)| name)))
+        .has("write_approval", boolean())
+        .has("approve_after_untrusted", boolean())
 }
 
 fn upstream() -> Schema {
@@ -96,6 +107,7 @@ fn terminal() -> Schema {
         .has("unix_sockets", boolean())
         .has("timeout", number())
         .has("max_timeout", number())
+        .has("background_max", number())
         .has("env_passthrough", list(text()))
         .has("network", one_of(NetworkMode::NAMES.map(|(name, _)| name)))
         .has("network_allow", list(text()).note("Hosts and addresses beside what `network` opens."))

@@ -32,7 +32,7 @@ mod stage;
 mod sys;
 mod system_files;
 
-pub use bait::{Bait, Decoy, canary, new_canary};
+pub use bait::{Decoy, Names, canary, new_canary};
 pub use scene::{Addresses, Bounds, Folders, Outside, Planted, Scene};
 pub use stage::attack_main;
 
@@ -199,7 +199,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// Held by code of the proxy, which cannot be had without.
-    const BY_THE_PROXY: [&str; 2] = ["proxy-guessed-token", "proxy-no-token"];
+    const BY_THE_PROXY: [&str; 4] =
+        ["proxy-guessed-token", "proxy-no-token", "proxy-past-token", "proxy-other-token"];
 
     #[test]
     fn there_are_many_and_each_says_what_stops_it() {

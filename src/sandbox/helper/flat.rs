@@ -2,7 +2,7 @@
 
 use super::{
     KILLED, NOT_STARTED, code_of, confine::Confinement, group_of, meter::Meter, proc::Proc, receive_order,
-    report, signals::Signals, start::Start, tree::Tree, watch,
+    report, signals::Signals, start::Start, terminal::Terminal, tree::Tree, watch,
 };
 use crate::sandbox::{
     Report, Wall, World,
@@ -33,7 +33,10 @@ pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world
                 Start::new(world, nice, fence, meter.group(), Some(confinement))
             })
             .map_err(|error| format!("the sandbox cannot be set up: {error}"))?;
-        Ok((start.run(&order, stdin)?, meter))
+        // Before any wall stands: the machine's own terminals are not in the view.
+        let open = |window| Terminal::open(window, world.owner, &mut control);
+        let terminal = order.terminal.map(open).transpose()?;
+        Ok((start.run(&order, stdin, terminal)?, meter))
     });
     let (main, meter) = match started {
         Ok(started) => started,

@@ -12,6 +12,7 @@ mod proc;
 mod signals;
 mod start;
 mod strict;
+mod terminal;
 mod tree;
 mod watch;
 

@@ -4,6 +4,7 @@ use super::{
     confine::Confinement,
     group::{Door, Group},
     signals,
+    terminal::{self, Terminal},
 };
 use crate::sandbox::{Order, Wall, World};
 use rustix::process::{
@@ -26,6 +27,8 @@ pub struct Start {
     limits: Vec<(Resource, u64)>,
     /// `None`: the parent is confined already.
     confinement: Option<Confinement>,
+    /// What it reads from is its controlling terminal.
+    on_terminal: bool,
 }
 
 impl Start {
@@ -51,14 +54,20 @@ impl Start {
         ];
         let limits = if world.has(Wall::Rlimits) { limits } else { Vec::new() };
         let door = group.map(Group::door).transpose()?;
-        Ok(Self { parent: getpid(), nice, door, limits, confinement })
+        Ok(Self { parent: getpid(), nice, door, limits, confinement, on_terminal: false })
     }
 
-    /// Starts the command; a sentence when that failed.
-    pub fn run(mut self, order: &Order, stdin: OwnedFd) -> Result<Pid, String> {
+    /// Starts the command, on a terminal or with this standard input; a sentence when that failed.
+    pub fn run(mut self, order: &Order, stdin: OwnedFd, terminal: Option<Terminal>) -> Result<Pid, String> {
         let mut command = Command::new(&order.program);
         command.args(&order.args).env_clear().envs(order.env.iter().map(|(name, value)| (name, value)));
-        command.current_dir(&order.dir).stdin(stdin);
+        command.current_dir(&order.dir);
+        self.on_terminal = terminal.is_some();
+        match terminal.map(Terminal::ends).transpose() {
+            Ok(Some([input, output, errors])) => command.stdin(input).stdout(output).stderr(errors),
+            Ok(None) => command.stdin(stdin),
+            Err(error) => return Err(format!("a terminal cannot be had: {error}")),
+        };
         // SAFETY: this process has one thread, so the child of its fork may allocate and lock like any other process.
         unsafe { command.pre_exec(move || self.enter()) };
         let child = command.spawn().map_err(|error| {
@@ -74,6 +83,9 @@ impl Start {
             door.enter()?;
         }
         setsid()?;
+        if self.on_terminal {
+            terminal::control()?;
+        }
         stand_back();
         setpriority_process(None, self.nice)?;
         for &(resource, wanted) in &self.limits {

@@ -3,9 +3,6 @@
 use super::plain::Plain;
 use std::collections::VecDeque;
 
-/// Room of one read.
-const PIECE: usize = 16 << 10;
-
 /// Keeps 40 % of the room for the beginning and 60 % for the end: errors tend to come last.
 pub struct Capture {
     plain: Plain,
@@ -15,7 +12,6 @@ pub struct Capture {
     tail_room: usize,
     /// Bytes that were in neither any more.
     omitted: u64,
-    pub(super) buffer: Vec<u8>,
 }
 
 impl Capture {
@@ -28,7 +24,6 @@ impl Capture {
             tail: VecDeque::new(),
             tail_room: room - head_room,
             omitted: 0,
-            buffer: vec![0; PIECE],
         }
     }
 

@@ -30,6 +30,12 @@ unset IFS; unset -v $__hermes_forget
 trap __hermes_end EXIT
 eval "$__hermes_command""#;
 
+/// Arguments: command, exports file or nothing.
+const JOB_WRAPPER: &str = r#"__hermes_command=$1
+if [ -n "$2" ]; then command . "$2" >/dev/null 2>&1; fi
+set --
+eval "$__hermes_command""#;
+
 /// Not carried over: what the next shell finds out itself.
 const FORGET: &str = "PWD SHLVL _";
 
@@ -46,6 +52,11 @@ impl State {
             dir: dir.map(|dir| dir.trim_end_matches('\n').to_owned()),
             exports: exports.is_some_and(|text| text.ends_with(WHOLE)),
         }
+    }
+
+    /// Where the next shell finds the variables, if there are any.
+    fn exports_file(&self, tmp: &Path) -> String {
+        if self.exports { tmp.display().to_string() + "/.hermes-exports" } else { String::new() }
     }
 
     /// Where the last command ended, when that is still a folder of ours; else the workspace.
@@ -101,11 +112,19 @@ pub fn arguments(
     let secrets = passthrough.iter().map(String::as_str).filter(|name| is_name(name));
     let names = secrets.chain(of_one_call.iter().copied());
     let forget = names.fold(FORGET.to_owned(), |list, name| list + " " + name);
-    let tmp = tmp.display().to_string();
-    let exports = if state.exports { tmp.clone() + "/.hermes-exports" } else { String::new() };
+    let exports = state.exports_file(tmp);
     let keep = if keep_dir { "keep" } else { "" };
-    let name = shell.file_name().map_or_else(|| "sh".into(), |name| name.to_string_lossy().into_owned());
-    ["-c", WRAPPER, &name, command, &tmp, &exports, keep, &forget].map(str::to_owned).to_vec()
+    let tmp = tmp.display().to_string();
+    ["-c", WRAPPER, &name_of(shell), command, &tmp, &exports, keep, &forget].map(str::to_owned).to_vec()
+}
+
+/// As [`arguments`], for a command that leaves nothing to the next one.
+pub fn arguments_of_job(shell: &Path, command: &str, tmp: &Path, state: &State) -> Vec<String> {
+    ["-c", JOB_WRAPPER, &name_of(shell), command, &state.exports_file(tmp)].map(str::to_owned).to_vec()
+}
+
+fn name_of(shell: &Path) -> String {
+    shell.file_name().map_or_else(|| "sh".into(), |name| name.to_string_lossy().into_owned())
 }
 
 /// A shell variable's name; anything else would be read as more words.

@@ -142,17 +142,8 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
         }
         "@@tool" => calls(&[rest], 1, &results),
         "@@tools" => calls(&rest.split(";;").collect::<Vec<_>>(), 1, &results),
-        "@@say" | "@@think" => {
-            let (word, call) = rest.split_once(" @@tool ").unwrap_or((rest, "none"));
-            let mut plan = calls(&[call], 1, &results);
-            if let Plan::Stream { steps, .. } = &mut plan
-                && results.is_empty()
-            {
-                let before = if directive == "@@say" { Step::Text } else { Step::Reason };
-                steps.insert(0, before(word.to_owned()));
-            }
-            plan
-        }
+        "@@say" => before_a_call(rest, Step::Text, &results),
+        "@@think" => before_a_call(rest, Step::Reason, &results),
         "@@loop" => {
             let (times, call) = rest.split_once(' ').unwrap_or(("1", rest));
             calls(&[call], times.parse().unwrap_or(1), &results)
@@ -199,15 +190,7 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
             stream([Step::Text(format!("part{asked_before} ")), Step::Length])
         }
         "@@parts" => stream([Step::Text("end".to_owned())]),
-        "@@half-call" if (asked_before as u64) < number(0, 1) => {
-            let Plan::Stream { mut steps, done } = calls(&[r#"terminal {"command":"touch mad"#], 1, &results)
-            else {
-                unreachable!("calls are streams")
-            };
-            steps.push(Step::Length);
-            Plan::Stream { steps, done }
-        }
-        "@@half-call" => calls(&[r#"terminal {"command":"echo whole"}"#], 1, &results),
+        "@@half-call" => half_call((asked_before as u64) < number(0, 1), &results),
         "@@thoughts" if (asked_before as u64) < number(0, 1) => stream([Step::Reason("hm".to_owned())]),
         "@@nothing" if (asked_before as u64) < number(0, 1) => stream([]),
         "@@part-then" if asked_before == 0 => stream([Step::Text("Cut off".to_owned()), Step::Length]),
@@ -217,6 +200,30 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
         "@@leave-out-done" => Plan::Stream { steps: vec![Step::Text("No end.".to_owned())], done: false },
         _ => stream([Step::Text("You said: ".to_owned()), Step::Text(said)]),
     }
+}
+
+/// Words, then the call behind ` @@tool `.
+fn before_a_call(rest: &str, before: impl Fn(String) -> Step, results: &[String]) -> Plan {
+    let (word, call) = rest.split_once(" @@tool ").unwrap_or((rest, "none"));
+    let mut plan = calls(&[call], 1, results);
+    if let Plan::Stream { steps, .. } = &mut plan
+        && results.is_empty()
+    {
+        steps.insert(0, before(word.to_owned()));
+    }
+    plan
+}
+
+/// A call whose arguments break off, or its whole form.
+fn half_call(broken: bool, results: &[String]) -> Plan {
+    if !broken {
+        return calls(&[r#"terminal {"command":"echo whole"}"#], 1, results);
+    }
+    let mut plan = calls(&[r#"terminal {"command":"touch mad"#], 1, results);
+    if let Plan::Stream { steps, .. } = &mut plan {
+        steps.push(Step::Length);
+    }
+    plan
 }
 
 fn stream(steps: impl IntoIterator<Item = Step>) -> Plan {

@@ -9,6 +9,7 @@ use crate::sandbox::{
         group::Group,
         receive_order,
         start::{Start, stand_back},
+        terminal::Terminal,
     },
     link::{self, Inbox, Reply},
 };
@@ -37,7 +38,10 @@ pub fn run(mut link: UnixStream, world: &World, way: Way, prepared: Prepared, ni
             };
             let start = Start::new(world, nice, fence(world, way), group.as_ref(), None);
             let started = start.map_err(|error| format!("the sandbox cannot be set up: {error}"));
-            match started.and_then(|start| start.run(&order, stdin)) {
+            let open = |window| Terminal::open(window, None, &mut link);
+            let terminal = order.terminal.map(open).transpose();
+            let ran = started.and_then(|start| start.run(&order, stdin, terminal?));
+            match ran {
                 Ok(main) => until_ended(main),
                 Err(reason) => Report::NotStarted(reason),
             }

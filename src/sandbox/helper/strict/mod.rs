@@ -140,7 +140,7 @@ impl Init {
         match self.inbox.receive(&self.link)? {
             Some(Reply::Ready) => {}
             Some(Reply::Ended(report)) => return Ok(Handed::Failed(report)),
-            Some(Reply::Usage(_)) | None => return Ok(gone()),
+            Some(Reply::Usage(_) | Reply::Terminal) | None => return Ok(gone()),
         }
         let listener = self.inbox.take_fd();
         link::send(control, &Reply::Ready, listener.as_ref().map(AsFd::as_fd))?;
@@ -148,8 +148,21 @@ impl Init {
         let Some((order, stdin)) = receive_order(control, inbox)? else {
             return Ok(Handed::Nothing);
         };
-        let sent = link::send(&mut self.link, &order, Some(stdin.as_fd()));
-        Ok(if sent.is_ok() { Handed::Over } else { gone() })
+        if link::send(&mut self.link, &order, Some(stdin.as_fd())).is_err() {
+            return Ok(gone());
+        }
+        if order.terminal.is_none() {
+            return Ok(Handed::Over);
+        }
+        match self.inbox.receive(&self.link)? {
+            Some(Reply::Terminal) => {
+                let terminal = self.inbox.take_fd();
+                link::send(control, &Reply::Terminal, terminal.as_ref().map(AsFd::as_fd))?;
+                Ok(Handed::Over)
+            }
+            Some(Reply::Ended(report)) => Ok(Handed::Failed(report)),
+            Some(Reply::Ready | Reply::Usage(_)) | None => Ok(gone()),
+        }
     }
 
     /// How the command ended, from the process 1 that is no more.
@@ -157,7 +170,9 @@ impl Init {
         match self.inbox.receive(&self.link)? {
             Some(Reply::Ended(report)) => Ok(report),
             // Killed from outside, by the machine's last resort when its memory is full, say.
-            Some(Reply::Ready | Reply::Usage(_)) | None => Ok(Report::Signalled(libc::SIGKILL)),
+            Some(Reply::Ready | Reply::Terminal | Reply::Usage(_)) | None => {
+                Ok(Report::Signalled(libc::SIGKILL))
+            }
         }
     }
 }

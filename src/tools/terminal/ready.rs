@@ -1,0 +1,134 @@
+//! What a command needs before it may run: folders, a place among the limits, a way out, and a helper that waits.
+
+use super::{shell, way_out::WayOut};
+use crate::{
+    config::SandboxLevel,
+    domain::{RunId, SessionId},
+    sandbox::{Helper, Jail, Order, Seat, Window, World},
+    tools::{disk, failure::Failure, ground::Ground},
+};
+use std::{io, path::Path};
+
+/// What programs are told of their terminal. Wide enough that tables do not break.
+const WINDOW: Window = Window { rows: 24, columns: 120 };
+
+/// A command that is to be run.
+pub struct Errand {
+    pub what: What,
+    pub workdir: Option<String>,
+    /// It gets a terminal.
+    pub pty: bool,
+}
+
+pub enum What {
+    /// A shell command that leaves its directory and variables to the next one.
+    Command(String),
+    /// One that takes them and leaves nothing: it may end long after the next ones.
+    Job(String),
+}
+
+/// Everything that can be made ready before a call is cleared.
+pub struct Ready {
+    pub helper: Helper,
+    pub order: Order,
+    /// Held for as long as the command runs.
+    pub seat: Seat,
+    /// The same.
+    pub way_out: WayOut,
+    pub disk: disk::Watch,
+}
+
+/// Blocking.
+pub fn make_ready(
+    ground: &Ground,
+    session: &SessionId,
+    run: RunId,
+    errand: &Errand,
+) -> Result<Ready, Failure> {
+    let config = &ground.config;
+    let jail = ground.jail(session)?;
+    let seat = ground.sandbox.machine.sit(&config.name, &config.terminal.limits);
+    let seat = seat.map_err(|error| Failure::io("the command's control group could not be made", &error))?;
+    let way_out = WayOut::new(ground, run)?;
+    let world = world(ground, &jail, &seat, &way_out)?;
+    let helper = ground.sandbox.start(&world);
+    let helper = helper.map_err(|error| Failure::io("the sandbox helper could not be started", &error))?;
+    // At that level the session's folder is `/tmp` itself.
+    let strict = ground.sandbox.level >= SandboxLevel::Strict;
+    let tmp = if strict { "/tmp".into() } else { world.tmp };
+    let order = order(ground, &jail, errand, &world.workspace, &tmp, &way_out)?;
+    Ok(Ready { helper, order, seat, way_out, disk: disk::Watch::new(&ground.disk) })
+}
+
+fn world(ground: &Ground, jail: &Jail, seat: &Seat, way_out: &WayOut) -> Result<World, Failure> {
+    let (config, roots) = (&ground.config, ground.roots()?);
+    if let Some(moved) = roots.moved() {
+        let text = format!("`{}` is not the folder that it was at the start", moved.path().display());
+        return Err(Failure::new("workspace_moved", text)
+            .hint("tell the user to look what happened, and then to type `hermes profile reload`"));
+    }
+    let extra = |writable: bool| {
+        let chosen = roots.extra().iter().filter(move |root| root.is_writable() == writable);
+        chosen.map(|root| root.path().to_owned())
+    };
+    let mut readable = ground.view().paths().to_vec();
+    readable.extend(extra(false));
+    Ok(World {
+        level: ground.sandbox.level,
+        readable,
+        links: ground.view().links().to_vec(),
+        writable: extra(true).collect(),
+        known: jail.known().map_err(|error| Failure::io("the profile's folders", &error))?,
+        workspace: jail.locate(".")?.path(),
+        tmp: jail.locate("/tmp")?.path(),
+        owner: roots.owner(),
+        user: config.name.as_str().to_owned(),
+        network: way_out.network,
+        limits: seat.limits().clone(),
+        unix_sockets: config.terminal.unix_sockets,
+        omit: ground.sandbox.omit.clone(),
+    })
+}
+
+fn order(
+    ground: &Ground,
+    jail: &Jail,
+    errand: &Errand,
+    workspace: &Path,
+    tmp: &Path,
+    way_out: &WayOut,
+) -> Result<Order, Failure> {
+    let config = &ground.config;
+    let strict = ground.sandbox.level >= SandboxLevel::Strict;
+    let look = |jail: &Jail| {
+        let state = shell::State::read(jail);
+        let dir = match &errand.workdir {
+            Some(asked) => shell::workdir(jail, asked, strict)?,
+            None => state.dir(jail, strict),
+        };
+        Ok::<_, Failure>((state, dir))
+    };
+    let looked = jail.enter(look);
+    let rights = |error: io::Error| Failure::io("the agent's rights could not be taken on", &error);
+    let (state, dir) = looked.map_err(rights)??;
+    let mut env = shell::environment(config, workspace, tmp);
+    if errand.pty {
+        env.retain(|(name, _)| name != "TERM");
+        env.push(("TERM".to_owned(), "xterm-256color".to_owned()));
+    }
+    way_out.tell(&mut env);
+    let program = shell::program();
+    let args = match &errand.what {
+        What::Command(command) => shell::arguments(
+            &program,
+            command,
+            tmp,
+            &state,
+            errand.workdir.is_none(),
+            &config.terminal.env_passthrough,
+            way_out.own_variables(),
+        ),
+        What::Job(command) => shell::arguments_of_job(&program, command, tmp, &state),
+    };
+    Ok(Order { program, args, env, dir, terminal: errand.pty.then_some(WINDOW) })
+}
