@@ -9,7 +9,7 @@ use crate::{
         ResponseRequest, Rule, RunId, RunRecord, RunStatus, Runtime, Sampling, Seq, SessionId, SessionRef,
         StandsFor, Surface, ToolResult, ToolSelection, Unattended, now,
     },
-    store::{EventCursor, IdempotencyEntry, RunFilter, SessionHeader, StoreError},
+    store::{EventCursor, IdempotencyEntry, RunFilter, SessionHeader, StoreError, UsageFilter, UsageReport},
 };
 use actix::Message;
 use std::fmt;
@@ -279,3 +279,8 @@ pub struct ProfileLoad {
     pub waiting_for_approval: usize,
     pub queued: usize,
 }
+
+/// Query: what model calls cost.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<UsageReport, ProfileError>")]
+pub struct ReadUsage(pub UsageFilter);

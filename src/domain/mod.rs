@@ -8,6 +8,7 @@ mod delegation;
 mod event;
 mod idempotency;
 mod ids;
+mod ledger;
 mod memory;
 mod message;
 mod on_busy;
@@ -31,6 +32,7 @@ pub use delegation::{Ended, Parent, Report, Subagent, SubagentEnd, Task};
 pub use event::{ApprovalRequest, Event, Logged, RetryAction, Retrying};
 pub use idempotency::{KeptAnswer, StandsFor};
 pub use ids::{ApprovalId, IdError, KeyId, ProfileName, ResponseId, RunId, Seq, SessionId, TranscriptId};
+pub use ledger::{CallKind, UpstreamCall, UsageBy, UsageGroup, UsageSums};
 pub use memory::{
     MemoryAct, MemoryAuthor, MemoryChange, MemoryEntry, MemoryOperation, MemoryOrigin, MemoryPlace,
     MemoryRecord, MemoryScope, MemoryTarget,

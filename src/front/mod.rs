@@ -45,6 +45,7 @@ mod sse;
 mod steer;
 mod tool_choice;
 mod trace;
+mod usage;
 
 pub use openapi::document;
 pub use routes::{app, routes};

@@ -9,6 +9,7 @@ use super::{
     route::{Path, at},
     runs, sessions, settings, steer,
     trace::RequestSpan,
+    usage,
 };
 use crate::domain::Code;
 use actix_web::{
@@ -87,6 +88,7 @@ pub fn table() -> Vec<Path> {
         at("/v1/runs/{run_id}/stop").post(runs::stop, of::runs::stop()),
         at("/v1/runs/{run_id}/steer").post(steer::steer, of::runs::steer()),
         at("/v1/runs/{run_id}/approval").post(approvals::answer_run, of::approvals::answer_run()),
+        at("/api/usage").get(usage::usage, of::usage::show()),
         at("/api/sessions")
             .get(sessions::resources::list, of::sessions::list_all())
             .post(sessions::resources::create, of::sessions::create()),

@@ -229,6 +229,7 @@ fn config(root: &Path) -> ProfileConfig {
             send_reasoning: false,
             more_keys: Vec::new(),
             pool: hermes_gateway::config::PoolStrategy::default(),
+            prices: None,
         },
         selection: SelectionConfig::default(),
         api: ApiConfig {

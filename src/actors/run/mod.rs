@@ -18,6 +18,7 @@ mod fallback;
 mod finish;
 mod heard;
 mod history;
+mod ledger;
 mod port;
 mod relay;
 mod remember;

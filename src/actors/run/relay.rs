@@ -16,7 +16,7 @@ use crate::{
     agent::Answered,
     domain::{
         Approval, ApprovalId, ApprovalRequest, ApprovalScope, ApprovalStatus, Choice, Code, Content, Event,
-        Failure, Finding, Finish, Message, Millis, RunId, Seq, Unattended, UpstreamRun, Usage, now,
+        Failure, Finding, Finish, Message, Millis, RunId, Seq, Unattended, UpstreamRun, now,
     },
     model::{Asked, HermesClient, Mind, ModelError, RemoteTurn},
     store::Change,
@@ -225,7 +225,8 @@ impl Driver {
             }
             Event::RunCompleted { output, usage, finish_reason, tool_calls: _, pending_steer } => {
                 self.heard_there(pending_steer);
-                return self.completed_there(&output, usage, finish_reason).map(Some);
+                self.called_there(agent, None, usage);
+                return self.completed_there(&output, finish_reason).map(Some);
             }
             Event::RunFailed {
                 error,
@@ -237,13 +238,13 @@ impl Driver {
                 pending_steer,
             } => {
                 self.heard_there(pending_steer);
-                self.log.add_usage(usage);
+                self.called_there(agent, Some(error_code), usage);
                 let failure = Failure { code: error_code, message: error, retryable, retry_after };
                 return Err(Break::Failed(failure));
             }
             Event::RunCancelled { partial_output: _, usage, pending_steer } => {
                 self.heard_there(pending_steer);
-                self.log.add_usage(usage);
+                self.called_there(agent, Some(Code::RunCancelled), usage);
                 return Err(Break::Stopped(self.control.reason.get().unwrap_or(StopReason::Asked)));
             }
             Event::Gap { .. } => {
@@ -268,9 +269,8 @@ impl Driver {
         }
     }
 
-    fn completed_there(&mut self, output: &str, usage: Usage, finish: Finish) -> Result<End, Break> {
+    fn completed_there(&mut self, output: &str, finish: Finish) -> Result<End, Break> {
         self.asked_model(None);
-        self.log.add_usage(usage);
         self.log.end_text()?;
         let output = self.tenant.redactor().clean(output).into_owned();
         let told = self.log.record().text;

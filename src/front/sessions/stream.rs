@@ -3,7 +3,10 @@
 use super::{model::RuntimeView, view::Said};
 use crate::{
     actors::{GetRunMessages, Tenant},
-    domain::{Code, Content, Event, Finish, Logged, Message, RunId, Runtime, Seq, SessionId, Usage, seconds},
+    domain::{
+        Code, Content, Event, Finish, Logged, Message, Retrying, RunId, Runtime, Seq, SessionId, Usage,
+        seconds,
+    },
     front::{
         ask::ask,
         error::Members,
@@ -282,7 +285,12 @@ impl Presenter for SessionStream {
                 self.frame(logged, true, "approval.responded", &answered, out);
             }
             Event::RunRetrying(retrying) => {
-                let told = OfTurn { message_id: &message_id, what: &**retrying };
+                let Retrying { action, attempt, wait, error, error_code, provider, model } = &**retrying;
+                // `error` is an object on this stream.
+                let told = json!({
+                    "message_id": message_id, "action": action, "attempt": attempt, "wait": wait, "reason": error,
+                    "error_code": error_code, "provider": provider, "model": model,
+                });
                 self.frame(logged, true, "run.retrying", &told, out);
             }
             Event::RunSteered { accepted, input } => {
