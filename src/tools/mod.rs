@@ -21,6 +21,7 @@ mod skills;
 mod specs;
 mod spill;
 mod terminal;
+mod todo;
 mod toolbox;
 mod units;
 mod web;
