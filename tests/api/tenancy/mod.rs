@@ -1,5 +1,7 @@
 //! Two tenants at once: everything of alice is useless at bob's port.
 
+mod ids;
+
 use crate::support::House;
 use serde_json::json;
 
