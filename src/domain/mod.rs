@@ -2,6 +2,7 @@
 
 mod approval;
 mod calendar;
+mod clarify;
 mod client_tools;
 mod code;
 mod delegation;
@@ -25,6 +26,7 @@ mod upstream;
 
 pub use approval::{Approval, ApprovalScope, ApprovalStatus, Choice, Finding, Rule, Unattended};
 pub use calendar::{date, timestamp};
+pub use clarify::{Clarification, ClarifyRequest};
 pub use client_tools::{ClientTools, ToolChoice, ToolResult};
 pub use code::Code;
 pub use delegation::{Ended, Parent, Report, Subagent, SubagentEnd, Task};

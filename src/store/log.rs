@@ -276,7 +276,8 @@ impl LogWriter {
     /// The questions that an abandoned run still asks: nobody will take their answers.
     fn withdrawn(&self, record: &RunRecord) -> Vec<Change> {
         let store = Store(Arc::clone(&self.store));
-        let open = record.waiting.iter().filter_map(|id| store.approval(*id).ok().flatten());
+        let open =
+            record.waiting.iter().chain(&record.asking).filter_map(|id| store.approval(*id).ok().flatten());
         open.map(|approval| Change::Approval(approval.withdrawn(domain::now()))).collect()
     }
 }

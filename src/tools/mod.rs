@@ -5,6 +5,7 @@
 //! [`failure::Failure`], which the model reads as `{"error", "code", "hint"}`.
 
 mod arguments;
+mod clarify;
 mod delegate;
 mod disk;
 mod failure;
@@ -26,6 +27,7 @@ mod toolbox;
 mod units;
 mod web;
 
+pub use clarify::{clarification, clarified, nobody_to_ask};
 pub use ground::Footing;
 pub use memory::{Edit, EditError, Edited, MemoryBook, Page, Wanted, threat_in, usage};
 pub use mend::parse_arguments;

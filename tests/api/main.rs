@@ -5,6 +5,7 @@ mod approvals;
 mod busy;
 mod chat;
 mod chat_contract;
+mod clarify;
 mod client_tools;
 mod delegation;
 mod discovery;

@@ -13,11 +13,13 @@
 mod approvals;
 mod audit;
 mod children;
+mod clarify;
 mod drive;
 mod finish;
 mod heard;
 mod history;
 mod port;
+mod question_there;
 mod relay;
 mod remember;
 mod results;

@@ -65,7 +65,7 @@ pub(super) fn write(log: &mut LogWriter, changes: &mut Vec<Change>, Told { event
     }
     let status = log.record().status;
     let asks = matches!(event, Event::ApprovalRequest(_));
-    if asks && !matches!(status, RunStatus::Running | RunStatus::WaitingForApproval) {
+    if asks && status != RunStatus::Running && !status.waits_for_a_person() {
         return;
     }
     // A log that refuses this one refuses the tool's end as well, which the driver hears of.

@@ -85,6 +85,7 @@ fn approval(status: ApprovalStatus) -> Approval {
         decided_at: None,
         decided_by: None,
         reason: None,
+        question: None,
     }
 }
 
