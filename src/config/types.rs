@@ -1,7 +1,7 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
 use super::{DelegationConfig, LimitsConfig, MemoryConfig, NetworkConfig, Secret, TlsConfig, WebConfig};
-use crate::domain::{OnBusy, ProfileName, ToolItems, ToolSelection, Unattended};
+use crate::domain::{ModelChoice, OnBusy, ProfileName, ToolItems, ToolSelection, Unattended};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
@@ -44,6 +44,8 @@ pub struct ProfileConfig {
     pub tools: ToolSelection,
     pub delegation: DelegationConfig,
     pub web: WebConfig,
+    /// `auxiliary.vision`: who is asked about images; `None`: whoever answers the turn.
+    pub vision: Option<ModelChoice>,
     pub retention: RetentionConfig,
     pub responses: ResponsesConfig,
     /// Every entry of the profile's `.env`; never in the process environment.

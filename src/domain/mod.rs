@@ -40,7 +40,7 @@ pub use memory::{
 pub use message::{Content, ImageUrl, Message, Part, ToolCall};
 pub use on_busy::OnBusy;
 pub use outcome::{Failure, Finish, Outcome, Usage};
-pub use port::{Asked, Declined, Port};
+pub use port::{Asked, Declined, Look, Port};
 pub use process::{ProcessEnd, ProcessRecord};
 pub use response::{Aside, ResponseRecord, ResponseRequest, ToolItems};
 pub use run::{OnDisconnect, RunRecord, RunSpec, Sampling, SessionRef, Surface, ToolSummary};

@@ -25,6 +25,7 @@ mod terminal;
 mod todo;
 mod toolbox;
 mod units;
+mod vision;
 mod web;
 
 pub use clarify::{clarification, clarified, nobody_to_ask};

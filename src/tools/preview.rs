@@ -18,7 +18,7 @@ pub fn preview(name: &str, arguments: &Value) -> Option<String> {
         "memory" => text("content").or_else(|| text("old_text")),
         "process" => text("action"),
         "web_search" => text("query"),
-        "clarify" => text("question"),
+        "clarify" | "vision_analyze" => text("question"),
         "delegate_task" => text("goal").or_else(|| arguments.pointer("/tasks/0/goal")?.as_str()),
         "web_extract" => arguments.pointer("/urls/0").and_then(Value::as_str),
         _ => None,

@@ -6,10 +6,10 @@ use super::{
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    memory, process, search, session_search, specs, terminal, todo, web,
+    memory, process, search, session_search, specs, terminal, todo, vision, web,
 };
 use crate::{
-    config::{NetworkMode, ProfileConfig},
+    config::{NetworkMode, ProfileConfig, Vision},
     domain::{KeyId, Port, RunId, SessionId, ToolOutput, ToolSpec, Toolset},
     egress::Egress,
     sandbox::{Jail, Owner, Sandbox},
@@ -30,6 +30,9 @@ fn missing(config: &ProfileConfig, spec: &ToolSpec) -> Option<&'static str> {
     let off = config.terminal.network.mode == NetworkMode::Off;
     match &*spec.name {
         "web_extract" if off => Some("the profile has no network (`terminal.network: off`)"),
+        "vision_analyze" if config.model.vision == Vision::No && config.vision.is_none() => {
+            Some("the model takes no images (`model.vision: false`), and `auxiliary.vision` names none")
+        }
         "web_search" if config.web.search.is_none() => {
             Some("no service is configured (`web.search.provider`)")
         }
@@ -193,6 +196,7 @@ impl Toolbox {
                 let patience = self.ground.config.web.timeout;
                 web::extract(&self.ground.egress, patience, context, &arguments).await
             }
+            "vision_analyze" => vision::call(&self.ground, context, &arguments).await,
             "web_search" => web::search(&self.ground.config.web, context, &arguments).await,
             "session_search" => session_search::call(context, &arguments).await.map(ToolOutput::from),
             other => Err(self.unknown(other)),

@@ -39,4 +39,5 @@ mod todo;
 mod toolsets;
 mod transcripts;
 mod vision;
+mod vision_tool;
 mod web;

@@ -263,6 +263,7 @@ fn config(root: &Path) -> ProfileConfig {
         tools: hermes_gateway::domain::ToolSelection::default(),
         delegation: hermes_gateway::config::DelegationConfig::default(),
         web: hermes_gateway::config::WebConfig::default(),
+        vision: None,
         retention: RetentionConfig {
             runs: second,
             derived_sessions: second,

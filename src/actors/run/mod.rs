@@ -18,6 +18,7 @@ mod drive;
 mod finish;
 mod heard;
 mod history;
+mod look;
 mod port;
 mod question_there;
 mod relay;
