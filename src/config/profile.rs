@@ -4,7 +4,7 @@ use super::{
     AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot, LoopGuard,
     ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig,
     expand::is_env_name,
-    limits, listen, memory, model, network, roots, selection,
+    limits, listen, memory, model, network, prompt, roots, selection,
     settings::{Found, Settings},
     tls, tools,
     typed::DAY,
@@ -58,6 +58,8 @@ pub(super) fn resolve(
             loop_guard: settings.choice("agent.loop_guard", &LoopGuard::NAMES, LoopGuard::default())?,
         },
         memory: memory::read(settings)?,
+        prompt: prompt::prompt(settings)?,
+        skills: prompt::skills(settings, root, warnings)?,
         tools: tools::selection(settings)?,
         delegation: tools::delegation(settings)?,
         retention: RetentionConfig {

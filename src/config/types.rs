@@ -1,6 +1,9 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
-use super::{DelegationConfig, LimitsConfig, MemoryConfig, NetworkConfig, Secret, TlsConfig};
+use super::{
+    DelegationConfig, LimitsConfig, MemoryConfig, NetworkConfig, PromptConfig, Secret, SkillsConfig,
+    TlsConfig,
+};
 use crate::domain::{OnBusy, ProfileName, ToolItems, ToolSelection, Unattended};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -40,6 +43,8 @@ pub struct ProfileConfig {
     pub terminal: TerminalConfig,
     pub agent: AgentConfig,
     pub memory: MemoryConfig,
+    pub prompt: PromptConfig,
+    pub skills: SkillsConfig,
     /// `tools.enabled`, `tools.disabled`: which tools the agent has.
     pub tools: ToolSelection,
     pub delegation: DelegationConfig,

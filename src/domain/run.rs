@@ -2,8 +2,8 @@
 
 use super::{
     ApprovalId, ClientTools, Code, Content, Event, IllegalTransition, KeyId, Logged, Message, Millis,
-    ModelChoice, Outcome, Parent, RunId, RunStatus, Runtime, Seq, SessionId, ToolResult, ToolSelection,
-    Unattended, UpstreamRun, Usage,
+    ModelChoice, Outcome, Parent, PromptId, RunId, RunStatus, Runtime, Seq, SessionId, ToolResult,
+    ToolSelection, Unattended, UpstreamRun, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -181,6 +181,9 @@ pub struct RunRecord {
     /// How many messages of its session's transcript stood before it, once they were loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loaded: Option<usize>,
+    /// The prompt that it goes on with after a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<PromptId>,
     /// The run of another gateway that does this one's work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<UpstreamRun>,
@@ -218,6 +221,7 @@ impl RunRecord {
             waiting: Vec::new(),
             outcome: None,
             loaded: None,
+            prompt: None,
             upstream: None,
             pending_steer: None,
             steered: Vec::new(),

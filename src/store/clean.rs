@@ -6,9 +6,11 @@ use super::{
     sessions::{Edit, NewSession, Title},
 };
 use crate::{
-    domain::{Event, RunSpec},
+    domain::{Event, RunSpec, SystemPrompt},
     redact::{Redactor, Stream},
 };
+use std::borrow::Cow;
+
 /// Text of a model's answer on its way into the log.
 pub(super) struct Text {
     kind: u8,
@@ -87,6 +89,7 @@ pub(super) fn change(redactor: &Redactor, change: &mut Change) {
         Change::Response(response) => redactor.clean_response(response),
         Change::Idempotency(IdempotencyEntry { stands_for, .. }) => redactor.clean_answer(stands_for),
         Change::ClientCall(call) => redactor.clean_text(&mut call.call_id),
+        Change::Prompt(prompt) => clean_prompt(redactor, prompt),
         Change::Memory(record) => {
             record.entries.iter_mut().for_each(|entry| redactor.clean_text(&mut entry.text));
         }
@@ -104,6 +107,7 @@ pub(super) fn change(redactor: &Redactor, change: &mut Change) {
 
 pub(super) fn append(redactor: &Redactor, append: &mut SessionAppend) {
     append.messages.iter_mut().for_each(|message| redactor.clean_message(message));
+    // Its prompt was cleaned when it was built, with this same redactor, and is hardly ever written.
 }
 
 pub(super) fn edit(redactor: &Redactor, edit: &mut Edit) {
@@ -123,5 +127,12 @@ pub(super) fn edit(redactor: &Redactor, edit: &mut Edit) {
             some(end_reason.as_mut());
         }
         Edit::Delete(_) => {}
+    }
+}
+
+/// It was clean when it was built; a secret may have come since.
+fn clean_prompt(redactor: &Redactor, prompt: &mut SystemPrompt) {
+    if let Cow::Owned(clean) = redactor.clean(&prompt.text) {
+        prompt.text = clean.into();
     }
 }

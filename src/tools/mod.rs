@@ -13,6 +13,7 @@ mod ground;
 mod memory;
 mod mend;
 mod own_file;
+mod parts;
 mod preview;
 mod process;
 mod search;
@@ -28,8 +29,9 @@ mod web;
 pub use ground::Footing;
 pub use memory::{Edit, EditError, Edited, MemoryBook, Page, Wanted, threat_in, usage};
 pub use mend::parse_arguments;
+pub use parts::{PromptParts, Recalled};
 pub use preview::preview;
-pub use skills::{Skill, skills};
+pub use skills::Skill;
 pub use toolbox::{Behalf, CallContext, Toolbox};
 
 /// The tools that come with the product, sorted by name. What of them an agent has: [`Toolbox::toolset`].

@@ -6,7 +6,9 @@ use super::{
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    memory, process, search, session_search, specs, terminal, web,
+    memory,
+    parts::PromptParts,
+    process, search, session_search, specs, terminal, web,
 };
 use crate::{
     config::{NetworkMode, ProfileConfig},
@@ -125,6 +127,13 @@ impl Toolbox {
     #[must_use]
     pub fn owner(&self) -> Option<Owner> {
         self.ground.owner()
+    }
+
+    /// What the profile's own files bring into the prompt of a session that begins now.
+    pub async fn prompt_parts(&self, session_key: Option<&str>) -> Arc<PromptParts> {
+        let config = &self.ground.config;
+        let scope = memory::MemoryBook::new(&config.root, &config.memory).scope(session_key);
+        self.ground.parts(scope).await
     }
 
     /// Only tools that would work here: below the sandbox floor `terminal` is still listed, and refuses with the

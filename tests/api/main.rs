@@ -21,6 +21,7 @@ mod model;
 mod neighbour;
 mod network;
 mod processes;
+mod prompt;
 mod redaction;
 mod reference_faults;
 mod relay;

@@ -57,6 +57,7 @@ impl Driver {
             decided_by: None,
             reason: None,
         };
+        self.keep_prompt();
         self.audit_question(&approval);
         self.pose(&approval);
         let event = Event::ApprovalRequest(Box::new(request_event(&approval)));

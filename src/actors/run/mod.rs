@@ -18,6 +18,7 @@ mod finish;
 mod heard;
 mod history;
 mod port;
+mod prompt;
 mod relay;
 mod remember;
 mod results;

@@ -262,6 +262,12 @@ fn session() -> Schema {
         .has("api_call_count", integer())
         .has("parent_session_id", text().or_null().note("The session that it is a copy of."))
         .has("has_system_prompt", boolean())
+        .has(
+            "prompt_hash",
+            text().or_null().note(
+                "Of the agent's own prompt, which the session keeps; `null` before its first turn has ended.",
+            ),
+        )
         .has("has_model_config", boolean())
         .has(
             "model_lock",
