@@ -2,7 +2,7 @@
 
 use super::{
     arguments::Arguments,
-    delegate,
+    code, delegate,
     failure::Failure,
     files,
     ground::{Footing, Ground},
@@ -26,6 +26,9 @@ fn missing(config: &ProfileConfig, spec: &ToolSpec) -> Option<&'static str> {
     }
     if spec.name == "memory" && !config.memory.enabled && !config.memory.user_enabled {
         return Some("turned off by `memory.memory_enabled` and `memory.user_profile_enabled`");
+    }
+    if spec.name == "execute_code" && code::python().is_none() {
+        return Some("there is no python3 in /usr/bin or /usr/local/bin");
     }
     let off = config.terminal.network.mode == NetworkMode::Off;
     (spec.name == "web_extract" && off).then_some("the profile has no network (`terminal.network: off`)")
@@ -160,6 +163,7 @@ impl Toolbox {
         arguments: Arguments<'_>,
     ) -> Result<ToolOutput, Failure> {
         match name {
+            "execute_code" => code::call(&self.ground, &self.toolset, context, &arguments).await,
             "process" => process::call(&self.ground, context, &arguments).await,
             "terminal" => terminal::call(&self.ground, context, &arguments).await,
             "read_file" => {

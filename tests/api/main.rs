@@ -26,6 +26,7 @@ mod reference_faults;
 mod relay;
 mod responses;
 mod runs;
+mod scripts;
 mod selection;
 mod sessions;
 mod shared;

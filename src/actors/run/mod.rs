@@ -17,6 +17,7 @@ mod drive;
 mod finish;
 mod heard;
 mod history;
+mod nested;
 mod port;
 mod relay;
 mod remember;
