@@ -268,6 +268,7 @@ impl RunRecord {
             | Event::ToolCompleted { .. }
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
+            | Event::RunRetrying(_)
             | Event::RunSteered { .. }
             | Event::Gap { .. } => self.status,
         }
@@ -319,6 +320,7 @@ impl RunRecord {
             Event::ReasoningDelta { .. }
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
+            | Event::RunRetrying(_)
             | Event::RunStopping {}
             | Event::Gap { .. } => {}
         }

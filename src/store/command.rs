@@ -6,6 +6,7 @@ use super::{
     live::Live,
     memory,
     sessions::SessionEdit,
+    todos,
 };
 use crate::{
     domain::{Approval, ApprovalStatus, ResponseRecord, RunId},
@@ -107,6 +108,9 @@ pub(super) fn encode(
                 ));
             }
             Change::Response(response) => encode_response(&mut writes, &response)?,
+            Change::Todos { session, list } => {
+                writes.push(Write::Put(todos::key(&session), codec::to_json(&list)?));
+            }
         }
     }
     Ok(writes)

@@ -22,6 +22,7 @@ mod skills;
 mod specs;
 mod spill;
 mod terminal;
+mod todo;
 mod toolbox;
 mod units;
 mod web;

@@ -6,7 +6,7 @@ use super::{
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    memory, process, search, session_search, specs, terminal, web,
+    memory, process, search, session_search, specs, terminal, todo, web,
 };
 use crate::{
     config::{NetworkMode, ProfileConfig},
@@ -31,7 +31,13 @@ fn missing(config: &ProfileConfig, spec: &ToolSpec) -> Option<&'static str> {
         return Some("there is no python3 in /usr/bin or /usr/local/bin");
     }
     let off = config.terminal.network.mode == NetworkMode::Off;
-    (spec.name == "web_extract" && off).then_some("the profile has no network (`terminal.network: off`)")
+    match &*spec.name {
+        "web_extract" if off => Some("the profile has no network (`terminal.network: off`)"),
+        "web_search" if config.web.search.is_none() => {
+            Some("no service is configured (`web.search.provider`)")
+        }
+        _ => None,
+    }
 }
 
 /// The tools of one profile, with what they need. Cheap to clone.
@@ -186,7 +192,12 @@ impl Toolbox {
             }
             "memory" => memory::call(&self.ground, context, &arguments).await,
             "delegate_task" => delegate::call(&self.ground.config.delegation, context, &arguments).await,
-            "web_extract" => web::extract(&self.ground.egress, context, &arguments).await,
+            "todo" => todo::call(context, &arguments).await.map(ToolOutput::from),
+            "web_extract" => {
+                let patience = self.ground.config.web.timeout;
+                web::extract(&self.ground.egress, patience, context, &arguments).await
+            }
+            "web_search" => web::search(&self.ground.config.web, context, &arguments).await,
             "session_search" => session_search::call(context, &arguments).await.map(ToolOutput::from),
             other => Err(self.unknown(other)),
         }

@@ -35,6 +35,8 @@ mod support;
 mod surface;
 mod tenancy;
 mod tls;
+mod todo;
 mod toolsets;
 mod transcripts;
 mod vision;
+mod web;

@@ -84,6 +84,10 @@ pub(super) struct Driver {
     /// Calls of a former process: what was secret in their arguments is gone.
     pub restored: Vec<String>,
     wrote_text: bool,
+    /// The model that is asked: the chosen one, or a fallback.
+    pub thinker: Option<Rc<Asked<ModelClient>>>,
+    /// How many fallbacks have been asked.
+    pub fallen: usize,
     pub guard: Guard,
     /// Characters of results of the newest answer's calls.
     pub pile: usize,
@@ -133,6 +137,8 @@ impl Driver {
             loaded: Vec::new(),
             session_prompt: None,
             mended: None,
+            thinker: None,
+            fallen: 0,
             guard: Guard::default(),
             pile: 0,
         }
@@ -224,20 +230,22 @@ impl Driver {
     }
 
     async fn work(&mut self) -> Result<End, Break> {
-        let mind = match self.mind()? {
-            Mind::Model(mind) => mind,
+        match self.mind()? {
+            Mind::Model(mind) => self.thinker = Some(Rc::new(mind)),
             Mind::Agent(agent) => {
                 self.refuse_unbounded_agent()?;
                 return self.relay(&agent).await;
             }
-        };
+        }
+        self.pass_over_the_resting()?;
         let config = self.tenant.config();
         let workspace = config.workspace.display().to_string();
+        let model = self.thinker.as_ref().map(|mind| mind.model.clone()).unwrap_or_default();
         let system = Prompt {
             soul: self.kit.soul.as_deref(),
             profile: config.name.as_str(),
             workspace: &workspace,
-            model: &mind.model,
+            model: &model,
             now: now(),
         }
         .render();
@@ -248,12 +256,17 @@ impl Driver {
         let offer = Offer::new(toolset.schema(), allowed.as_deref(), &spec.client_tools);
         loop {
             match self.turn.next() {
-                Step::Ask(asking) => self.ask(&mind, &system, asking, &offer).await?,
+                Step::Ask(asking) => self.ask(&system, asking, &offer).await?,
                 Step::Call(calls) => self.call_all(&calls).await?,
                 Step::HandOver(calls) => return Ok(End::HandedOver(calls)),
                 Step::Done(_) if self.owes_an_answer() => self.turn.go_on(),
                 Step::Done(finish) => return Ok(End::Completed(finish)),
-                Step::Fail { failure, ask_another: _ } => return Err(Break::Failed(failure)),
+                Step::Fail { failure, ask_another } => {
+                    if !ask_another || !self.fall_back(&failure, None)? {
+                        return Err(Break::Failed(failure));
+                    }
+                    self.turn.go_on();
+                }
             }
         }
     }
@@ -273,7 +286,6 @@ impl Driver {
     /// One model call.
     async fn ask(
         &mut self,
-        mind: &Asked<ModelClient>,
         system: &str,
         Asking { tools, limits, nudge }: Asking,
         offer: &Offer<'_>,
@@ -282,6 +294,7 @@ impl Driver {
             self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
         }
         self.hear();
+        let Some(mind) = self.thinker.clone() else { return Ok(()) };
         let config = self.tenant.config();
         let offer = tools.then_some(offer);
         let part = self.turn.part();
@@ -311,6 +324,8 @@ impl Driver {
             reasoning: config.api.show_reasoning,
             wrote: false,
             failed: None,
+            provider: &mind.provider,
+            model: &mind.model,
         };
         let answer = {
             let mut write = |delta: Delta<'_>| text.write(&delta);

@@ -14,6 +14,7 @@ mod approvals;
 mod audit;
 mod children;
 mod drive;
+mod fallback;
 mod finish;
 mod heard;
 mod history;

@@ -40,6 +40,14 @@ pub const PENDING: &Pending =
 
 pub const WANTED: &[Wanted] = &[
     Wanted {
+        rule: "AGENT 1, do better",
+        why: "calls of one answer that only read run beside each other, commands among them",
+        seen: &[
+            "039 POST /v1/chat/completions: event hermes.tool.progress(running): there -> elsewhere",
+            "148 GET /v1/runs/{id}/events: event tool.started: there -> elsewhere",
+        ],
+    },
+    Wanted {
         rule: "WIRE 1",
         why: "one shape of error everywhere, with a code; 404 and 405 too",
         seen: &[
