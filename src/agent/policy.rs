@@ -64,7 +64,7 @@ impl Policy {
             Ask { command: code.to_owned(), findings: vec![], scopes: vec![], description: String::new() };
         let digest = blake3::hash(code.as_bytes()).to_hex();
         let description = "runs a Python script";
-        ask.find("python-script", Category::Code, description, format!("execute_code {}", &digest[..32]));
+        ask.find("execute_code", Category::Code, description, format!("execute_code {}", &digest[..32]));
         ask.description = description.to_owned();
         Verdict::Ask(ask)
     }
