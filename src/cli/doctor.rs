@@ -31,7 +31,8 @@ fn isolation(context: &Context, json: bool, output: &Output) -> Result<(), CliEr
             "there is nothing to attack, since commands are refused: {why}"
         )));
     }
-    let inquiry = Inquiry { settings, sandbox, folder: run.path().to_owned(), depth: Depth::Whole };
+    let inquiry =
+        Inquiry { settings, sandbox, user: None, folder: run.path().to_owned(), depth: Depth::Whole };
     let examination = inquiry.run().map_err(|error| CliError::failed(format!("the attacks: {error}")))?;
     if json {
         output.json(&examination.to_json())?;

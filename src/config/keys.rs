@@ -63,6 +63,7 @@ pub(super) const KNOWN: &[&str] = &[
     "memory.user_profile_enabled",
     "memory.write_approval",
     "model.api_key",
+    "model.api_keys",
     "model.base_url",
     "model.connect_timeout",
     "model.context_length",

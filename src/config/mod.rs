@@ -16,6 +16,7 @@ mod env_write;
 mod environment;
 mod error;
 mod expand;
+mod fallback;
 mod front_matter;
 mod home;
 mod home_files;
@@ -41,6 +42,7 @@ mod tools;
 mod typed;
 mod types;
 mod upstream;
+mod web;
 mod workspace;
 mod yaml;
 
@@ -65,6 +67,7 @@ pub use tools::DelegationConfig;
 pub use typed::parse_duration;
 pub use types::{
     AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ExtraRoot, LoopGuard, ModelConfig,
-    ModelRoute, ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel, SelectionConfig,
-    TerminalConfig, Vision,
+    ModelRoute, PoolStrategy, ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel,
+    SelectionConfig, TerminalConfig, Vision,
 };
+pub use web::{SearchConfig, SearchEngine, WebConfig};

@@ -8,7 +8,7 @@ use super::{
     settings::{Found, Settings},
     tls, tools,
     typed::DAY,
-    workspace,
+    web, workspace,
 };
 use crate::domain::{OnBusy, ProfileName, ToolItems, Unattended};
 use std::{path::Path, time::Duration};
@@ -62,6 +62,7 @@ pub(super) fn resolve(
         skills: prompt::skills(settings, root, warnings)?,
         tools: tools::selection(settings)?,
         delegation: tools::delegation(settings)?,
+        web: web::read(settings)?,
         retention: RetentionConfig {
             runs: settings.duration("retention.runs", 60..=TEN_YEARS, WEEK)?,
             derived_sessions: settings.duration("retention.derived_sessions", 60..=TEN_YEARS, 30 * DAY)?,

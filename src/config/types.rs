@@ -2,7 +2,7 @@
 
 use super::{
     DelegationConfig, LimitsConfig, MemoryConfig, NetworkConfig, PromptConfig, Secret, SkillsConfig,
-    TlsConfig,
+    TlsConfig, WebConfig,
 };
 use crate::domain::{OnBusy, ProfileName, ToolItems, ToolSelection, Unattended};
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,7 @@ pub struct ProfileConfig {
     /// `tools.enabled`, `tools.disabled`: which tools the agent has.
     pub tools: ToolSelection,
     pub delegation: DelegationConfig,
+    pub web: WebConfig,
     pub retention: RetentionConfig,
     pub responses: ResponsesConfig,
     /// Every entry of the profile's `.env`; never in the process environment.
@@ -117,6 +118,31 @@ pub struct ModelConfig {
     /// `model.send_reasoning`: whether the upstream gets back what its model thought before it called tools. By default
     /// where the provider is known to refuse a conversation without it.
     pub send_reasoning: bool,
+    /// `api_keys`: keys beside the first.
+    pub more_keys: Vec<Secret>,
+    /// `credential_pool_strategies.NAME`: the order in which its keys are used.
+    pub pool: PoolStrategy,
+}
+
+/// In which order the keys of a provider are used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PoolStrategy {
+    /// The first one, as long as it is not refused.
+    #[default]
+    FillFirst,
+    RoundRobin,
+    Random,
+    LeastUsed,
+}
+
+impl PoolStrategy {
+    /// By the names in the configuration.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("fill_first", Self::FillFirst),
+        ("round_robin", Self::RoundRobin),
+        ("random", Self::Random),
+        ("least_used", Self::LeastUsed),
+    ];
 }
 
 /// What a request may choose beside the profile's own model.
@@ -128,6 +154,8 @@ pub struct SelectionConfig {
     pub routes: BTreeMap<String, ModelRoute>,
     /// `direct_model_requests`: a bare `model` of an OpenAI request is the upstream's name of it.
     pub direct_model_requests: bool,
+    /// `fallback_providers`: who is asked, in this order, when the profile's own upstream gives no answer.
+    pub fallbacks: Vec<ModelConfig>,
 }
 
 /// What an alias stands for.

@@ -1,6 +1,7 @@
 //! What a tool may ask of the turn that it works for, when it starts work that is more than its own call.
 
-use super::{Report, Task};
+use super::{Report, Task, ToolOutput};
+use serde_json::Value;
 use std::{fmt, pin::Pin};
 
 /// What somebody who was asked will say.
@@ -23,4 +24,7 @@ impl fmt::Display for Declined {
 pub trait Port {
     /// Has a child of the turn do a piece of work, and waits for its end. Dropping the answer stops the child.
     fn delegate(&self, task: Task) -> Asked<'_, Result<Report, Declined>>;
+
+    /// Calls a tool of the turn in a script's name, as far as the turn may use it and nobody has to be asked.
+    fn call<'a>(&'a self, tool: &'a str, arguments: Value) -> Asked<'a, ToolOutput>;
 }

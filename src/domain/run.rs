@@ -272,6 +272,7 @@ impl RunRecord {
             | Event::ToolCompleted { .. }
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
+            | Event::RunRetrying(_)
             | Event::RunSteered { .. }
             | Event::Gap { .. } => self.status,
         }
@@ -323,6 +324,7 @@ impl RunRecord {
             Event::ReasoningDelta { .. }
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
+            | Event::RunRetrying(_)
             | Event::RunStopping {}
             | Event::Gap { .. } => {}
         }

@@ -14,6 +14,7 @@
 //! Nothing of real profiles is touched.
 
 mod decoy;
+mod home;
 mod report;
 mod site;
 mod town;
@@ -25,7 +26,7 @@ use crate::{
     config::ProfileConfig,
     domain::now,
     sandbox::{
-        Sandbox,
+        Owner, Sandbox,
         attack::{Attack, attacks},
     },
 };
@@ -36,10 +37,14 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio_util::sync::CancellationToken;
 use trial::Trial;
 
 /// Everything ends by itself long before.
 const LONGEST: Duration = Duration::from_secs(90);
+
+/// The user of the second throw-away profile, where the first has one.
+const NOBODY_ELSE: Owner = Owner { uid: 65_532, gid: 65_532 };
 
 /// How much is tried.
 #[derive(Debug, Clone)]
@@ -80,6 +85,8 @@ pub struct Inquiry {
     /// A profile whose terminal settings the throw-away profiles get.
     pub settings: Arc<ProfileConfig>,
     pub sandbox: Sandbox,
+    /// The user of that profile's commands, where it has one of its own: the throw-away profiles then have two.
+    pub user: Option<Owner>,
     /// Where the throw-away home is made: a folder that no agent sees.
     pub folder: PathBuf,
     pub depth: Depth,
@@ -98,10 +105,13 @@ impl Inquiry {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // Tools start tasks of the thread that they are called on.
         let local = tokio::task::LocalSet::new();
-        let findings = local.block_on(&runtime, async {
-            let attacked = tokio::time::timeout(LONGEST, self.attack()).await;
+        let attacked = async {
+            let attacked = tokio::time::timeout(LONGEST, Box::pin(self.attack())).await;
             attacked.unwrap_or_else(|_late| Err(io::Error::other("the attacks did not end in time")))
-        })?;
+        };
+        // What the throw-away profiles are refused is no news; what came through is told by the findings.
+        let silent = tracing::Dispatch::none();
+        let findings = tracing::dispatcher::with_default(&silent, || local.block_on(&runtime, attacked))?;
         Ok(Examination {
             level: self.sandbox.level,
             abi: self.sandbox.abi,
@@ -114,10 +124,30 @@ impl Inquiry {
     async fn attack(&self) -> io::Result<Vec<Finding>> {
         let chosen = self.depth.attacks();
         let site = Site::build(&self.settings, &self.sandbox, &self.folder, &chosen).await?;
-        let trials = [Trial::new(&site, 0, &self.sandbox), Trial::new(&site, 1, &self.sandbox)];
-        let [one, two] = &trials;
-        tokio::join!(one.settle(), two.settle());
-        let (one, two) = tokio::join!(one.run(&chosen), two.run(&chosen));
-        Ok(report::worse_of(one, two))
+        if self.user.is_some() {
+            site.open_ways()?;
+        }
+        let users = [self.user, self.user.map(|_| NOBODY_ELSE)];
+        let [one, two] = [0, 1].map(|number| Trial::new(&site, number, &self.sandbox, users[number]));
+        let over = CancellationToken::new();
+        let attacks = async {
+            tokio::join!(one.settle(), two.settle());
+            site.tell()?;
+            let findings = attack_each_other(&one, &two, chosen).await;
+            over.cancel();
+            Ok(findings)
+        };
+        let (findings, (), ()) = tokio::join!(attacks, one.linger(&over), two.linger(&over));
+        findings
     }
+}
+
+async fn attack_each_other(one: &Trial<'_>, two: &Trial<'_>, chosen: Vec<Attack>) -> Vec<Finding> {
+    // Whatever of a profile runs while its workspace is too large may be ended for it, and what one frees hides what the
+    // other takes: these come last, and one by one.
+    let (last, first): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|attack| attack.id == "disk-filler");
+    let (mut ones, mut twos) = tokio::join!(one.run(&first), two.run(&first));
+    ones.extend(one.run(&last).await);
+    twos.extend(two.run(&last).await);
+    report::worse_of(ones, twos)
 }

@@ -1,12 +1,16 @@
 //! A home with two profiles that nobody misses, and everything around it.
 
-use super::{decoy::Running, town::Town};
+use super::{
+    decoy::Running,
+    home::{Home, private},
+    town::Town,
+};
 use crate::{
     config::{LimitsConfig, ProfileConfig, Secret, TerminalConfig},
     domain::{KeyId, ProfileName, SessionId, now},
     sandbox::{
         Sandbox, Wall,
-        attack::{Addresses, Attack, Bait, Bounds, Folders, Outside, Planted, Scene, attacks, new_canary},
+        attack::{Addresses, Attack, Bounds, Folders, Outside, Planted, Scene, attacks, new_canary},
         session_tmp,
     },
     store::{Change, KeyRecord, ProfileLock, Store},
@@ -14,29 +18,30 @@ use crate::{
 use std::{
     fs::{self, Permissions},
     io,
-    os::unix::fs::{DirBuilderExt, PermissionsExt, symlink},
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-/// Short, since the path of a socket is.
-const PREFIX: &str = "iso-";
-const NAMES: [&str; 2] = ["isolation-a", "isolation-b"];
+pub const NAMES: [&str; 2] = ["isolation-a", "isolation-b"];
+/// Files of a workspace: how a command that has ended, and one that runs, were told to reach their proxy.
+pub const PAST_PROXY: &str = "past-proxy";
+pub const LIVE_PROXY: &str = "live-proxy";
 pub const SESSION: &str = "isolation";
 /// What the attacks may say in sum.
 const MAX_OUTPUT: usize = 1 << 20;
 const TIMEOUT: Duration = Duration::from_secs(45);
 
-/// Removed when dropped.
+/// Gone when dropped.
 pub struct Site {
     pub secret: String,
-    home: PathBuf,
     pub profiles: [Profile; 2],
     shared: Vec<PathBuf>,
-    bait: Option<Bait>,
     town: Town,
     bounds: Bounds,
+    /// The last: whatever still runs in it has ended by then.
+    home: Home,
 }
 
 /// One of the two.
@@ -46,7 +51,6 @@ pub struct Profile {
     /// This program, and what it is told, where the profile's commands can read them.
     pub program: PathBuf,
     pub scene: PathBuf,
-    planted: Planted,
     decoy: Running,
     pub fragile: Mutex<Running>,
 }
@@ -60,37 +64,44 @@ impl Site {
         chosen: &[Attack],
     ) -> io::Result<Self> {
         let secret = new_canary();
-        let name = uuid::Uuid::new_v4().simple().to_string();
-        sweep(folder);
-        let home = folder.join(format!("{PREFIX}{}", &name[..8]));
-        private(&home)?;
-        // From here on whatever is there goes again, also when the next step fails.
-        let home = Removed(home);
-        private(&home.0.join("run"))?;
-        private(&home.0.join("profiles"))?;
-        fs::write(home.0.join(".env"), secret.clone() + "\n")?;
-        let first = Profile::build(0, &home.0, settings, sandbox, &secret).await?;
-        let second = Profile::build(1, &home.0, settings, sandbox, &secret).await?;
-        let shared: Vec<PathBuf> =
-            ["/tmp", "/dev/shm"].map(|folder| Path::new(folder).join(format!("hermes-{name}"))).into();
-        let made: Vec<PathBuf> = shared.into_iter().filter(|path| fs::write(path, &secret).is_ok()).collect();
-        for path in &made {
+        let home = Home::make(folder)?;
+        let root = &home.path;
+        private(&root.join("run"))?;
+        private(&root.join("profiles"))?;
+        fs::write(root.join(".env"), format!("SECRET={secret}\n"))?;
+        let first = Profile::build(0, root, settings, sandbox, &secret).await?;
+        let second = Profile::build(1, root, settings, sandbox, &secret).await?;
+        let mut shared = home.leavings.shared.clone();
+        shared.retain(|path| fs::write(path, &secret).is_ok());
+        for path in &shared {
             fs::set_permissions(path, Permissions::from_mode(0o666))?;
         }
-        let (control, daemon) = (home.0.join("run/control.sock"), home.0.join("run/daemon.sock"));
+        let (control, daemon) = (root.join("run/control.sock"), root.join("run/daemon.sock"));
         let town = Town::open(&[&control, &daemon], &secret)?;
-        // What is in the kernel would stay there if this process were killed.
-        let lasting = chosen.iter().any(|attack| !attack.quick);
-        let bait = lasting.then(|| Bait::lay(&secret)).transpose()?;
+        if chosen.iter().any(|attack| !attack.quick) {
+            home.leavings.names.lay(&secret)?;
+        }
         let unseen = sandbox.omit.iter().any(|wall| matches!(wall, Wall::Meter | Wall::Quota));
         let bounds = if unseen { Bounds { stays_seconds: STAYS_UNSEEN, ..BOUNDS } } else { BOUNDS };
-        let site =
-            Self { secret, home: home.keep(), profiles: [first, second], shared: made, bait, town, bounds };
+        Ok(Self { secret, profiles: [first, second], shared, town, bounds, home })
+    }
+
+    /// Lets users walk to their workspaces, as in a home whose modes allow that.
+    pub fn open_ways(&self) -> io::Result<()> {
+        let roots = self.profiles.iter().map(|profile| profile.folders.root.clone());
+        let ways = [self.home.path.clone(), self.home.path.join("profiles")].into_iter().chain(roots);
+        ways.into_iter().try_for_each(|way| fs::set_permissions(way, Permissions::from_mode(0o711)))
+    }
+
+    /// Plants what only root can plant, and tells the attackers where everything is. Once the workspaces belong to whom
+    /// they are to belong to: a change of owner takes such rights from a program.
+    pub fn tell(&self) -> io::Result<()> {
         for number in [0, 1] {
-            let scene = serde_json::to_vec(&site.scene(number))?;
-            fs::write(&site.profiles[number].scene, scene)?;
+            let path = &self.profiles[number].scene;
+            fs::write(path, serde_json::to_vec(&self.scene(number))?)?;
+            fs::set_permissions(path, Permissions::from_mode(0o644))?;
         }
-        Ok(site)
+        Ok(())
     }
 
     fn scene(&self, number: usize) -> Scene {
@@ -100,7 +111,7 @@ impl Site {
             if number == 0 { [town.own_port, town.other_port] } else { [town.other_port, town.own_port] };
         Scene {
             program: own.program.clone(),
-            home: self.home.clone(),
+            home: self.home.path.clone(),
             own: own.folders.clone(),
             other: other.folders.clone(),
             outside: Outside {
@@ -112,9 +123,7 @@ impl Site {
                 decoy_file: own.decoy.said.file,
                 fragile: fragile.unwrap_or(0),
                 shared: self.shared.clone(),
-                ipc_key: self.bait.as_ref().map_or(0, |bait| bait.ipc_key),
-                queue: self.bait.as_ref().map_or_else(String::new, |bait| bait.queue.clone()),
-                keyring: self.bait.as_ref().map_or_else(String::new, |bait| bait.keyring.clone()),
+                names: self.home.leavings.names.clone(),
             },
             addresses: Addresses {
                 own_port: ports[0],
@@ -122,12 +131,14 @@ impl Site {
                 key: "hk_00000000_isolation".to_owned(),
                 udp: town.udp_port,
                 free: town.free_port,
-                control: self.home.join("run/control.sock"),
-                shared_socket: self.home.join("run/daemon.sock"),
+                control: self.home.path.join("run/control.sock"),
+                shared_socket: self.home.path.join("run/daemon.sock"),
                 stream: town.stream.clone(),
                 datagram: town.datagram.clone(),
+                past_proxy: own.noted(PAST_PROXY),
+                other_proxy: other.noted(LIVE_PROXY),
             },
-            planted: own.planted.clone(),
+            planted: plant(&own.folders.workspace),
             bounds: self.bounds,
             environment: Vec::new(),
         }
@@ -139,32 +150,6 @@ impl Site {
     }
 }
 
-impl Drop for Site {
-    fn drop(&mut self) {
-        for path in &self.shared {
-            let _ = fs::remove_file(path);
-        }
-        for profile in &self.profiles {
-            let _ = crate::sandbox::remove_tmp(profile.config.name.as_str(), &profile.config.root);
-        }
-        let _ = fs::remove_dir_all(&self.home);
-    }
-}
-
-/// Homes that a process left behind when it was killed.
-fn sweep(folder: &Path) {
-    const OLD: Duration = Duration::from_mins(10);
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let old = entry
-            .metadata()
-            .and_then(|data| data.modified())
-            .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > OLD));
-        if old && entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
 /// Small enough that going beyond them hurts nobody.
 const BOUNDS: Bounds = Bounds {
     processes: 64,
@@ -172,7 +157,7 @@ const BOUNDS: Bounds = Bounds {
     file_bytes: 16 << 20,
     open_files: 256,
     disk_bytes: 128 << 20,
-    cpu_seconds: 2,
+    cpu_seconds: 1,
     stays_seconds: 60,
 };
 /// Where nobody counts nobody is waited for; a look is due several times meanwhile.
@@ -204,9 +189,11 @@ impl Profile {
         for folder in [&folders.root, &folders.workspace, &config.skills_dir, &folders.root.join("spare")] {
             private(folder)?;
         }
-        for file in [&folders.env, &folders.config, &folders.notes] {
+        for file in [&folders.env, &folders.notes] {
             fs::write(file, format!("SECRET={secret}\n"))?;
         }
+        // Settings that can be read, for whoever runs `hermes` on this home.
+        fs::write(&folders.config, format!("# {secret}\n"))?;
         symlink(secret, &folders.link)?;
         for attack in attacks() {
             fs::write(folders.spare(attack.id), format!("#!/bin/sh\necho {secret}\n"))?;
@@ -221,7 +208,6 @@ impl Profile {
         let fragile = Running::start(&sandbox.helper, &folders.env, secret)?;
         Ok(Self {
             scene: config.skills_dir.join("scene.json"),
-            planted: plant(&folders.workspace),
             config: Arc::new(config),
             folders,
             program,
@@ -232,6 +218,12 @@ impl Profile {
 
     pub fn workspace(&self) -> &Path {
         &self.folders.workspace
+    }
+
+    /// What a command of it has written into a file.
+    fn noted(&self, name: &str) -> Option<String> {
+        let text = fs::read_to_string(self.workspace().join(name)).ok()?;
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 }
 
@@ -314,25 +306,4 @@ fn plant(workspace: &Path) -> Planted {
         Ok(rustix::fs::setxattr(&capable, "security.capability", &value, rustix::fs::XattrFlags::empty())?)
     });
     Planted { setuid: made.is_ok().then_some(setuid), capable: given.is_ok().then_some(capable) }
-}
-
-fn private(folder: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().mode(0o700).recursive(true).create(folder)
-}
-
-/// A folder that goes again unless it is kept.
-struct Removed(PathBuf);
-
-impl Removed {
-    fn keep(mut self) -> PathBuf {
-        std::mem::take(&mut self.0)
-    }
-}
-
-impl Drop for Removed {
-    fn drop(&mut self) {
-        if !self.0.as_os_str().is_empty() {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
 }

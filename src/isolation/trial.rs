@@ -3,7 +3,7 @@
 use super::{
     decoy::lives,
     report::{Asked, Finding, Outcome},
-    site::{Profile, SESSION, Site},
+    site::{LIVE_PROXY, PAST_PROXY, Profile, SESSION, Site},
 };
 use crate::{
     audit::AuditLog,
@@ -12,7 +12,7 @@ use crate::{
     egress::{Egress, Listeners},
     redact::Redactor,
     sandbox::{
-        Sandbox, Wall,
+        Owner, Sandbox, Wall,
         attack::{Attack, Attempt, COMMAND, How, canary},
     },
     tools::{CallContext, Toolbox},
@@ -44,6 +44,7 @@ struct Line {
 }
 
 /// What one sandbox said, and how it ended.
+#[derive(Default)]
 struct Said {
     attempts: BTreeMap<String, Attempt>,
     /// Why its sandbox was ended, if it was.
@@ -52,7 +53,8 @@ struct Said {
 }
 
 impl<'a> Trial<'a> {
-    pub fn new(site: &'a Site, number: usize, sandbox: &Sandbox) -> Self {
+    /// `user`: whose the commands and files of the profile are to be.
+    pub fn new(site: &'a Site, number: usize, sandbox: &Sandbox, user: Option<Owner>) -> Self {
         let config = site.profiles[number].config.clone();
         let full_network = config.terminal.network.mode == NetworkMode::Full;
         let unix_sockets = config.terminal.unix_sockets;
@@ -61,7 +63,7 @@ impl<'a> Trial<'a> {
             (config.terminal.network.clone(), AuditLog::new(&config.state_dir, Redactor::default()));
         let egress = Egress::new(config.name.clone(), network, Listeners::default(), audit);
         let careless = sandbox.omit.contains(&Wall::Jail);
-        let tools = Toolbox::new(config, sandbox.clone(), None, egress);
+        let tools = Toolbox::new(config, sandbox.clone(), user, egress);
         Self { site, number, wall, tools, careless }
     }
 
@@ -69,35 +71,47 @@ impl<'a> Trial<'a> {
         &self.site.profiles[self.number]
     }
 
-    /// Has the profile leave a secret in the temporary folder of one of its sessions.
+    /// Has the profile leave a secret in the temporary folder of one of its sessions, and say how a command that has
+    /// ended reached its proxy.
     pub async fn settle(&self) {
         let write = json!({ "path": "/tmp/notes", "content": self.site.secret });
         self.call(SESSION, "write_file", &write).await;
+        let past = json!({ "command": format!("printenv http_proxy > {PAST_PROXY}") });
+        self.call(SESSION, "terminal", &past).await;
+        self.comes_to_be(LIVE_PROXY).await;
+    }
+
+    /// A command of the profile that does nothing and runs all the time; ended when `over` is cancelled.
+    pub async fn linger(&self, over: &CancellationToken) {
+        // The file is whole when it gets its name.
+        let command = format!("printenv http_proxy > .new; mv .new {LIVE_PROXY}; exec sleep 80");
+        self.call_until("linger", "terminal", &json!({ "command": command }), over).await;
+    }
+
+    async fn comes_to_be(&self, name: &str) {
+        const LOOKS: u32 = 1_000;
+        for _ in 0..LOOKS {
+            if self.profile().workspace().join(name).exists() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Tries `attacks`, in their order.
     pub async fn run(&self, attacks: &[Attack]) -> Vec<Finding> {
-        let ids =
-            attacks.iter().filter(|attack| matches!(attack.how, How::Together(_))).map(|attack| attack.id);
-        let together = self.command("together", &ids.collect::<Vec<_>>()).await;
-        let judged = |attack: &Attack, (outcome, reason)| Finding::new(attack, self.wall, outcome, reason);
-        // Whatever of the profile runs while its workspace is too large may be ended for it: that one comes last.
-        let (last, first): (Vec<&Attack>, Vec<&Attack>) =
-            attacks.iter().partition(|attack| attack.id == "disk-filler");
-        let each = first.into_iter().map(async |attack: &Attack| {
+        let together = attacks.iter().filter(|attack| matches!(attack.how, How::Together(_)));
+        let ids: Vec<_> = together.map(|attack| attack.id).collect();
+        let together = if ids.is_empty() { Said::default() } else { self.command("together", &ids).await };
+        let each = attacks.iter().map(async |attack| {
             let (outcome, reason) = match attack.how {
                 How::Together(_) => self.judge(attack, &together).await,
                 How::Alone(_) => self.judge(attack, &self.command(attack.id, &[attack.id]).await).await,
                 How::Beside(_) => self.race(attack).await,
             };
-            judged(attack, (outcome, reason))
+            Finding::new(attack, self.wall, outcome, reason)
         });
-        let mut findings = join_all(each).await;
-        for attack in last {
-            findings
-                .push(judged(attack, self.judge(attack, &self.command(attack.id, &[attack.id]).await).await));
-        }
-        findings
+        join_all(each).await
     }
 
     /// Runs the program that attacks as an agent's command.
@@ -117,13 +131,21 @@ impl<'a> Trial<'a> {
     }
 
     async fn call(&self, session: &str, name: &str, arguments: &Value) -> Value {
+        self.call_until(session, name, arguments, &CancellationToken::new()).await
+    }
+
+    async fn call_until(
+        &self,
+        session: &str,
+        name: &str,
+        arguments: &Value,
+        stop: &CancellationToken,
+    ) -> Value {
         let Ok(session) = SessionId::parse(session) else {
             return Value::Null;
         };
-        let stop = CancellationToken::new();
         let cleared = Box::pin(std::future::ready(true));
-        let context =
-            CallContext { session: &session, run: RunId::new(), stop: &stop, cleared, behalf: None };
+        let context = CallContext { session: &session, run: RunId::new(), stop, cleared, behalf: None };
         let output = self.tools.call(context, name, arguments).await;
         serde_json::from_str(&output.text).unwrap_or_default()
     }

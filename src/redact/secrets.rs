@@ -51,8 +51,15 @@ impl Secrets {
         };
         written("API_SERVER_KEY", config.api_key.as_ref());
         written("model.api_key", config.model.api_key.as_ref());
+        let search = config.web.search.as_ref();
+        written("web.search.api_key", search.and_then(|search| search.api_key.as_ref()));
         for (name, upstream) in &config.selection.providers {
             written(&format!("providers.{name}.api_key"), upstream.api_key.as_ref());
+        }
+        for upstream in config.upstreams().chain(&config.selection.fallbacks) {
+            let name = format!("a key of {}", upstream.provider_name);
+            let keys = upstream.api_key.iter().chain(&upstream.more_keys);
+            keys.for_each(|key| written(&name, Some(key)));
         }
         all
     }

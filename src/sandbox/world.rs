@@ -168,8 +168,6 @@ pub enum Wall {
     Environment,
     /// The file tools walk from folders that are held open. For tests, the race runs beside a program that does not.
     Jail,
-    /// Each profile has tokens of its own for its proxy. For tests, two profiles share them.
-    Desk,
     /// What the proxy says of an address. For tests, `terminal.network_allow` takes it away.
     Addresses,
 }

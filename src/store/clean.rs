@@ -88,6 +88,9 @@ pub(super) fn change(redactor: &Redactor, change: &mut Change) {
         Change::Rule(rule) => redactor.clean_rule(rule),
         Change::Response(response) => redactor.clean_response(response),
         Change::Idempotency(IdempotencyEntry { stands_for, .. }) => redactor.clean_answer(stands_for),
+        Change::Todos { session: _, list } => {
+            list.iter_mut().for_each(|todo| redactor.clean_text(&mut todo.content));
+        }
         Change::ClientCall(call) => redactor.clean_text(&mut call.call_id),
         Change::Prompt(prompt) => clean_prompt(redactor, prompt),
         Change::Memory(record) => {

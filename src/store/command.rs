@@ -7,6 +7,7 @@ use super::{
     memory,
     prompts::{self, StoredPrompt},
     sessions::SessionEdit,
+    todos,
 };
 use crate::{
     domain::{Approval, ApprovalStatus, ResponseRecord, RunId, SystemPrompt, now},
@@ -112,6 +113,9 @@ pub(super) fn encode(
                 ));
             }
             Change::Response(response) => encode_response(&mut writes, &response)?,
+            Change::Todos { session, list } => {
+                writes.push(Write::Put(todos::key(&session), codec::to_json(&list)?));
+            }
         }
     }
     Ok(writes)

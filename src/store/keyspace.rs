@@ -54,6 +54,8 @@ pub(super) enum Table {
     SessionPrompt = 0x34,
     /// Transcript: no session has it.
     SessionTrash = 0x35,
+    /// Hash of the session's id: its list of steps.
+    Todos = 0x36,
     Idempotency = 0x40,
     Key = 0x50,
     /// Hash of a key's id: when it was last used.
@@ -102,6 +104,7 @@ impl Table {
         Self::SessionMessage,
         Self::SessionPrompt,
         Self::SessionTrash,
+        Self::Todos,
         Self::Idempotency,
         Self::Key,
         Self::KeyUse,
@@ -139,6 +142,7 @@ impl Table {
             Self::SessionTitle => "session_title",
             Self::SessionPrompt => "session_prompt",
             Self::SessionTrash => "session_trash",
+            Self::Todos => "todos",
             Self::Idempotency => "idempotency",
             Self::Key => "key",
             Self::KeyUse => "key_use",
@@ -173,6 +177,7 @@ impl Table {
             | Self::SessionTitle
             | Self::SessionPrompt
             | Self::SessionTrash
+            | Self::Todos
             | Self::Key
             | Self::KeyUse
             | Self::Response

@@ -62,6 +62,7 @@ mod search;
 mod sessions;
 mod spec;
 mod state;
+mod todos;
 mod types;
 mod wake;
 mod whole;

@@ -4,7 +4,8 @@ use super::StoreError;
 use crate::{
     domain::{
         Approval, Finish, KeyId, MemoryChange, MemoryRecord, Message, Millis, ProcessRecord, ResponseRecord,
-        Rule, RunId, RunRecord, RunSpec, RunStatus, SessionId, SessionRef, StandsFor, SystemPrompt, Usage,
+        Rule, RunId, RunRecord, RunSpec, RunStatus, SessionId, SessionRef, StandsFor, SystemPrompt, Todo,
+        Usage,
     },
     redact::Redactor,
 };
@@ -28,6 +29,10 @@ pub enum Change {
     KeyUse(KeyUse),
     Response(ResponseRecord),
     ClientCall(ClientCall),
+    Todos {
+        session: SessionId,
+        list: Vec<Todo>,
+    },
     /// What is known of a file of memory.
     Memory(MemoryRecord),
     MemoryChange(MemoryChange),

@@ -51,6 +51,14 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// A name that models also write as a number.
+    pub fn opt_id(&self, name: &str) -> Result<Option<String>, Failure> {
+        match self.get(name) {
+            Some(Value::Number(number)) => Ok(Some(number.to_string())),
+            Some(_) | None => Ok(self.opt_text(name)?.map(str::to_owned)),
+        }
+    }
+
     /// Bytes of all texts.
     pub fn length(&self) -> u64 {
         let texts = self.members.values().filter_map(Value::as_str);

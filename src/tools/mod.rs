@@ -5,6 +5,7 @@
 //! [`failure::Failure`], which the model reads as `{"error", "code", "hint"}`.
 
 mod arguments;
+mod code;
 mod delegate;
 mod disk;
 mod failure;
@@ -22,6 +23,7 @@ mod skills;
 mod specs;
 mod spill;
 mod terminal;
+mod todo;
 mod toolbox;
 mod units;
 mod web;

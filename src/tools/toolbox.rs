@@ -2,13 +2,13 @@
 
 use super::{
     arguments::Arguments,
-    delegate,
+    code, delegate,
     failure::Failure,
     files,
     ground::{Footing, Ground},
     memory,
     parts::PromptParts,
-    process, search, session_search, specs, terminal, web,
+    process, search, session_search, specs, terminal, todo, web,
 };
 use crate::{
     config::{NetworkMode, ProfileConfig},
@@ -29,8 +29,17 @@ fn missing(config: &ProfileConfig, spec: &ToolSpec) -> Option<&'static str> {
     if spec.name == "memory" && !config.memory.enabled && !config.memory.user_enabled {
         return Some("turned off by `memory.memory_enabled` and `memory.user_profile_enabled`");
     }
+    if spec.name == "execute_code" && code::python().is_none() {
+        return Some("there is no python3 in /usr/bin or /usr/local/bin");
+    }
     let off = config.terminal.network.mode == NetworkMode::Off;
-    (spec.name == "web_extract" && off).then_some("the profile has no network (`terminal.network: off`)")
+    match &*spec.name {
+        "web_extract" if off => Some("the profile has no network (`terminal.network: off`)"),
+        "web_search" if config.web.search.is_none() => {
+            Some("no service is configured (`web.search.provider`)")
+        }
+        _ => None,
+    }
 }
 
 /// The tools of one profile, with what they need. Cheap to clone.
@@ -169,6 +178,7 @@ impl Toolbox {
         arguments: Arguments<'_>,
     ) -> Result<ToolOutput, Failure> {
         match name {
+            "execute_code" => code::call(&self.ground, &self.toolset, context, &arguments).await,
             "process" => process::call(&self.ground, context, &arguments).await,
             "terminal" => terminal::call(&self.ground, context, &arguments).await,
             "read_file" => {
@@ -191,7 +201,12 @@ impl Toolbox {
             }
             "memory" => memory::call(&self.ground, context, &arguments).await,
             "delegate_task" => delegate::call(&self.ground.config.delegation, context, &arguments).await,
-            "web_extract" => web::extract(&self.ground.egress, context, &arguments).await,
+            "todo" => todo::call(context, &arguments).await.map(ToolOutput::from),
+            "web_extract" => {
+                let patience = self.ground.config.web.timeout;
+                web::extract(&self.ground.egress, patience, context, &arguments).await
+            }
+            "web_search" => web::search(&self.ground.config.web, context, &arguments).await,
             "session_search" => session_search::call(context, &arguments).await.map(ToolOutput::from),
             other => Err(self.unknown(other)),
         }

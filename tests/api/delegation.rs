@@ -1,6 +1,6 @@
 //! Pieces of a turn's work that are done by children of it.
 
-use crate::support::{Client, House, Plan};
+use crate::support::{Client, Frame, House, Plan};
 use hermes_gateway::actors::Rights;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -139,7 +139,7 @@ async fn what_a_child_asks_is_asked_and_answered_at_its_parent() {
     // What was allowed for the session is allowed to the parent itself.
     let own = r#"@@tool terminal {"command":"rm -rf ./none"}"#;
     let run = alice.run_with(json!({"input": own, "session_id": "talk"})).await;
-    let kinds: Vec<String> = alice.events(&run, None).await.rest().await.iter().map(|f| f.kind()).collect();
+    let kinds: Vec<String> = alice.events(&run, None).await.rest().await.iter().map(Frame::kind).collect();
     assert!(!kinds.contains(&"approval.request".to_owned()), "{kinds:?}");
     house.close().await;
 }

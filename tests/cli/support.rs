@@ -30,7 +30,7 @@ impl Home {
         self.0.path()
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(HERMES);
         command.env_clear().arg("--home").arg(self.path()).args(words).current_dir(self.path());
         command
@@ -88,6 +88,11 @@ impl Home {
 
     /// A gateway of a user without rights, who gets the home. For tests that are root.
     pub fn gateway_as_nobody(&self) -> Gateway {
+        Self::serve(&mut self.as_nobody(&["gateway"]))
+    }
+
+    /// The program as a user without rights, who gets the home. For tests that are root.
+    pub fn as_nobody(&self, words: &[&str]) -> Command {
         const NOBODY: u32 = 65_534;
         let program = self.path().join("hermes");
         std::fs::copy(HERMES, &program).unwrap();
@@ -101,11 +106,13 @@ impl Home {
                 .success()
         );
         let mut command = Command::new(program);
-        command.env_clear().arg("--home").arg(self.path()).arg("gateway").current_dir(self.path());
-        Self::serve(command.uid(NOBODY).gid(NOBODY))
+        command.env_clear().arg("--home").arg(self.path()).args(words).current_dir(self.path());
+        command.uid(NOBODY).gid(NOBODY);
+        command
     }
 
-    fn serve(command: &mut Command) -> Gateway {
+    /// A gateway started like this, as soon as its table stands.
+    pub fn serve(command: &mut Command) -> Gateway {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
         let mut reader = BufReader::new(child.stdout.take().unwrap());

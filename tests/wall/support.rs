@@ -227,6 +227,8 @@ fn config(root: &Path) -> ProfileConfig {
             idle_timeout: second,
             attempts: 1,
             send_reasoning: false,
+            more_keys: Vec::new(),
+            pool: hermes_gateway::config::PoolStrategy::default(),
         },
         selection: SelectionConfig::default(),
         api: ApiConfig {
@@ -264,6 +266,7 @@ fn config(root: &Path) -> ProfileConfig {
         agent: AgentConfig { max_turns: 90, loop_guard: hermes_gateway::config::LoopGuard::Off },
         tools: hermes_gateway::domain::ToolSelection::default(),
         delegation: hermes_gateway::config::DelegationConfig::default(),
+        web: hermes_gateway::config::WebConfig::default(),
         retention: RetentionConfig {
             runs: second,
             derived_sessions: second,

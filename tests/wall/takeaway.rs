@@ -56,9 +56,21 @@ const NOT_SHOWN: &[NotShown] = &[
         here: |_| !capabilities(None).unwrap().effective.contains(CapabilitySet::SYS_RESOURCE),
     },
     NotShown {
-        attacks: &["proxy-any-address", "proxy-user-in-address", "proxy-guessed-token", "proxy-no-token"],
-        why: "held by the proxy's own code, which nothing takes away; its own tests are in tests/wall/network.rs",
+        attacks: &[
+            "proxy-any-address",
+            "proxy-user-in-address",
+            "proxy-guessed-token",
+            "proxy-no-token",
+            "proxy-past-token",
+            "proxy-other-token",
+        ],
+        why: "held by the proxy's own code, which nothing takes away; src/egress/proxy/tests shows it",
         here: |_| true,
+    },
+    NotShown {
+        attacks: &["proxy-of-other"],
+        why: "at level `strict` that proxy is inside the other one's network: there is no address for it",
+        here: |reason| reason == "this proxy serves no other run",
     },
 ];
 
@@ -92,7 +104,7 @@ fn without(omit: &[Wall], chosen: Vec<Attack>, sandbox: &Sandbox) -> Vec<Finding
     let world = World::at(&sandbox, |_| {});
     let folder = world.home.path().join("run");
     let settings = Arc::clone(&world.config);
-    Inquiry { settings, sandbox, folder, depth: Depth::Only(chosen) }.run().unwrap().findings
+    Inquiry { settings, sandbox, user: None, folder, depth: Depth::Only(chosen) }.run().unwrap().findings
 }
 
 /// A sentence for an attack that is in no group, or in the wrong one.

@@ -16,7 +16,7 @@ use crate::{
 use std::{sync::Arc, time::Instant};
 
 /// What a child does not get: more children, people, and what it would leave behind.
-const WITHOUT: [&str; 5] = ["delegate_task", "clarify", "memory", "execute_code", "skill_manage"];
+const WITHOUT: [&str; 6] = ["clarify", "delegate_task", "execute_code", "memory", "skill_manage", "todo"];
 
 /// Characters of a child's words that the parent's log shows.
 const SHOWN: usize = 1_000;
@@ -117,6 +117,7 @@ async fn follow(
                 | Event::ToolCompleted { .. }
                 | Event::SubagentStart(_)
                 | Event::SubagentComplete(_)
+                | Event::RunRetrying(_)
                 | Event::RunSteered { .. }
                 | Event::RunStopping {}
                 | Event::RunCompleted { .. }

@@ -84,6 +84,10 @@ pub(super) struct Driver {
     /// Calls of a former process: what was secret in their arguments is gone.
     pub restored: Vec<String>,
     wrote_text: bool,
+    /// The model that is asked: the chosen one, or a fallback.
+    pub thinker: Option<Rc<Asked<ModelClient>>>,
+    /// How many fallbacks have been asked.
+    pub fallen: usize,
     pub guard: Guard,
     /// Characters of results of the newest answer's calls.
     pub pile: usize,
@@ -134,6 +138,8 @@ impl Driver {
             prompt: None,
             session_system: None,
             mended: None,
+            thinker: None,
+            fallen: 0,
             guard: Guard::default(),
             pile: 0,
         }
@@ -225,28 +231,35 @@ impl Driver {
     }
 
     async fn work(&mut self) -> Result<End, Break> {
-        let mind = match self.mind()? {
-            Mind::Model(mind) => mind,
+        match self.mind()? {
+            Mind::Model(mind) => self.thinker = Some(Rc::new(mind)),
             Mind::Agent(agent) => {
                 self.refuse_unbounded_agent()?;
                 return self.relay(&agent).await;
             }
-        };
+        }
+        self.pass_over_the_resting()?;
+        let model = self.thinker.as_ref().map(|mind| mind.model.clone()).unwrap_or_default();
         let spec = self.spec.clone();
         let kit = self.kit.clone();
         let toolset = kit.toolbox.toolset();
         let allowed = self.allowed_tools(&toolset);
-        let prompt = self.session_prompt(&mind.model, &toolset, allowed.as_deref()).await?;
+        let prompt = self.session_prompt(&model, &toolset, allowed.as_deref()).await?;
         let system = self.prompt.insert(prompt).text.clone();
         let offer = Offer::new(toolset.schema(), allowed.as_deref(), &spec.client_tools);
         loop {
             match self.turn.next() {
-                Step::Ask(asking) => self.ask(&mind, &system, asking, &offer).await?,
+                Step::Ask(asking) => self.ask(&system, asking, &offer).await?,
                 Step::Call(calls) => self.call_all(&calls).await?,
                 Step::HandOver(calls) => return Ok(End::HandedOver(calls)),
                 Step::Done(_) if self.owes_an_answer() => self.turn.go_on(),
                 Step::Done(finish) => return Ok(End::Completed(finish)),
-                Step::Fail { failure, ask_another: _ } => return Err(Break::Failed(failure)),
+                Step::Fail { failure, ask_another } => {
+                    if !ask_another || !self.fall_back(&failure, None)? {
+                        return Err(Break::Failed(failure));
+                    }
+                    self.turn.go_on();
+                }
             }
         }
     }
@@ -266,7 +279,6 @@ impl Driver {
     /// One model call.
     async fn ask(
         &mut self,
-        mind: &Asked<ModelClient>,
         system: &str,
         Asking { tools, limits, nudge }: Asking,
         offer: &Offer<'_>,
@@ -275,6 +287,7 @@ impl Driver {
             self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
         }
         self.hear();
+        let Some(mind) = self.thinker.clone() else { return Ok(()) };
         let config = self.tenant.config();
         let offer = tools.then_some(offer);
         let part = self.turn.part();
@@ -304,6 +317,8 @@ impl Driver {
             reasoning: config.api.show_reasoning,
             wrote: false,
             failed: None,
+            provider: &mind.provider,
+            model: &mind.model,
         };
         let answer = {
             let mut write = |delta: Delta<'_>| text.write(&delta);

@@ -109,7 +109,8 @@ impl Driver {
     /// Notes how a call of the profile's own model ended; a turn that chose another says nothing of it.
     pub(super) fn asked_model(&self, error: Option<Code>) {
         let own = self.tenant.config().model.provider_name.clone();
-        if self.spec.upstream.as_ref().is_none_or(|choice| choice.provider == own) {
+        let chosen = self.spec.upstream.as_ref();
+        if self.fallen == 0 && chosen.is_none_or(|choice| choice.provider == own) {
             self.tenant.model_calls().ended(error);
         }
     }

@@ -2,12 +2,13 @@
 //!
 //! A tool has no way into the turn's log: what it has to tell there goes to the driver, which writes it in order.
 
-use super::{children, drive::Driver};
+use super::{children, drive::Driver, nested};
 use crate::{
     actors::Tenant,
-    domain::{Asked, Declined, Event, Port, Report, RunSpec, RunStatus, Task, Usage},
+    domain::{Asked, Declined, Event, Port, Report, RunSpec, RunStatus, Task, ToolOutput, Usage},
     store::{Change, LogWriter, Store},
 };
+use serde_json::Value;
 use std::{rc::Rc, sync::Arc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -75,5 +76,9 @@ pub(super) fn write(log: &mut LogWriter, changes: &mut Vec<Change>, Told { event
 impl Port for CallPort {
     fn delegate(&self, task: Task) -> Asked<'_, Result<Report, Declined>> {
         Box::pin(children::work(&self.bench, &self.call_id, task))
+    }
+
+    fn call<'a>(&'a self, tool: &'a str, arguments: Value) -> Asked<'a, ToolOutput> {
+        Box::pin(nested::call(self, tool, arguments))
     }
 }

@@ -40,7 +40,8 @@ impl Tenant {
             return Err(ProfileError::new(Code::ProfileUnavailable, text));
         }
         let folder = home_of(&settings.root).join("run");
-        let inquiry = Inquiry { settings, sandbox, folder, depth };
+        let user = self.toolbox().owner();
+        let inquiry = Inquiry { settings, sandbox, user, folder, depth };
         let attacked = tokio::task::spawn_blocking(move || inquiry.run()).await;
         let internal = |text: String| ProfileError::new(Code::Internal, text);
         let examination = attacked

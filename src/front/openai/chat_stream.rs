@@ -279,6 +279,7 @@ impl Presenter for ChatStream {
             | Event::ApprovalResponded { .. }
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
+            | Event::RunRetrying(_)
             | Event::RunSteered { .. }
             | Event::RunStopping {} => {}
         }

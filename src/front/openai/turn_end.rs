@@ -104,6 +104,7 @@ impl<'a> TurnEnd<'a> {
             | Event::ApprovalResponded { .. }
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
+            | Event::RunRetrying(_)
             | Event::RunSteered { .. }
             | Event::RunStopping {}
             | Event::Gap { .. } => None,

@@ -5,12 +5,13 @@ use rustix::{
     process::{DumpableBehavior, set_dumpable_behavior},
     thread::{CapabilitySet, CapabilitySets, set_capabilities},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{
     ffi::CString,
     fs::File,
     io::{self, Read, Write},
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::AsRawFd,
 };
 
 const MARK: &[u8] = b"hermes-canary-";
@@ -29,82 +30,78 @@ pub fn new_canary() -> String {
     format!("hermes-canary-{}", uuid::Uuid::new_v4().simple())
 }
 
-/// Secrets in the places that are no files: a shared memory segment, queues, a keyring. Gone when dropped.
-#[derive(Debug)]
-pub struct Bait {
+/// What lies in the kernel under a name of ours. Kept on disk, so that whoever was killed meanwhile leaves nothing for good.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Names {
+    /// Key of a shared memory segment, a message queue and a semaphore.
     pub ipc_key: i32,
-    pub queue: String,
-    pub keyring: String,
-    segment: i64,
-    messages: i64,
-    semaphore: i64,
-    key: Option<i64>,
-    _queue: Option<OwnedFd>,
+    /// A POSIX message queue, and a key in the user's keyring.
+    pub name: String,
 }
 
 const REMOVE: i64 = 0;
 const USER_KEYRING: i64 = -4;
 
-impl Bait {
-    /// What this machine has not got is left out.
-    pub fn lay(secret: &str) -> io::Result<Self> {
-        let name = format!("hermes-attack-{}", uuid::Uuid::now_v7().simple());
+impl Default for Names {
+    fn default() -> Self {
         let mut bytes = [0; 4];
         bytes.copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..4]);
-        let ipc_key = i32::from_ne_bytes(bytes) | 1;
-        let make = i64::from(libc::IPC_CREAT | libc::IPC_EXCL | 0o600);
-        let segment = call(libc::SYS_shmget, [number(ipc_key), number(4_096), number(make)])?;
-        super::sys::write_shared_memory(
-            i32::try_from(segment).map_err(io::Error::other)?,
-            secret.as_bytes(),
-        )?;
-        let messages = call(libc::SYS_msgget, [number(ipc_key), number(make)])?;
-        let semaphore = call(libc::SYS_semget, [number(ipc_key), number(1), number(make)])?;
-        let c_name = CString::new(name.as_str())?;
-        let flags = number(libc::O_CREAT | libc::O_RDWR | libc::O_CLOEXEC);
-        let queue =
-            open(libc::SYS_mq_open, [Arg::In(c_name.as_bytes_with_nul()), flags, number(0o600), NULL]);
-        let (kind, payload) = (c"user".to_bytes_with_nul(), secret.as_bytes());
-        let length = number(i64::try_from(payload.len()).map_err(io::Error::other)?);
-        let add = [
-            Arg::In(kind),
-            Arg::In(c_name.as_bytes_with_nul()),
-            Arg::In(payload),
-            length,
-            number(USER_KEYRING),
-        ];
-        let key = call(libc::SYS_add_key, add);
-        Ok(Self {
-            ipc_key,
-            queue: name.clone(),
-            keyring: name,
-            segment,
-            messages,
-            semaphore,
-            key: key.ok(),
-            _queue: queue.ok(),
-        })
+        let name = format!("hermes-attack-{}", uuid::Uuid::now_v7().simple());
+        Self { ipc_key: i32::from_ne_bytes(bytes) | 1, name }
     }
 }
 
-impl Drop for Bait {
-    fn drop(&mut self) {
-        // Whatever is left by an error here goes with the next start of the machine.
-        let _ = call(libc::SYS_shmctl, [number(self.segment), number(REMOVE), NULL]);
-        let _ = call(libc::SYS_msgctl, [number(self.messages), number(REMOVE), NULL]);
-        let _ = call(libc::SYS_semctl, [number(self.semaphore), number(0), number(REMOVE)]);
-        if let Ok(name) = CString::new(self.queue.as_str()) {
-            let _ = call(libc::SYS_mq_unlink, [Arg::In(name.as_bytes_with_nul())]);
+impl Names {
+    /// Puts a secret into each: places that are no files. What this machine has not got is left out.
+    ///
+    /// # Errors
+    ///
+    /// The kernel has no room for one of System V's objects.
+    pub fn lay(&self, secret: &str) -> io::Result<()> {
+        let make = i64::from(libc::IPC_CREAT | libc::IPC_EXCL | 0o600);
+        let key = || number(self.ipc_key);
+        let segment = call(libc::SYS_shmget, [key(), number(4_096), number(make)])?;
+        let segment = i32::try_from(segment).map_err(io::Error::other)?;
+        super::sys::write_shared_memory(segment, secret.as_bytes())?;
+        call(libc::SYS_msgget, [key(), number(make)])?;
+        call(libc::SYS_semget, [key(), number(1), number(make)])?;
+        let name = CString::new(self.name.as_str())?;
+        let name = || Arg::In(name.as_bytes_with_nul());
+        let flags = number(libc::O_CREAT | libc::O_RDWR | libc::O_CLOEXEC);
+        drop(open(libc::SYS_mq_open, [name(), flags, number(0o600), NULL]));
+        let (kind, payload) = (Arg::In(c"user".to_bytes_with_nul()), secret.as_bytes());
+        let length = number(i64::try_from(payload.len()).map_err(io::Error::other)?);
+        let _ = call(libc::SYS_add_key, [kind, name(), Arg::In(payload), length, number(USER_KEYRING)]);
+        Ok(())
+    }
+
+    /// Removes what there is of them.
+    pub fn remove(&self) {
+        const SEARCH: i64 = 10;
+        const UNLINK: i64 = 9;
+        let key = || number(self.ipc_key);
+        if let Ok(segment) = call(libc::SYS_shmget, [key(), number(0), number(0)]) {
+            let _ = call(libc::SYS_shmctl, [number(segment), number(REMOVE), NULL]);
         }
-        if let Some(key) = self.key {
-            const UNLINK: i64 = 9;
+        if let Ok(messages) = call(libc::SYS_msgget, [key(), number(0)]) {
+            let _ = call(libc::SYS_msgctl, [number(messages), number(REMOVE), NULL]);
+        }
+        if let Ok(semaphore) = call(libc::SYS_semget, [key(), number(0), number(0)]) {
+            let _ = call(libc::SYS_semctl, [number(semaphore), number(0), number(REMOVE)]);
+        }
+        let Ok(name) = CString::new(self.name.as_str()) else { return };
+        let name = || Arg::In(name.as_bytes_with_nul());
+        let _ = call(libc::SYS_mq_unlink, [name()]);
+        let kind = Arg::In(c"user".to_bytes_with_nul());
+        let found = call(libc::SYS_keyctl, [number(SEARCH), number(USER_KEYRING), kind, name(), number(0)]);
+        if let Ok(key) = found {
             let _ = call(libc::SYS_keyctl, [number(UNLINK), number(key), number(USER_KEYRING)]);
         }
     }
 }
 
 /// What a decoy says of itself.
-#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Decoy {
     /// Where its secret lies in its memory.
     pub address: u64,

@@ -170,8 +170,8 @@ fn disk_filler(scene: &Scene) -> Attempt {
             }
             file.sync_data()?;
         }
-        // Within 30 s where others free space meanwhile.
-        stay(scene, 33);
+        // Within 5 s where others free space meanwhile.
+        stay(scene, 8);
         Ok(())
     };
     let filled = fill();

@@ -13,7 +13,7 @@ const L: &[Wall] = &[Seccomp];
 
 pub const ATTACKS: &[Attack] = &[
     Attack::together("shared-memory", "reads memory that others share", |scene| {
-        let segment = call(libc::SYS_shmget, [number(scene.outside.ipc_key), number(0), number(0)]);
+        let segment = call(libc::SYS_shmget, [number(scene.outside.names.ipc_key), number(0), number(0)]);
         let read = segment.and_then(|id| sys::shared_memory(i32::try_from(id).map_err(io::Error::other)?));
         found(read)
     })
@@ -21,7 +21,7 @@ pub const ATTACKS: &[Attack] = &[
     .slow(),
     Attack::together("message-queue", "looks into others' message queue", |scene| {
         const STAT: i64 = 2;
-        let queue = call(libc::SYS_msgget, [number(scene.outside.ipc_key), number(0)]);
+        let queue = call(libc::SYS_msgget, [number(scene.outside.names.ipc_key), number(0)]);
         take(
             queue.and_then(|id| call(libc::SYS_msgctl, [number(id), number(STAT), Arg::Out(&mut [0; 256])])),
             "it may",
@@ -31,7 +31,7 @@ pub const ATTACKS: &[Attack] = &[
     .slow(),
     Attack::together("semaphore", "looks at others' semaphore", |scene| {
         const VALUE: i64 = 12;
-        let set = call(libc::SYS_semget, [number(scene.outside.ipc_key), number(0), number(0)]);
+        let set = call(libc::SYS_semget, [number(scene.outside.names.ipc_key), number(0), number(0)]);
         take(
             set.and_then(|id| call(libc::SYS_semctl, [number(id), number(0), number(VALUE), number(0)])),
             "it may",
@@ -40,7 +40,7 @@ pub const ATTACKS: &[Attack] = &[
     .held(S, L)
     .slow(),
     Attack::together("named-queue", "opens others' message queue by its name", |scene| {
-        let name = CString::new(scene.outside.queue.as_str()).map_err(io::Error::other);
+        let name = CString::new(scene.outside.names.name.as_str()).map_err(io::Error::other);
         let opened = name.and_then(|name| {
             let flags = number(libc::O_RDONLY | libc::O_NONBLOCK);
             sys::open(libc::SYS_mq_open, [Arg::In(name.as_bytes_with_nul()), flags, number(0), NULL])
@@ -50,7 +50,7 @@ pub const ATTACKS: &[Attack] = &[
     .held(&[IpcNamespace, Landlock], &[Seccomp, Landlock])
     .slow(),
     Attack::together("keyring", "reads a secret out of the user's keyring", |scene| {
-        let name = CString::new(scene.outside.keyring.as_str()).map_err(io::Error::other);
+        let name = CString::new(scene.outside.names.name.as_str()).map_err(io::Error::other);
         found(name.and_then(|name| read_key(&name)))
     })
     .held(&[Seccomp, Keyring, UserNamespace], &[Seccomp, Keyring])

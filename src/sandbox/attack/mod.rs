@@ -15,6 +15,7 @@
 
 mod bait;
 mod bombs;
+mod command_line;
 mod files;
 mod hunt;
 mod ipc;
@@ -32,7 +33,7 @@ mod stage;
 mod sys;
 mod system_files;
 
-pub use bait::{Bait, Decoy, canary, new_canary};
+pub use bait::{Decoy, Names, canary, new_canary};
 pub use scene::{Addresses, Bounds, Folders, Outside, Planted, Scene};
 pub use stage::attack_main;
 
@@ -181,6 +182,7 @@ pub fn attacks() -> Vec<Attack> {
         sockets::ATTACKS,
         proxy::ATTACKS,
         ipc::ATTACKS,
+        command_line::ATTACKS,
         hunt::ATTACKS,
         bombs::ATTACKS,
     ];
@@ -199,7 +201,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// Held by code of the proxy, which cannot be had without.
-    const BY_THE_PROXY: [&str; 2] = ["proxy-guessed-token", "proxy-no-token"];
+    const BY_THE_PROXY: [&str; 4] =
+        ["proxy-guessed-token", "proxy-no-token", "proxy-past-token", "proxy-other-token"];
 
     #[test]
     fn there_are_many_and_each_says_what_stops_it() {

@@ -60,6 +60,23 @@ pub const ATTACKS: &[Attack] = &[
         let bare = Proxy::own(scene).map(|own| Proxy { login: None, ..own });
         beyond(scene, bare.as_ref())
     }),
+    Attack::together("proxy-past-token", "shows the proxy the token of a command that has ended", |scene| {
+        let past = Proxy::with_token_of(scene, scene.addresses.past_proxy.as_deref());
+        beyond(scene, past.as_ref())
+    }),
+    Attack::together(
+        "proxy-other-token",
+        "shows the proxy the token of another profile's command",
+        |scene| {
+            let others = Proxy::with_token_of(scene, scene.addresses.other_proxy.as_deref());
+            beyond(scene, others.as_ref())
+        },
+    ),
+    Attack::together("proxy-of-other", "uses another profile's proxy, with a token that it takes", |scene| {
+        let other = scene.addresses.other_proxy.as_deref().and_then(Proxy::parse);
+        beyond(scene, other.as_ref())
+    })
+    .held(&[Wall::NetNamespace], &[Wall::Landlock, Wall::Seccomp]),
 ];
 
 /// To the gateway's own port, by one of the names that its machine has.
@@ -72,7 +89,14 @@ fn beyond(scene: &Scene, other: Option<&Proxy>) -> Attempt {
     if Proxy::own(scene).is_some_and(|own| own.login.is_none()) {
         return Attempt::Refused("this proxy serves no other run".to_owned());
     }
-    ask(other, &connect_to("192.0.2.1:443"))
+    match other.map(|other| other.ask(&connect_to("192.0.2.1:443"))) {
+        None => Attempt::Refused("there is no such proxy".to_owned()),
+        Some(Ok(answer)) if answer.starts_with(b"HTTP/1.1 407") => Attempt::Refused(first_line(&answer)),
+        // Whatever it says of the address: it took the token.
+        Some(Ok(answer)) if answer.starts_with(b"HTTP/1.1 ") => Attempt::Succeeded(first_line(&answer)),
+        Some(Ok(_)) => Attempt::Refused("no answer".to_owned()),
+        Some(Err(error)) => Attempt::Refused(brief(&error)),
+    }
 }
 
 /// A proxy's address as the environment has it: `http://user:token@host:port`.
@@ -94,6 +118,12 @@ impl Proxy {
     fn own(scene: &Scene) -> Option<Self> {
         let value = scene.environment.iter().find(|(name, _)| name == "http_proxy")?;
         Self::parse(&value.1)
+    }
+
+    /// The own proxy, asked with the token of another command.
+    fn with_token_of(scene: &Scene, url: Option<&str>) -> Option<Self> {
+        let login = Self::parse(url?)?.login;
+        Some(Self { login, ..Self::own(scene)? })
     }
 
     /// Sends the head of a request and reads what comes.
@@ -132,6 +162,11 @@ fn connect_to(target: &str) -> String {
     format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n")
 }
 
+fn first_line(answer: &[u8]) -> String {
+    let line = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    String::from_utf8_lossy(line).into_owned()
+}
+
 fn is_open(answer: &[u8]) -> bool {
     answer.starts_with(b"HTTP/1.1 200") || answer.starts_with(b"HTTP/1.0 200")
 }
@@ -142,10 +177,7 @@ fn ask(proxy: Option<&Proxy>, head: &str) -> Attempt {
     };
     match proxy.ask(head) {
         Ok(answer) if canary(&answer) || is_open(&answer) => Attempt::Succeeded("it led there".to_owned()),
-        Ok(answer) => {
-            let line = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
-            Attempt::Refused(String::from_utf8_lossy(line).into_owned())
-        }
+        Ok(answer) => Attempt::Refused(first_line(&answer)),
         Err(error) => Attempt::Refused(brief(&error)),
     }
 }

@@ -1,5 +1,6 @@
 //! What an attacker is told. An agent that has been on a machine for a while knows all of this.
 
+use super::Names;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -80,12 +81,8 @@ pub struct Outside {
     pub fragile: i32,
     /// Files with a secret in folders that all users share.
     pub shared: Vec<PathBuf>,
-    /// Key of a shared memory segment, a message queue and a semaphore.
-    pub ipc_key: i32,
-    /// A POSIX message queue.
-    pub queue: String,
-    /// A key in the user's keyring.
-    pub keyring: String,
+    /// In the kernel.
+    pub names: Names,
 }
 
 /// Where somebody listens. Who connects is told a secret.
@@ -104,6 +101,10 @@ pub struct Addresses {
     /// Abstract names, without the zero byte.
     pub stream: String,
     pub datagram: String,
+    /// How a command of this profile reached its proxy, which has ended, and how one of the other profile does, which
+    /// runs: with their tokens. `None`: they have no proxy.
+    pub past_proxy: Option<String>,
+    pub other_proxy: Option<String>,
 }
 
 /// What an accomplice outside has left in the workspace.

@@ -231,6 +231,7 @@ impl Sessions {
             self.titles.insert(title.clone(), None);
         }
         draft.remove(Key::text(Table::SessionPrompt, id.as_str()));
+        draft.remove(crate::store::todos::key(id));
         trash::mark(draft, header.messages_key())?;
         Ok(header)
     }

@@ -22,7 +22,7 @@ use std::{
 };
 
 /// Between two walks for which there is no reason but time.
-const SELDOM: Duration = Duration::from_secs(30);
+const SELDOM: Duration = Duration::from_secs(5);
 /// Shares of the time that walks may take: without a reason, and with one.
 const LEISURE: u32 = 20;
 const HASTE: u32 = 4;

@@ -7,6 +7,7 @@ use super::{
 use crate::{domain::ToolOutput, egress::Egress};
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 const MOST_URLS: usize = 5;
 const USUAL_CHARS: u64 = 15_000;
@@ -15,6 +16,7 @@ const ACCEPT: &str = "text/html, application/xhtml+xml, text/*;q=0.9, applicatio
 
 pub async fn call(
     egress: &Egress,
+    patience: Duration,
     mut context: CallContext<'_>,
     arguments: &Arguments<'_>,
 ) -> Result<ToolOutput, Failure> {
@@ -22,7 +24,7 @@ pub async fn call(
     let limit = arguments.number("char_limit", USUAL_CHARS, 100)?.min(MOST_CHARS);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     context.clearance().await?;
-    let pages = join_all(urls.iter().map(|url| page(egress, &context, url, limit)));
+    let pages = join_all(urls.iter().map(|url| page(egress, patience, &context, url, limit)));
     let pages = context.stop.run_until_cancelled(pages).await.ok_or_else(Failure::stopped)?;
     let failed = pages.iter().all(|page| page.get("error").is_some_and(|error| !error.is_null()));
     let text = json!({
@@ -41,10 +43,16 @@ fn urls<'a>(arguments: &Arguments<'a>) -> Result<Vec<&'a str>, Failure> {
     listed.iter().map(text).collect()
 }
 
-async fn page(egress: &Egress, context: &CallContext<'_>, url: &str, limit: usize) -> Value {
+async fn page(
+    egress: &Egress,
+    patience: Duration,
+    context: &CallContext<'_>,
+    url: &str,
+    limit: usize,
+) -> Value {
     let mut members = Map::new();
     members.insert("url".to_owned(), url.into());
-    match read(egress, context, url).await {
+    match read(egress, patience, context, url).await {
         Ok((found, page, cut)) => {
             if found != url {
                 members.insert("final_url".to_owned(), found.into());
@@ -70,11 +78,12 @@ async fn page(egress: &Egress, context: &CallContext<'_>, url: &str, limit: usiz
 
 async fn read(
     egress: &Egress,
+    patience: Duration,
     context: &CallContext<'_>,
     url: &str,
 ) -> Result<(String, super::page::Page, bool), Failure> {
     let url = fetch::address(url)?;
-    let fetched = fetch::get(egress.reach(context.run), url, ACCEPT, text::LARGEST).await?;
+    let fetched = fetch::get(egress.reach(context.run), url, ACCEPT, text::LARGEST, patience).await?;
     let found = fetched.url.to_string();
     let read = tokio::task::spawn_blocking(move || text::read(fetched));
     let (page, cut) = read.await.map_err(|_panic| Failure::internal("the page could not be read"))??;

@@ -6,17 +6,23 @@ use actix_service::fn_service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::{
     Client, ClientResponse, Connector,
-    http::{StatusCode, Uri, Version, header},
+    http::{
+        Method, StatusCode, Uri, Version,
+        header::{self, HeaderValue},
+    },
 };
 use futures_util::StreamExt as _;
+use serde_json::Value;
 use std::{cell::RefCell, io, rc::Rc, time::Duration};
 use tokio::time::timeout;
 use url::Url;
 
 /// Followed from one request.
 const MOST_REDIRECTS: usize = 5;
-/// For everything, redirects included.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than the limit that each request has as a whole.
+const NEVER: Duration = Duration::from_hours(1);
+/// Of a service's answer.
+const LARGEST_ANSWER: usize = 2 << 20;
 const LONGEST_URL: usize = 8_000;
 
 /// What a server answered.
@@ -61,15 +67,67 @@ fn check(url: &Url) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Gets `url`; of its body at most `most` bytes.
-pub async fn get(reach: Reach, url: Url, accept: &str, most: usize) -> Result<Fetched, Failure> {
-    match timeout(PATIENCE, follow(reach, url, accept, most)).await {
+/// Gets `url`, redirects included, within `patience`; of its body at most `most` bytes.
+pub async fn get(
+    reach: Reach,
+    url: Url,
+    accept: &str,
+    most: usize,
+    patience: Duration,
+) -> Result<Fetched, Failure> {
+    match timeout(patience, follow(reach, url, accept, most)).await {
         Ok(fetched) => fetched,
-        Err(_elapsed) => {
-            let text = format!("the page did not come within {} s", PATIENCE.as_secs());
-            Err(Failure::new("timeout", text))
-        }
+        Err(_elapsed) => Err(late(patience)),
     }
+}
+
+fn late(patience: Duration) -> Failure {
+    Failure::new("timeout", format!("no whole answer came within {} s", patience.as_secs()))
+}
+
+/// What a service of the operator's choice is asked.
+pub struct Question {
+    pub method: Method,
+    pub url: Url,
+    /// A header that is not shown.
+    pub secret: Option<(&'static str, String)>,
+    pub body: Option<Value>,
+}
+
+/// Asks for JSON. Nothing is judged and no redirect followed: the operator has named the host.
+pub async fn ask(question: Question, patience: Duration) -> Result<Value, Failure> {
+    choose_tls();
+    let connector = Connector::new().max_http_version(Version::HTTP_11);
+    let client = Client::builder().disable_redirects().disable_timeout().connector(connector).finish();
+    let Question { method, url, secret, body } = question;
+    let mut request =
+        client.request(method, url.as_str()).insert_header((header::ACCEPT, "application/json"));
+    if let Some((name, value)) = secret {
+        let mut value = HeaderValue::from_str(&value).map_err(|_invalid| {
+            Failure::new("not_configured", "the service's key has characters that no key has")
+        })?;
+        value.set_sensitive(true);
+        request = request.insert_header((name, value));
+    }
+    let broken =
+        |error: &dyn std::fmt::Display| Failure::new("service_failed", format!("the service: {error}"));
+    let answer = async {
+        let sent = match &body {
+            Some(body) => request.send_json(body),
+            None => request.send(),
+        };
+        let mut response = sent.await.map_err(|error| broken(&error))?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(broken(&format!("it answered {status}")));
+        }
+        let (body, cut) = read(&mut response, LARGEST_ANSWER).await?;
+        if cut {
+            return Err(broken(&"its answer is too long"));
+        }
+        serde_json::from_slice(&body).map_err(|error| broken(&format!("its answer is no JSON: {error}")))
+    };
+    timeout(patience, answer).await.unwrap_or_else(|_elapsed| Err(late(patience)))
 }
 
 async fn follow(reach: Reach, mut url: Url, accept: &str, most: usize) -> Result<Fetched, Failure> {
@@ -96,6 +154,10 @@ async fn follow(reach: Reach, mut url: Url, accept: &str, most: usize) -> Result
         if !status.is_success() {
             return Err(Failure::new("http_status", format!("the server answered {status}")));
         }
+        if is_unframed(&response) {
+            let text = "the server says nowhere how long its answer is, which is not read here";
+            return Err(Failure::new("unsupported_content", text).hint("fetch it with a command"));
+        }
         let (body, cut) = read(&mut response, most).await?;
         let (media, charset) = kind(&response);
         let packed = text_of(&response, header::CONTENT_ENCODING).map(str::to_ascii_lowercase);
@@ -104,10 +166,14 @@ async fn follow(reach: Reach, mut url: Url, accept: &str, most: usize) -> Result
     Err(Failure::new("too_many_redirects", format!("more than {MOST_REDIRECTS} redirects")))
 }
 
+/// rustls panics at its first use when nothing has chosen its cryptography; a second choice is refused, which is as good.
+fn choose_tls() {
+    let _chosen_before = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// One that asks `reach` for each connection, so that nothing is connected to that was not judged.
 fn client(reach: Reach, refused: Refused) -> Client {
-    // rustls panics at its first use when nothing has chosen its cryptography.
-    let _chosen_before = rustls::crypto::ring::default_provider().install_default();
+    choose_tls();
     let reach = Rc::new(reach);
     let connect = move |info: ConnectInfo<Uri>| {
         let (reach, refused) = (reach.clone(), refused.clone());
@@ -125,8 +191,8 @@ fn client(reach: Reach, refused: Refused) -> Client {
     let connector = Connector::new()
         .max_http_version(Version::HTTP_11)
         .connector(fn_service(connect))
-        .timeout(PATIENCE)
-        .handshake_timeout(PATIENCE);
+        .timeout(NEVER)
+        .handshake_timeout(NEVER);
     Client::builder().disable_redirects().disable_timeout().connector(connector).finish()
 }
 
@@ -164,6 +230,15 @@ async fn read(response: &mut ClientResponse, most: usize) -> Result<(Vec<u8>, bo
         }
     }
     Ok((body, false))
+}
+
+/// awc reads no body that only the end of its connection ends; it would look empty.
+fn is_unframed(response: &ClientResponse) -> bool {
+    let headers = response.headers();
+    !headers.contains_key(header::CONTENT_LENGTH)
+        && !headers.contains_key(header::TRANSFER_ENCODING)
+        && response.version() != Version::HTTP_10
+        && response.status() != StatusCode::NO_CONTENT
 }
 
 fn kind(response: &ClientResponse) -> (String, Option<String>) {

@@ -6,6 +6,8 @@
 mod extract;
 mod fetch;
 mod page;
+mod search;
 mod text;
 
 pub use extract::call as extract;
+pub use search::call as search;

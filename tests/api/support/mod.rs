@@ -6,6 +6,7 @@ pub mod client;
 pub mod contract;
 pub mod house;
 pub mod script;
+pub mod site;
 pub mod upstream;
 
 pub use cable::Cable;

@@ -7,6 +7,9 @@
 //! | `@@loop K NAME {json}` | K answers of one call each, then a text |
 //! | `@@say WORD @@tool NAME {json}` | the same, with a word before the call |
 //! | `@@think TEXT @@tool NAME {json}` | the same, with a thought before the call |
+//! | `@@only MODEL WORDS` | the directive `@@WORDS` when that model is asked, else a text |
+//! | `@@for-key KEY` | 401, unless it is asked with that key |
+//! | `@@without MEMBER` | 400 about that member, unless the request does not have it |
 //! | `@@stream N MS` | N tokens, MS milliseconds apart |
 //! | `@@burst N` | N tokens, each an event and an HTTP chunk of its own, all in one write |
 //! | `@@reason TEXT` | reasoning, then a text |
@@ -118,26 +121,29 @@ pub fn said(body: &Value) -> (String, Vec<String>) {
 }
 
 /// `asked_before`: how many requests with the same directive came before this one.
-pub fn plan(body: &Value, asked_before: usize) -> Plan {
+pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
     let (said, results) = said(body);
     let (directive, rest) = said.split_once(' ').unwrap_or((&said, ""));
     let numbers: Vec<u64> = rest.split_whitespace().map_while(|word| word.parse().ok()).collect();
     let number = |at: usize, default: u64| numbers.get(at).copied().unwrap_or(default);
     let token = |n: u64| Step::Text(format!("tok{n} "));
     match directive {
+        "@@only" => match rest.split_once(' ') {
+            Some((model, words)) if body["model"] == model => {
+                let mut inner = body.clone();
+                inner["messages"] = json!([{ "role": "user", "content": format!("@@{words}") }]);
+                plan(&inner, key, asked_before)
+            }
+            _ => stream([Step::Text("From another one.".to_owned())]),
+        },
+        "@@for-key" if key != Some(&format!("Bearer {rest}")) => status(401, None),
+        "@@without" if body.get(rest).is_some() => {
+            refuse(400, None, format!("Unsupported parameter: '{rest}' is not supported with this model."))
+        }
         "@@tool" => calls(&[rest], 1, &results),
         "@@tools" => calls(&rest.split(";;").collect::<Vec<_>>(), 1, &results),
-        "@@say" | "@@think" => {
-            let (word, call) = rest.split_once(" @@tool ").unwrap_or((rest, "none"));
-            let mut plan = calls(&[call], 1, &results);
-            if let Plan::Stream { steps, .. } = &mut plan
-                && results.is_empty()
-            {
-                let before = if directive == "@@say" { Step::Text } else { Step::Reason };
-                steps.insert(0, before(word.to_owned()));
-            }
-            plan
-        }
+        "@@say" => before_a_call(rest, Step::Text, &results),
+        "@@think" => before_a_call(rest, Step::Reason, &results),
         "@@loop" => {
             let (times, call) = rest.split_once(' ').unwrap_or(("1", rest));
             calls(&[call], times.parse().unwrap_or(1), &results)
@@ -184,15 +190,7 @@ pub fn plan(body: &Value, asked_before: usize) -> Plan {
             stream([Step::Text(format!("part{asked_before} ")), Step::Length])
         }
         "@@parts" => stream([Step::Text("end".to_owned())]),
-        "@@half-call" if (asked_before as u64) < number(0, 1) => {
-            let Plan::Stream { mut steps, done } = calls(&[r#"terminal {"command":"touch mad"#], 1, &results)
-            else {
-                unreachable!("calls are streams")
-            };
-            steps.push(Step::Length);
-            Plan::Stream { steps, done }
-        }
-        "@@half-call" => calls(&[r#"terminal {"command":"echo whole"}"#], 1, &results),
+        "@@half-call" => half_call((asked_before as u64) < number(0, 1), &results),
         "@@thoughts" if (asked_before as u64) < number(0, 1) => stream([Step::Reason("hm".to_owned())]),
         "@@nothing" if (asked_before as u64) < number(0, 1) => stream([]),
         "@@part-then" if asked_before == 0 => stream([Step::Text("Cut off".to_owned()), Step::Length]),
@@ -202,6 +200,30 @@ pub fn plan(body: &Value, asked_before: usize) -> Plan {
         "@@leave-out-done" => Plan::Stream { steps: vec![Step::Text("No end.".to_owned())], done: false },
         _ => stream([Step::Text("You said: ".to_owned()), Step::Text(said)]),
     }
+}
+
+/// Words, then the call behind ` @@tool `.
+fn before_a_call(rest: &str, before: impl Fn(String) -> Step, results: &[String]) -> Plan {
+    let (word, call) = rest.split_once(" @@tool ").unwrap_or((rest, "none"));
+    let mut plan = calls(&[call], 1, results);
+    if let Plan::Stream { steps, .. } = &mut plan
+        && results.is_empty()
+    {
+        steps.insert(0, before(word.to_owned()));
+    }
+    plan
+}
+
+/// A call whose arguments break off, or its whole form.
+fn half_call(broken: bool, results: &[String]) -> Plan {
+    if !broken {
+        return calls(&[r#"terminal {"command":"echo whole"}"#], 1, results);
+    }
+    let mut plan = calls(&[r#"terminal {"command":"touch mad"#], 1, results);
+    if let Plan::Stream { steps, .. } = &mut plan {
+        steps.push(Step::Length);
+    }
+    plan
 }
 
 fn stream(steps: impl IntoIterator<Item = Step>) -> Plan {
