@@ -107,7 +107,7 @@ pub async fn recover(
         recovered
             .orphans
             .extend(orphan.map(|orphan| Orphan { choice: run.spec.upstream.clone(), id: orphan.id.clone() }));
-        let kept = run::session_append(&run.spec, default_model, &run.messages, None, &run.record);
+        let kept = run::session_append(&run.spec, default_model, &run.messages, None, &run.record, None);
         let mut log = store.resume(&run);
         let mut changes = withdrawn(run.approvals, now());
         changes.extend(kept);

@@ -1,7 +1,7 @@
 //! What a request may choose: the providers of the table, and the aliases of `model_routes`.
 
 use super::{
-    ConfigError, ModelConfig, ModelRoute, SelectionConfig,
+    ConfigError, ModelConfig, ModelRoute, SelectionConfig, fallback,
     known::nearest_of,
     listen, provider,
     settings::{Found, Settings},
@@ -10,8 +10,9 @@ use super::{
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry::Vacant};
 
 /// What may stand in an entry of `providers`.
-const PROVIDER_KEYS: [&str; 10] = [
+const PROVIDER_KEYS: [&str; 11] = [
     "api_key",
+    "api_keys",
     "api_mode",
     "base_url",
     "context_length",
@@ -80,8 +81,9 @@ pub(super) fn read(
             }
         }
     }
+    let fallbacks = fallback::read(settings, &providers, own, warnings)?;
     let direct_model_requests = settings.bool("direct_model_requests", false)?;
-    Ok(SelectionConfig { providers, routes, direct_model_requests })
+    Ok(SelectionConfig { providers, routes, direct_model_requests, fallbacks })
 }
 
 /// `fast: MODEL`, or `fast: {model: MODEL, provider: NAME, options: {…}}`.

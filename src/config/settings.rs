@@ -303,7 +303,7 @@ pub(super) fn split(whole: &Found) -> Vec<Found> {
 /// Whether the last word of a dotted path says that its value is a credential.
 fn is_secret(path: &str) -> bool {
     let name = path.rsplit('.').next().unwrap_or(path);
-    ["key", "token", "secret", "password"]
+    ["key", "keys", "token", "secret", "password"]
         .iter()
         .any(|word| name.strip_suffix(word).is_some_and(|before| before.is_empty() || before.ends_with('_')))
 }

@@ -1,6 +1,9 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
-use super::{DelegationConfig, LimitsConfig, MemoryConfig, NetworkConfig, Secret, TlsConfig, WebConfig};
+use super::{
+    DelegationConfig, LimitsConfig, MemoryConfig, NetworkConfig, PromptConfig, Secret, SkillsConfig,
+    TlsConfig, WebConfig,
+};
 use crate::domain::{ModelChoice, OnBusy, ProfileName, ToolItems, ToolSelection, Unattended};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -40,6 +43,8 @@ pub struct ProfileConfig {
     pub terminal: TerminalConfig,
     pub agent: AgentConfig,
     pub memory: MemoryConfig,
+    pub prompt: PromptConfig,
+    pub skills: SkillsConfig,
     /// `tools.enabled`, `tools.disabled`: which tools the agent has.
     pub tools: ToolSelection,
     pub delegation: DelegationConfig,
@@ -115,6 +120,31 @@ pub struct ModelConfig {
     /// `model.send_reasoning`: whether the upstream gets back what its model thought before it called tools. By default
     /// where the provider is known to refuse a conversation without it.
     pub send_reasoning: bool,
+    /// `api_keys`: keys beside the first.
+    pub more_keys: Vec<Secret>,
+    /// `credential_pool_strategies.NAME`: the order in which its keys are used.
+    pub pool: PoolStrategy,
+}
+
+/// In which order the keys of a provider are used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PoolStrategy {
+    /// The first one, as long as it is not refused.
+    #[default]
+    FillFirst,
+    RoundRobin,
+    Random,
+    LeastUsed,
+}
+
+impl PoolStrategy {
+    /// By the names in the configuration.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("fill_first", Self::FillFirst),
+        ("round_robin", Self::RoundRobin),
+        ("random", Self::Random),
+        ("least_used", Self::LeastUsed),
+    ];
 }
 
 /// What a request may choose beside the profile's own model.
@@ -126,6 +156,8 @@ pub struct SelectionConfig {
     pub routes: BTreeMap<String, ModelRoute>,
     /// `direct_model_requests`: a bare `model` of an OpenAI request is the upstream's name of it.
     pub direct_model_requests: bool,
+    /// `fallback_providers`: who is asked, in this order, when the profile's own upstream gives no answer.
+    pub fallbacks: Vec<ModelConfig>,
 }
 
 /// What an alias stands for.

@@ -1,7 +1,7 @@
 //! One upstream as the files describe it: its address, its key, and what may be asked of it.
 
 use super::{
-    ConfigError, ModelConfig, Provider, Secret, Vision,
+    ConfigError, ModelConfig, PoolStrategy, Provider, Secret, Vision,
     choice::ANY_AGENT,
     provider::{self, HERMES},
     settings::{Found, Settings},
@@ -70,7 +70,10 @@ impl Entry<'_> {
             (true, below) => settings.yaml("model.send_reasoning")?.or(below),
             (false, below) => below,
         };
+        let pool = format!("credential_pool_strategies.{}", self.name);
         Ok(ModelConfig {
+            more_keys: self.more_keys(settings, api_key.as_ref())?,
+            pool: settings.choice(&pool, &PoolStrategy::NAMES, PoolStrategy::default())?,
             send_reasoning: send_reasoning
                 .map_or_else(|| Ok(provider::wants_reasoning(self.name)), |found| found.bool())?,
             vision: vision.map_or(Ok(Vision::default()), |found| found.choice(&Vision::NAMES))?,
@@ -153,6 +156,24 @@ impl Entry<'_> {
         Ok(None)
     }
 
+    /// `model.api_keys`, else `providers.NAME.api_keys`, without the one that stands as `api_key`.
+    fn more_keys(&self, settings: &Settings<'_>, first: Option<&Secret>) -> Result<Vec<Secret>, ConfigError> {
+        let above = self.own.then(|| "model.api_keys".to_owned());
+        let moved = self.own && settings.own_has("model.base_url") && !self.is_own_entry(settings);
+        let below = self.at("api_keys").filter(|_| !moved);
+        let mut keys: Vec<Secret> = Vec::new();
+        for path in above.into_iter().chain(below) {
+            for found in settings.yaml_list_whole(&path)?.unwrap_or_default() {
+                let key = sendable(&found)?;
+                let known = first.into_iter().chain(&keys).any(|known| known.reveal() == key.reveal());
+                if !known && !key.reveal().is_empty() {
+                    keys.push(key);
+                }
+            }
+        }
+        Ok(keys)
+    }
+
     fn is_own_entry(&self, settings: &Settings<'_>) -> bool {
         self.below.is_some_and(|found| found.place.file == settings.yaml.path)
     }
@@ -186,7 +207,7 @@ pub(super) fn options(settings: &Settings<'_>, path: &str) -> Result<Map<String,
     }
 }
 
-fn check_url(found: &Found) -> Result<(), ConfigError> {
+pub(super) fn check_url(found: &Found) -> Result<(), ConfigError> {
     let refuse = |why: &str| Err(found.place.error(format!("{why}, such as `http://127.0.0.1:8000/v1`")));
     let Ok(url) = url::Url::parse(found.text.trim()) else {
         return refuse("must be a web address");
@@ -204,7 +225,7 @@ fn check_url(found: &Found) -> Result<(), ConfigError> {
 }
 
 /// A key becomes a header; a line break or a letter beyond ASCII in it would fail every request.
-fn sendable(found: &Found) -> Result<Secret, ConfigError> {
+pub(super) fn sendable(found: &Found) -> Result<Secret, ConfigError> {
     let key = found.text.trim();
     if key.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(Secret::new(key))
@@ -214,7 +235,7 @@ fn sendable(found: &Found) -> Result<Secret, ConfigError> {
 }
 
 /// `my-llm` → `MY_LLM_API_KEY`.
-fn default_entry(provider: &str) -> String {
+pub(super) fn default_entry(provider: &str) -> String {
     let name: String = provider
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })

@@ -64,6 +64,9 @@ pub enum Event {
     SubagentStart(Box<Subagent>),
     #[serde(rename = "subagent.complete")]
     SubagentComplete(Box<SubagentEnd>),
+    /// A model call failed, and something else is tried. Nothing of it was shown.
+    #[serde(rename = "run.retrying")]
+    RunRetrying(Box<Retrying>),
     /// Somebody said something to the running turn: the next model call hears it.
     #[serde(rename = "run.steered")]
     RunSteered { accepted: bool, input: String },
@@ -113,6 +116,39 @@ pub enum Event {
     },
 }
 
+/// What is done about a model call that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryAction {
+    /// The same, after a wait.
+    Retry,
+    /// Another key of the same provider.
+    RotateKey,
+    /// The same without a member that the upstream does not take.
+    Repair,
+    /// Another provider, for the rest of the turn.
+    FallBack,
+}
+
+impl RetryAction {
+    pub const NAMES: [&'static str; 4] = ["retry", "rotate_key", "repair", "fall_back"];
+}
+
+/// A model call that failed, and what follows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retrying {
+    pub action: RetryAction,
+    /// Which attempt of the call failed, from 1.
+    pub attempt: u32,
+    /// Seconds until the next one.
+    pub wait: f64,
+    pub error: String,
+    pub error_code: Code,
+    /// Who is asked next.
+    pub provider: String,
+    pub model: String,
+}
+
 /// A question, as the run's readers see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ApprovalRequest {
@@ -147,6 +183,7 @@ impl Event {
             Self::ClarifyResponded { .. } => "clarify.responded",
             Self::SubagentStart(_) => "subagent.start",
             Self::SubagentComplete(_) => "subagent.complete",
+            Self::RunRetrying(_) => "run.retrying",
             Self::RunSteered { .. } => "run.steered",
             Self::RunStopping {} => "run.stopping",
             Self::RunCompleted { .. } => "run.completed",

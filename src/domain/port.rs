@@ -1,6 +1,7 @@
 //! What a tool may ask of the turn that it works for, when it starts work that is more than its own call.
 
-use super::{ImageUrl, Report, Task};
+use super::{ImageUrl, Report, Task, ToolOutput};
+use serde_json::Value;
 use std::{fmt, pin::Pin};
 
 /// What somebody who was asked will say.
@@ -34,4 +35,7 @@ pub trait Port {
 
     /// Asks a model about an image, beside the conversation.
     fn look(&self, look: Look) -> Asked<'_, Result<String, Declined>>;
+
+    /// Calls a tool of the turn in a script's name, as far as the turn may use it and nobody has to be asked.
+    fn call<'a>(&'a self, tool: &'a str, arguments: Value) -> Asked<'a, ToolOutput>;
 }

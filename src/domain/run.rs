@@ -2,8 +2,8 @@
 
 use super::{
     ApprovalId, ClientTools, Code, Content, Event, IllegalTransition, KeyId, Logged, Message, Millis,
-    ModelChoice, Outcome, Parent, RunId, RunStatus, Runtime, Seq, SessionId, ToolResult, ToolSelection,
-    Unattended, UpstreamRun, Usage,
+    ModelChoice, Outcome, Parent, PromptId, RunId, RunStatus, Runtime, Seq, SessionId, ToolResult,
+    ToolSelection, Unattended, UpstreamRun, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -184,6 +184,9 @@ pub struct RunRecord {
     /// How many messages of its session's transcript stood before it, once they were loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loaded: Option<usize>,
+    /// The prompt that it goes on with after a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<PromptId>,
     /// The run of another gateway that does this one's work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<UpstreamRun>,
@@ -222,6 +225,7 @@ impl RunRecord {
             asking: Vec::new(),
             outcome: None,
             loaded: None,
+            prompt: None,
             upstream: None,
             pending_steer: None,
             steered: Vec::new(),
@@ -268,6 +272,7 @@ impl RunRecord {
             | Event::ToolCompleted { .. }
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
+            | Event::RunRetrying(_)
             | Event::RunSteered { .. }
             | Event::Gap { .. } => self.status,
         }
@@ -332,6 +337,7 @@ impl RunRecord {
             Event::ReasoningDelta { .. }
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
+            | Event::RunRetrying(_)
             | Event::RunStopping {}
             | Event::Gap { .. } => {}
         }

@@ -141,10 +141,10 @@ async fn edit(
     let edited = auth.tenant.edit_memory(place, operations, etag, &auth.caller.key_id).await?;
     let page = &edited.page;
     let after = file(&page.entries, page.characters(), page.limit, &page.etag);
-    Ok(changed(page.place.target, after, &page.etag, edited.change.as_ref()))
+    Ok(changed(page.place.target, &after, &page.etag, edited.change.as_ref()))
 }
 
-fn changed(target: MemoryTarget, file: Value, etag: &str, change: Option<&MemoryChange>) -> HttpResponse {
+fn changed(target: MemoryTarget, file: &Value, etag: &str, change: Option<&MemoryChange>) -> HttpResponse {
     let body = json!({
         "object": "hermes.memory.edit",
         "changed": change.is_some(),
@@ -195,7 +195,7 @@ pub async fn undo(
     let edited = auth.tenant.undo_memory(place, number, &auth.caller.key_id).await?;
     let page = &edited.page;
     let after = file(&page.entries, page.characters(), page.limit, &page.etag);
-    Ok(changed(target, after, &page.etag, edited.change.as_ref()))
+    Ok(changed(target, &after, &page.etag, edited.change.as_ref()))
 }
 
 fn target_in(text: Option<&str>) -> Result<MemoryTarget, ApiError> {

@@ -31,6 +31,7 @@ fn view(config: &ProfileConfig) -> Value {
         "config": {
             "model": model(&config.model),
             "providers": providers.collect::<BTreeMap<_, _>>(),
+            "fallback_providers": selection.fallbacks.iter().map(fallback).collect::<Vec<_>>(),
             "direct_model_requests": selection.direct_model_requests,
             "responses": {
                 "stored": config.responses.stored,
@@ -120,6 +121,7 @@ fn model(model: &ModelConfig) -> Value {
         "context_length": model.context_length,
         "vision": name_in(&Vision::NAMES, &model.vision),
         "has_api_key": model.api_key.is_some(),
+        "more_api_keys": model.more_keys.len(),
         "send_reasoning": model.send_reasoning,
         "connect_timeout": seconds(model.connect_timeout),
         "first_byte_timeout": seconds(model.first_byte_timeout),
@@ -136,8 +138,13 @@ fn provider(provider: &ModelConfig) -> Value {
         "context_length": provider.context_length,
         "vision": name_in(&Vision::NAMES, &provider.vision),
         "has_api_key": provider.api_key.is_some(),
+        "more_api_keys": provider.more_keys.len(),
         "send_reasoning": provider.send_reasoning,
     })
+}
+
+fn fallback(fallback: &ModelConfig) -> Value {
+    json!({"provider": fallback.provider_name, "model": fallback.default})
 }
 
 fn route(route: &ModelRoute) -> Value {

@@ -106,7 +106,7 @@ impl Inquiry {
         // Tools start tasks of the thread that they are called on.
         let local = tokio::task::LocalSet::new();
         let attacked = async {
-            let attacked = tokio::time::timeout(LONGEST, self.attack()).await;
+            let attacked = tokio::time::timeout(LONGEST, Box::pin(self.attack())).await;
             attacked.unwrap_or_else(|_late| Err(io::Error::other("the attacks did not end in time")))
         };
         // What the throw-away profiles are refused is no news; what came through is told by the findings.

@@ -7,7 +7,8 @@ use super::{
     refusal,
     think::Thoughts,
 };
-use crate::domain::{Message, ToolCall, Usage};
+use crate::domain::{Message, RetryAction, ToolCall, Usage};
+use std::time::Duration;
 
 /// A longer answer is taken for nonsense; it would only fill the memory.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -17,6 +18,19 @@ const MAX_ANSWER: usize = 16 * 1024 * 1024;
 pub enum Delta<'a> {
     Text(&'a str),
     Reasoning(&'a str),
+    /// Nothing of the answer: an attempt failed, and there will be another one. Never behind a text.
+    Again(Again<'a>),
+}
+
+/// An attempt that failed, and what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Again<'a> {
+    pub error: &'a ModelError,
+    pub action: RetryAction,
+    /// Which attempt it was, from 1.
+    pub attempt: u32,
+    /// Until the next one.
+    pub wait: Duration,
 }
 
 /// The whole answer.
@@ -206,6 +220,7 @@ mod tests {
             seen.push(match delta {
                 Delta::Text(text) => Seen::Text(text.to_owned()),
                 Delta::Reasoning(text) => Seen::Reasoning(text.to_owned()),
+                Delta::Again(again) => panic!("{again:?}"),
             });
         };
         let mut assembler = Assembler::new(&mut on_delta);

@@ -1,15 +1,20 @@
 //! A profile's way to its model: attempts until one succeeds, or nothing more may be tried.
 
 use super::{
-    Backoff, Delta, ModelAnswer, ModelError, ModelRequest,
+    Again, Backoff, Delta, ModelAnswer, ModelError, ModelRequest,
     answer::Assembler,
     base_url,
     connection::{Call, Endpoint},
     demo,
+    members::Members,
     reader::AnswerBody,
     retry::{Failed, Repeat},
+    rules::Remedy,
 };
-use crate::config::{ModelConfig, Provider};
+use crate::{
+    config::{ModelConfig, Provider},
+    domain::RetryAction,
+};
 use awc::http::{Method, Uri};
 use std::{rc::Rc, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +23,15 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone)]
 pub struct ModelClient {
     way: Way,
+    pace: Pace,
+}
+
+/// How patient a call is.
+#[derive(Clone, Copy, Default)]
+struct Pace {
     backoff: Backoff,
+    /// There is another provider to ask: nobody waits for one that has had enough.
+    others: bool,
 }
 
 #[derive(Clone)]
@@ -51,13 +64,20 @@ impl ModelClient {
                 thoughts: config.send_reasoning,
             })),
         };
-        Self { way, backoff: Backoff::default() }
+        Self { way, pace: Pace::default() }
     }
 
     /// Another pace of attempts; tests do not want to wait.
     #[must_use]
     pub fn with_backoff(self, backoff: Backoff) -> Self {
-        Self { backoff, ..self }
+        Self { pace: Pace { backoff, ..self.pace }, ..self }
+    }
+
+    /// `others`: whoever asks has another provider, should this one not answer.
+    #[must_use]
+    pub const fn with_others(mut self, others: bool) -> Self {
+        self.pace.others = others;
+        self
     }
 
     /// Asks, with the retry rule, and hands out deltas as they come. Dropping the future, or the token, closes the
@@ -75,7 +95,7 @@ impl ModelClient {
         let answer = stop.run_until_cancelled(async {
             match &self.way {
                 Way::Demo => Ok(demo::answer(request, on_delta).await),
-                Way::Http(model) => model.ask(request, self.backoff, on_delta).await,
+                Way::Http(model) => model.ask(request, self.pace, on_delta).await,
             }
         });
         answer.await.unwrap_or(Err(ModelError::Cancelled))
@@ -86,42 +106,75 @@ impl HttpModel {
     async fn ask(
         self: &Rc<Self>,
         request: &ModelRequest<'_>,
-        backoff: Backoff,
+        pace: Pace,
         on_delta: &mut dyn FnMut(Delta<'_>),
     ) -> Result<ModelAnswer, ModelError> {
-        let mut attempt = 1;
+        let (mut attempt, mut attempts) = (1, 1);
         let mut reconnected = false;
+        let mut members = Members::default();
         loop {
-            let mut failed = match self.attempt(request, on_delta).await {
+            let mut failed = match self.attempt(request, &members, on_delta).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            if failed.repeat == Repeat::Now && std::mem::replace(&mut reconnected, true) {
+            if failed.repeat == Repeat::Now {
+                if !std::mem::replace(&mut reconnected, true) {
+                    continue;
+                }
                 failed.repeat = Repeat::Later;
             }
-            let jitter = getrandom::u32().unwrap_or(0);
-            let Some(wait) = backoff.wait(&failed, attempt, self.attempts, jitter) else {
-                return Err(failed.error);
-            };
-            if failed.repeat == Repeat::Later {
-                tracing::warn!(attempt, ?wait, error = %failed.error, "model call failed, trying again");
-                attempt += 1;
-            }
+            let next = self.next(&failed, attempt, pace, &mut members);
+            let Some((action, wait)) = next else { return Err(failed.error) };
+            tracing::warn!(attempts, ?wait, error = %failed.error, "model call failed, trying again");
+            on_delta(Delta::Again(Again { error: &failed.error, action, attempt: attempts, wait }));
+            attempt += u32::from(action == RetryAction::Retry);
+            attempts += 1;
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// What is done about an attempt that failed: the first remedy that is possible; `None`: nothing here.
+    fn next(
+        &self,
+        failed: &Failed,
+        attempt: u32,
+        pace: Pace,
+        members: &mut Members,
+    ) -> Option<(RetryAction, Duration)> {
+        if failed.error.is_partial() {
+            return None;
+        }
+        for remedy in failed.error.remedies() {
+            match remedy {
+                Remedy::Again => {
+                    let jitter = getrandom::u32().unwrap_or(0);
+                    let wait = pace.backoff.wait(failed, attempt, self.attempts, jitter);
+                    if let Some(wait) = wait {
+                        return Some((RetryAction::Retry, wait));
+                    }
+                }
+                Remedy::AnotherKey if failed.other_key => {
+                    return Some((RetryAction::RotateKey, Duration::ZERO));
+                }
+                Remedy::WithoutMember if members.learn(&failed.error.to_string()) => {
+                    return Some((RetryAction::Repair, Duration::ZERO));
+                }
+                Remedy::AnotherModel if pace.others => return None,
+                Remedy::AnotherKey | Remedy::WithoutMember | Remedy::AnotherModel => {}
+            }
+        }
+        None
     }
 
     async fn attempt(
         self: &Rc<Self>,
         request: &ModelRequest<'_>,
+        members: &Members,
         on_delta: &mut dyn FnMut(Delta<'_>),
     ) -> Result<ModelAnswer, Failed> {
-        let body = request.body(self.thoughts).map_err(|error| Failed {
-            error: ModelError::Connection {
-                message: format!("The request to the upstream could not be written: {error}."),
-                partial: false,
-            },
-            repeat: Repeat::No,
+        let body = request.body(self.thoughts, members).map_err(|error| {
+            let message = format!("The request to the upstream could not be written: {error}.");
+            Failed::new(ModelError::Connection { message, partial: false }, Repeat::No)
         })?;
         let call = Call { method: Method::POST, address: &self.address, headers: &[], body };
         let response = self.endpoint.send(call).await?;

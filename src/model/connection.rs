@@ -1,7 +1,9 @@
 //! The way to the upstream: one awc client, its connection pool, and the limits up to the head of an answer.
 
 use super::{
-    ModelError, refusal,
+    ModelError,
+    pool::Pool,
+    refusal,
     retry::{Failed, Repeat},
 };
 use crate::config::{ModelConfig, Secret};
@@ -19,7 +21,7 @@ use futures_util::StreamExt;
 use std::{
     cell::{Cell, OnceCell},
     io,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::time::timeout;
 
@@ -39,7 +41,7 @@ pub(super) struct Call<'a> {
 
 /// A provider's endpoint with its key and its kept connections.
 pub(super) struct Endpoint {
-    api_key: Option<Secret>,
+    keys: Pool,
     connect_timeout: Duration,
     first_byte_timeout: Duration,
     /// Made at the first call: an idle profile costs no TLS roots and no pool.
@@ -51,7 +53,7 @@ pub(super) struct Endpoint {
 impl Endpoint {
     pub(super) fn new(config: &ModelConfig) -> Self {
         Self {
-            api_key: config.api_key.clone(),
+            keys: Pool::new(config.api_key.iter().chain(&config.more_keys).cloned(), config.pool),
             connect_timeout: config.connect_timeout,
             first_byte_timeout: config.first_byte_timeout,
             client: OnceCell::new(),
@@ -68,7 +70,9 @@ impl Endpoint {
     pub(super) async fn send(&self, call: Call<'_>) -> Result<ClientResponse, Failed> {
         let maybe_kept = self.kept.get() > 0;
         self.kept.set(self.kept.get().saturating_sub(1));
-        let answer = timeout(self.first_byte_timeout, self.request(call)?).await;
+        let key = self.keys.pick(Instant::now(), getrandom::u32().unwrap_or(0));
+        let request = self.request(call, key.map(|(_, key)| key))?;
+        let answer = timeout(self.first_byte_timeout, request).await;
         match answer {
             Err(_elapsed) => {
                 let limit = self.first_byte_timeout;
@@ -76,11 +80,16 @@ impl Endpoint {
             }
             Ok(Err(error)) => Err(self.unsent(&error, maybe_kept)),
             Ok(Ok(response)) if response.status().is_success() => Ok(response),
-            Ok(Ok(response)) => Err(refused(response).await.into()),
+            Ok(Ok(response)) => {
+                let status = response.status().as_u16();
+                let other_key =
+                    key.is_some_and(|(place, _)| self.keys.refused(place, status, Instant::now()));
+                Err(Failed { other_key, ..refused(response).await.into() })
+            }
         }
     }
 
-    fn request(&self, call: Call<'_>) -> Result<SendClientRequest, Failed> {
+    fn request(&self, call: Call<'_>, key: Option<&Secret>) -> Result<SendClientRequest, Failed> {
         let Call { method, address, headers, body } = call;
         let address = address.as_ref().map_err(|wrong| broken(wrong.clone(), Repeat::No))?;
         let client = self.client.get_or_init(|| client(self.connect_timeout));
@@ -91,7 +100,7 @@ impl Endpoint {
             // A proxy that compresses holds events back until its block is full.
             .insert_header((header::ACCEPT_ENCODING, "identity"))
             .insert_header((header::USER_AGENT, concat!("hermes-gateway/", env!("CARGO_PKG_VERSION"))));
-        if let Some(key) = &self.api_key {
+        if let Some(key) = key {
             let mut value =
                 HeaderValue::from_str(&format!("Bearer {}", key.reveal().trim())).map_err(|_invalid| {
                     let message =
@@ -223,10 +232,10 @@ fn other(error: &dyn std::error::Error) -> Failed {
 
 fn broken(message: String, repeat: Repeat) -> Failed {
     let error = ModelError::Connection { message, partial: false };
-    Failed { error, repeat }
+    Failed::new(error, repeat)
 }
 
 fn slow(message: String, repeat: Repeat) -> Failed {
     let error = ModelError::Timeout { message, partial: false };
-    Failed { error, repeat }
+    Failed::new(error, repeat)
 }

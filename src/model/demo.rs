@@ -1,7 +1,7 @@
 //! The built-in model: no network, no account, no thought. It follows rules, so that streams, tools and approvals can
 //! be seen before a real model is configured.
 
-use super::{Delta, ModelAnswer, ModelRequest, calls};
+use super::{Delta, ModelAnswer, ModelRequest, calls, members::Members};
 use crate::domain::{Message, ToolCall, Usage};
 use serde::Deserialize;
 use serde_json::json;
@@ -150,7 +150,7 @@ fn greeting(text: &str) -> String {
 /// About four characters are a token.
 fn usage(request: &ModelRequest<'_>, answer: &str) -> Usage {
     let tokens = |bytes: usize| u64::try_from(bytes.div_ceil(4)).unwrap_or(u64::MAX);
-    let input = tokens(request.body(false).map_or(0, |body| body.len()));
+    let input = tokens(request.body(false, &Members::default()).map_or(0, |body| body.len()));
     let output = tokens(answer.len());
     Usage {
         input_tokens: input,
@@ -183,7 +183,7 @@ mod tests {
                 assert!(!text.is_empty());
                 streamed.push_str(text);
             }
-            Delta::Reasoning(_) => panic!("the demo model does not think"),
+            Delta::Reasoning(_) | Delta::Again(_) => panic!("the demo model neither thinks nor fails"),
         })
         .await;
         (streamed, answer)

@@ -1,6 +1,7 @@
 //! How a call of the model fails, and what a client is told of it.
 
-use crate::domain::{Code, Failure};
+use super::rules::{self, Meaning, Remedy, Rule};
+use crate::domain::Failure;
 use std::fmt;
 
 /// How a call failed. `partial`: some of the answer had already been handed out.
@@ -37,38 +38,6 @@ pub enum ModelError {
     Cancelled,
 }
 
-/// What an error means, whatever road it came by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meaning {
-    /// The same request may succeed later.
-    Passing,
-    Slow,
-    RateLimited,
-    /// Only paying, not waiting, helps.
-    OutOfCredit,
-    ContextTooLong,
-    Blind,
-    BadKey,
-    Refused,
-    Nonsense,
-    Cancelled,
-}
-
-/// Words by which servers say that the conversation does not fit into the model's window.
-const TOO_LONG: [&str; 11] = [
-    "context_length",
-    "context length",
-    "context window",
-    "context size",
-    "maximum context",
-    "too many tokens",
-    "prompt is too long",
-    "input is too long",
-    "input length",
-    "token limit",
-    "reduce the length of the messages",
-];
-
 impl ModelError {
     /// Whether some of the answer was handed out before the error. Such a call is never repeated here; a client may.
     #[must_use]
@@ -85,16 +54,7 @@ impl ModelError {
     /// The failure as the client is told of it.
     #[must_use]
     pub fn failure(&self) -> Failure {
-        let (code, retryable) = match self.meaning() {
-            Meaning::Passing => (Code::UpstreamError, true),
-            Meaning::Slow => (Code::UpstreamTimeout, true),
-            Meaning::RateLimited => (Code::UpstreamRateLimited, true),
-            Meaning::OutOfCredit => (Code::UpstreamRateLimited, false),
-            Meaning::ContextTooLong => (Code::ContextLengthExceeded, false),
-            Meaning::Blind => (Code::VisionUnsupported, false),
-            Meaning::BadKey | Meaning::Refused | Meaning::Nonsense => (Code::UpstreamError, false),
-            Meaning::Cancelled => (Code::RunCancelled, false),
-        };
+        let Rule { code, retryable, .. } = *self.meaning().rule();
         Failure { code, message: self.to_string(), retryable, retry_after: self.retry_after() }
     }
 
@@ -110,68 +70,25 @@ impl ModelError {
         }
     }
 
-    /// Whether another attempt makes sense by the upstream's answer alone.
-    pub(super) fn is_passing(&self) -> bool {
-        matches!(self.meaning(), Meaning::Passing | Meaning::RateLimited)
+    /// Whether another provider may do better, and nothing was handed out that it would repeat.
+    #[must_use]
+    pub fn asks_another(&self) -> bool {
+        !self.is_partial() && self.remedies().contains(&Remedy::AnotherModel)
+    }
+
+    /// Whether the upstream has had enough of us for now.
+    #[must_use]
+    pub fn is_rate_limit(&self) -> bool {
+        matches!(self.meaning(), Meaning::RateLimited | Meaning::OutOfCredit)
+    }
+
+    pub(super) fn remedies(&self) -> &'static [Remedy] {
+        self.meaning().rule().remedies
     }
 
     fn meaning(&self) -> Meaning {
-        match self {
-            Self::Connection { .. } => Meaning::Passing,
-            Self::Timeout { .. } => Meaning::Slow,
-            Self::Garbage { .. } => Meaning::Nonsense,
-            Self::Cancelled => Meaning::Cancelled,
-            Self::Status { status, message, code, .. } => of_status(*status, message, code.as_deref()),
-            Self::Upstream { message, code, .. } => in_stream(message, code.as_deref()),
-        }
+        rules::meaning(self)
     }
-}
-
-fn of_status(status: u16, message: &str, code: Option<&str>) -> Meaning {
-    let too_long = || says_too_long(message) || code.is_some_and(says_too_long);
-    match status {
-        429 if code == Some("insufficient_quota") => Meaning::OutOfCredit,
-        429 => Meaning::RateLimited,
-        413 => Meaning::ContextTooLong,
-        400..=499 if too_long() => Meaning::ContextTooLong,
-        // llama.cpp's server says so with a 500.
-        400 | 404 | 415 | 422 | 500 | 501 if says_blind(message) => Meaning::Blind,
-        401 | 403 => Meaning::BadKey,
-        408 => Meaning::Passing,
-        500..=599 => Meaning::Passing,
-        _ => Meaning::Refused,
-    }
-}
-
-/// The head said 200 already: the code tells what it would have said, as a number or by name.
-fn in_stream(message: &str, code: Option<&str>) -> Meaning {
-    let code = code.unwrap_or_default();
-    if let Ok(status @ 400..=599) = code.parse() {
-        return of_status(status, message, None);
-    }
-    match code {
-        _ if says_too_long(message) || says_too_long(code) => Meaning::ContextTooLong,
-        _ if says_blind(message) => Meaning::Blind,
-        "insufficient_quota" => Meaning::OutOfCredit,
-        "invalid_api_key" | "authentication_error" => Meaning::BadKey,
-        _ if code.contains("rate_limit") => Meaning::RateLimited,
-        _ if code.starts_with("invalid_") => Meaning::Refused,
-        _ => Meaning::Passing,
-    }
-}
-
-/// Whether a server says that its model takes no images. Of an image that is wrong in itself servers speak otherwise.
-fn says_blind(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    says(&["image", "vision", "multimodal"])
-        && says(&["support", "not allowed", "does not accept", "unknown variant", "text only"])
-        && !says(&["format", "mime", "download", "too large"])
-}
-
-fn says_too_long(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    TOO_LONG.iter().any(|words| text.contains(words))
 }
 
 /// One sentence for the client: what happened and, when we know it, what to do.
@@ -197,6 +114,9 @@ impl fmt::Display for ModelError {
             | Meaning::Slow
             | Meaning::RateLimited
             | Meaning::OutOfCredit
+            | Meaning::Unpaid
+            | Meaning::NoSuchModel
+            | Meaning::BadMember
             | Meaning::ContextTooLong
             | Meaning::Blind
             | Meaning::Refused
@@ -214,6 +134,7 @@ impl std::error::Error for ModelError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Code;
 
     fn status(status: u16, message: &str, code: Option<&str>) -> ModelError {
         ModelError::Status {

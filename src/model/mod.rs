@@ -17,16 +17,19 @@ mod connection;
 mod demo;
 mod error;
 mod hermes;
+mod members;
+mod pool;
 mod reader;
 mod refusal;
 mod request;
 mod retry;
+mod rules;
 mod sse;
 mod think;
 mod upstreams;
 
 pub use self::{
-    answer::{Delta, ModelAnswer},
+    answer::{Again, Delta, ModelAnswer},
     client::ModelClient,
     error::ModelError,
     hermes::{HermesClient, RemoteEvents, RemoteTurn},

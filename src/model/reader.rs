@@ -160,7 +160,7 @@ impl AnswerBody {
             message: format!("The upstream fell silent within its answer for {:?}.", self.idle),
             partial: assembler.is_partial(),
         };
-        Failed { error, repeat: Repeat::No }
+        Failed::new(error, Repeat::No)
     }
 
     /// Reads the few bytes behind the answer, so that the connection can be kept. Mostly they are there already;
@@ -190,5 +190,5 @@ fn cut(assembler: &mut Assembler<'_>) -> Failed {
         message: "The upstream closed the connection before its answer was whole.".to_owned(),
         partial,
     };
-    Failed { error, repeat: if partial { Repeat::No } else { Repeat::Later } }
+    Failed::new(error, if partial { Repeat::No } else { Repeat::Later })
 }

@@ -108,12 +108,47 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     if let Some(millis) = text("retry-after-ms").and_then(|text| text.parse::<f64>().ok()) {
         return seconds(millis / 1000.0);
     }
-    let value = text(RETRY_AFTER.as_str())?;
+    let Some(value) = text(RETRY_AFTER.as_str()) else {
+        return reset(&text);
+    };
     if let Ok(number) = value.parse::<f64>() {
         return seconds(number);
     }
     let date: SystemTime = value.parse::<HttpDate>().ok()?.into();
     Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// When the limits are lifted that leave nothing: `x-ratelimit-reset-requests: 6m0s` beside
+/// `x-ratelimit-remaining-requests: 0`.
+fn reset<'a>(text: &impl Fn(&str) -> Option<&'a str>) -> Option<Duration> {
+    let of = |what: &str| {
+        text(&format!("x-ratelimit-remaining-{what}")).filter(|left| *left == "0")?;
+        span(text(&format!("x-ratelimit-reset-{what}"))?)
+    };
+    ["requests", "tokens"].into_iter().filter_map(of).max()
+}
+
+/// `1h2m3.5s`, `20ms`, or a number of seconds.
+fn span(text: &str) -> Option<Duration> {
+    if let Ok(number) = text.parse::<f64>() {
+        return seconds(number);
+    }
+    let (mut rest, mut sum) = (text, 0.0);
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
+        let (number, unit) = rest.split_at(digits);
+        let number: f64 = number.parse().ok()?;
+        let (scale, length) = match unit {
+            _ if unit.starts_with("ms") => (0.001, 2),
+            _ if unit.starts_with('s') => (1.0, 1),
+            _ if unit.starts_with('m') => (60.0, 1),
+            _ if unit.starts_with('h') => (3_600.0, 1),
+            _ => return None,
+        };
+        sum += number * scale;
+        rest = &unit[length..];
+    }
+    seconds(sum)
 }
 
 fn seconds(number: f64) -> Option<Duration> {
@@ -152,6 +187,31 @@ mod tests {
         for (case, body, message, code) in cases {
             let said = read_body(body.as_bytes());
             assert_eq!((said.message.as_str(), said.code.as_deref()), (message, code), "{case}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_leaves_nothing_tells_when_it_is_lifted() {
+        let cases = [
+            ("0", "6m0s", Some(360)),
+            ("0", "1h1m1.5s", Some(3_662)),
+            ("0", "20ms", Some(1)),
+            ("0", "7", Some(7)),
+            ("5", "6m0s", None),
+            ("0", "soon", None),
+            ("0", "5x", None),
+        ];
+        for (left, after, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("x-ratelimit-remaining-tokens", left), ("x-ratelimit-reset-tokens", after)]
+            {
+                headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            assert_eq!(
+                retry_after(&headers, SystemTime::now()).map(whole_seconds),
+                expected,
+                "{left} {after}"
+            );
         }
     }
 

@@ -1,5 +1,6 @@
 //! A question to the model, and its JSON, written straight from borrowed parts: no history is cloned for a call.
 
+use super::members::Members;
 use crate::domain::{Message, Sampling, ToolCall};
 use serde::{
     Serialize, Serializer,
@@ -34,12 +35,13 @@ impl ModelRequest<'_> {
         self.tools.map(str::trim).filter(|tools| !tools.is_empty() && *tools != "[]")
     }
 
-    /// The body of the HTTP request. `thoughts`: answers that call tools go back with what the model thought.
+    /// The body of the HTTP request. `thoughts`: answers that call tools go back with what the model thought; `members`: what
+    /// is left out of it.
     ///
     /// # Errors
     /// Never for plain data; the type says so because serde does.
-    pub(super) fn body(&self, thoughts: bool) -> Result<Vec<u8>, serde_json::Error> {
-        let mut body = serde_json::to_vec(&Body { request: self, thoughts })?;
+    pub(super) fn body(&self, thoughts: bool, members: &Members) -> Result<Vec<u8>, serde_json::Error> {
+        let mut body = serde_json::to_vec(&Body { request: self, thoughts, members })?;
         if let Some(tools) = self.tools() {
             // Spliced in as text: parsing several kilobytes of schemas for each call would only cost time.
             let closing = body.pop();
@@ -54,26 +56,30 @@ impl ModelRequest<'_> {
 struct Body<'a> {
     request: &'a ModelRequest<'a>,
     thoughts: bool,
+    members: &'a Members,
 }
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { request, thoughts } = *self;
+        let Self { request, thoughts, members } = *self;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("model", request.model)?;
         map.serialize_entry("messages", &Messages { request, thoughts })?;
         map.serialize_entry("stream", &true)?;
-        map.serialize_entry("stream_options", &StreamOptions { include_usage: true })?;
+        if members.name("stream_options").is_some() {
+            map.serialize_entry("stream_options", &StreamOptions { include_usage: true })?;
+        }
         if request.tools().is_some() {
             if let Some(choice) = request.tool_choice {
                 map.serialize_entry("tool_choice", choice)?;
             }
-            if let Some(parallel) = request.parallel {
+            if let Some(parallel) = request.parallel.filter(|_| members.name("parallel_tool_calls").is_some())
+            {
                 map.serialize_entry("parallel_tool_calls", &parallel)?;
             }
         }
         for (name, value) in &request.sampling.0 {
-            if !OURS.contains(&name.as_str()) {
+            if let Some(name) = members.name(name).filter(|name| !OURS.contains(name)) {
                 map.serialize_entry(name, value)?;
             }
         }
@@ -168,7 +174,7 @@ mod tests {
             parallel: Some(false),
             sampling: &serde_json::from_value(sampling).unwrap(),
         };
-        serde_json::from_slice(&request.body(thoughts).unwrap()).unwrap()
+        serde_json::from_slice(&request.body(thoughts, &Members::default()).unwrap()).unwrap()
     }
 
     #[test]

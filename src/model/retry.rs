@@ -1,6 +1,6 @@
 //! Whether a failed attempt is repeated, and after how long.
 
-use super::ModelError;
+use super::{ModelError, rules::Remedy};
 use std::time::Duration;
 
 /// The pace of attempts: `base` × 2ⁿ plus up to half of it, at most `cap`.
@@ -22,6 +22,14 @@ impl Default for Backoff {
 pub(super) struct Failed {
     pub(super) error: ModelError,
     pub(super) repeat: Repeat,
+    /// The provider has another key that was not refused.
+    pub(super) other_key: bool,
+}
+
+impl Failed {
+    pub(super) const fn new(error: ModelError, repeat: Repeat) -> Self {
+        Self { error, repeat, other_key: false }
+    }
 }
 
 /// Whether the way in which an attempt failed lets it be repeated.
@@ -38,8 +46,8 @@ pub(super) enum Repeat {
 impl From<ModelError> for Failed {
     /// For what the upstream itself answered: the rule is in the error. Never after the first token.
     fn from(error: ModelError) -> Self {
-        let repeat = if error.is_passing() && !error.is_partial() { Repeat::Later } else { Repeat::No };
-        Self { error, repeat }
+        let again = error.remedies().contains(&Remedy::Again) && !error.is_partial();
+        Self::new(error, if again { Repeat::Later } else { Repeat::No })
     }
 }
 

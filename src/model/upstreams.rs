@@ -6,7 +6,12 @@ use crate::{
     domain::{ModelChoice, Sampling},
 };
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 /// The upstreams of a profile. Belongs to the thread that made it; cheap to clone. A client connects at its first call,
 /// so that an upstream that nobody chooses costs nothing.
@@ -16,6 +21,8 @@ pub struct Upstreams(Rc<All>);
 struct All {
     own: Upstream,
     others: BTreeMap<String, Upstream>,
+    /// Asked in this order when the own one gives no answer.
+    fallbacks: Vec<Upstream>,
 }
 
 struct Upstream {
@@ -24,6 +31,8 @@ struct Upstream {
     vision: Vision,
     options: Map<String, Value>,
     way: Way,
+    /// It has had enough of us until then.
+    rests_until: Cell<Option<Instant>>,
 }
 
 enum Way {
@@ -42,6 +51,7 @@ pub enum Mind {
 /// An upstream as one turn asks it.
 pub struct Asked<C> {
     pub client: C,
+    pub provider: String,
     /// As the upstream calls it.
     pub model: String,
     /// What the turn asks of the model, the upstream's own options included.
@@ -53,7 +63,8 @@ impl Upstreams {
     pub fn new(own: &ModelConfig, selection: &SelectionConfig) -> Self {
         let others = selection.providers.iter();
         let others = others.map(|(name, config)| (name.clone(), Upstream::new(config))).collect();
-        Self(Rc::new(All { own: Upstream::new(own), others }))
+        let fallbacks = selection.fallbacks.iter().map(Upstream::new).collect();
+        Self(Rc::new(All { own: Upstream::new(own), others, fallbacks }))
     }
 
     /// What a turn with this choice thinks with; `None` when its provider is not configured any more.
@@ -61,13 +72,42 @@ impl Upstreams {
     pub fn mind(&self, choice: Option<&ModelChoice>, sampling: &Sampling) -> Option<Mind> {
         let upstream = self.upstream(choice)?;
         let model = choice.map_or(&upstream.default, |choice| &choice.model).clone();
-        let mut all = upstream.options.clone();
-        all.extend(sampling.0.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let sampling = Sampling(all);
         Some(match &upstream.way {
-            Way::Model(client) => Mind::Model(Asked { client: client.clone(), model, sampling }),
-            Way::Hermes(client) => Mind::Agent(Asked { client: client.clone(), model, sampling }),
+            Way::Model(client) => {
+                let others = choice.is_none() && !self.0.fallbacks.is_empty();
+                let client = client.clone().with_others(others);
+                Mind::Model(upstream.asked(client, model, sampling))
+            }
+            Way::Hermes(client) => Mind::Agent(upstream.asked(client.clone(), model, sampling)),
         })
+    }
+
+    /// Who is asked when the profile's own upstream gives no answer: of the list behind the first `tried`, the next that
+    /// does not rest. Gives how many have been tried then.
+    #[must_use]
+    pub fn fallback(&self, tried: usize, sampling: &Sampling) -> Option<(usize, Asked<ModelClient>)> {
+        let now = Instant::now();
+        let left = self.0.fallbacks.iter().enumerate().skip(tried);
+        let mut ready = left.filter(|(_, upstream)| !upstream.rests(now));
+        let (at, upstream) = ready.next()?;
+        let Way::Model(client) = &upstream.way else { return None };
+        let client = client.clone().with_others(ready.next().is_some());
+        Some((at + 1, upstream.asked(client, upstream.default.clone(), sampling)))
+    }
+
+    /// Leaves an upstream alone that has had enough: the own one, or the fallback of this number, from 1.
+    pub fn rest(&self, tried: usize, how_long: Duration) {
+        let place = tried.checked_sub(1).map_or(Some(&self.0.own), |at| self.0.fallbacks.get(at));
+        if let Some(upstream) = place {
+            upstream.rests_until.set(Some(Instant::now() + how_long));
+        }
+    }
+
+    /// Whether the profile's own upstream is left alone, and there is another one.
+    #[must_use]
+    pub fn own_rests(&self) -> bool {
+        let now = Instant::now();
+        self.0.own.rests(now) && self.0.fallbacks.iter().any(|upstream| !upstream.rests(now))
     }
 
     /// Whether images may be sent to this choice.
@@ -77,7 +117,7 @@ impl Upstreams {
     }
 
     fn upstream(&self, choice: Option<&ModelChoice>) -> Option<&Upstream> {
-        let All { own, others } = &*self.0;
+        let All { own, others, fallbacks: _ } = &*self.0;
         match choice {
             Some(choice) if choice.provider != own.name => others.get(&choice.provider),
             Some(_) | None => Some(own),
@@ -97,6 +137,17 @@ impl Upstream {
             vision: config.vision,
             options: config.options.clone(),
             way,
+            rests_until: Cell::new(None),
         }
+    }
+
+    fn rests(&self, now: Instant) -> bool {
+        self.rests_until.get().is_some_and(|until| until > now)
+    }
+
+    fn asked<C>(&self, client: C, model: String, sampling: &Sampling) -> Asked<C> {
+        let mut all = self.options.clone();
+        all.extend(sampling.0.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Asked { client, provider: self.name.clone(), model, sampling: Sampling(all) }
     }
 }

@@ -103,6 +103,7 @@ impl Redactor {
                 self.clean_subagent(&mut end.subagent);
                 self.clean_text(&mut end.summary);
             }
+            Event::RunRetrying(retrying) => self.clean_text(&mut retrying.error),
             Event::RunSteered { accepted: _, input } => self.clean_text(input),
             Event::RunCompleted { output: _, usage: _, finish_reason: _, tool_calls, pending_steer } => {
                 tool_calls.iter_mut().for_each(|call| self.clean_call(call));

@@ -56,6 +56,11 @@ impl Secrets {
         for (name, upstream) in &config.selection.providers {
             written(&format!("providers.{name}.api_key"), upstream.api_key.as_ref());
         }
+        for upstream in config.upstreams().chain(&config.selection.fallbacks) {
+            let name = format!("a key of {}", upstream.provider_name);
+            let keys = upstream.api_key.iter().chain(&upstream.more_keys);
+            keys.for_each(|key| written(&name, Some(key)));
+        }
         all
     }
 

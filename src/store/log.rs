@@ -12,7 +12,7 @@ use super::{
     state::LiveState,
     writer::Urgency,
 };
-use crate::domain::{self, Code, Event, RunRecord, RunSpec, Seq, UpstreamRun, Usage};
+use crate::domain::{self, Code, Event, PromptId, RunRecord, RunSpec, Seq, UpstreamRun, Usage};
 use std::{mem, sync::Arc};
 use tokio::sync::oneshot;
 
@@ -152,6 +152,11 @@ impl LogWriter {
     /// Notes how much of its session's transcript the run has read (written with the next commit).
     pub fn set_loaded(&mut self, messages: usize) {
         self.live.state().record.loaded = Some(messages);
+    }
+
+    /// Notes which prompt the run has (written with the next commit).
+    pub fn set_prompt(&mut self, prompt: PromptId) {
+        self.live.state().record.prompt = Some(prompt);
     }
 
     /// Notes which run of another gateway does this one's work, and how far it was followed (written with the next commit).

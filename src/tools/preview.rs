@@ -17,6 +17,7 @@ pub fn preview(name: &str, arguments: &Value) -> Option<String> {
         "search_files" => text("pattern"),
         "memory" => text("content").or_else(|| text("old_text")),
         "process" => text("action"),
+        "execute_code" => text("code"),
         "web_search" => text("query"),
         "clarify" | "vision_analyze" => text("question"),
         "delegate_task" => text("goal").or_else(|| arguments.pointer("/tasks/0/goal")?.as_str()),

@@ -27,6 +27,20 @@ pub const ALL: &[ToolSpec] = &[
         toolset: Cow::Borrowed("delegation"),
         emoji: "🔀",
     },
+    ToolSpec {
+        name: Cow::Borrowed("execute_code"),
+        description: Cow::Borrowed(
+            "Run a Python script in the workspace, for several steps at once or for data too large to read: its output \
+             comes back, not what it looked at. In it patch, read_file, search_files, terminal, write_file, web_extract and \
+             web_search are functions, as far as you have them (also `from hermes_tools import …`), with the same \
+             parameters; each gives back a dict, with `error` when it failed. A person approves the script; calls \
+             that would need an approval of their own are refused inside. At most 300 s, 50 calls, 50 kB of output.",
+        ),
+        parameters: Cow::Borrowed(include_str!("schema/execute_code.json")),
+        read_only: false,
+        toolset: Cow::Borrowed("code_execution"),
+        emoji: "🐍",
+    },
     memory::SPEC,
     ToolSpec {
         name: Cow::Borrowed("patch"),

@@ -77,6 +77,7 @@ gateway:
         "context_length": null,
         "vision": "false",
         "has_api_key": true,
+        "more_api_keys": 0,
         "send_reasoning": false,
     });
     assert_eq!(config["providers"], json!({"lab": lab}), "the profile's own is under `model`");

@@ -116,6 +116,6 @@ fn what_an_examination_that_was_killed_has_left_is_removed_by_the_next() {
     // The start of a gateway examines its walls, too.
     let gateway: Gateway = home.gateway(&[]);
     assert_eq!(outside(&leavings, &homes), [""; 0]);
-    assert_eq!(throw_away(&home), [PathBuf::new(); 0]);
+    assert_eq!(throw_away(&home), Vec::<PathBuf>::new());
     drop(gateway);
 }

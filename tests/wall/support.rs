@@ -227,6 +227,8 @@ fn config(root: &Path) -> ProfileConfig {
             idle_timeout: second,
             attempts: 1,
             send_reasoning: false,
+            more_keys: Vec::new(),
+            pool: hermes_gateway::config::PoolStrategy::default(),
         },
         selection: SelectionConfig::default(),
         api: ApiConfig {
@@ -259,6 +261,8 @@ fn config(root: &Path) -> ProfileConfig {
             limits: LimitsConfig::default(),
         },
         memory: MemoryConfig::default(),
+        prompt: hermes_gateway::config::PromptConfig::default(),
+        skills: hermes_gateway::config::SkillsConfig::default(),
         agent: AgentConfig { max_turns: 90, loop_guard: hermes_gateway::config::LoopGuard::Off },
         tools: hermes_gateway::domain::ToolSelection::default(),
         delegation: hermes_gateway::config::DelegationConfig::default(),

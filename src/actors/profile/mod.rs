@@ -153,12 +153,9 @@ fn clear_tmp(name: &ProfileName, root: &Path, now: SystemTime) {
 
 /// What runs work with, made of the configuration.
 fn kit(tenant: &Tenant, config: &Arc<ProfileConfig>) -> Kit {
-    // One small file at the profile's start and at a reload, not per run.
-    let soul = std::fs::read_to_string(&config.soul_file).ok().map(Rc::from);
     Kit {
         upstreams: Upstreams::new(&config.model, &config.selection),
         toolbox: tenant.toolbox(),
-        soul,
         policy: Rc::new(Policy {
             off: config.approvals.mode == ApprovalMode::Off,
             deny: config.approvals.deny.clone(),

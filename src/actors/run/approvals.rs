@@ -64,6 +64,7 @@ impl Driver {
             reason: None,
             question,
         };
+        self.keep_prompt();
         self.audit_question(&approval);
         self.pose(&approval);
         let event = request_event(&approval);

@@ -119,6 +119,7 @@ async fn follow(
                 | Event::SubagentComplete(_)
                 | Event::ClarifyRequest(_)
                 | Event::ClarifyResponded { .. }
+                | Event::RunRetrying(_)
                 | Event::RunSteered { .. }
                 | Event::RunStopping {}
                 | Event::RunCompleted { .. }

@@ -12,9 +12,9 @@ use crate::{
         Tenant,
         board::{SessionTurn, Slot, SlotWait, TurnWait},
     },
-    agent::{Asking, Bounds, Guard, Offer, Policy, Prompt, Step, Turn},
+    agent::{Asking, Bounds, Guard, Offer, Policy, Step, Turn},
     config::ProfileConfig,
-    domain::{Approval, Code, Event, Failure, Message, RunSpec, now},
+    domain::{Approval, Code, Event, Failure, Message, RunSpec, SystemPrompt},
     model::{Asked, Delta, Mind, ModelAnswer, ModelClient, ModelRequest, Upstreams},
     store::{Change, LogWriter, Store, StoreError},
     tools::Toolbox,
@@ -27,8 +27,6 @@ use tracing::Instrument;
 pub struct Kit {
     pub upstreams: Upstreams,
     pub toolbox: Toolbox,
-    /// `SOUL.md`.
-    pub soul: Option<Rc<str>>,
     pub policy: Rc<Policy>,
 }
 
@@ -76,14 +74,20 @@ pub(super) struct Driver {
     pub session: Option<SessionTurn>,
     /// Loaded transcript of a named session, when the spec asks for it.
     pub loaded: Vec<Message>,
+    /// The agent's own prompt, once it is known.
+    pub prompt: Option<SystemPrompt>,
     /// The session's own system prompt.
-    pub session_prompt: Option<String>,
+    pub session_system: Option<String>,
     pub opening: Vec<Message>,
     /// All of these as one, when they could not stay as they were.
     pub mended: Option<Vec<Message>>,
     /// Calls of a former process: what was secret in their arguments is gone.
     pub restored: Vec<String>,
     wrote_text: bool,
+    /// The model that is asked: the chosen one, or a fallback.
+    pub thinker: Option<Rc<Asked<ModelClient>>>,
+    /// How many fallbacks have been asked.
+    pub fallen: usize,
     pub guard: Guard,
     /// Characters of results of the newest answer's calls.
     pub pile: usize,
@@ -131,8 +135,11 @@ impl Driver {
             entry: Some(entry),
             session: None,
             loaded: Vec::new(),
-            session_prompt: None,
+            prompt: None,
+            session_system: None,
             mended: None,
+            thinker: None,
+            fallen: 0,
             guard: Guard::default(),
             pile: 0,
         }
@@ -224,36 +231,35 @@ impl Driver {
     }
 
     async fn work(&mut self) -> Result<End, Break> {
-        let mind = match self.mind()? {
-            Mind::Model(mind) => mind,
+        match self.mind()? {
+            Mind::Model(mind) => self.thinker = Some(Rc::new(mind)),
             Mind::Agent(agent) => {
                 self.refuse_unbounded_agent()?;
                 return self.relay(&agent).await;
             }
-        };
-        let config = self.tenant.config();
-        let workspace = config.workspace.display().to_string();
-        let system = Prompt {
-            soul: self.kit.soul.as_deref(),
-            profile: config.name.as_str(),
-            workspace: &workspace,
-            model: &mind.model,
-            now: now(),
         }
-        .render();
+        self.pass_over_the_resting()?;
+        let model = self.thinker.as_ref().map(|mind| mind.model.clone()).unwrap_or_default();
         let spec = self.spec.clone();
         let kit = self.kit.clone();
         let toolset = kit.toolbox.toolset();
         let allowed = self.allowed_tools(&toolset);
+        let prompt = self.session_prompt(&model, &toolset, allowed.as_deref()).await?;
+        let system = self.prompt.insert(prompt).text.clone();
         let offer = Offer::new(toolset.schema(), allowed.as_deref(), &spec.client_tools);
         loop {
             match self.turn.next() {
-                Step::Ask(asking) => self.ask(&mind, &system, asking, &offer).await?,
+                Step::Ask(asking) => self.ask(&system, asking, &offer).await?,
                 Step::Call(calls) => self.call_all(&calls).await?,
                 Step::HandOver(calls) => return Ok(End::HandedOver(calls)),
                 Step::Done(_) if self.owes_an_answer() => self.turn.go_on(),
                 Step::Done(finish) => return Ok(End::Completed(finish)),
-                Step::Fail { failure, ask_another: _ } => return Err(Break::Failed(failure)),
+                Step::Fail { failure, ask_another } => {
+                    if !ask_another || !self.fall_back(&failure, None)? {
+                        return Err(Break::Failed(failure));
+                    }
+                    self.turn.go_on();
+                }
             }
         }
     }
@@ -273,7 +279,6 @@ impl Driver {
     /// One model call.
     async fn ask(
         &mut self,
-        mind: &Asked<ModelClient>,
         system: &str,
         Asking { tools, limits, nudge }: Asking,
         offer: &Offer<'_>,
@@ -282,6 +287,7 @@ impl Driver {
             self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
         }
         self.hear();
+        let Some(mind) = self.thinker.clone() else { return Ok(()) };
         let config = self.tenant.config();
         let offer = tools.then_some(offer);
         let part = self.turn.part();
@@ -289,7 +295,7 @@ impl Driver {
         let nudge = nudge.map(|nudge| Message::user(nudge.text()));
         let aside: Vec<Message> = cut.into_iter().chain(nudge).collect();
         let mut systems = vec![system];
-        systems.extend(self.session_prompt.as_deref());
+        systems.extend(self.session_system.as_deref());
         systems.extend(self.spec.system.as_deref());
         let bare = (!limits).then(|| mind.sampling.without_limits());
         let before = said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening]);
@@ -311,6 +317,8 @@ impl Driver {
             reasoning: config.api.show_reasoning,
             wrote: false,
             failed: None,
+            provider: &mind.provider,
+            model: &mind.model,
         };
         let answer = {
             let mut write = |delta: Delta<'_>| text.write(&delta);

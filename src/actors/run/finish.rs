@@ -99,7 +99,8 @@ impl Driver {
             }
         };
         let default_model = &self.tenant.config().model.default;
-        changes.extend(transcript::append(&self.spec, default_model, self.turn.messages(), finish, &record));
+        let (said, prompt) = (self.turn.messages(), self.prompt.clone());
+        changes.extend(transcript::append(&self.spec, default_model, said, finish, &record, prompt));
         // Whoever hears of the end may ask again at once: the slot must be free by then.
         drop(self.slot.take());
         self.log.append(event, changes)
@@ -108,7 +109,8 @@ impl Driver {
     /// Notes how a call of the profile's own model ended; a turn that chose another says nothing of it.
     pub(super) fn asked_model(&self, error: Option<Code>) {
         let own = self.tenant.config().model.provider_name.clone();
-        if self.spec.upstream.as_ref().is_none_or(|choice| choice.provider == own) {
+        let chosen = self.spec.upstream.as_ref();
+        if self.fallen == 0 && chosen.is_none_or(|choice| choice.provider == own) {
             self.tenant.model_calls().ended(error);
         }
     }

@@ -40,6 +40,13 @@ impl Driver {
 
     /// The call gave no whole answer; `text` is what came of it. A text that was to be gone on with stands as it is.
     pub(super) fn unanswered(&mut self, error: &ModelError, text: &str) -> Result<(), Break> {
+        if !matches!(error, ModelError::Cancelled) && self.turn.part().is_empty() && error.asks_another() {
+            let failure = error.failure();
+            self.asked_model(Some(failure.code));
+            if self.fall_back(&failure, Some(error))? {
+                return Ok(());
+            }
+        }
         let failed = self.model_failed(error);
         if matches!(failed, Break::Failed(_))
             && let Some(message) = self.turn.leave_cut(text)

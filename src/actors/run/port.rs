@@ -2,12 +2,13 @@
 //!
 //! A tool has no way into the turn's log: what it has to tell there goes to the driver, which writes it in order.
 
-use super::{children, drive::Driver, look};
+use super::{children, drive::Driver, look, nested};
 use crate::{
     actors::Tenant,
-    domain::{Asked, Declined, Event, Look, Port, Report, RunSpec, RunStatus, Task, Usage},
+    domain::{Asked, Declined, Event, Look, Port, Report, RunSpec, RunStatus, Task, ToolOutput, Usage},
     store::{Change, LogWriter, Store},
 };
+use serde_json::Value;
 use std::{rc::Rc, sync::Arc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -85,5 +86,9 @@ impl Port for CallPort {
 
     fn look(&self, look: Look) -> Asked<'_, Result<String, Declined>> {
         Box::pin(look::look(&self.bench, look))
+    }
+
+    fn call<'a>(&'a self, tool: &'a str, arguments: Value) -> Asked<'a, ToolOutput> {
+        Box::pin(nested::call(self, tool, arguments))
     }
 }

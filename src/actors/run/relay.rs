@@ -216,7 +216,7 @@ impl Driver {
                     self.log.delta(event)?;
                 }
             }
-            Event::ToolStarted { .. } | Event::ToolCompleted { .. } => {
+            Event::ToolStarted { .. } | Event::ToolCompleted { .. } | Event::RunRetrying(_) => {
                 drop(self.log.append(event, Vec::new())?);
             }
             Event::ApprovalRequest(request) => self.ask_here(agent, &run.id, *request).await?,
@@ -280,11 +280,8 @@ impl Driver {
             self.log.delta(Event::MessageDelta { delta: rest.to_owned() })?;
             self.log.end_text()?;
         }
-        let answer = Answered {
-            text: output,
-            finish_reason: Some(Finish::Stop.wire().to_owned()),
-            ..Answered::default()
-        };
+        // However it ended there, nobody here is asked to go on with it.
+        let answer = Answered { text: output, ..Answered::default() };
         if let Some(message) = self.turn.answered(answer) {
             self.changes.push(Change::Message(message.clone()));
         }

@@ -1,8 +1,8 @@
 //! The model's text on its way into the log.
 
 use crate::{
-    domain::Event,
-    model::Delta,
+    domain::{Event, Retrying},
+    model::{Again, Delta},
     store::{LogWriter, StoreError},
 };
 use std::cell::RefCell;
@@ -15,6 +15,9 @@ pub(super) struct TextWriter<'a, 'log> {
     pub reasoning: bool,
     pub wrote: bool,
     pub failed: Option<StoreError>,
+    /// Who answers.
+    pub provider: &'a str,
+    pub model: &'a str,
 }
 
 impl TextWriter<'_, '_> {
@@ -26,10 +29,30 @@ impl TextWriter<'_, '_> {
             Delta::Text(text) => Event::MessageDelta { delta: text.to_owned() },
             Delta::Reasoning(text) if self.reasoning => Event::ReasoningDelta { delta: text.to_owned() },
             Delta::Reasoning(_) => return,
+            Delta::Again(again) => return self.again(&again),
         };
         self.wrote |= matches!(event, Event::MessageDelta { .. });
         if let Err(error) = self.log.borrow_mut().delta(event) {
             self.failed.get_or_insert(error);
+        }
+    }
+
+    fn again(&mut self, again: &Again<'_>) {
+        let Again { error, action, attempt, wait } = *again;
+        let failure = error.failure();
+        let retrying = Event::RunRetrying(Box::new(Retrying {
+            action,
+            attempt,
+            wait: wait.as_secs_f64(),
+            error: failure.message,
+            error_code: failure.code,
+            provider: self.provider.to_owned(),
+            model: self.model.to_owned(),
+        }));
+        match self.log.borrow_mut().append(retrying, Vec::new()) {
+            // Nobody waits for the disk: the next fact brings it there.
+            Ok(committed) => drop(committed),
+            Err(error) => drop(self.failed.get_or_insert(error)),
         }
     }
 }

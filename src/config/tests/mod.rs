@@ -1,6 +1,7 @@
 //! Whole homes on disk, read as a gateway reads them.
 
 mod documented;
+mod fallbacks;
 mod homes;
 mod inheritance;
 mod listening;

@@ -291,6 +291,7 @@ impl Presenter for ChatStream {
             | Event::ClarifyResponded { .. }
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
+            | Event::RunRetrying(_)
             | Event::RunSteered { .. }
             | Event::RunStopping {} => {}
         }

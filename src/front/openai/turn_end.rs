@@ -106,6 +106,7 @@ impl<'a> TurnEnd<'a> {
             | Event::ClarifyResponded { .. }
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
+            | Event::RunRetrying(_)
             | Event::RunSteered { .. }
             | Event::RunStopping {}
             | Event::Gap { .. } => None,

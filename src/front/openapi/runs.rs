@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     actors::Scope,
-    domain::{Choice, Code, Ended, Finish, OnBusy, RunStatus},
+    domain::{Choice, Code, Ended, Finish, OnBusy, RetryAction, RunStatus},
 };
 
 const TAG: &str = "runs";
@@ -257,6 +257,14 @@ fn run_event() -> Schema {
             .may("tool_calls", list(any()).note("Calls of the client's own tools: they end the turn."))
             .may("pending_steer", unheard()),
         event("run.steered").has("accepted", boolean()).has("input", text()),
+        event("run.retrying")
+            .has("action", one_of(RetryAction::NAMES))
+            .has("attempt", integer())
+            .has("wait", number().note("Seconds until the next attempt."))
+            .has("error", text())
+            .has("error_code", code())
+            .has("provider", text().note("Who is asked next."))
+            .has("model", text()),
         ended("run.failed")
             .has("error", text())
             .has("error_code", code())

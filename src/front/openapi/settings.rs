@@ -36,6 +36,11 @@ pub fn components() -> Vec<(&'static str, Schema)> {
             "providers",
             map(upstream()).note("What a request may choose beside the profile's own provider."),
         )
+        .has(
+            "fallback_providers",
+            list(object().has("provider", text()).has("model", text()))
+                .note("Who is asked, in this order, when the profile's own upstream gives no answer."),
+        )
         .has("direct_model_requests", boolean())
         .has("responses", responses)
         .has(
@@ -75,6 +80,7 @@ fn upstream() -> Schema {
         .has("context_length", integer().or_null())
         .has("vision", one_of(Vision::NAMES.map(|(name, _)| name)))
         .has("has_api_key", boolean())
+        .has("more_api_keys", integer())
         .has("send_reasoning", boolean())
 }
 

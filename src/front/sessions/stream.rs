@@ -281,6 +281,10 @@ impl Presenter for SessionStream {
                     json!({"message_id": message_id, "approval_id": approval_id, "choice": choice});
                 self.frame(logged, true, "approval.responded", &answered, out);
             }
+            Event::RunRetrying(retrying) => {
+                let told = OfTurn { message_id: &message_id, what: &**retrying };
+                self.frame(logged, true, "run.retrying", &told, out);
+            }
             Event::RunSteered { accepted, input } => {
                 let steered = json!({"message_id": message_id, "accepted": accepted, "input": input});
                 self.frame(logged, true, "run.steered", &steered, out);

@@ -132,7 +132,7 @@ impl HermesClient {
                 Ok(Some(Ok(_))) => return Err(garbage("an endless answer").into()),
                 Ok(Some(Err(_))) | Err(_) => {
                     let error = cut("The upstream closed the connection within its answer.");
-                    return Err(Failed { error, repeat: Repeat::Later });
+                    return Err(Failed::new(error, Repeat::Later));
                 }
                 Ok(None) => break,
             }

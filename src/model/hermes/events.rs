@@ -146,7 +146,7 @@ fn read(data: &[u8]) -> Option<(Seq, Option<Event>)> {
 }
 
 fn lost(message: &str) -> Failed {
-    Failed { error: cut(message), repeat: Repeat::Later }
+    Failed::new(cut(message), Repeat::Later)
 }
 
 fn silent(limit: Duration) -> Failed {
@@ -154,7 +154,7 @@ fn silent(limit: Duration) -> Failed {
         message: format!("The upstream sent nothing for {limit:?}, not even a sign of life."),
         partial: false,
     };
-    Failed { error, repeat: Repeat::Later }
+    Failed::new(error, Repeat::Later)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! its own in the history, so that it can be undone like any other.
 
 use super::{
+    LARGEST,
     edit::{Refusal, apply},
     text::{characters, join, split},
 };
@@ -25,8 +26,6 @@ use std::{
 };
 use tokio::runtime::Handle;
 
-/// More than this is no memory, whatever wrote it.
-const LARGEST: u64 = 1 << 20;
 /// How often an edit begins anew because somebody else wrote.
 const ATTEMPTS: usize = 16;
 
@@ -89,10 +88,10 @@ pub struct Edited {
 pub enum EditError {
     Refused {
         refusal: Refusal,
-        page: Page,
+        page: Box<Page>,
     },
     /// The file has another etag than the edit is for.
-    Stale(Page),
+    Stale(Box<Page>),
     NoSuchChange(u64),
     /// What the change did has been changed again since.
     Superseded(u64),
@@ -210,7 +209,7 @@ impl MemoryBook {
             let record = store.memory(&edit.place)?;
             let page = self.page(&path, before.as_deref(), &record);
             if edit.etag.as_ref().is_some_and(|wanted| *wanted != page.etag) {
-                return Err(EditError::Stale(page));
+                return Err(EditError::Stale(Box::new(page)));
             }
             let after = self.wanted(store, edit, &page)?;
             if after == page.texts() {
@@ -225,7 +224,7 @@ impl MemoryBook {
     }
 
     fn wanted(&self, store: &Store, edit: &Edit, page: &Page) -> Result<Vec<String>, EditError> {
-        let refused = |refusal| EditError::Refused { refusal, page: page.clone() };
+        let refused = |refusal| EditError::Refused { refusal, page: Box::new(page.clone()) };
         match &edit.wanted {
             Wanted::Operations(operations) => {
                 let operations: Vec<Operation> =
@@ -293,20 +292,20 @@ fn settle(
         },
         Wanted::Undo(number) => (MemoryAct::Undo, Some(*number)),
     };
-    let origin = edit.origin.clone();
-    let change =
-        MemoryChange { place: place.clone(), number, at, act, origin, before, after: after.clone(), undoes };
-    changes.push(change.clone());
     let entry = |text: &String| match page.entries.iter().find(|entry| entry.text == *text) {
         Some(entry) => entry.clone(),
         None => MemoryEntry { text: text.clone(), at, origin: edit.origin.clone() },
     };
     let entries: Vec<MemoryEntry> = after.iter().map(entry).collect();
+    let etag = etag(&join(&after));
+    let origin = edit.origin.clone();
+    let change = MemoryChange { place: place.clone(), number, at, act, origin, before, after, undoes };
+    changes.push(change.clone());
     let mut written: Vec<Change> = changes.into_iter().map(Change::MemoryChange).collect();
     let record = MemoryRecord { place: place.clone(), entries: entries.clone(), changes: number };
     written.push(Change::Memory(record));
     Handle::current().block_on(store.commit(written))?;
-    let page = Page { entries, etag: etag(&join(&after)), ..page };
+    let page = Page { entries, etag, ..page };
     Ok(Edited { page, change: Some(change) })
 }
 

@@ -2,4 +2,5 @@
 
 mod answers;
 mod calls;
+mod failover;
 mod reasoning;

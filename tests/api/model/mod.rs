@@ -34,6 +34,8 @@ fn client(base_url: &str, limit: Duration) -> ModelClient {
         idle_timeout: limit,
         attempts: 3,
         send_reasoning: false,
+        more_keys: Vec::new(),
+        pool: hermes_gateway::config::PoolStrategy::default(),
     };
     ModelClient::new(&config).with_backoff(Backoff { base: Duration::ZERO, ..Backoff::default() })
 }
@@ -61,6 +63,7 @@ async fn ask_and_tell(
         tell(match delta {
             Delta::Text(text) => text.to_owned(),
             Delta::Reasoning(text) => format!("({text})"),
+            Delta::Again(_) => return,
         });
     };
     within(client.ask(&request, stop, &mut on_delta)).await

@@ -7,6 +7,9 @@
 //! | `@@loop K NAME {json}` | K answers of one call each, then a text |
 //! | `@@say WORD @@tool NAME {json}` | the same, with a word before the call |
 //! | `@@think TEXT @@tool NAME {json}` | the same, with a thought before the call |
+//! | `@@only MODEL WORDS` | the directive `@@WORDS` when that model is asked, else a text |
+//! | `@@for-key KEY` | 401, unless it is asked with that key |
+//! | `@@without MEMBER` | 400 about that member, unless the request does not have it |
 //! | `@@stream N MS` | N tokens, MS milliseconds apart |
 //! | `@@burst N` | N tokens, each an event and an HTTP chunk of its own, all in one write |
 //! | `@@reason TEXT` | reasoning, then a text |
@@ -118,13 +121,25 @@ pub fn said(body: &Value) -> (String, Vec<String>) {
 }
 
 /// `asked_before`: how many requests with the same directive came before this one.
-pub fn plan(body: &Value, asked_before: usize) -> Plan {
+pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
     let (said, results) = said(body);
     let (directive, rest) = said.split_once(' ').unwrap_or((&said, ""));
     let numbers: Vec<u64> = rest.split_whitespace().map_while(|word| word.parse().ok()).collect();
     let number = |at: usize, default: u64| numbers.get(at).copied().unwrap_or(default);
     let token = |n: u64| Step::Text(format!("tok{n} "));
     match directive {
+        "@@only" => match rest.split_once(' ') {
+            Some((model, words)) if body["model"] == model => {
+                let mut inner = body.clone();
+                inner["messages"] = json!([{ "role": "user", "content": format!("@@{words}") }]);
+                plan(&inner, key, asked_before)
+            }
+            _ => stream([Step::Text("From another one.".to_owned())]),
+        },
+        "@@for-key" if key != Some(&format!("Bearer {rest}")) => status(401, None),
+        "@@without" if body.get(rest).is_some() => {
+            refuse(400, None, format!("Unsupported parameter: '{rest}' is not supported with this model."))
+        }
         "@@tool" => calls(&[rest], 1, &results),
         "@@tools" => calls(&rest.split(";;").collect::<Vec<_>>(), 1, &results),
         "@@say" => before_a_call(rest, Step::Text, &results),

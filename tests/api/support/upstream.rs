@@ -146,11 +146,11 @@ async fn serve(mut socket: TcpStream, shared: Arc<Shared>) {
             whole(&mut socket, "200 OK", "application/json", "", &models.to_string()).await
         } else {
             let key = head.lines().find_map(|line| line.strip_prefix("authorization: ")).map(str::to_owned);
-            let before = shared.record(&body, key);
+            let before = shared.record(&body, key.clone());
             if close_next {
                 return;
             }
-            let plan = script::plan(&body, before);
+            let plan = script::plan(&body, key.as_deref(), before);
             close_next = matches!(plan, Plan::CloseNext(_));
             answer(&mut socket, plan, &shared).await
         };

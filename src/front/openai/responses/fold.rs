@@ -154,6 +154,7 @@ impl<R: Results> Fold<R> {
             | Event::ClarifyResponded { .. }
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
+            | Event::RunRetrying(_)
             | Event::RunSteered { .. }
             | Event::RunStopping {} => {}
             Event::RunCompleted { usage, finish_reason, tool_calls, .. } => match finish_reason {
