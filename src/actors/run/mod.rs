@@ -13,12 +13,17 @@
 mod approvals;
 mod audit;
 mod children;
+mod clarify;
 mod drive;
 mod fallback;
 mod finish;
 mod heard;
 mod history;
+mod look;
+mod nested;
 mod port;
+mod prompt;
+mod question_there;
 mod relay;
 mod remember;
 mod results;

@@ -31,8 +31,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// Recordings that cannot be sent again.
-pub const NOT_REPLAYED: &[(u32, &str)] =
-    &[(164, "the tool `execute_code` comes with the issue on the agent")];
+pub const NOT_REPLAYED: &[(u32, &str)] = &[];
 
 /// Routes that are not there yet, by the beginning of their path.
 pub const PENDING: &Pending =
