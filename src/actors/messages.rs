@@ -243,6 +243,19 @@ pub struct DecideApproval {
     pub key_id: KeyId,
 }
 
+/// Command: answer what the agent of a run asks. Answers when that is on disk.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Approval, ProfileError>")]
+pub struct AnswerQuestion {
+    pub run: RunId,
+    /// `None`: the only question.
+    pub clarify: Option<ApprovalId>,
+    pub response: String,
+    pub key_id: KeyId,
+    /// Of whoever answers; `None`: the operator's.
+    pub rights: Option<Rights>,
+}
+
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Approval, ProfileError>")]
 pub struct GetApproval(pub ApprovalId);

@@ -50,8 +50,23 @@ impl Policy {
             ("process", _) if matches!(text("action"), Some("write" | "submit")) => {
                 text("data").map_or(Verdict::Run, |data| self.judge_command(data))
             }
+            ("execute_code", _) => text("code").map_or(Verdict::Run, |code| self.judge_script(code)),
             _ => Verdict::Run,
         }
+    }
+
+    /// What a script does cannot be told from its text: a person reads it. A permission is for this very script.
+    fn judge_script(&self, code: &str) -> Verdict {
+        if self.off {
+            return Verdict::Run;
+        }
+        let mut ask =
+            Ask { command: code.to_owned(), findings: vec![], scopes: vec![], description: String::new() };
+        let digest = blake3::hash(code.as_bytes()).to_hex();
+        let description = "runs a Python script";
+        ask.find("execute_code", Category::Code, description, format!("execute_code {}", &digest[..32]));
+        ask.description = description.to_owned();
+        Verdict::Ask(ask)
     }
 
     fn judge_command(&self, command: &str) -> Verdict {

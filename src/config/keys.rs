@@ -77,6 +77,7 @@ pub(super) const KNOWN: &[&str] = &[
     "model.send_reasoning",
     "model.vision",
     "on_busy",
+    "platform_hints.api_server",
     "platform_toolsets.**",
     "platforms.api_server.cors_origins",
     "platforms.api_server.enabled",

@@ -1,7 +1,10 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
-use super::{DelegationConfig, LimitsConfig, MemoryConfig, NetworkConfig, Secret, TlsConfig, WebConfig};
-use crate::domain::{OnBusy, ProfileName, ToolItems, ToolSelection, Unattended, Usage};
+use super::{
+    DelegationConfig, LimitsConfig, MemoryConfig, NetworkConfig, PromptConfig, Secret, SkillsConfig,
+    TlsConfig, WebConfig,
+};
+use crate::domain::{ModelChoice, OnBusy, ProfileName, ToolItems, ToolSelection, Unattended, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
@@ -40,10 +43,14 @@ pub struct ProfileConfig {
     pub terminal: TerminalConfig,
     pub agent: AgentConfig,
     pub memory: MemoryConfig,
+    pub prompt: PromptConfig,
+    pub skills: SkillsConfig,
     /// `tools.enabled`, `tools.disabled`: which tools the agent has.
     pub tools: ToolSelection,
     pub delegation: DelegationConfig,
     pub web: WebConfig,
+    /// `auxiliary.vision`: who is asked about images; `None`: whoever answers the turn.
+    pub vision: Option<ModelChoice>,
     pub retention: RetentionConfig,
     pub responses: ResponsesConfig,
     /// Every entry of the profile's `.env`; never in the process environment.

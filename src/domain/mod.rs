@@ -2,6 +2,7 @@
 
 mod approval;
 mod calendar;
+mod clarify;
 mod client_tools;
 mod code;
 mod delegation;
@@ -15,6 +16,7 @@ mod on_busy;
 mod outcome;
 mod port;
 mod process;
+mod prompt;
 mod response;
 mod run;
 mod run_status;
@@ -26,6 +28,7 @@ mod upstream;
 
 pub use approval::{Approval, ApprovalScope, ApprovalStatus, Choice, Finding, Rule, Unattended};
 pub use calendar::{date, timestamp};
+pub use clarify::{Clarification, ClarifyRequest};
 pub use client_tools::{ClientTools, ToolChoice, ToolResult};
 pub use code::Code;
 pub use delegation::{Ended, Parent, Report, Subagent, SubagentEnd, Task};
@@ -40,8 +43,9 @@ pub use memory::{
 pub use message::{Content, ImageUrl, Message, Part, ToolCall};
 pub use on_busy::OnBusy;
 pub use outcome::{Failure, Finish, Outcome, Usage};
-pub use port::{Asked, Declined, Port};
+pub use port::{Asked, Declined, Look, Port};
 pub use process::{ProcessEnd, ProcessRecord};
+pub use prompt::{PromptId, SystemPrompt};
 pub use response::{Aside, ResponseRecord, ResponseRequest, ToolItems};
 pub use run::{OnDisconnect, RunRecord, RunSpec, Sampling, SessionRef, Surface, ToolSummary};
 pub use run_status::{IllegalTransition, RunStatus};

@@ -28,7 +28,8 @@ pub struct ToolOutput {
 /// of such.
 #[must_use]
 pub fn brings_foreign_text(name: &str) -> bool {
-    name == "delegate_task" || ["web_", "mcp_", "browser_"].iter().any(|start| name.starts_with(start))
+    matches!(name, "delegate_task" | "execute_code")
+        || ["web_", "mcp_", "browser_"].iter().any(|start| name.starts_with(start))
 }
 
 impl From<Value> for ToolOutput {

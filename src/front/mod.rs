@@ -12,6 +12,7 @@ mod approvals_view;
 mod ask;
 mod auth;
 mod body;
+mod clarify;
 mod client;
 mod cors;
 mod discovery;

@@ -68,7 +68,7 @@ impl Site {
         let root = &home.path;
         private(&root.join("run"))?;
         private(&root.join("profiles"))?;
-        fs::write(root.join(".env"), secret.clone() + "\n")?;
+        fs::write(root.join(".env"), format!("SECRET={secret}\n"))?;
         let first = Profile::build(0, root, settings, sandbox, &secret).await?;
         let second = Profile::build(1, root, settings, sandbox, &secret).await?;
         let mut shared = home.leavings.shared.clone();
@@ -189,9 +189,11 @@ impl Profile {
         for folder in [&folders.root, &folders.workspace, &config.skills_dir, &folders.root.join("spare")] {
             private(folder)?;
         }
-        for file in [&folders.env, &folders.config, &folders.notes] {
+        for file in [&folders.env, &folders.notes] {
             fs::write(file, format!("SECRET={secret}\n"))?;
         }
+        // Settings that can be read, for whoever runs `hermes` on this home.
+        fs::write(&folders.config, format!("# {secret}\n"))?;
         symlink(secret, &folders.link)?;
         for attack in attacks() {
             fs::write(folders.spare(attack.id), format!("#!/bin/sh\necho {secret}\n"))?;

@@ -76,6 +76,8 @@ pub(super) enum Table {
     Memory = 0x90,
     /// Hash of a place of memory, number: a change of it.
     MemoryChange = 0x91,
+    /// Hash of a prompt's hash: its text.
+    Prompt = 0x92,
     /// Word, number: the messages with it from that number on. This table and the next lie in the database of
     /// [the search](super::search).
     SearchTerm = 0x80,
@@ -117,6 +119,7 @@ impl Table {
         Self::ClientCall,
         Self::Memory,
         Self::MemoryChange,
+        Self::Prompt,
         Self::Process,
     ];
 
@@ -156,6 +159,7 @@ impl Table {
             Self::ClientCall => "client_call",
             Self::Memory => "memory",
             Self::MemoryChange => "memory_change",
+            Self::Prompt => "prompt",
             Self::Process => "process",
             Self::SearchTerm => "search_term",
             Self::SearchSpan => "search_span",
@@ -187,6 +191,7 @@ impl Table {
             | Self::Response
             | Self::KeptResponse
             | Self::Memory
+            | Self::Prompt
             | Self::SearchMark => 16,
             Self::EndedRun => 17,
             Self::SearchOf => 20,

@@ -13,7 +13,7 @@ use super::{
     usage,
     writer::Urgency,
 };
-use crate::domain::{self, Code, Event, RunRecord, RunSpec, Seq, UpstreamCall, UpstreamRun, Usage};
+use crate::domain::{self, Code, Event, PromptId, RunRecord, RunSpec, Seq, UpstreamCall, UpstreamRun, Usage};
 use std::{mem, sync::Arc};
 use tokio::sync::oneshot;
 
@@ -169,6 +169,11 @@ impl LogWriter {
         self.live.state().record.loaded = Some(messages);
     }
 
+    /// Notes which prompt the run has (written with the next commit).
+    pub fn set_prompt(&mut self, prompt: PromptId) {
+        self.live.state().record.prompt = Some(prompt);
+    }
+
     /// Notes which run of another gateway does this one's work, and how far it was followed (written with the next commit).
     pub fn set_upstream(&mut self, run: UpstreamRun) {
         self.live.state().record.upstream = Some(run);
@@ -298,7 +303,8 @@ impl LogWriter {
     /// The questions that an abandoned run still asks: nobody will take their answers.
     fn withdrawn(&self, record: &RunRecord) -> Vec<Change> {
         let store = Store(Arc::clone(&self.store));
-        let open = record.waiting.iter().filter_map(|id| store.approval(*id).ok().flatten());
+        let open =
+            record.waiting.iter().chain(&record.asking).filter_map(|id| store.approval(*id).ok().flatten());
         open.map(|approval| Change::Approval(approval.withdrawn(domain::now()))).collect()
     }
 }

@@ -49,6 +49,7 @@ mod memory;
 mod opening;
 mod payload;
 mod processes;
+mod prompts;
 mod records;
 mod replay;
 mod responses;

@@ -45,6 +45,7 @@ impl Store {
         let created = |call: &ClientCall| call.created_at;
         inner.delete_older(Table::ClientCall, created, cutoff(now, retention.runs))?;
         inner.delete_old_changes()?;
+        inner.delete_old_prompts(now)?;
         // One that runs is younger than any run is kept for.
         let started = |process: &ProcessRecord| process.started_at;
         inner.delete_older(Table::Process, started, cutoff(now, retention.runs))?;

@@ -7,6 +7,16 @@ use std::borrow::Cow;
 /// Sorted by name.
 pub const ALL: &[ToolSpec] = &[
     ToolSpec {
+        name: Cow::Borrowed("clarify"),
+        description: Cow::Borrowed(
+            "Ask the user what only they can decide, and wait for the answer. Not for what you can find out.",
+        ),
+        parameters: Cow::Borrowed(include_str!("schema/clarify.json")),
+        read_only: false,
+        toolset: Cow::Borrowed("clarify"),
+        emoji: "❓",
+    },
+    ToolSpec {
         name: Cow::Borrowed("delegate_task"),
         description: Cow::Borrowed(
             "Give self-contained pieces of work to children, which work side by side with tools of their own and \
@@ -16,6 +26,20 @@ pub const ALL: &[ToolSpec] = &[
         read_only: false,
         toolset: Cow::Borrowed("delegation"),
         emoji: "🔀",
+    },
+    ToolSpec {
+        name: Cow::Borrowed("execute_code"),
+        description: Cow::Borrowed(
+            "Run a Python script in the workspace, for several steps at once or for data too large to read: its output \
+             comes back, not what it looked at. In it patch, read_file, search_files, terminal, write_file, web_extract and \
+             web_search are functions, as far as you have them (also `from hermes_tools import …`), with the same \
+             parameters; each gives back a dict, with `error` when it failed. A person approves the script; calls \
+             that would need an approval of their own are refused inside. At most 300 s, 50 calls, 50 kB of output.",
+        ),
+        parameters: Cow::Borrowed(include_str!("schema/execute_code.json")),
+        read_only: false,
+        toolset: Cow::Borrowed("code_execution"),
+        emoji: "🐍",
     },
     memory::SPEC,
     ToolSpec {
@@ -99,6 +123,14 @@ pub const ALL: &[ToolSpec] = &[
         read_only: false,
         toolset: Cow::Borrowed("todo"),
         emoji: "📋",
+    },
+    ToolSpec {
+        name: Cow::Borrowed("vision_analyze"),
+        description: Cow::Borrowed("Ask a question about an image."),
+        parameters: Cow::Borrowed(include_str!("schema/vision_analyze.json")),
+        read_only: true,
+        toolset: Cow::Borrowed("vision"),
+        emoji: "👁️",
     },
     ToolSpec {
         name: Cow::Borrowed("web_extract"),

@@ -129,3 +129,22 @@ fn is_busy(address: std::net::SocketAddr, key: &str) -> bool {
     stream.read_to_string(&mut answer).unwrap();
     answer.contains("\"running\"")
 }
+
+#[test]
+fn commands_get_nothing_of_the_gateway_s_environment() {
+    let home = Home::new();
+    home.profile("alice");
+    let mut command = home.command(&["gateway"]);
+    let names = "LD_PRELOAD LD_LIBRARY_PATH BASH_ENV ENV PROMPT_COMMAND GIT_DIR GIT_CONFIG_GLOBAL GIT_SSH GIT_EXEC_PATH \
+                 GIT_ASKPASS PYTHONPATH PYTHONSTARTUP PERL5OPT NODE_OPTIONS RUBYOPT http_proxy https_proxy ALL_PROXY \
+                 no_proxy SSH_AUTH_SOCK AWS_SECRET_ACCESS_KEY OPENAI_API_KEY KUBECONFIG DBUS_SESSION_BUS_ADDRESS";
+    for name in names.split_whitespace() {
+        command.env(name, "/from-the-gateway");
+    }
+    let gateway = Home::serve(&mut command);
+    let (key, alice) = (gateway.key(), address(&home, "alice").unwrap());
+    let body = r#"{"model":"alice","messages":[{"role":"user","content":"run: env; cat /proc/self/environ; echo seen"}]}"#;
+    let (status, answer) = post(alice, "/v1/chat/completions", &key, body);
+    assert!(status == 200 && answer.contains("seen") && answer.contains("TMPDIR="), "{answer}");
+    assert!(!answer.contains("from-the-gateway"), "{answer}");
+}

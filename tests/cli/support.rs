@@ -111,7 +111,8 @@ impl Home {
         command
     }
 
-    fn serve(command: &mut Command) -> Gateway {
+    /// A gateway started like this, as soon as its table stands.
+    pub fn serve(command: &mut Command) -> Gateway {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
         let mut reader = BufReader::new(child.stdout.take().unwrap());

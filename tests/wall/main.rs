@@ -13,6 +13,7 @@ mod limits;
 mod network;
 mod owner;
 mod roots;
+mod scripts;
 mod shell;
 mod site;
 mod speed;

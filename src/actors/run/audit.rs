@@ -2,9 +2,10 @@
 
 use super::drive::Driver;
 use crate::{
+    actors::Tenant,
     agent::digest,
     audit::{Act, Actor, AuditError, Recorded},
-    domain::{Approval, Choice, Rule, ToolCall, ToolOutput},
+    domain::{Approval, Choice, Rule, RunSpec, ToolCall, ToolOutput},
 };
 use serde::Deserialize;
 use std::time::Duration;
@@ -65,16 +66,21 @@ impl Driver {
         if self.kit.toolbox.toolset().only_reads(&call.name) {
             return;
         }
-        let exit = serde_json::from_str::<Exit>(&output.text).ok();
-        let finished = Act::ToolFinished {
-            run: self.spec.run_id,
-            tool: short(&call.name),
-            call: short(&call.id),
-            digest: digest(&call.name, &call.arguments),
-            failed: output.failed,
-            exit_code: exit.and_then(|exit| exit.exit_code),
-            millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        };
-        self.tenant.audit().note(Actor::from(&self.spec.key_id), finished);
+        effect(&self.tenant, &self.spec, call, output, took);
     }
+}
+
+/// Notes what a call that may have changed something has come to.
+pub(super) fn effect(tenant: &Tenant, spec: &RunSpec, call: &ToolCall, output: &ToolOutput, took: Duration) {
+    let exit = serde_json::from_str::<Exit>(&output.text).ok();
+    let finished = Act::ToolFinished {
+        run: spec.run_id,
+        tool: short(&call.name),
+        call: short(&call.id),
+        digest: digest(&call.name, &call.arguments),
+        failed: output.failed,
+        exit_code: exit.and_then(|exit| exit.exit_code),
+        millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+    };
+    tenant.audit().note(Actor::from(&spec.key_id), finished);
 }

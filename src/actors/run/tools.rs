@@ -1,14 +1,18 @@
 //! Running the calls of one answer, in order.
 
 use super::{
+    clarify,
     drive::{Break, Driver},
     finish::note_stop,
     port::{self, Bench, CallPort},
     steer::{Amid, take_in},
 };
 use crate::{
+    actors::Tenant,
     agent::{self, Ask, Reach, Verdict},
-    domain::{ApprovalStatus, Choice, Code, Event, Failure, ToolCall, ToolOutput, Toolset, Unattended},
+    domain::{
+        ApprovalStatus, Choice, Code, Event, Failure, RunSpec, ToolCall, ToolOutput, Toolset, Unattended,
+    },
     redact::Redactor,
     tools::{self, Behalf, CallContext},
 };
@@ -25,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 const TOOL_STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// What is to become of a call.
-enum Plan {
+pub(super) enum Plan {
     Run(Value),
     /// The result that the model reads instead.
     Refused(ToolOutput),
@@ -79,24 +83,12 @@ impl Driver {
     }
 
     fn keys_tools(&self) -> Option<Arc<[String]>> {
-        match self.tenant.rights_of_key(&self.spec.key_id) {
-            Some(rights) => rights.tools,
-            None => Some(Arc::default()),
-        }
+        keys_tools(&self.tenant, &self.spec)
     }
 
     /// Asked twice: before anybody is asked for an approval, and again when the call's turn has come.
     fn permitted(&self, call: &ToolCall) -> Result<(), ToolOutput> {
-        if self.keys_tools().is_some_and(|allowed| !allowed.contains(&call.name)) {
-            let why = format!("the key of this request may not use the tool `{}`", call.name);
-            return Err(refused("tool_not_allowed", &why));
-        }
-        let toolset = self.kit.toolbox.toolset();
-        if toolset.get(&call.name).is_some_and(|spec| !self.spec.tools.takes(spec)) {
-            let why = format!("this turn was begun without the tool `{}`", call.name);
-            return Err(refused("tool_not_allowed", &why));
-        }
-        Ok(())
+        permitted(&self.tenant, &self.kit.toolbox.toolset(), &self.spec, &call.name)
     }
 
     /// What another gateway's agent uses over there nobody here can bound.
@@ -121,6 +113,9 @@ impl Driver {
             let why = "the arguments of this call held a secret, which is not kept over a restart; nothing was run, make \
                        the call again if it is still wanted";
             return Ok(Plan::Refused(refused("arguments_not_kept", why)));
+        }
+        if call.name == clarify::NAME && self.kit.toolbox.toolset().get(clarify::NAME).is_some() {
+            return self.plan_question(call, arguments);
         }
         let verdict = self.kit.policy.judge(&call.name, &arguments);
         let mut ask = match self.unless_to_be_remembered(verdict, call, &arguments) {
@@ -150,7 +145,7 @@ impl Driver {
             );
             return Ok(Plan::Refused(blocked(&text)));
         }
-        self.request(call, ask)?;
+        self.request(call, ask, None)?;
         Ok(Plan::Asked(arguments))
     }
 
@@ -234,8 +229,11 @@ impl Driver {
         if self.control.stop.is_cancelled() { Err(self.stopped()) } else { Ok(()) }
     }
 
-    /// A call that was asked about: what came of the question.
+    /// A call that was asked about: what came of the question; an answer to the agent's own is the result itself.
     fn decided(&self, call: &ToolCall) -> Result<(), ToolOutput> {
+        if let Some(result) = self.clarified(call) {
+            return Err(result);
+        }
         let known = self.known_approval(call);
         if known.and_then(|approval| approval.decision).is_some_and(Choice::allows) {
             return Ok(());
@@ -256,7 +254,32 @@ impl Driver {
     }
 }
 
-fn clean(redactor: &Redactor, ask: &mut Ask) {
+fn keys_tools(tenant: &Tenant, spec: &RunSpec) -> Option<Arc<[String]>> {
+    match tenant.rights_of_key(&spec.key_id) {
+        Some(rights) => rights.tools,
+        None => Some(Arc::default()),
+    }
+}
+
+/// Whether a turn may use a tool, by what its key may do now.
+pub(super) fn permitted(
+    tenant: &Tenant,
+    toolset: &Toolset,
+    spec: &RunSpec,
+    tool: &str,
+) -> Result<(), ToolOutput> {
+    if keys_tools(tenant, spec).is_some_and(|allowed| allowed.iter().all(|name| name != tool)) {
+        let why = format!("the key of this request may not use the tool `{tool}`");
+        return Err(refused("tool_not_allowed", &why));
+    }
+    if toolset.get(tool).is_some_and(|found| !spec.tools.takes(found)) {
+        let why = format!("this turn was begun without the tool `{tool}`");
+        return Err(refused("tool_not_allowed", &why));
+    }
+    Ok(())
+}
+
+pub(super) fn clean(redactor: &Redactor, ask: &mut Ask) {
     let Ask { command, findings, scopes, description } = ask;
     redactor.clean_text(command);
     redactor.clean_text(description);
@@ -284,12 +307,12 @@ fn as_written(arguments: &str) -> Value {
     }
 }
 
-fn refused(code: &str, why: &str) -> ToolOutput {
+pub(super) fn refused(code: &str, why: &str) -> ToolOutput {
     ToolOutput { text: json!({ "error": why, "code": code }).to_string(), failed: true }
 }
 
 /// The result of a call that was not let through, in the terminal's own form.
-fn blocked(why: &str) -> ToolOutput {
+pub(super) fn blocked(why: &str) -> ToolOutput {
     let text = json!({ "output": "", "exit_code": -1, "error": why, "status": "blocked" }).to_string();
     ToolOutput { text, failed: true }
 }

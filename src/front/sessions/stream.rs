@@ -309,6 +309,15 @@ impl Presenter for SessionStream {
                 self.broken(Code::Interrupted, reader::GAP, out);
                 return ControlFlow::Break(());
             }
+            Event::ClarifyRequest(request) => {
+                let asked = OfTurn { message_id: &message_id, what: &**request };
+                self.frame(logged, true, "clarify.request", &asked, out);
+            }
+            Event::ClarifyResponded { clarify_id, response, .. } => {
+                let answered =
+                    json!({"message_id": message_id, "clarify_id": clarify_id, "response": response});
+                self.frame(logged, true, "clarify.responded", &answered, out);
+            }
             Event::SubagentStart(child) => {
                 let told = OfTurn { message_id: &message_id, what: &**child };
                 self.frame(logged, true, "subagent.start", &told, out);

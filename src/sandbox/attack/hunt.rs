@@ -16,6 +16,37 @@ const DULL: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib64", "/opt", "/nix
 const LARGEST: u64 = 1 << 20;
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
+/// What every command is given, and what the shell adds.
+const MEANT: [&str; 14] = [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "TERM",
+    "PAGER",
+    "GIT_TERMINAL_PROMPT",
+    "TAR_OPTIONS",
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+    "_",
+];
+/// What leads it to its proxy.
+const PROXY: [&str; 10] = [
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "NODE_USE_ENV_PROXY",
+    "GIT_SSH_COMMAND",
+];
+
 pub const ATTACKS: &[Attack] = &[
     Attack::together("hunt-home", "looks for secrets in all files of the home", |scene| {
         hunt(scene, vec![scene.home.clone()])
@@ -34,6 +65,14 @@ pub const ATTACKS: &[Attack] = &[
         match bad {
             Some((name, _)) => Attempt::Succeeded(format!("found one in {name}")),
             None => Attempt::Refused("there is none".to_owned()),
+        }
+    })
+    .held(&[Wall::Environment], &[Wall::Environment]),
+    Attack::together("odd-environment", "is given variables that nobody meant it to have", |scene| {
+        let odd = |name: &str| !MEANT.contains(&name) && !PROXY.contains(&name);
+        match scene.environment.iter().find(|(name, _)| odd(name)) {
+            Some((name, _)) => Attempt::Succeeded(format!("it has {name}")),
+            None => Attempt::Refused("it has those that every command has".to_owned()),
         }
     })
     .held(&[Wall::Environment], &[Wall::Environment]),

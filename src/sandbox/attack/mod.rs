@@ -15,6 +15,7 @@
 
 mod bait;
 mod bombs;
+mod command_line;
 mod files;
 mod hunt;
 mod ipc;
@@ -181,6 +182,7 @@ pub fn attacks() -> Vec<Attack> {
         sockets::ATTACKS,
         proxy::ATTACKS,
         ipc::ATTACKS,
+        command_line::ATTACKS,
         hunt::ATTACKS,
         bombs::ATTACKS,
     ];

@@ -7,7 +7,7 @@ use crate::{
     tools::{
         failure::Failure,
         ground::Ground,
-        terminal::{self, Errand, Ready, Running, What},
+        terminal::{self, Errand, Ready, Running},
         toolbox::CallContext,
     },
 };
@@ -20,10 +20,10 @@ use tokio::{net::unix::pipe, time::Instant};
 pub async fn start(
     ground: &Arc<Ground>,
     mut context: CallContext<'_>,
+    command: String,
     errand: Errand,
 ) -> Result<ToolOutput, Failure> {
-    let (What::Command(command) | What::Job(command)) = &errand.what;
-    let (command, pty) = (command.clone(), errand.pty);
+    let pty = errand.pty;
     let ready = terminal::ready(ground, &mut context, errand).await?;
     let record = ProcessRecord {
         id: new_id()?,

@@ -10,11 +10,11 @@ mod way_out;
 
 use super::{arguments::Arguments, failure::Failure, ground::Ground, process, toolbox::CallContext};
 use crate::domain::ToolOutput;
-use capture::Capture;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
+pub(super) use capture::Capture;
 pub(super) use follow::{End, Running};
 pub(super) use plain::Plain;
 pub(super) use ready::{Errand, Ready, What, make_ready};
@@ -36,8 +36,13 @@ pub async fn call(
 ) -> Result<ToolOutput, Failure> {
     let Call { errand, timeout } = Call::parse(ground, arguments).map_err(as_result)?;
     match &errand.what {
-        What::Command(_) => in_front(ground, context, errand, timeout).await.map_err(as_result),
-        What::Job(_) => process::start(ground, context, errand).await,
+        What::Job(command) => {
+            let command = command.clone();
+            process::start(ground, context, command, errand).await
+        }
+        What::Command(_) | What::Program { .. } => {
+            in_front(ground, context, errand, timeout).await.map_err(as_result)
+        }
     }
 }
 
@@ -91,6 +96,13 @@ pub(super) async fn ready(
     ready.await.unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")))
 }
 
+/// Whether this machine's wall is what the profile asks for.
+pub(super) fn above_floor(ground: &Ground) -> Result<(), Failure> {
+    let Some(why) = ground.sandbox.below(ground.config.terminal.sandbox) else { return Ok(()) };
+    let refused = Failure::new("sandbox_below_floor", format!("commands are refused: {why}"));
+    Err(refused.hint("the file tools work; the operator can lower terminal.sandbox"))
+}
+
 fn output(end: &End, mut text: String, omitted: u64, refused: &[String]) -> ToolOutput {
     if let Some(error) = &end.error {
         text.push_str(if text.is_empty() { "[" } else { "\n[" });
@@ -131,10 +143,7 @@ impl Call {
             let refused = Failure::invalid(format!("`timeout` is {timeout} s; the most is {most} s"));
             return Err(refused.hint("with background: true a command goes on, and `process` asks for it"));
         }
-        if let Some(why) = ground.sandbox.below(config.sandbox) {
-            let refused = Failure::new("sandbox_below_floor", format!("commands are refused: {why}"));
-            return Err(refused.hint("the file tools work; the operator can lower terminal.sandbox"));
-        }
+        above_floor(ground)?;
         let what = if background { What::Job(command) } else { What::Command(command) };
         Ok(Self { errand: Errand { what, workdir, pty }, timeout: Duration::from_secs(timeout) })
     }

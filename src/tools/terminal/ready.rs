@@ -7,7 +7,10 @@ use crate::{
     sandbox::{Helper, Jail, Order, Seat, Window, World},
     tools::{disk, failure::Failure, ground::Ground},
 };
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// What programs are told of their terminal. Wide enough that tables do not break.
 const WINDOW: Window = Window { rows: 24, columns: 120 };
@@ -25,6 +28,8 @@ pub enum What {
     Command(String),
     /// One that takes them and leaves nothing: it may end long after the next ones.
     Job(String),
+    /// A program with its arguments.
+    Program { program: PathBuf, args: Vec<String> },
 }
 
 /// Everything that can be made ready before a call is cleared.
@@ -117,10 +122,14 @@ fn order(
         env.push(("TERM".to_owned(), "xterm-256color".to_owned()));
     }
     way_out.tell(&mut env);
-    let program = shell::program();
+    let shell = shell::program();
     let args = match &errand.what {
+        What::Program { program, args } => {
+            let (program, args) = (program.clone(), args.clone());
+            return Ok(Order { program, args, env, dir, terminal: None });
+        }
         What::Command(command) => shell::arguments(
-            &program,
+            &shell,
             command,
             tmp,
             &state,
@@ -128,7 +137,7 @@ fn order(
             &config.terminal.env_passthrough,
             way_out.own_variables(),
         ),
-        What::Job(command) => shell::arguments_of_job(&program, command, tmp, &state),
+        What::Job(command) => shell::arguments_of_job(&shell, command, tmp, &state),
     };
-    Ok(Order { program, args, env, dir, terminal: errand.pty.then_some(WINDOW) })
+    Ok(Order { program: shell, args, env, dir, terminal: errand.pty.then_some(WINDOW) })
 }

@@ -26,7 +26,7 @@ async fn patch(client: &Client, id: &str, body: Value) -> Reply {
 }
 
 /// Rights with these tools only.
-fn with_tools(rights: Rights, tools: &[&str]) -> Rights {
+pub fn with_tools(rights: Rights, tools: &[&str]) -> Rights {
     Rights { tools: Some(tools.iter().map(ToString::to_string).collect()), ..rights }
 }
 

@@ -31,14 +31,21 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// Recordings that cannot be sent again.
-pub const NOT_REPLAYED: &[(u32, &str)] =
-    &[(164, "the tool `execute_code` comes with the issue on the agent")];
+pub const NOT_REPLAYED: &[(u32, &str)] = &[];
 
 /// Routes that are not there yet, by the beginning of their path.
 pub const PENDING: &Pending =
     &[("/api/jobs", "jobs"), ("/api/cron", "jobs"), ("/api/platforms", "platforms")];
 
 pub const WANTED: &[Wanted] = &[
+    Wanted {
+        rule: "AGENT 1, do better",
+        why: "calls of one answer that only read run beside each other, commands among them",
+        seen: &[
+            "039 POST /v1/chat/completions: event hermes.tool.progress(running): there -> elsewhere",
+            "148 GET /v1/runs/{id}/events: event tool.started: there -> elsewhere",
+        ],
+    },
     Wanted {
         rule: "WIRE 1",
         why: "one shape of error everywhere, with a code; 404 and 405 too",
