@@ -8,7 +8,7 @@ use super::{
     ground::{Footing, Ground},
     memory,
     parts::PromptParts,
-    process, search, session_search, specs, terminal, todo, web,
+    process, search, session_search, skills, specs, terminal, todo, web,
 };
 use crate::{
     config::{NetworkMode, ProfileConfig},
@@ -201,6 +201,9 @@ impl Toolbox {
             }
             "memory" => memory::call(&self.ground, context, &arguments).await,
             "delegate_task" => delegate::call(&self.ground.config.delegation, context, &arguments).await,
+            "skill_manage" => skills::manage(&self.ground, context, &arguments).await,
+            "skill_view" => skills::view(&self.ground, context, &arguments).await,
+            "skills_list" => skills::list(&self.ground, context, &arguments).await,
             "todo" => todo::call(context, &arguments).await.map(ToolOutput::from),
             "web_extract" => {
                 let patience = self.ground.config.web.timeout;
