@@ -53,8 +53,9 @@ fn fate(run: &StoredRun, keys: &[KeyRecord]) -> Fate {
     let acting = run.record.tools.iter().any(|tool| tool.status == "running");
     match run.record.status {
         RunStatus::Queued => Fate::Requeue,
-        RunStatus::WaitingForApproval if !acting && pending(run) => Fate::Wait,
+        RunStatus::WaitingForApproval | RunStatus::WaitingForClarify if !acting && pending(run) => Fate::Wait,
         RunStatus::WaitingForApproval
+        | RunStatus::WaitingForClarify
         | RunStatus::Running
         | RunStatus::Stopping
         | RunStatus::Completed

@@ -67,7 +67,7 @@ pub use tools::DelegationConfig;
 pub use typed::parse_duration;
 pub use types::{
     AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ExtraRoot, LoopGuard, ModelConfig,
-    ModelRoute, PoolStrategy, ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel,
-    SelectionConfig, TerminalConfig, Vision,
+    ModelRoute, PoolStrategy, Prices, ProfileConfig, Provider, ResponsesConfig, RetentionConfig,
+    SandboxLevel, SelectionConfig, TerminalConfig, Vision,
 };
 pub use web::{SearchConfig, SearchEngine, WebConfig};

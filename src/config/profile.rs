@@ -32,6 +32,7 @@ pub(super) fn resolve(
     let table = selection::Table::read(settings, warnings)?;
     let model = model::read(settings, &table, warnings)?;
     let selection = selection::read(settings, &table, &model, warnings)?;
+    let vision = tools::vision(settings, &model, &selection)?;
     let workspace = workspace::resolve(settings, home, root)?;
     let roots = roots::read(settings, home, root, &workspace, warnings)?;
     Ok(ProfileConfig {
@@ -63,6 +64,7 @@ pub(super) fn resolve(
         tools: tools::selection(settings)?,
         delegation: tools::delegation(settings)?,
         web: web::read(settings)?,
+        vision,
         retention: RetentionConfig {
             runs: settings.duration("retention.runs", 60..=TEN_YEARS, WEEK)?,
             derived_sessions: settings.duration("retention.derived_sessions", 60..=TEN_YEARS, 30 * DAY)?,

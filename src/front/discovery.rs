@@ -63,6 +63,7 @@ const ROUTED: &[(&str, &str)] = &[
     ("run_steer", "run_steer"),
     ("run_approval_response", "run_approval"),
     ("approvals_api", "approvals"),
+    ("run_clarify", "run_clarify"),
     ("session_resources", "sessions"),
     ("session_chat", "session_chat"),
     ("session_chat_streaming", "session_chat_stream"),

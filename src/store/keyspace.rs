@@ -38,6 +38,10 @@ pub(super) enum Table {
     EndedRun = 0x1a,
     /// Run that was written in one piece: all of it.
     WholeRun = 0x1b,
+    /// Run, number: a model call.
+    Call = 0x1c,
+    /// Day, hash of key, provider and model: what the model calls of deleted runs cost.
+    UsageDay = 0x1d,
     Approval = 0x20,
     /// Approval: it waits.
     Pending = 0x21,
@@ -95,6 +99,8 @@ impl Table {
         Self::Event,
         Self::Deltas,
         Self::WholeRun,
+        Self::Call,
+        Self::UsageDay,
         Self::OpenRun,
         Self::RunApproval,
         Self::Approval,
@@ -130,6 +136,8 @@ impl Table {
             Self::RunApproval => "run_approval",
             Self::RunGeneration => "run_generation",
             Self::WholeRun => "whole_run",
+            Self::Call => "call",
+            Self::UsageDay => "usage_day",
             Self::Generation => "generation",
             Self::SessionRun => "session_run",
             Self::EndedRun => "ended_run",
@@ -192,6 +200,8 @@ impl Table {
             | Self::Event
             | Self::Deltas
             | Self::RunGeneration
+            | Self::Call
+            | Self::UsageDay
             | Self::SessionMessage
             | Self::SessionActivity
             | Self::MemoryChange => 24,

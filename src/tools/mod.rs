@@ -5,6 +5,7 @@
 //! [`failure::Failure`], which the model reads as `{"error", "code", "hint"}`.
 
 mod arguments;
+mod clarify;
 mod code;
 mod delegate;
 mod disk;
@@ -26,8 +27,10 @@ mod terminal;
 mod todo;
 mod toolbox;
 mod units;
+mod vision;
 mod web;
 
+pub use clarify::{clarification, clarified, nobody_to_ask};
 pub use ground::Footing;
 pub use memory::{Edit, EditError, Edited, MemoryBook, Page, Wanted, threat_in, usage};
 pub use mend::parse_arguments;

@@ -229,6 +229,7 @@ fn config(root: &Path) -> ProfileConfig {
             send_reasoning: false,
             more_keys: Vec::new(),
             pool: hermes_gateway::config::PoolStrategy::default(),
+            prices: None,
         },
         selection: SelectionConfig::default(),
         api: ApiConfig {
@@ -267,6 +268,7 @@ fn config(root: &Path) -> ProfileConfig {
         tools: hermes_gateway::domain::ToolSelection::default(),
         delegation: hermes_gateway::config::DelegationConfig::default(),
         web: hermes_gateway::config::WebConfig::default(),
+        vision: None,
         retention: RetentionConfig {
             runs: second,
             derived_sessions: second,

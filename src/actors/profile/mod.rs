@@ -5,6 +5,7 @@
 
 mod answers;
 mod approvals;
+mod clarify;
 mod idempotency;
 mod queries;
 mod recall;
@@ -88,7 +89,7 @@ impl ProfileActor {
         let spec = Arc::new(stored.spec.clone());
         let turn = spec.takes_turns().then(|| self.tenant.board().turn(&spec.session.id, Some(spec.run_id)));
         let entry = match stored.record.status {
-            RunStatus::WaitingForApproval => Entry::Parked { turn },
+            RunStatus::WaitingForApproval | RunStatus::WaitingForClarify => Entry::Parked { turn },
             RunStatus::Queued
             | RunStatus::Running
             | RunStatus::Stopping
@@ -174,7 +175,7 @@ impl Actor for ProfileActor {
         for orphan in orphans {
             actix::spawn(end_elsewhere(self.kit.upstreams.clone(), orphan));
         }
-        revived.sort_by_key(|Revived(run)| run.record.status != RunStatus::WaitingForApproval);
+        revived.sort_by_key(|Revived(run)| !run.record.status.waits_for_a_person());
         for run in revived {
             self.revive(run);
         }

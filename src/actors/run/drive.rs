@@ -14,12 +14,12 @@ use crate::{
     },
     agent::{Asking, Bounds, Guard, Offer, Policy, Step, Turn},
     config::ProfileConfig,
-    domain::{Approval, Code, Event, Failure, Message, RunSpec, SystemPrompt},
+    domain::{Approval, Code, Event, Failure, Message, RunSpec, SystemPrompt, Usage},
     model::{Asked, Delta, Mind, ModelAnswer, ModelClient, ModelRequest, Upstreams},
     store::{Change, LogWriter, Store, StoreError},
     tools::Toolbox,
 };
-use std::{cell::RefCell, pin::pin, rc::Rc, sync::Arc};
+use std::{cell::RefCell, pin::pin, rc::Rc, sync::Arc, time::Instant};
 use tracing::Instrument;
 
 /// What the runs of a profile work with. Belongs to the profile's thread; cheap to clone.
@@ -319,6 +319,8 @@ impl Driver {
             failed: None,
             provider: &mind.provider,
             model: &mind.model,
+            since: Instant::now(),
+            attempts: Vec::new(),
         };
         let answer = {
             let mut write = |delta: Delta<'_>| text.write(&delta);
@@ -338,6 +340,15 @@ impl Driver {
             }
         };
         let (wrote, failed) = (text.wrote, text.failed.take());
+        let (attempts, took) = (std::mem::take(&mut text.attempts), text.since.elapsed());
+        for (took, error) in attempts {
+            self.called(&mind, took, Some(error), Usage::default());
+        }
+        let (error, usage) = match &answer {
+            Ok(answer) => (None, answer.usage.unwrap_or_default()),
+            Err(error) => (Some(error.failure().code), Usage::default()),
+        };
+        self.called(&mind, took, error, usage);
         self.wrote_text |= wrote;
         if let Some(error) = failed {
             return Err(error.into());

@@ -188,7 +188,7 @@ pub fn stream() -> Operation {
         .streams(
             named("SessionEvent"),
             "`run.started`, `message.started`, then `assistant.delta`, `reasoning.delta`, `tool.started`, `tool.completed`, \
-             `tool.failed`, `approval.request`, `approval.responded`, `run.steered`, `run.retrying`, \
+             `tool.failed`, `approval.request`, `approval.responded`, `clarify.request`, `clarify.responded`, `run.steered`, `run.retrying`, \
              `subagent.start`, `subagent.complete`; at the end `assistant.completed` and \
              `run.completed`, or `error`; then `done`.",
         )

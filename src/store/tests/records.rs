@@ -86,6 +86,7 @@ fn approval(status: ApprovalStatus) -> Approval {
         decided_at: None,
         decided_by: None,
         reason: None,
+        question: None,
     }
 }
 

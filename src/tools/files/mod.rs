@@ -9,6 +9,6 @@ mod v4a;
 mod write;
 
 pub use patch::Patch;
-pub use read::Read;
+pub use read::{Read, image_kind};
 pub use replace::replace as replaced;
 pub use write::Write;

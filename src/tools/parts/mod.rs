@@ -68,7 +68,7 @@ impl Ground {
         let (ground, of) = (self.clone(), scope.clone());
         let look = move || match before {
             Some(before) if before.parts.holds() => before.parts,
-            Some(_) | None => Watched::read(|watch| ground.read(watch, of)),
+            Some(_) | None => Watched::read(|watch| ground.read(watch, &of)),
         };
         let Ok(parts) = spawn_blocking(look).await else {
             return Arc::default();
@@ -81,7 +81,7 @@ impl Ground {
         value
     }
 
-    fn read(&self, watch: &mut Watch, scope: MemoryScope) -> PromptParts {
+    fn read(&self, watch: &mut Watch, scope: &MemoryScope) -> PromptParts {
         let config = &self.config;
         let book = MemoryBook::new(&config.root, &config.memory);
         let mut recall = |target| {
