@@ -9,7 +9,7 @@ use crate::{
         ResponseRequest, Rule, RunId, RunRecord, RunStatus, Runtime, Sampling, Seq, SessionId, SessionRef,
         StandsFor, Surface, ToolResult, ToolSelection, Unattended, now,
     },
-    store::{EventCursor, IdempotencyEntry, RunFilter, SessionHeader, StoreError},
+    store::{EventCursor, IdempotencyEntry, RunFilter, SessionHeader, StoreError, UsageFilter, UsageReport},
 };
 use actix::Message;
 use std::fmt;
@@ -243,6 +243,19 @@ pub struct DecideApproval {
     pub key_id: KeyId,
 }
 
+/// Command: answer what the agent of a run asks. Answers when that is on disk.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Approval, ProfileError>")]
+pub struct AnswerQuestion {
+    pub run: RunId,
+    /// `None`: the only question.
+    pub clarify: Option<ApprovalId>,
+    pub response: String,
+    pub key_id: KeyId,
+    /// Of whoever answers; `None`: the operator's.
+    pub rights: Option<Rights>,
+}
+
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Approval, ProfileError>")]
 pub struct GetApproval(pub ApprovalId);
@@ -279,3 +292,8 @@ pub struct ProfileLoad {
     pub waiting_for_approval: usize,
     pub queued: usize,
 }
+
+/// Query: what model calls cost.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<UsageReport, ProfileError>")]
+pub struct ReadUsage(pub UsageFilter);

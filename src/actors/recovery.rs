@@ -53,8 +53,9 @@ fn fate(run: &StoredRun, keys: &[KeyRecord]) -> Fate {
     let acting = run.record.tools.iter().any(|tool| tool.status == "running");
     match run.record.status {
         RunStatus::Queued => Fate::Requeue,
-        RunStatus::WaitingForApproval if !acting && pending(run) => Fate::Wait,
+        RunStatus::WaitingForApproval | RunStatus::WaitingForClarify if !acting && pending(run) => Fate::Wait,
         RunStatus::WaitingForApproval
+        | RunStatus::WaitingForClarify
         | RunStatus::Running
         | RunStatus::Stopping
         | RunStatus::Completed
@@ -106,7 +107,7 @@ pub async fn recover(
         recovered
             .orphans
             .extend(orphan.map(|orphan| Orphan { choice: run.spec.upstream.clone(), id: orphan.id.clone() }));
-        let kept = run::session_append(&run.spec, default_model, &run.messages, None, &run.record);
+        let kept = run::session_append(&run.spec, default_model, &run.messages, None, &run.record, None);
         let mut log = store.resume(&run);
         let mut changes = withdrawn(run.approvals, now());
         changes.extend(kept);

@@ -23,5 +23,5 @@ pub use mishap::Nudge;
 pub use names::meant;
 pub use offer::Offer;
 pub use policy::{Ask, Policy, Verdict, digest};
-pub use prompt::{Prompt, day};
+pub use prompt::{Prompt, Remembered, SkillLine, day};
 pub use turn::{Answered, Asking, Bounds, Step, Turn};

@@ -1,4 +1,4 @@
-//! `hermes approvals list | approve | deny`: what agents ask before they act.
+//! `hermes approvals list | approve | deny | answer`: what agents ask.
 
 use super::{
     args::ApprovalsCommand,
@@ -26,9 +26,12 @@ pub fn run(context: &Context, command: ApprovalsCommand, output: &Output) -> Res
                 (true, false) => Choice::Session,
                 (false, false) => Choice::Once,
             };
-            decide(context, id, choice, None, output)
+            answer(context, id, &Answer::Decision(choice, None), output)
         }
-        ApprovalsCommand::Deny { id, reason } => decide(context, id, Choice::Deny, reason, output),
+        ApprovalsCommand::Deny { id, reason } => {
+            answer(context, id, &Answer::Decision(Choice::Deny, reason), output)
+        }
+        ApprovalsCommand::Answer { id, text } => answer(context, id, &Answer::Words(text), output),
     }
 }
 
@@ -91,22 +94,24 @@ fn row(profile: &ProfileName, approval: &Approval) -> Vec<Cell> {
     ]
 }
 
+/// What somebody says to a question.
+enum Answer {
+    Decision(Choice, Option<String>),
+    /// To what the agent asks itself.
+    Words(String),
+}
+
 /// Finds the profile whose question it is, and answers there.
-fn decide(
-    context: &Context,
-    id: ApprovalId,
-    choice: Choice,
-    reason: Option<String>,
-    output: &Output,
-) -> Result<(), CliError> {
+fn answer(context: &Context, id: ApprovalId, answer: &Answer, output: &Output) -> Result<(), CliError> {
     let mut asleep = Vec::new();
     for profile in meant(context)? {
         let place = Place::from(&profile);
         match context.holder(&place)? {
             Some(client) => {
                 let known = of_gateway(&client, &place.name, false)?;
-                if known.iter().any(|approval| approval.id == id) || context.profile.is_some() {
-                    return answer(&client, &place.name, id, choice, reason, output);
+                let question = known.iter().find(|approval| approval.id == id);
+                if question.is_some() || context.profile.is_some() {
+                    return tell(&client, &place.name, id, question, answer, output);
                 }
             }
             None => asleep.push(place),
@@ -125,18 +130,33 @@ fn decide(
     Err(CliError::failed(format!("no profile knows {id}; `hermes approvals list` shows what waits")))
 }
 
-fn answer(
+fn tell(
     client: &Client,
     profile: &ProfileName,
     id: ApprovalId,
-    choice: Choice,
-    reason: Option<String>,
+    question: Option<&Approval>,
+    answer: &Answer,
     output: &Output,
 ) -> Result<(), CliError> {
-    let command = Command::DecideApproval { profile: profile.clone(), id, choice, reason };
-    let Reply::Approvals(decided) = client.ask(command)? else { return Err(ClientError::Garbage.into()) };
-    for approval in decided {
-        let what = if choice.allows() { "approved" } else { "denied" };
+    let profile = profile.clone();
+    let command = match (answer, question) {
+        (Answer::Decision(choice, reason), _) => {
+            Command::DecideApproval { profile, id, choice: *choice, reason: reason.clone() }
+        }
+        (Answer::Words(response), Some(question)) => {
+            Command::AnswerQuestion { profile, run: question.run_id, id, response: response.clone() }
+        }
+        (Answer::Words(_), None) => {
+            return Err(CliError::failed(format!("`{profile}` asks no question {id}")));
+        }
+    };
+    let Reply::Approvals(settled) = client.ask(command)? else { return Err(ClientError::Garbage.into()) };
+    for approval in settled {
+        let what = match answer {
+            Answer::Words(_) => "answered",
+            Answer::Decision(choice, _) if choice.allows() => "approved",
+            Answer::Decision(..) => "denied",
+        };
         output.line(format_args!("{what} {}: {}", approval.id, clip(&printable(&approval.command), 70)));
     }
     Ok(())

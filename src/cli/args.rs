@@ -218,6 +218,13 @@ pub enum ApprovalsCommand {
         #[arg(long)]
         always: bool,
     },
+    /// Answer what the agent asks itself
+    Answer {
+        #[arg(value_parser = approval_id)]
+        id: ApprovalId,
+        /// The answer
+        text: String,
+    },
     /// Refuse it
     Deny {
         #[arg(value_parser = approval_id)]

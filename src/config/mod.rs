@@ -29,6 +29,7 @@ mod model;
 mod network;
 mod node;
 mod profile;
+mod prompt;
 mod provider;
 mod roots;
 mod secret;
@@ -58,6 +59,7 @@ pub use limits::LimitsConfig;
 pub use listen::DEFAULT_PORT;
 pub use memory::{MemoryConfig, MemoryScoping};
 pub use network::{AllowedHost, AllowedPlace, NetworkConfig, NetworkMode};
+pub use prompt::{PromptConfig, SkillsConfig};
 pub use secret::Secret;
 pub use server::ServerConfig;
 pub use tls::{TlsConfig, TlsFile};
@@ -65,7 +67,7 @@ pub use tools::DelegationConfig;
 pub use typed::parse_duration;
 pub use types::{
     AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ExtraRoot, LoopGuard, ModelConfig,
-    ModelRoute, PoolStrategy, ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel,
-    SelectionConfig, TerminalConfig, Vision,
+    ModelRoute, PoolStrategy, Prices, ProfileConfig, Provider, ResponsesConfig, RetentionConfig,
+    SandboxLevel, SelectionConfig, TerminalConfig, Vision,
 };
 pub use web::{SearchConfig, SearchEngine, WebConfig};

@@ -4,7 +4,7 @@ use super::{
     AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot, LoopGuard,
     ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig,
     expand::is_env_name,
-    limits, listen, memory, model, network, roots, selection,
+    limits, listen, memory, model, network, prompt, roots, selection,
     settings::{Found, Settings},
     tls, tools,
     typed::DAY,
@@ -32,6 +32,7 @@ pub(super) fn resolve(
     let table = selection::Table::read(settings, warnings)?;
     let model = model::read(settings, &table, warnings)?;
     let selection = selection::read(settings, &table, &model, warnings)?;
+    let vision = tools::vision(settings, &model, &selection)?;
     let workspace = workspace::resolve(settings, home, root)?;
     let roots = roots::read(settings, home, root, &workspace, warnings)?;
     Ok(ProfileConfig {
@@ -58,9 +59,12 @@ pub(super) fn resolve(
             loop_guard: settings.choice("agent.loop_guard", &LoopGuard::NAMES, LoopGuard::default())?,
         },
         memory: memory::read(settings)?,
+        prompt: prompt::prompt(settings)?,
+        skills: prompt::skills(settings, root, warnings)?,
         tools: tools::selection(settings)?,
         delegation: tools::delegation(settings)?,
         web: web::read(settings)?,
+        vision,
         retention: RetentionConfig {
             runs: settings.duration("retention.runs", 60..=TEN_YEARS, WEEK)?,
             derived_sessions: settings.duration("retention.derived_sessions", 60..=TEN_YEARS, 30 * DAY)?,

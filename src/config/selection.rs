@@ -10,7 +10,7 @@ use super::{
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry::Vacant};
 
 /// What may stand in an entry of `providers`.
-const PROVIDER_KEYS: [&str; 11] = [
+const PROVIDER_KEYS: [&str; 12] = [
     "api_key",
     "api_keys",
     "api_mode",
@@ -20,6 +20,7 @@ const PROVIDER_KEYS: [&str; 11] = [
     "key_env",
     "models",
     "options",
+    "prices",
     "send_reasoning",
     "vision",
 ];

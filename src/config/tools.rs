@@ -1,10 +1,10 @@
 //! What tools the agent has, and the bounds of those that have some: `tools`, `delegation`.
 
 use super::{
-    ConfigError,
+    ConfigError, ModelConfig, SelectionConfig,
     settings::{Found, Settings},
 };
-use crate::domain::{ToolSelection, is_tool_or_set};
+use crate::domain::{ModelChoice, ToolSelection, is_tool_or_set};
 
 /// `delegate_task`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,4 +59,29 @@ fn named(settings: &Settings<'_>, path: &str) -> Result<Option<Vec<String>>, Con
     };
     let listed = settings.yaml_list(path)?;
     listed.map(|listed| listed.into_iter().map(name).collect()).transpose()
+}
+
+/// `auxiliary.vision.provider` and `.model`: one of the profile's upstreams, and a model of it.
+pub(super) fn vision(
+    settings: &Settings<'_>,
+    own: &ModelConfig,
+    selection: &SelectionConfig,
+) -> Result<Option<ModelChoice>, ConfigError> {
+    let some = |found: &Found| !matches!(found.text.trim(), "" | "auto");
+    let provider = settings.yaml("auxiliary.vision.provider")?.filter(some);
+    let model = settings.yaml("auxiliary.vision.model")?.filter(some);
+    if provider.is_none() && model.is_none() {
+        return Ok(None);
+    }
+    let name = provider.as_ref().map_or(&*own.provider_name, |named| named.text.trim());
+    let upstream = match &provider {
+        Some(named) if name != own.provider_name => selection.providers.get(name).ok_or_else(|| {
+            let text =
+                format!("names no upstream of this profile: `{}`; set it below `providers`", named.text);
+            named.place.error(text)
+        })?,
+        Some(_) | None => own,
+    };
+    let model = model.map_or_else(|| upstream.default.clone(), |model| model.text.trim().to_owned());
+    Ok(Some(ModelChoice { provider: name.to_owned(), model }))
 }

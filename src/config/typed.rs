@@ -64,6 +64,15 @@ impl Found {
         })
     }
 
+    /// Dollars for a million tokens, as billionths of a dollar for a thousand.
+    pub fn price(&self) -> Result<u64, ConfigError> {
+        let price: Option<f64> = self.text.trim().parse().ok().filter(|price| (0.0..=1e6).contains(price));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
+        price
+            .map(|price| (price * 1e6).round() as u64)
+            .ok_or_else(|| self.place.error("must be dollars for a million tokens, such as `2.5`"))
+    }
+
     /// The value for an error message: short ones only, since a longer one may be a secret that
     /// slipped into the wrong line.
     fn shown(&self) -> String {

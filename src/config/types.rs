@@ -1,7 +1,10 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
-use super::{DelegationConfig, LimitsConfig, MemoryConfig, NetworkConfig, Secret, TlsConfig, WebConfig};
-use crate::domain::{OnBusy, ProfileName, ToolItems, ToolSelection, Unattended};
+use super::{
+    DelegationConfig, LimitsConfig, MemoryConfig, NetworkConfig, PromptConfig, Secret, SkillsConfig,
+    TlsConfig, WebConfig,
+};
+use crate::domain::{ModelChoice, OnBusy, ProfileName, ToolItems, ToolSelection, Unattended, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
@@ -40,10 +43,14 @@ pub struct ProfileConfig {
     pub terminal: TerminalConfig,
     pub agent: AgentConfig,
     pub memory: MemoryConfig,
+    pub prompt: PromptConfig,
+    pub skills: SkillsConfig,
     /// `tools.enabled`, `tools.disabled`: which tools the agent has.
     pub tools: ToolSelection,
     pub delegation: DelegationConfig,
     pub web: WebConfig,
+    /// `auxiliary.vision`: who is asked about images; `None`: whoever answers the turn.
+    pub vision: Option<ModelChoice>,
     pub retention: RetentionConfig,
     pub responses: ResponsesConfig,
     /// Every entry of the profile's `.env`; never in the process environment.
@@ -117,6 +124,32 @@ pub struct ModelConfig {
     pub more_keys: Vec<Secret>,
     /// `credential_pool_strategies.NAME`: the order in which its keys are used.
     pub pool: PoolStrategy,
+    /// `prices`: what tokens cost there.
+    pub prices: Option<Prices>,
+}
+
+/// What tokens cost, in billionths of a dollar for a thousand: a price per million in dollars, times 1,000,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prices {
+    pub input: u64,
+    /// Of the input: what the upstream had cached.
+    pub cached: u64,
+    pub output: u64,
+}
+
+impl Prices {
+    /// In billionths of a dollar.
+    #[must_use]
+    pub fn cost(&self, usage: &Usage) -> u64 {
+        let cached = usage.cached_tokens.min(usage.input_tokens);
+        let parts = [
+            (usage.input_tokens - cached, self.input),
+            (cached, self.cached),
+            (usage.output_tokens, self.output),
+        ];
+        let sum = parts.iter().map(|(tokens, price)| u128::from(*tokens) * u128::from(*price)).sum::<u128>();
+        u64::try_from((sum + 500) / 1_000).unwrap_or(u64::MAX)
+    }
 }
 
 /// In which order the keys of a provider are used.

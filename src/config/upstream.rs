@@ -1,7 +1,7 @@
 //! One upstream as the files describe it: its address, its key, and what may be asked of it.
 
 use super::{
-    ConfigError, ModelConfig, PoolStrategy, Provider, Secret, Vision,
+    ConfigError, ModelConfig, PoolStrategy, Prices, Provider, Secret, Vision,
     choice::ANY_AGENT,
     provider::{self, HERMES},
     settings::{Found, Settings},
@@ -72,6 +72,7 @@ impl Entry<'_> {
         };
         let pool = format!("credential_pool_strategies.{}", self.name);
         Ok(ModelConfig {
+            prices: self.prices(settings)?,
             more_keys: self.more_keys(settings, api_key.as_ref())?,
             pool: settings.choice(&pool, &PoolStrategy::NAMES, PoolStrategy::default())?,
             send_reasoning: send_reasoning
@@ -152,6 +153,25 @@ impl Entry<'_> {
                 "{file}: `{}`: is not set, and `{}` refuses requests without a key",
                 entries[0], self.name
             ));
+        }
+        Ok(None)
+    }
+
+    /// `model.prices`, else `providers.NAME.prices`: dollars for a million tokens. Without one for cached input, that costs
+    /// as much as any other.
+    fn prices(&self, settings: &Settings<'_>) -> Result<Option<Prices>, ConfigError> {
+        let above = self.own.then(|| "model.prices".to_owned());
+        for section in above.into_iter().chain(self.at("prices")) {
+            let price = |name: &str| {
+                let found = settings.yaml(&format!("{section}.{name}"))?;
+                found.map(|found| found.price()).transpose()
+            };
+            let (input, cached, output) = (price("input")?, price("cached")?, price("output")?);
+            if input.is_some() || output.is_some() {
+                let input = input.unwrap_or_default();
+                let output = output.unwrap_or_default();
+                return Ok(Some(Prices { input, cached: cached.unwrap_or(input), output }));
+            }
         }
         Ok(None)
     }

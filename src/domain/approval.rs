@@ -1,6 +1,6 @@
 //! Approvals: durable questions to a person, answered once.
 
-use super::{ApprovalId, KeyId, Millis, RunId, SessionId};
+use super::{ApprovalId, Clarification, KeyId, Millis, RunId, SessionId};
 use serde::{Deserialize, Serialize};
 
 /// What a person may say.
@@ -104,8 +104,12 @@ pub struct Approval {
     /// The key that answered; `None` for the clock and for a stop.
     #[serde(default)]
     pub decided_by: Option<KeyId>,
+    /// Of an answer to the agent's own question: the answer.
     #[serde(default)]
     pub reason: Option<String>,
+    /// The agent asks this itself; then nothing is to be allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Clarification>,
 }
 
 impl Approval {

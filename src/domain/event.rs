@@ -1,6 +1,6 @@
 //! Facts about a run, in the order in which they became true. Streams, status and recovery read nothing else.
 
-use super::{ApprovalId, Choice, Code, Millis, Seq, SessionId, Subagent, SubagentEnd, Usage};
+use super::{ApprovalId, Choice, ClarifyRequest, Code, Millis, Seq, SessionId, Subagent, SubagentEnd, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -45,6 +45,17 @@ pub enum Event {
         /// How many requests this answer settled: always one.
         resolved: u32,
         /// True when nobody answered in time.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        expired: bool,
+    },
+    /// The agent asks the person something.
+    #[serde(rename = "clarify.request")]
+    ClarifyRequest(Box<ClarifyRequest>),
+    #[serde(rename = "clarify.responded")]
+    ClarifyResponded {
+        clarify_id: ApprovalId,
+        /// `None`: nobody answered in time.
+        response: Option<String>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         expired: bool,
     },
@@ -168,6 +179,8 @@ impl Event {
             Self::ToolCompleted { .. } => "tool.completed",
             Self::ApprovalRequest(_) => "approval.request",
             Self::ApprovalResponded { .. } => "approval.responded",
+            Self::ClarifyRequest(_) => "clarify.request",
+            Self::ClarifyResponded { .. } => "clarify.responded",
             Self::SubagentStart(_) => "subagent.start",
             Self::SubagentComplete(_) => "subagent.complete",
             Self::RunRetrying(_) => "run.retrying",

@@ -2,18 +2,21 @@
 
 mod approval;
 mod calendar;
+mod clarify;
 mod client_tools;
 mod code;
 mod delegation;
 mod event;
 mod idempotency;
 mod ids;
+mod ledger;
 mod memory;
 mod message;
 mod on_busy;
 mod outcome;
 mod port;
 mod process;
+mod prompt;
 mod response;
 mod run;
 mod run_status;
@@ -25,12 +28,14 @@ mod upstream;
 
 pub use approval::{Approval, ApprovalScope, ApprovalStatus, Choice, Finding, Rule, Unattended};
 pub use calendar::{date, timestamp};
+pub use clarify::{Clarification, ClarifyRequest};
 pub use client_tools::{ClientTools, ToolChoice, ToolResult};
 pub use code::Code;
 pub use delegation::{Ended, Parent, Report, Subagent, SubagentEnd, Task};
 pub use event::{ApprovalRequest, Event, Logged, RetryAction, Retrying};
 pub use idempotency::{KeptAnswer, StandsFor};
 pub use ids::{ApprovalId, IdError, KeyId, ProfileName, ResponseId, RunId, Seq, SessionId, TranscriptId};
+pub use ledger::{CallKind, UpstreamCall, UsageBy, UsageGroup, UsageSums};
 pub use memory::{
     MemoryAct, MemoryAuthor, MemoryChange, MemoryEntry, MemoryOperation, MemoryOrigin, MemoryPlace,
     MemoryRecord, MemoryScope, MemoryTarget,
@@ -38,8 +43,9 @@ pub use memory::{
 pub use message::{Content, ImageUrl, Message, Part, ToolCall};
 pub use on_busy::OnBusy;
 pub use outcome::{Failure, Finish, Outcome, Usage};
-pub use port::{Asked, Declined, Port};
+pub use port::{Asked, Declined, Look, Port};
 pub use process::{ProcessEnd, ProcessRecord};
+pub use prompt::{PromptId, SystemPrompt};
 pub use response::{Aside, ResponseRecord, ResponseRequest, ToolItems};
 pub use run::{OnDisconnect, RunRecord, RunSpec, Sampling, SessionRef, Surface, ToolSummary};
 pub use run_status::{IllegalTransition, RunStatus};

@@ -1,6 +1,6 @@
 //! What a tool may ask of the turn that it works for, when it starts work that is more than its own call.
 
-use super::{Report, Task, ToolOutput};
+use super::{ImageUrl, Report, Task, ToolOutput};
 use serde_json::Value;
 use std::{fmt, pin::Pin};
 
@@ -20,10 +20,21 @@ impl fmt::Display for Declined {
     }
 }
 
+/// An image, and what is asked about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    /// With the image itself, as a `data:` URL.
+    pub image: ImageUrl,
+    pub question: String,
+}
+
 /// The turn, as its tools see it. It belongs to one call: what is asked through it is told in that call's name.
 pub trait Port {
     /// Has a child of the turn do a piece of work, and waits for its end. Dropping the answer stops the child.
     fn delegate(&self, task: Task) -> Asked<'_, Result<Report, Declined>>;
+
+    /// Asks a model about an image, beside the conversation.
+    fn look(&self, look: Look) -> Asked<'_, Result<String, Declined>>;
 
     /// Calls a tool of the turn in a script's name, as far as the turn may use it and nobody has to be asked.
     fn call<'a>(&'a self, tool: &'a str, arguments: Value) -> Asked<'a, ToolOutput>;

@@ -2,8 +2,8 @@
 
 use super::{
     ApprovalId, ClientTools, Code, Content, Event, IllegalTransition, KeyId, Logged, Message, Millis,
-    ModelChoice, Outcome, Parent, RunId, RunStatus, Runtime, Seq, SessionId, ToolResult, ToolSelection,
-    Unattended, UpstreamRun, Usage,
+    ModelChoice, Outcome, Parent, PromptId, RunId, RunStatus, Runtime, Seq, SessionId, ToolResult,
+    ToolSelection, Unattended, UpstreamRun, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -177,10 +177,16 @@ pub struct RunRecord {
     pub tools: Vec<ToolSummary>,
     /// Questions that wait for an answer, oldest first.
     pub waiting: Vec<ApprovalId>,
+    /// The agent's own questions that wait, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asking: Vec<ApprovalId>,
     pub outcome: Option<Outcome>,
     /// How many messages of its session's transcript stood before it, once they were loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loaded: Option<usize>,
+    /// The prompt that it goes on with after a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<PromptId>,
     /// The run of another gateway that does this one's work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<UpstreamRun>,
@@ -216,8 +222,10 @@ impl RunRecord {
             usage: Usage::default(),
             tools: Vec::new(),
             waiting: Vec::new(),
+            asking: Vec::new(),
             outcome: None,
             loaded: None,
+            prompt: None,
             upstream: None,
             pending_steer: None,
             steered: Vec::new(),
@@ -250,14 +258,10 @@ impl RunRecord {
         match event {
             Event::RunStarted { .. } => RunStatus::Running,
             Event::ApprovalRequest(_) => RunStatus::WaitingForApproval,
-            Event::ApprovalResponded { approval_id, .. } => {
-                let settled = self.waiting.iter().all(|id| id == approval_id);
-                if settled && self.status == RunStatus::WaitingForApproval {
-                    RunStatus::Running
-                } else {
-                    self.status
-                }
-            }
+            Event::ClarifyRequest(_) if self.waiting.is_empty() => RunStatus::WaitingForClarify,
+            Event::ClarifyRequest(_) => RunStatus::WaitingForApproval,
+            Event::ApprovalResponded { approval_id: id, .. }
+            | Event::ClarifyResponded { clarify_id: id, .. } => self.status_without(*id),
             Event::RunStopping {} => RunStatus::Stopping,
             Event::RunCompleted { .. } => RunStatus::Completed,
             Event::RunFailed { .. } => RunStatus::Failed,
@@ -271,6 +275,17 @@ impl RunRecord {
             | Event::RunRetrying(_)
             | Event::RunSteered { .. }
             | Event::Gap { .. } => self.status,
+        }
+    }
+
+    /// Once a question is settled, which may not be the only one.
+    fn status_without(&self, settled: ApprovalId) -> RunStatus {
+        let open = |ids: &[ApprovalId]| ids.iter().any(|id| *id != settled);
+        match self.status.waits_for_a_person() {
+            true if open(&self.waiting) => RunStatus::WaitingForApproval,
+            true if open(&self.asking) => RunStatus::WaitingForClarify,
+            true => RunStatus::Running,
+            false => self.status,
         }
     }
 
@@ -292,6 +307,8 @@ impl RunRecord {
                 }
             }
             Event::ApprovalRequest(request) => self.waiting.push(request.approval_id),
+            Event::ClarifyRequest(request) => self.asking.push(request.clarify_id),
+            Event::ClarifyResponded { clarify_id, .. } => self.asking.retain(|id| id != clarify_id),
             Event::ApprovalResponded { approval_id, .. } => self.waiting.retain(|id| id != approval_id),
             Event::RunCompleted { usage, finish_reason, pending_steer, .. } => {
                 self.pending_steer.clone_from(pending_steer);
@@ -330,6 +347,7 @@ impl RunRecord {
         self.ended_at = Some(at);
         self.usage = usage;
         self.waiting.clear();
+        self.asking.clear();
         self.steered.clear();
         self.outcome = Some(outcome);
     }

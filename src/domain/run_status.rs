@@ -10,6 +10,8 @@ pub enum RunStatus {
     Queued,
     Running,
     WaitingForApproval,
+    /// The agent has asked something itself, and nothing waits to be allowed.
+    WaitingForClarify,
     Stopping,
     Completed,
     Failed,
@@ -17,10 +19,11 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Queued,
         Self::Running,
         Self::WaitingForApproval,
+        Self::WaitingForClarify,
         Self::Stopping,
         Self::Completed,
         Self::Failed,
@@ -33,6 +36,7 @@ impl RunStatus {
             Self::Queued => "queued",
             Self::Running => "running",
             Self::WaitingForApproval => "waiting_for_approval",
+            Self::WaitingForClarify => "waiting_for_clarify",
             Self::Stopping => "stopping",
             Self::Completed => "completed",
             Self::Failed => "failed",
@@ -50,15 +54,28 @@ impl RunStatus {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 
+    #[must_use]
+    pub const fn waits_for_a_person(self) -> bool {
+        matches!(self, Self::WaitingForApproval | Self::WaitingForClarify)
+    }
+
     /// The one table of legal steps.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
-        use RunStatus::{Cancelled, Completed, Failed, Queued, Running, Stopping, WaitingForApproval};
+        use RunStatus::{
+            Cancelled, Completed, Failed, Queued, Running, Stopping, WaitingForApproval, WaitingForClarify,
+        };
         match self {
             Queued => matches!(next, Running | Stopping | Failed | Cancelled),
-            Running => matches!(next, WaitingForApproval | Stopping | Completed | Failed | Cancelled),
-            WaitingForApproval => {
-                matches!(next, Running | WaitingForApproval | Stopping | Failed | Cancelled)
+            Running => matches!(
+                next,
+                WaitingForApproval | WaitingForClarify | Stopping | Completed | Failed | Cancelled
+            ),
+            WaitingForApproval | WaitingForClarify => {
+                matches!(
+                    next,
+                    Running | WaitingForApproval | WaitingForClarify | Stopping | Failed | Cancelled
+                )
             }
             Stopping => matches!(next, Stopping | Completed | Failed | Cancelled),
             Completed | Failed | Cancelled => false,

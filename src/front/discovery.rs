@@ -63,6 +63,7 @@ const ROUTED: &[(&str, &str)] = &[
     ("run_steer", "run_steer"),
     ("run_approval_response", "run_approval"),
     ("approvals_api", "approvals"),
+    ("run_clarify", "run_clarify"),
     ("session_resources", "sessions"),
     ("session_chat", "session_chat"),
     ("session_chat_streaming", "session_chat_stream"),
@@ -160,7 +161,7 @@ fn sets(specs: &[ToolSpec], missing: &[(&ToolSpec, &str)], enabled: bool) -> Vec
 
 /// By category and name.
 pub async fn skills(auth: Authorised) -> Result<HttpResponse, ApiError> {
-    let skills = auth.tenant.skills().await?;
+    let skills = auth.tenant.skills().await;
     let rows: Vec<Value> = skills
         .iter()
         .map(

@@ -12,6 +12,7 @@ mod approvals_view;
 mod ask;
 mod auth;
 mod body;
+mod clarify;
 mod client;
 mod cors;
 mod discovery;
@@ -45,6 +46,7 @@ mod sse;
 mod steer;
 mod tool_choice;
 mod trace;
+mod usage;
 
 pub use openapi::document;
 pub use routes::{app, routes};

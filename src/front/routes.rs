@@ -3,12 +3,13 @@
 use super::{
     approvals,
     body::ParseSlots,
-    discovery, docs,
+    clarify, discovery, docs,
     error::ApiError,
     frame, health, isolation, keys, memory, openai, openapi,
     route::{Path, at},
     runs, sessions, settings, steer,
     trace::RequestSpan,
+    usage,
 };
 use crate::domain::Code;
 use actix_web::{
@@ -87,6 +88,8 @@ pub fn table() -> Vec<Path> {
         at("/v1/runs/{run_id}/stop").post(runs::stop, of::runs::stop()),
         at("/v1/runs/{run_id}/steer").post(steer::steer, of::runs::steer()),
         at("/v1/runs/{run_id}/approval").post(approvals::answer_run, of::approvals::answer_run()),
+        at("/v1/runs/{run_id}/clarify").post(clarify::answer, of::runs::clarify()),
+        at("/api/usage").get(usage::usage, of::usage::show()),
         at("/api/sessions")
             .get(sessions::resources::list, of::sessions::list_all())
             .post(sessions::resources::create, of::sessions::create()),

@@ -1,6 +1,6 @@
 //! A run as `GET /v1/runs/{id}` shows it.
 
-use super::approvals_view::ApprovalView;
+use super::{approvals_view::ApprovalView, clarify::ClarifyView};
 use crate::domain::{
     Approval, ApprovalId, ApprovalStatus, Code, Millis, Outcome, RunId, RunRecord, RunStatus, Seq, SessionId,
     Surface, ToolSummary, Usage, seconds,
@@ -41,6 +41,9 @@ pub struct RunView<'a> {
     approval: Option<ApprovalView<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     approvals: Vec<ApprovalView<'a>>,
+    /// The oldest question of the agent's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clarify: Option<ClarifyView<'a>>,
     #[serde(skip_serializing_if = "<[ApprovalId]>::is_empty")]
     waiting: &'a [ApprovalId],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,7 +59,9 @@ impl<'a> RunView<'a> {
     pub fn new(record: &'a RunRecord, approvals: &'a [Approval]) -> Self {
         let time = |at: Option<Millis>| at.map(seconds);
         let completed = record.status == RunStatus::Completed;
-        let pending = || approvals.iter().filter(|approval| approval.status == ApprovalStatus::Pending);
+        let open = || approvals.iter().filter(|approval| approval.status == ApprovalStatus::Pending);
+        let pending = || open().filter(|approval| approval.question.is_none());
+        let asked = |approval: &'a Approval| Some(ClarifyView::new(approval.id, approval.question.as_ref()?));
         let failure = match &record.outcome {
             Some(Outcome::Failed(failure)) => Some(failure),
             Some(Outcome::Completed { .. } | Outcome::Cancelled) | None => None,
@@ -83,6 +88,7 @@ impl<'a> RunView<'a> {
             tools: &record.tools,
             approval: pending().next().map(ApprovalView::new),
             approvals: pending().map(ApprovalView::new).collect(),
+            clarify: open().find_map(asked),
             waiting: &record.waiting,
             error: failure.map(|failure| failure.message.as_str()),
             error_code: failure.map(|failure| failure.code),

@@ -143,7 +143,8 @@ impl Client {
             | Command::CreateKey { .. }
             | Command::RotateKey { .. }
             | Command::RevokeKey { .. }
-            | Command::DecideApproval { .. } => PATIENT,
+            | Command::DecideApproval { .. }
+            | Command::AnswerQuestion { .. } => PATIENT,
         };
         let (reply, _) = ask(self.connect()?, &self.token, command, patience)?;
         accepted(reply)

@@ -2,7 +2,7 @@
 
 use super::{HermesClient, ModelClient};
 use crate::{
-    config::{ModelConfig, Provider, SelectionConfig, Vision},
+    config::{ModelConfig, Prices, Provider, SelectionConfig, Vision},
     domain::{ModelChoice, Sampling},
 };
 use serde_json::{Map, Value};
@@ -31,6 +31,7 @@ struct Upstream {
     vision: Vision,
     options: Map<String, Value>,
     way: Way,
+    prices: Option<Prices>,
     /// It has had enough of us until then.
     rests_until: Cell<Option<Instant>>,
 }
@@ -56,6 +57,7 @@ pub struct Asked<C> {
     pub model: String,
     /// What the turn asks of the model, the upstream's own options included.
     pub sampling: Sampling,
+    pub prices: Option<Prices>,
 }
 
 impl Upstreams {
@@ -137,6 +139,7 @@ impl Upstream {
             vision: config.vision,
             options: config.options.clone(),
             way,
+            prices: config.prices,
             rests_until: Cell::new(None),
         }
     }
@@ -148,6 +151,6 @@ impl Upstream {
     fn asked<C>(&self, client: C, model: String, sampling: &Sampling) -> Asked<C> {
         let mut all = self.options.clone();
         all.extend(sampling.0.iter().map(|(name, value)| (name.clone(), value.clone())));
-        Asked { client, provider: self.name.clone(), model, sampling: Sampling(all) }
+        Asked { client, provider: self.name.clone(), model, sampling: Sampling(all), prices: self.prices }
     }
 }

@@ -3,8 +3,8 @@
 
 use super::Redactor;
 use crate::domain::{
-    Approval, ApprovalRequest, ApprovalScope, Aside, Content, Event, ImageUrl, KeptAnswer, Message, Part,
-    ResponseRecord, Rule, RunSpec, StandsFor, Subagent, ToolCall, ToolResult,
+    Approval, ApprovalRequest, ApprovalScope, Aside, Clarification, Content, Event, ImageUrl, KeptAnswer,
+    Message, Part, ResponseRecord, Rule, RunSpec, StandsFor, Subagent, ToolCall, ToolResult,
 };
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -90,6 +90,14 @@ impl Redactor {
                 self.clean_text(result);
             }
             Event::ApprovalRequest(request) => self.clean_request(request),
+            Event::ClarifyRequest(request) => {
+                self.clean_text(&mut request.call_id);
+                self.clean_text(&mut request.question);
+                request.choices.iter_mut().for_each(|choice| self.clean_text(choice));
+            }
+            Event::ClarifyResponded { clarify_id: _, response, expired: _ } => {
+                self.clean_some(response.as_mut());
+            }
             Event::SubagentStart(child) => self.clean_subagent(child),
             Event::SubagentComplete(end) => {
                 self.clean_subagent(&mut end.subagent);
@@ -142,7 +150,12 @@ impl Redactor {
     }
 
     pub fn clean_approval(&self, approval: &mut Approval) {
-        let Approval { call_id, tool, command, findings, scopes, description, reason, .. } = approval;
+        let Approval { call_id, tool, command, findings, scopes, description, reason, question, .. } =
+            approval;
+        if let Some(Clarification { question, choices }) = question {
+            self.clean_text(question);
+            choices.iter_mut().for_each(|choice| self.clean_text(choice));
+        }
         [call_id, tool, command, description].into_iter().for_each(|text| self.clean_text(text));
         findings.iter_mut().for_each(|finding| self.clean_text(&mut finding.description));
         scopes.iter_mut().for_each(|scope| self.clean_scope(scope));

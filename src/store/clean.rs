@@ -6,9 +6,11 @@ use super::{
     sessions::{Edit, NewSession, Title},
 };
 use crate::{
-    domain::{Event, RunSpec},
+    domain::{Event, RunSpec, SystemPrompt},
     redact::{Redactor, Stream},
 };
+use std::borrow::Cow;
+
 /// Text of a model's answer on its way into the log.
 pub(super) struct Text {
     kind: u8,
@@ -90,6 +92,7 @@ pub(super) fn change(redactor: &Redactor, change: &mut Change) {
             list.iter_mut().for_each(|todo| redactor.clean_text(&mut todo.content));
         }
         Change::ClientCall(call) => redactor.clean_text(&mut call.call_id),
+        Change::Prompt(prompt) => clean_prompt(redactor, prompt),
         Change::Memory(record) => {
             record.entries.iter_mut().for_each(|entry| redactor.clean_text(&mut entry.text));
         }
@@ -107,6 +110,7 @@ pub(super) fn change(redactor: &Redactor, change: &mut Change) {
 
 pub(super) fn append(redactor: &Redactor, append: &mut SessionAppend) {
     append.messages.iter_mut().for_each(|message| redactor.clean_message(message));
+    // Its prompt was cleaned when it was built, with this same redactor, and is hardly ever written.
 }
 
 pub(super) fn edit(redactor: &Redactor, edit: &mut Edit) {
@@ -126,5 +130,12 @@ pub(super) fn edit(redactor: &Redactor, edit: &mut Edit) {
             some(end_reason.as_mut());
         }
         Edit::Delete(_) => {}
+    }
+}
+
+/// It was clean when it was built; a secret may have come since.
+fn clean_prompt(redactor: &Redactor, prompt: &mut SystemPrompt) {
+    if let Cow::Owned(clean) = redactor.clean(&prompt.text) {
+        prompt.text = clean.into();
     }
 }

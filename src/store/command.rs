@@ -5,11 +5,12 @@ use super::{
     keyspace::{Key, Table},
     live::Live,
     memory,
+    prompts::{self, StoredPrompt},
     sessions::SessionEdit,
     todos,
 };
 use crate::{
-    domain::{Approval, ApprovalStatus, ResponseRecord, RunId},
+    domain::{Approval, ApprovalStatus, ResponseRecord, RunId, SystemPrompt, now},
     redact::Redactor,
 };
 use std::sync::Arc;
@@ -100,6 +101,10 @@ pub(super) fn encode(
             Change::Memory(record) => {
                 let key = Key::text(Table::Memory, &record.place.to_string());
                 writes.push(Write::Put(key, codec::to_json(&record)?));
+            }
+            Change::Prompt(SystemPrompt { id, text }) => {
+                let stored = StoredPrompt { id, text: text.to_string(), at: now() };
+                writes.push(Write::Put(prompts::key(&stored.id), codec::to_json(&stored)?));
             }
             Change::MemoryChange(change) => {
                 writes.push(Write::Put(

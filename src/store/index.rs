@@ -47,6 +47,7 @@ pub(super) fn runs_that_ended(status: RunStatus) -> Option<Key> {
         | RunStatus::Queued
         | RunStatus::Running
         | RunStatus::WaitingForApproval
+        | RunStatus::WaitingForClarify
         | RunStatus::Stopping => {
             return None;
         }

@@ -38,6 +38,10 @@ pub(super) enum Table {
     EndedRun = 0x1a,
     /// Run that was written in one piece: all of it.
     WholeRun = 0x1b,
+    /// Run, number: a model call.
+    Call = 0x1c,
+    /// Day, hash of key, provider and model: what the model calls of deleted runs cost.
+    UsageDay = 0x1d,
     Approval = 0x20,
     /// Approval: it waits.
     Pending = 0x21,
@@ -72,6 +76,8 @@ pub(super) enum Table {
     Memory = 0x90,
     /// Hash of a place of memory, number: a change of it.
     MemoryChange = 0x91,
+    /// Hash of a prompt's hash: its text.
+    Prompt = 0x92,
     /// Word, number: the messages with it from that number on. This table and the next lie in the database of
     /// [the search](super::search).
     SearchTerm = 0x80,
@@ -93,6 +99,8 @@ impl Table {
         Self::Event,
         Self::Deltas,
         Self::WholeRun,
+        Self::Call,
+        Self::UsageDay,
         Self::OpenRun,
         Self::RunApproval,
         Self::Approval,
@@ -111,6 +119,7 @@ impl Table {
         Self::ClientCall,
         Self::Memory,
         Self::MemoryChange,
+        Self::Prompt,
         Self::Process,
     ];
 
@@ -127,6 +136,8 @@ impl Table {
             Self::RunApproval => "run_approval",
             Self::RunGeneration => "run_generation",
             Self::WholeRun => "whole_run",
+            Self::Call => "call",
+            Self::UsageDay => "usage_day",
             Self::Generation => "generation",
             Self::SessionRun => "session_run",
             Self::EndedRun => "ended_run",
@@ -148,6 +159,7 @@ impl Table {
             Self::ClientCall => "client_call",
             Self::Memory => "memory",
             Self::MemoryChange => "memory_change",
+            Self::Prompt => "prompt",
             Self::Process => "process",
             Self::SearchTerm => "search_term",
             Self::SearchSpan => "search_span",
@@ -179,6 +191,7 @@ impl Table {
             | Self::Response
             | Self::KeptResponse
             | Self::Memory
+            | Self::Prompt
             | Self::SearchMark => 16,
             Self::EndedRun => 17,
             Self::SearchOf => 20,
@@ -187,6 +200,8 @@ impl Table {
             | Self::Event
             | Self::Deltas
             | Self::RunGeneration
+            | Self::Call
+            | Self::UsageDay
             | Self::SessionMessage
             | Self::SessionActivity
             | Self::MemoryChange => 24,

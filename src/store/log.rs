@@ -10,9 +10,10 @@ use super::{
     live::Live,
     spec::SpecToStore,
     state::LiveState,
+    usage,
     writer::Urgency,
 };
-use crate::domain::{self, Code, Event, RunRecord, RunSpec, Seq, UpstreamRun, Usage};
+use crate::domain::{self, Code, Event, PromptId, RunRecord, RunSpec, Seq, UpstreamCall, UpstreamRun, Usage};
 use std::{mem, sync::Arc};
 use tokio::sync::oneshot;
 
@@ -31,6 +32,10 @@ pub struct LogWriter {
     spec: SpecToStore,
     /// Number of the run's next message.
     messages: u64,
+    /// Model calls that the store has not been given yet …
+    calls: Vec<UpstreamCall>,
+    /// … and the number of the last one that it has.
+    last_call: u64,
     /// Changes of a run that nothing has been stored of.
     deferred: Vec<Change>,
     durable: bool,
@@ -47,6 +52,8 @@ impl LogWriter {
             text: None,
             spec: SpecToStore::new(spec),
             messages: 0,
+            calls: Vec::new(),
+            last_call: 0,
             deferred: Vec::new(),
             durable,
             done: false,
@@ -64,6 +71,8 @@ impl LogWriter {
             text: None,
             spec: SpecToStore::none(),
             messages: messages as u64,
+            calls: Vec::new(),
+            last_call: 0,
             deferred: Vec::new(),
             durable: true,
             done: false,
@@ -149,9 +158,20 @@ impl LogWriter {
         self.live.state().record.usage += usage;
     }
 
+    /// Notes a model call, and adds its usage to the record (written with the next commit).
+    pub fn add_call(&mut self, call: UpstreamCall) {
+        self.add_usage(call.usage);
+        self.calls.push(call);
+    }
+
     /// Notes how much of its session's transcript the run has read (written with the next commit).
     pub fn set_loaded(&mut self, messages: usize) {
         self.live.state().record.loaded = Some(messages);
+    }
+
+    /// Notes which prompt the run has (written with the next commit).
+    pub fn set_prompt(&mut self, prompt: PromptId) {
+        self.live.state().record.prompt = Some(prompt);
     }
 
     /// Notes which run of another gateway does this one's work, and how far it was followed (written with the next commit).
@@ -221,7 +241,8 @@ impl LogWriter {
             }
         }
         let mut writes = command::encode(redactor, others, None)?;
-        writes.push(state.hand_over_whole(&clean::copy(redactor, spec, false), messages)?);
+        let calls = mem::take(&mut self.calls);
+        writes.push(state.hand_over_whole(&clean::copy(redactor, spec, false), messages, calls)?);
         writes.extend(index::of_run(&state.record, true));
         Ok(writes)
     }
@@ -232,6 +253,12 @@ impl LogWriter {
         let redactor = &self.store.options.redactor;
         let mut writes = command::encode(redactor, changes, Some((run, &mut self.messages)))?;
         writes.extend(self.spec.write(redactor, self.durable)?);
+        for call in mem::take(&mut self.calls) {
+            // By time, so that a former process's are not written over.
+            self.last_call = u64::try_from(call.at).unwrap_or(0).max(self.last_call + 1);
+            let RunRecord { session_id, key_id, .. } = &state.record;
+            writes.push(usage::write(run, self.last_call, session_id, key_id, &call)?);
+        }
         let open = Key::run(Table::OpenRun, run);
         match stage {
             Stage::Ended if state.stored => writes.push(Write::Remove(open)),
@@ -276,7 +303,8 @@ impl LogWriter {
     /// The questions that an abandoned run still asks: nobody will take their answers.
     fn withdrawn(&self, record: &RunRecord) -> Vec<Change> {
         let store = Store(Arc::clone(&self.store));
-        let open = record.waiting.iter().filter_map(|id| store.approval(*id).ok().flatten());
+        let open =
+            record.waiting.iter().chain(&record.asking).filter_map(|id| store.approval(*id).ok().flatten());
         open.map(|approval| Change::Approval(approval.withdrawn(domain::now()))).collect()
     }
 }

@@ -49,6 +49,7 @@ mod memory;
 mod opening;
 mod payload;
 mod processes;
+mod prompts;
 mod records;
 mod replay;
 mod responses;
@@ -63,6 +64,7 @@ mod spec;
 mod state;
 mod todos;
 mod types;
+mod usage;
 mod wake;
 mod whole;
 mod writer;
@@ -90,6 +92,7 @@ pub use types::{
     Change, ClientCall, Committed, FormerSecret, Housekept, IdempotencyEntry, KeyRecord, KeyUse, Options,
     Retention, RunFilter, SessionAppend, StoredRun,
 };
+pub use usage::{UsageFilter, UsageReport};
 pub use wake::Wake;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

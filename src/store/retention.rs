@@ -12,7 +12,7 @@ use super::{
     keyspace::{Key, Table},
     payload::Payloads,
     sessions::{Draft, Sessions},
-    whole,
+    usage, whole,
 };
 use crate::domain::{Millis, ProcessRecord, RunId, RunRecord};
 use serde::de::DeserializeOwned;
@@ -35,6 +35,7 @@ impl Store {
         let runs_deleted = runs.len();
         for some in runs.chunks(RUNS) {
             inner.delete(&mut inner.bench(), |db, batch| {
+                usage::keep_sums(db, &inner.payloads, batch, some)?;
                 some.iter().try_fold(0, |count, &run| Ok(count + remove_run(db, batch, run)?))
             })?;
         }
@@ -44,6 +45,7 @@ impl Store {
         let created = |call: &ClientCall| call.created_at;
         inner.delete_older(Table::ClientCall, created, cutoff(now, retention.runs))?;
         inner.delete_old_changes()?;
+        inner.delete_old_prompts(now)?;
         // One that runs is younger than any run is kept for.
         let started = |process: &ProcessRecord| process.started_at;
         inner.delete_older(Table::Process, started, cutoff(now, retention.runs))?;
@@ -219,6 +221,7 @@ fn remove_run(db: &Database, batch: &mut sled::Batch, run: RunId) -> Result<usiz
         Table::OpenRun,
         Table::RunApproval,
         Table::RunGeneration,
+        Table::Call,
     ] {
         count += db.remove_all(batch, Key::run(table, run))?;
     }

@@ -7,7 +7,7 @@ use super::{
     keyspace::{Key, Table},
     whole::WholeRun,
 };
-use crate::domain::{Event, Logged, Message, Millis, RunRecord, RunSpec, RunStatus, Seq};
+use crate::domain::{Event, Logged, Message, Millis, RunRecord, RunSpec, RunStatus, Seq, UpstreamCall};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::VecDeque, mem, sync::Arc};
 
@@ -180,10 +180,11 @@ impl LiveState {
         &mut self,
         spec: &RunSpec,
         messages: Vec<Message>,
+        calls: Vec<UpstreamCall>,
     ) -> Result<Write, StoreError> {
         self.handed = self.last();
         let log = self.ring.iter().map(|logged| &**logged);
-        WholeRun::new(&self.record, spec, messages, log).write()
+        WholeRun::new(&self.record, spec, messages, calls, log).write()
     }
 
     /// A commit is on disk, with all up to `upto`.

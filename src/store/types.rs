@@ -4,7 +4,8 @@ use super::StoreError;
 use crate::{
     domain::{
         Approval, Finish, KeyId, MemoryChange, MemoryRecord, Message, Millis, ProcessRecord, ResponseRecord,
-        Rule, RunId, RunRecord, RunSpec, RunStatus, SessionId, SessionRef, StandsFor, Todo, Usage,
+        Rule, RunId, RunRecord, RunSpec, RunStatus, SessionId, SessionRef, StandsFor, SystemPrompt, Todo,
+        Usage,
     },
     redact::Redactor,
 };
@@ -35,6 +36,8 @@ pub enum Change {
     /// What is known of a file of memory.
     Memory(MemoryRecord),
     MemoryChange(MemoryChange),
+    /// The text of a prompt that a run names.
+    Prompt(SystemPrompt),
     Process(ProcessRecord),
     ProcessRemoved(ProcessRecord),
 }
@@ -52,6 +55,8 @@ pub struct SessionAppend {
     /// Why the last message ended, when the model ended it.
     pub finish: Option<Finish>,
     pub usage: Usage,
+    /// The prompt that the session goes on with; `None`: the one that it has.
+    pub prompt: Option<SystemPrompt>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use super::{
     keyspace::{Key, Table},
     state::StoredEvent,
 };
-use crate::domain::{Logged, Message, RunId, RunRecord, RunSpec};
+use crate::domain::{Logged, Message, RunId, RunRecord, RunSpec, UpstreamCall};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -24,6 +24,9 @@ pub(super) struct WholeRun<'a> {
     pub(super) messages: Vec<Message>,
     pub(super) events: Vec<StoredEvent<'a>>,
     pub(super) deltas: Vec<Delta<'a>>,
+    /// What its model calls cost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) calls: Vec<UpstreamCall>,
 }
 
 /// The part that lists look at.
@@ -37,6 +40,7 @@ impl<'a> WholeRun<'a> {
         record: &'a RunRecord,
         spec: &'a RunSpec,
         messages: Vec<Message>,
+        calls: Vec<UpstreamCall>,
         log: impl Iterator<Item = &'a Logged>,
     ) -> Self {
         let (mut events, mut deltas) = (Vec::new(), Vec::new());
@@ -51,7 +55,7 @@ impl<'a> WholeRun<'a> {
         } else {
             Cow::Owned(RunSpec { history: Vec::new(), ..spec.clone() })
         };
-        Self { record: Cow::Borrowed(record), spec, messages, events, deltas }
+        Self { record: Cow::Borrowed(record), spec, messages, events, deltas, calls }
     }
 
     pub(super) fn write(&self) -> Result<Write, StoreError> {

@@ -1,6 +1,6 @@
 //! What a profile's tools stand on: its settings, its wall, its folders.
 
-use super::{disk::Disk, failure::Failure, process::Jobs};
+use super::{disk::Disk, failure::Failure, parts::Held, process::Jobs};
 use crate::{
     config::{ProfileConfig, SandboxLevel},
     domain::SessionId,
@@ -28,6 +28,8 @@ pub struct Ground {
     roots: Mutex<Option<Arc<Roots>>>,
     pub disk: Arc<Disk>,
     pub jobs: Arc<Jobs>,
+    /// What the prompt is made of.
+    pub held: Held,
 }
 
 /// What a profile's start found out about its folders.
@@ -53,7 +55,17 @@ impl Ground {
             limits.disk_quota = u64::MAX;
         }
         let disk = Arc::new(Disk::new(folders, &limits));
-        Self { config, sandbox, egress, user, view: OnceLock::new(), roots: Mutex::new(None), disk, jobs }
+        Self {
+            config,
+            sandbox,
+            egress,
+            user,
+            view: OnceLock::new(),
+            roots: Mutex::new(None),
+            disk,
+            jobs,
+            held: Held::default(),
+        }
     }
 
     /// What commands may read. Blocking at its first use.

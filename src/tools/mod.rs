@@ -5,6 +5,7 @@
 //! [`failure::Failure`], which the model reads as `{"error", "code", "hint"}`.
 
 mod arguments;
+mod clarify;
 mod code;
 mod delegate;
 mod disk;
@@ -14,6 +15,7 @@ mod ground;
 mod memory;
 mod mend;
 mod own_file;
+mod parts;
 mod preview;
 mod process;
 mod search;
@@ -25,13 +27,16 @@ mod terminal;
 mod todo;
 mod toolbox;
 mod units;
+mod vision;
 mod web;
 
+pub use clarify::{clarification, clarified, nobody_to_ask};
 pub use ground::Footing;
 pub use memory::{Edit, EditError, Edited, MemoryBook, Page, Wanted, threat_in, usage};
 pub use mend::parse_arguments;
+pub use parts::{PromptParts, Recalled};
 pub use preview::preview;
-pub use skills::{Skill, skills};
+pub use skills::Skill;
 pub use toolbox::{Behalf, CallContext, Toolbox};
 
 /// The tools that come with the product, sorted by name. What of them an agent has: [`Toolbox::toolset`].

@@ -19,6 +19,7 @@ pub fn preview(name: &str, arguments: &Value) -> Option<String> {
         "process" => text("action"),
         "execute_code" => text("code"),
         "web_search" => text("query"),
+        "clarify" | "vision_analyze" => text("question"),
         "delegate_task" => text("goal").or_else(|| arguments.pointer("/tasks/0/goal")?.as_str()),
         "web_extract" => arguments.pointer("/urls/0").and_then(Value::as_str),
         _ => None,

@@ -7,6 +7,16 @@ use std::borrow::Cow;
 /// Sorted by name.
 pub const ALL: &[ToolSpec] = &[
     ToolSpec {
+        name: Cow::Borrowed("clarify"),
+        description: Cow::Borrowed(
+            "Ask the user what only they can decide, and wait for the answer. Not for what you can find out.",
+        ),
+        parameters: Cow::Borrowed(include_str!("schema/clarify.json")),
+        read_only: false,
+        toolset: Cow::Borrowed("clarify"),
+        emoji: "❓",
+    },
+    ToolSpec {
         name: Cow::Borrowed("delegate_task"),
         description: Cow::Borrowed(
             "Give self-contained pieces of work to children, which work side by side with tools of their own and \
@@ -113,6 +123,14 @@ pub const ALL: &[ToolSpec] = &[
         read_only: false,
         toolset: Cow::Borrowed("todo"),
         emoji: "📋",
+    },
+    ToolSpec {
+        name: Cow::Borrowed("vision_analyze"),
+        description: Cow::Borrowed("Ask a question about an image."),
+        parameters: Cow::Borrowed(include_str!("schema/vision_analyze.json")),
+        read_only: true,
+        toolset: Cow::Borrowed("vision"),
+        emoji: "👁️",
     },
     ToolSpec {
         name: Cow::Borrowed("web_extract"),

@@ -6,10 +6,12 @@ use super::{
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    memory, process, search, session_search, specs, terminal, todo, web,
+    memory,
+    parts::PromptParts,
+    process, search, session_search, specs, terminal, todo, vision, web,
 };
 use crate::{
-    config::{NetworkMode, ProfileConfig},
+    config::{NetworkMode, ProfileConfig, Vision},
     domain::{KeyId, Port, RunId, SessionId, ToolOutput, ToolSpec, Toolset},
     egress::Egress,
     sandbox::{Jail, Owner, Sandbox},
@@ -33,6 +35,9 @@ fn missing(config: &ProfileConfig, spec: &ToolSpec) -> Option<&'static str> {
     let off = config.terminal.network.mode == NetworkMode::Off;
     match &*spec.name {
         "web_extract" if off => Some("the profile has no network (`terminal.network: off`)"),
+        "vision_analyze" if config.model.vision == Vision::No && config.vision.is_none() => {
+            Some("the model takes no images (`model.vision: false`), and `auxiliary.vision` names none")
+        }
         "web_search" if config.web.search.is_none() => {
             Some("no service is configured (`web.search.provider`)")
         }
@@ -136,6 +141,13 @@ impl Toolbox {
         self.ground.owner()
     }
 
+    /// What the profile's own files bring into the prompt of a session that begins now.
+    pub async fn prompt_parts(&self, session_key: Option<&str>) -> Arc<PromptParts> {
+        let config = &self.ground.config;
+        let scope = memory::MemoryBook::new(&config.root, &config.memory).scope(session_key);
+        self.ground.parts(scope).await
+    }
+
     /// Only tools that would work here: below the sandbox floor `terminal` is still listed, and refuses with the
     /// reason.
     #[must_use]
@@ -191,12 +203,15 @@ impl Toolbox {
                 self.blocking(context, move |jail| asked.run(jail, &stop)).await.map(ToolOutput::from)
             }
             "memory" => memory::call(&self.ground, context, &arguments).await,
+            // The turn asks before any call runs; what comes here was called from within another tool.
+            "clarify" => Err(Failure::new("not_available", "only the agent itself can ask, not a script")),
             "delegate_task" => delegate::call(&self.ground.config.delegation, context, &arguments).await,
             "todo" => todo::call(context, &arguments).await.map(ToolOutput::from),
             "web_extract" => {
                 let patience = self.ground.config.web.timeout;
                 web::extract(&self.ground.egress, patience, context, &arguments).await
             }
+            "vision_analyze" => vision::call(&self.ground, context, &arguments).await,
             "web_search" => web::search(&self.ground.config.web, context, &arguments).await,
             "session_search" => session_search::call(context, &arguments).await.map(ToolOutput::from),
             other => Err(self.unknown(other)),

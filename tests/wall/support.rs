@@ -229,6 +229,7 @@ fn config(root: &Path) -> ProfileConfig {
             send_reasoning: false,
             more_keys: Vec::new(),
             pool: hermes_gateway::config::PoolStrategy::default(),
+            prices: None,
         },
         selection: SelectionConfig::default(),
         api: ApiConfig {
@@ -261,10 +262,13 @@ fn config(root: &Path) -> ProfileConfig {
             limits: LimitsConfig::default(),
         },
         memory: MemoryConfig::default(),
+        prompt: hermes_gateway::config::PromptConfig::default(),
+        skills: hermes_gateway::config::SkillsConfig::default(),
         agent: AgentConfig { max_turns: 90, loop_guard: hermes_gateway::config::LoopGuard::Off },
         tools: hermes_gateway::domain::ToolSelection::default(),
         delegation: hermes_gateway::config::DelegationConfig::default(),
         web: hermes_gateway::config::WebConfig::default(),
+        vision: None,
         retention: RetentionConfig {
             runs: second,
             derived_sessions: second,

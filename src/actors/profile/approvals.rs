@@ -105,6 +105,13 @@ async fn settle(
     live: Option<Addr<RunActor>>,
     answer: &DecideApproval,
 ) -> Result<Approval, ProfileError> {
+    if approval.question.is_some() {
+        let text = format!(
+            "{} is a question of the agent: answer it at POST /v1/runs/{}/clarify.",
+            approval.id, approval.run_id
+        );
+        return Err(ProfileError::new(Code::InvalidApprovalChoice, text));
+    }
     if !approval.choices.contains(&answer.choice) {
         let offered: Vec<&str> = approval.choices.iter().map(|choice| choice.wire()).collect();
         let text =
@@ -114,25 +121,32 @@ async fn settle(
     if approval.status != ApprovalStatus::Pending {
         return same(approval, answer.choice);
     }
-    let id = approval.id;
     let decide = Decide {
-        approval: id,
+        approval: approval.id,
         choice: answer.choice,
         reason: answer.reason.clone(),
         key_id: answer.key_id.clone(),
     };
+    same(settle_by(live, decide).await?, answer.choice)
+}
+
+/// The question as it was settled.
+pub(super) async fn settle_by(
+    live: Option<Addr<RunActor>>,
+    decide: Decide,
+) -> Result<Approval, ProfileError> {
+    let id = decide.approval;
     let settled = match live {
         Some(run) => run.send(decide).await.ok().flatten(),
         None => None,
     };
-    match settled {
-        Some(settled) => same(settled, answer.choice),
-        // The run was stopped, or could not write the answer down, between the question and now.
-        None => Err(ProfileError::new(
+    // The run was stopped, or could not write the answer down, between the question and now.
+    settled.ok_or_else(|| {
+        ProfileError::new(
             Code::ApprovalNotActive,
             format!("The run no longer waits for {id}; ask for its status and try again if it still does."),
-        )),
-    }
+        )
+    })
 }
 
 /// The same answer again is no mistake; another one comes too late.
@@ -140,13 +154,18 @@ fn same(approval: Approval, choice: Choice) -> Result<Approval, ProfileError> {
     if approval.decision == Some(choice) {
         return Ok(approval);
     }
+    Err(too_late(&approval))
+}
+
+pub(super) fn too_late(approval: &Approval) -> ProfileError {
     let how = match (approval.status, approval.decision) {
         (ApprovalStatus::Expired, _) => "expired, which counts as `deny`".to_owned(),
         (ApprovalStatus::Withdrawn, _) => "withdrawn, as its run was stopped".to_owned(),
+        (_, Some(_)) if approval.question.is_some() => "answered".to_owned(),
         (_, Some(decision)) => format!("answered with `{}`", decision.wire()),
         (_, None) => "settled".to_owned(),
     };
-    Err(ProfileError::new(Code::ApprovalAlreadyDecided, format!("{} was already {how}.", approval.id)))
+    ProfileError::new(Code::ApprovalAlreadyDecided, format!("{} was already {how}.", approval.id))
 }
 
 impl Handler<GetApproval> for ProfileActor {

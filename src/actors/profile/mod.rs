@@ -5,6 +5,7 @@
 
 mod answers;
 mod approvals;
+mod clarify;
 mod idempotency;
 mod queries;
 mod recall;
@@ -88,7 +89,7 @@ impl ProfileActor {
         let spec = Arc::new(stored.spec.clone());
         let turn = spec.takes_turns().then(|| self.tenant.board().turn(&spec.session.id, Some(spec.run_id)));
         let entry = match stored.record.status {
-            RunStatus::WaitingForApproval => Entry::Parked { turn },
+            RunStatus::WaitingForApproval | RunStatus::WaitingForClarify => Entry::Parked { turn },
             RunStatus::Queued
             | RunStatus::Running
             | RunStatus::Stopping
@@ -152,12 +153,9 @@ fn clear_tmp(name: &ProfileName, root: &Path, now: SystemTime) {
 
 /// What runs work with, made of the configuration.
 fn kit(tenant: &Tenant, config: &Arc<ProfileConfig>) -> Kit {
-    // One small file at the profile's start and at a reload, not per run.
-    let soul = std::fs::read_to_string(&config.soul_file).ok().map(Rc::from);
     Kit {
         upstreams: Upstreams::new(&config.model, &config.selection),
         toolbox: tenant.toolbox(),
-        soul,
         policy: Rc::new(Policy {
             off: config.approvals.mode == ApprovalMode::Off,
             deny: config.approvals.deny.clone(),
@@ -177,7 +175,7 @@ impl Actor for ProfileActor {
         for orphan in orphans {
             actix::spawn(end_elsewhere(self.kit.upstreams.clone(), orphan));
         }
-        revived.sort_by_key(|Revived(run)| run.record.status != RunStatus::WaitingForApproval);
+        revived.sort_by_key(|Revived(run)| !run.record.status.waits_for_a_person());
         for run in revived {
             self.revive(run);
         }

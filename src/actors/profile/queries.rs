@@ -35,7 +35,7 @@ pub(super) async fn settled(store: Store, live: Option<Addr<RunActor>>, run: Run
 fn view(store: &Store, run: RunId) -> Result<RunView, ProfileError> {
     let record = store.run(run)?.ok_or_else(|| not_found(run))?;
     let mut approvals = Vec::new();
-    for id in &record.waiting {
+    for id in record.waiting.iter().chain(&record.asking) {
         approvals.extend(store.approval(*id)?);
     }
     Ok(RunView { record, approvals })
@@ -160,7 +160,7 @@ impl Handler<GetLoad> for ProfileActor {
             };
             load.active_runs += 1;
             load.queued += usize::from(record.status == RunStatus::Queued);
-            load.waiting_for_approval += usize::from(record.status == RunStatus::WaitingForApproval);
+            load.waiting_for_approval += usize::from(record.status.waits_for_a_person());
         }
         actix::MessageResult(load)
     }

@@ -4,10 +4,13 @@ use super::{ProfileActor, queries::not_found};
 use crate::{
     actors::{
         ChangeSession, CopySession, CreateSession, DeleteSession, GetModelLock, GetRunMessages, GetSession,
-        ListSessions, ProfileError, ReadSession, RunMessages, SearchSessions,
+        ListSessions, ProfileError, ReadSession, ReadUsage, RunMessages, SearchSessions,
     },
     domain::{Code, ModelLock, RunSpec, SessionId, SessionRef, StandsFor},
-    store::{NewSession, SearchPage, SessionError, SessionHeader, SessionMessages, Store, StoreError, Title},
+    store::{
+        NewSession, SearchPage, SessionError, SessionHeader, SessionMessages, Store, StoreError, Title,
+        UsageReport,
+    },
 };
 use actix::{Handler, ResponseFuture};
 use std::time::Duration;
@@ -84,6 +87,19 @@ impl Handler<ReadSession> for ProfileActor {
             let missing = unknown(&session);
             let page = read(store, move |store| store.session_messages(&session, after, limit)).await?;
             page.ok_or(missing)
+        })
+    }
+}
+
+impl Handler<ReadUsage> for ProfileActor {
+    type Result = ResponseFuture<Result<UsageReport, ProfileError>>;
+
+    fn handle(&mut self, ReadUsage(filter): ReadUsage, _ctx: &mut Self::Context) -> Self::Result {
+        let store = self.store.clone();
+        Box::pin(async move {
+            // What ended just now is on its way to the disk. A disk that takes nothing is told of elsewhere.
+            let _written = store.commit(Vec::new()).await;
+            read(store, move |store| store.usage(&filter)).await
         })
     }
 }

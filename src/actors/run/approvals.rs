@@ -13,7 +13,8 @@ use crate::{
     actors::permissions::rules_of,
     agent::{Ask, digest},
     domain::{
-        Approval, ApprovalId, ApprovalRequest, ApprovalStatus, Choice, Event, Millis, ToolCall, now, seconds,
+        Approval, ApprovalId, ApprovalRequest, ApprovalStatus, Choice, Clarification, ClarifyRequest, Event,
+        Millis, ToolCall, now, seconds,
     },
     redact,
     store::Change,
@@ -32,7 +33,12 @@ impl Driver {
     }
 
     /// Makes `ask` a stored question and tells the readers.
-    pub(super) fn request(&mut self, call: &ToolCall, ask: Ask) -> Result<(), Break> {
+    pub(super) fn request(
+        &mut self,
+        call: &ToolCall,
+        ask: Ask,
+        question: Option<Clarification>,
+    ) -> Result<(), Break> {
         let at = now();
         let timeout = self.tenant.config().approvals.timeout;
         let expires_at =
@@ -48,7 +54,7 @@ impl Driver {
             findings: ask.findings,
             scopes: ask.scopes,
             description: ask.description,
-            choices: Choice::ALL.to_vec(),
+            choices: if question.is_some() { Vec::new() } else { Choice::ALL.to_vec() },
             status: ApprovalStatus::Pending,
             created_at: at,
             expires_at,
@@ -56,10 +62,12 @@ impl Driver {
             decided_at: None,
             decided_by: None,
             reason: None,
+            question,
         };
+        self.keep_prompt();
         self.audit_question(&approval);
         self.pose(&approval);
-        let event = Event::ApprovalRequest(Box::new(request_event(&approval)));
+        let event = request_event(&approval);
         self.changes.push(Change::Approval(approval.clone()));
         self.approvals.push(approval);
         self.log.make_durable();
@@ -165,7 +173,10 @@ impl Driver {
         }
         let mut changes = vec![Change::Approval(approval.clone())];
         changes.extend(rules.iter().cloned().map(Change::Rule));
-        let event = Event::ApprovalResponded { approval_id: id, choice, resolved: 1, expired };
+        let event = match approval.question {
+            Some(_) => Event::ClarifyResponded { clarify_id: id, response: approval.reason.clone(), expired },
+            None => Event::ApprovalResponded { approval_id: id, choice, resolved: 1, expired },
+        };
         let written = match self.log.append(event, changes) {
             Ok(committed) => committed.await,
             Err(error) => Err(error),
@@ -258,9 +269,19 @@ impl Drop for ParkedRun {
 }
 
 /// The question as the run's readers see it.
-fn request_event(approval: &Approval) -> ApprovalRequest {
+fn request_event(approval: &Approval) -> Event {
+    if let Some(Clarification { question, choices }) = approval.question.clone() {
+        return Event::ClarifyRequest(Box::new(ClarifyRequest {
+            clarify_id: approval.id,
+            call_id: approval.call_id.clone(),
+            question,
+            choices,
+            multi_select: false,
+            expires_at: approval.expires_at.map(seconds),
+        }));
+    }
     let keys: Vec<String> = approval.findings.iter().map(|finding| finding.rule.clone()).collect();
-    ApprovalRequest {
+    Event::ApprovalRequest(Box::new(ApprovalRequest {
         approval_id: approval.id,
         call_id: approval.call_id.clone(),
         tool: approval.tool.clone(),
@@ -272,5 +293,5 @@ fn request_event(approval: &Approval) -> ApprovalRequest {
         allow_permanent: approval.choices.contains(&Choice::Always),
         choices: approval.choices.clone(),
         expires_at: approval.expires_at.map(seconds),
-    }
+    }))
 }

@@ -117,6 +117,8 @@ async fn follow(
                 | Event::ToolCompleted { .. }
                 | Event::SubagentStart(_)
                 | Event::SubagentComplete(_)
+                | Event::ClarifyRequest(_)
+                | Event::ClarifyResponded { .. }
                 | Event::RunRetrying(_)
                 | Event::RunSteered { .. }
                 | Event::RunStopping {}

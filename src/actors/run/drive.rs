@@ -12,14 +12,14 @@ use crate::{
         Tenant,
         board::{SessionTurn, Slot, SlotWait, TurnWait},
     },
-    agent::{Asking, Bounds, Guard, Offer, Policy, Prompt, Step, Turn},
+    agent::{Asking, Bounds, Guard, Offer, Policy, Step, Turn},
     config::ProfileConfig,
-    domain::{Approval, Code, Event, Failure, Message, RunSpec, now},
+    domain::{Approval, Code, Event, Failure, Message, RunSpec, SystemPrompt, Usage},
     model::{Asked, Delta, Mind, ModelAnswer, ModelClient, ModelRequest, Upstreams},
     store::{Change, LogWriter, Store, StoreError},
     tools::Toolbox,
 };
-use std::{cell::RefCell, pin::pin, rc::Rc, sync::Arc};
+use std::{cell::RefCell, pin::pin, rc::Rc, sync::Arc, time::Instant};
 use tracing::Instrument;
 
 /// What the runs of a profile work with. Belongs to the profile's thread; cheap to clone.
@@ -27,8 +27,6 @@ use tracing::Instrument;
 pub struct Kit {
     pub upstreams: Upstreams,
     pub toolbox: Toolbox,
-    /// `SOUL.md`.
-    pub soul: Option<Rc<str>>,
     pub policy: Rc<Policy>,
 }
 
@@ -76,8 +74,10 @@ pub(super) struct Driver {
     pub session: Option<SessionTurn>,
     /// Loaded transcript of a named session, when the spec asks for it.
     pub loaded: Vec<Message>,
+    /// The agent's own prompt, once it is known.
+    pub prompt: Option<SystemPrompt>,
     /// The session's own system prompt.
-    pub session_prompt: Option<String>,
+    pub session_system: Option<String>,
     pub opening: Vec<Message>,
     /// All of these as one, when they could not stay as they were.
     pub mended: Option<Vec<Message>>,
@@ -135,7 +135,8 @@ impl Driver {
             entry: Some(entry),
             session: None,
             loaded: Vec::new(),
-            session_prompt: None,
+            prompt: None,
+            session_system: None,
             mended: None,
             thinker: None,
             fallen: 0,
@@ -238,21 +239,13 @@ impl Driver {
             }
         }
         self.pass_over_the_resting()?;
-        let config = self.tenant.config();
-        let workspace = config.workspace.display().to_string();
         let model = self.thinker.as_ref().map(|mind| mind.model.clone()).unwrap_or_default();
-        let system = Prompt {
-            soul: self.kit.soul.as_deref(),
-            profile: config.name.as_str(),
-            workspace: &workspace,
-            model: &model,
-            now: now(),
-        }
-        .render();
         let spec = self.spec.clone();
         let kit = self.kit.clone();
         let toolset = kit.toolbox.toolset();
         let allowed = self.allowed_tools(&toolset);
+        let prompt = self.session_prompt(&model, &toolset, allowed.as_deref()).await?;
+        let system = self.prompt.insert(prompt).text.clone();
         let offer = Offer::new(toolset.schema(), allowed.as_deref(), &spec.client_tools);
         loop {
             match self.turn.next() {
@@ -302,7 +295,7 @@ impl Driver {
         let nudge = nudge.map(|nudge| Message::user(nudge.text()));
         let aside: Vec<Message> = cut.into_iter().chain(nudge).collect();
         let mut systems = vec![system];
-        systems.extend(self.session_prompt.as_deref());
+        systems.extend(self.session_system.as_deref());
         systems.extend(self.spec.system.as_deref());
         let bare = (!limits).then(|| mind.sampling.without_limits());
         let before = said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening]);
@@ -326,6 +319,8 @@ impl Driver {
             failed: None,
             provider: &mind.provider,
             model: &mind.model,
+            since: Instant::now(),
+            attempts: Vec::new(),
         };
         let answer = {
             let mut write = |delta: Delta<'_>| text.write(&delta);
@@ -345,6 +340,15 @@ impl Driver {
             }
         };
         let (wrote, failed) = (text.wrote, text.failed.take());
+        let (attempts, took) = (std::mem::take(&mut text.attempts), text.since.elapsed());
+        for (took, error) in attempts {
+            self.called(&mind, took, Some(error), Usage::default());
+        }
+        let (error, usage) = match &answer {
+            Ok(answer) => (None, answer.usage.unwrap_or_default()),
+            Err(error) => (Some(error.failure().code), Usage::default()),
+        };
+        self.called(&mind, took, error, usage);
         self.wrote_text |= wrote;
         if let Some(error) = failed {
             return Err(error.into());

@@ -99,7 +99,8 @@ impl Driver {
             }
         };
         let default_model = &self.tenant.config().model.default;
-        changes.extend(transcript::append(&self.spec, default_model, self.turn.messages(), finish, &record));
+        let (said, prompt) = (self.turn.messages(), self.prompt.clone());
+        changes.extend(transcript::append(&self.spec, default_model, said, finish, &record, prompt));
         // Whoever hears of the end may ask again at once: the slot must be free by then.
         drop(self.slot.take());
         self.log.append(event, changes)

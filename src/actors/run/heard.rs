@@ -21,11 +21,8 @@ impl Driver {
 
     pub(super) fn heard(&mut self, answer: ModelAnswer) {
         self.asked_model(None);
-        let ModelAnswer { text, mut reasoning, mut tool_calls, finish_reason, usage } = answer;
+        let ModelAnswer { text, mut reasoning, mut tool_calls, finish_reason, usage: _ } = answer;
         self.tenant.redactor().clean_text(&mut reasoning);
-        if let Some(usage) = usage {
-            self.log.add_usage(usage);
-        }
         if !tool_calls.is_empty() {
             // From here on the turn has effects: it is durable whatever road it came in by.
             self.log.make_durable();

@@ -2,10 +2,10 @@
 //!
 //! A tool has no way into the turn's log: what it has to tell there goes to the driver, which writes it in order.
 
-use super::{children, drive::Driver, nested};
+use super::{children, drive::Driver, look, nested};
 use crate::{
     actors::Tenant,
-    domain::{Asked, Declined, Event, Port, Report, RunSpec, RunStatus, Task, ToolOutput, Usage},
+    domain::{Asked, Declined, Event, Look, Port, Report, RunSpec, RunStatus, Task, ToolOutput, Usage},
     store::{Change, LogWriter, Store},
 };
 use serde_json::Value;
@@ -27,7 +27,7 @@ pub(super) struct Bench {
 
 /// Something for the turn's log.
 pub(super) struct Told {
-    event: Event,
+    event: Option<Event>,
     /// Tokens that count as the turn's own.
     usage: Option<Usage>,
 }
@@ -55,7 +55,12 @@ impl Bench {
 
     pub fn tell(&self, event: Event, usage: Option<Usage>) {
         // A driver that is gone has ended its turn: there is nothing left to tell.
-        let _gone = self.telling.send(Told { event, usage });
+        let _gone = self.telling.send(Told { event: Some(event), usage });
+    }
+
+    /// Tokens that the turn spends beside its own calls.
+    pub fn count(&self, usage: Usage) {
+        let _gone = self.telling.send(Told { event: None, usage: Some(usage) });
     }
 }
 
@@ -64,9 +69,10 @@ pub(super) fn write(log: &mut LogWriter, changes: &mut Vec<Change>, Told { event
     if let Some(usage) = usage {
         log.add_usage(usage);
     }
+    let Some(event) = event else { return };
     let status = log.record().status;
     let asks = matches!(event, Event::ApprovalRequest(_));
-    if asks && !matches!(status, RunStatus::Running | RunStatus::WaitingForApproval) {
+    if asks && status != RunStatus::Running && !status.waits_for_a_person() {
         return;
     }
     // A log that refuses this one refuses the tool's end as well, which the driver hears of.
@@ -76,6 +82,10 @@ pub(super) fn write(log: &mut LogWriter, changes: &mut Vec<Change>, Told { event
 impl Port for CallPort {
     fn delegate(&self, task: Task) -> Asked<'_, Result<Report, Declined>> {
         Box::pin(children::work(&self.bench, &self.call_id, task))
+    }
+
+    fn look(&self, look: Look) -> Asked<'_, Result<String, Declined>> {
+        Box::pin(look::look(&self.bench, look))
     }
 
     fn call<'a>(&'a self, tool: &'a str, arguments: Value) -> Asked<'a, ToolOutput> {

@@ -15,8 +15,8 @@ use super::{
 use crate::{
     agent::Answered,
     domain::{
-        Approval, ApprovalId, ApprovalRequest, ApprovalScope, ApprovalStatus, Choice, Code, Content, Event,
-        Failure, Finding, Finish, Message, Millis, RunId, Seq, Unattended, UpstreamRun, Usage, now,
+        Approval, ApprovalId, ApprovalRequest, ApprovalStatus, Choice, Code, Content, Event, Failure, Finish,
+        Message, RunId, Seq, Unattended, UpstreamRun,
     },
     model::{Asked, HermesClient, Mind, ModelError, RemoteTurn},
     store::Change,
@@ -225,7 +225,8 @@ impl Driver {
             }
             Event::RunCompleted { output, usage, finish_reason, tool_calls: _, pending_steer } => {
                 self.heard_there(pending_steer);
-                return self.completed_there(&output, usage, finish_reason).map(Some);
+                self.called_there(agent, None, usage);
+                return self.completed_there(&output, finish_reason).map(Some);
             }
             Event::RunFailed {
                 error,
@@ -237,22 +238,24 @@ impl Driver {
                 pending_steer,
             } => {
                 self.heard_there(pending_steer);
-                self.log.add_usage(usage);
+                self.called_there(agent, Some(error_code), usage);
                 let failure = Failure { code: error_code, message: error, retryable, retry_after };
                 return Err(Break::Failed(failure));
             }
             Event::RunCancelled { partial_output: _, usage, pending_steer } => {
                 self.heard_there(pending_steer);
-                self.log.add_usage(usage);
+                self.called_there(agent, Some(Code::RunCancelled), usage);
                 return Err(Break::Stopped(self.control.reason.get().unwrap_or(StopReason::Asked)));
             }
             Event::Gap { .. } => {
                 let lost = "The upstream no longer keeps a part of this answer.";
                 return Err(Break::Failed(Failure::new(Code::UpstreamError, lost)));
             }
-            // Of children over there nothing can be asked here.
+            // Of children and questions over there nothing can be answered here.
             Event::SubagentStart(_)
             | Event::SubagentComplete(_)
+            | Event::ClarifyRequest(_)
+            | Event::ClarifyResponded { .. }
             | Event::RunStarted { .. }
             | Event::RunSteered { .. }
             | Event::RunStopping {} => {}
@@ -268,9 +271,8 @@ impl Driver {
         }
     }
 
-    fn completed_there(&mut self, output: &str, usage: Usage, finish: Finish) -> Result<End, Break> {
+    fn completed_there(&mut self, output: &str, finish: Finish) -> Result<End, Break> {
         self.asked_model(None);
-        self.log.add_usage(usage);
         self.log.end_text()?;
         let output = self.tenant.redactor().clean(output).into_owned();
         let told = self.log.record().text;
@@ -306,42 +308,13 @@ impl Driver {
         if known.is_some() {
             return Ok(());
         }
-        let mut approval = self.question(&request);
+        let mut approval = self.question_there(&request);
         self.tenant.redactor().clean_approval(&mut approval);
         self.pose(&approval);
         self.changes.push(Change::Approval(approval.clone()));
         self.approvals.push(approval);
         drop(self.log.append(Event::ApprovalRequest(Box::new(request)), std::mem::take(&mut self.changes))?);
         Ok(())
-    }
-
-    fn question(&self, request: &ApprovalRequest) -> Approval {
-        let finding = |rule: &String| Finding {
-            rule: rule.clone(),
-            category: String::new(),
-            description: request.description.clone(),
-        };
-        Approval {
-            id: request.approval_id,
-            run_id: self.spec.run_id,
-            session_id: self.spec.session.id.clone(),
-            call_id: request.call_id.clone(),
-            tool: request.tool.clone(),
-            command: request.command.clone(),
-            arguments_digest: request.arguments_digest.clone(),
-            findings: request.pattern_keys.iter().map(finding).collect(),
-            // A standing permission is the other side's to keep: it is its command that runs.
-            scopes: Vec::<ApprovalScope>::new(),
-            description: request.description.clone(),
-            choices: request.choices.clone(),
-            status: ApprovalStatus::Pending,
-            created_at: now(),
-            expires_at: request.expires_at.map(millis),
-            decision: None,
-            decided_at: None,
-            decided_by: None,
-            reason: None,
-        }
     }
 
     /// The other side has its answer: ours on its way back, one given over there, or none in time.
@@ -390,10 +363,4 @@ impl Waiting {
 fn no_client_tools() -> Failure {
     let text = "This profile's upstream is another gateway's agent, which cannot call the client's tools; leave `tools` out.";
     Failure::new(Code::UnsupportedParameter, text)
-}
-
-/// Seconds of the wire as the time that is stored.
-fn millis(seconds: f64) -> Millis {
-    let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-    Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
 }

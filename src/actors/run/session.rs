@@ -25,7 +25,7 @@ impl Driver {
             let text = format!("Session not found: {}", self.spec.session.id);
             return Err(Break::Failed(Failure::new(Code::SessionNotFound, text)));
         };
-        (self.session_prompt, self.loaded) = (prompt, history);
+        (self.session_system, self.loaded) = (prompt, history);
         Ok(())
     }
 }

@@ -1,11 +1,14 @@
 //! The model's text on its way into the log.
 
 use crate::{
-    domain::{Event, Retrying},
+    domain::{Code, Event, Retrying},
     model::{Again, Delta},
     store::{LogWriter, StoreError},
 };
-use std::cell::RefCell;
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
 
 /// Writes the model's deltas into the log.
 pub(super) struct TextWriter<'a, 'log> {
@@ -18,6 +21,10 @@ pub(super) struct TextWriter<'a, 'log> {
     /// Who answers.
     pub provider: &'a str,
     pub model: &'a str,
+    /// When the present attempt began.
+    pub since: Instant,
+    /// How long those before it took, and why they failed.
+    pub attempts: Vec<(Duration, Code)>,
 }
 
 impl TextWriter<'_, '_> {
@@ -40,6 +47,8 @@ impl TextWriter<'_, '_> {
     fn again(&mut self, again: &Again<'_>) {
         let Again { error, action, attempt, wait } = *again;
         let failure = error.failure();
+        self.attempts.push((self.since.elapsed(), failure.code));
+        self.since = Instant::now() + wait;
         let retrying = Event::RunRetrying(Box::new(Retrying {
             action,
             attempt,

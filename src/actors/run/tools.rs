@@ -1,6 +1,7 @@
 //! Running the calls of one answer, in order.
 
 use super::{
+    clarify,
     drive::{Break, Driver},
     finish::note_stop,
     port::{self, Bench, CallPort},
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 const TOOL_STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// What is to become of a call.
-enum Plan {
+pub(super) enum Plan {
     Run(Value),
     /// The result that the model reads instead.
     Refused(ToolOutput),
@@ -113,6 +114,9 @@ impl Driver {
                        the call again if it is still wanted";
             return Ok(Plan::Refused(refused("arguments_not_kept", why)));
         }
+        if call.name == clarify::NAME && self.kit.toolbox.toolset().get(clarify::NAME).is_some() {
+            return self.plan_question(call, arguments);
+        }
         let verdict = self.kit.policy.judge(&call.name, &arguments);
         let mut ask = match self.unless_to_be_remembered(verdict, call, &arguments) {
             Verdict::Run => return Ok(Plan::Run(arguments)),
@@ -141,7 +145,7 @@ impl Driver {
             );
             return Ok(Plan::Refused(blocked(&text)));
         }
-        self.request(call, ask)?;
+        self.request(call, ask, None)?;
         Ok(Plan::Asked(arguments))
     }
 
@@ -225,8 +229,11 @@ impl Driver {
         if self.control.stop.is_cancelled() { Err(self.stopped()) } else { Ok(()) }
     }
 
-    /// A call that was asked about: what came of the question.
+    /// A call that was asked about: what came of the question; an answer to the agent's own is the result itself.
     fn decided(&self, call: &ToolCall) -> Result<(), ToolOutput> {
+        if let Some(result) = self.clarified(call) {
+            return Err(result);
+        }
         let known = self.known_approval(call);
         if known.and_then(|approval| approval.decision).is_some_and(Choice::allows) {
             return Ok(());

@@ -2,7 +2,7 @@
 
 use crate::{
     agent::{self, INTERRUPTED},
-    domain::{Finish, Message, RunId, RunRecord, RunSpec, RunStatus},
+    domain::{Finish, Message, RunId, RunRecord, RunSpec, RunStatus, SystemPrompt},
     store::{Change, SessionAppend, Store, StoreError, StoredRun},
 };
 
@@ -36,6 +36,7 @@ pub(in crate::actors) fn append(
     messages: &[Message],
     finish: Option<Finish>,
     record: &RunRecord,
+    prompt: Option<SystemPrompt>,
 ) -> Option<Change> {
     if spec.parent.is_some() {
         // What a child said is its parent's to use; nobody talks with it.
@@ -52,6 +53,7 @@ pub(in crate::actors) fn append(
         messages,
         finish,
         usage: record.usage,
+        prompt,
     }))
 }
 

@@ -1,29 +1,12 @@
 //! What of the profile's own folder is shown to its clients.
 
 use super::Tenant;
-use crate::{
-    actors::ProfileError,
-    domain::Code,
-    tools::{Skill, skills},
-};
-use std::io;
+use crate::tools::Skill;
+use std::sync::Arc;
 
 impl Tenant {
-    /// The skills of the profile.
-    ///
-    /// # Errors
-    ///
-    /// The folder cannot be read.
-    pub async fn skills(&self) -> Result<Vec<Skill>, ProfileError> {
-        let folder = self.config().skills_dir.clone();
-        read(move || skills(&folder)).await
+    /// The skills of the profile, by category and name.
+    pub async fn skills(&self) -> Arc<Vec<Skill>> {
+        self.toolbox().prompt_parts(None).await.skills.clone()
     }
-}
-
-async fn read<T: Send + 'static>(
-    read: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, ProfileError> {
-    let internal = |what: String| ProfileError::new(Code::Internal, what);
-    let read = tokio::task::spawn_blocking(read).await.map_err(|error| internal(error.to_string()))?;
-    read.map_err(|error| internal(error.to_string()))
 }

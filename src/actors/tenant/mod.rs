@@ -11,7 +11,8 @@ mod record;
 pub use keys::KeyState;
 
 use super::{
-    AuthError, Board, Caller, MachineSlots, ModelCalls, Permissions, ProfileActor, Unavailable, UnderWay,
+    AuthError, Board, Caller, MachineSlots, ModelCalls, Permissions, ProfileActor, Prompts, Unavailable,
+    UnderWay,
     keys::{KeyRing, Unread as KeysUnread},
     recovery,
     run::Unread,
@@ -100,6 +101,7 @@ pub struct Tenant {
     under_way: UnderWay,
     redactor: Redactor,
     model_calls: ModelCalls,
+    prompts: Prompts,
     audit: AuditLog,
     started_at: Millis,
     draining: AtomicBool,
@@ -166,6 +168,7 @@ impl Tenant {
             under_way: UnderWay::default(),
             redactor,
             model_calls: ModelCalls::default(),
+            prompts: Prompts::default(),
             audit,
             started_at: now(),
             draining: AtomicBool::new(false),
@@ -239,6 +242,12 @@ impl Tenant {
     #[must_use]
     pub const fn model_calls(&self) -> &ModelCalls {
         &self.model_calls
+    }
+
+    /// The prompts of its sessions, as far as they are held in memory.
+    #[must_use]
+    pub const fn prompts(&self) -> &Prompts {
+        &self.prompts
     }
 
     /// What was done in the profile's name.

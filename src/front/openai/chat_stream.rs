@@ -266,6 +266,17 @@ impl Presenter for ChatStream {
                 self.progress(seq, &progress, out);
             }
             Event::ApprovalRequest(request) => self.asked(seq, request, out),
+            Event::ClarifyRequest(request) => {
+                let progress = Progress {
+                    tool: "clarify",
+                    emoji: self.emoji("clarify"),
+                    label: Some(&request.question),
+                    call_id: &request.call_id,
+                    status: "running",
+                    approval: None,
+                };
+                self.progress(seq, &progress, out);
+            }
             Event::Gap { .. } => {
                 self.broken(Code::Interrupted, reader::GAP, out);
                 return ControlFlow::Break(());
@@ -277,6 +288,7 @@ impl Presenter for ChatStream {
             }
             Event::RunStarted { .. }
             | Event::ApprovalResponded { .. }
+            | Event::ClarifyResponded { .. }
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
             | Event::RunRetrying(_)

@@ -102,6 +102,8 @@ impl<'a> TurnEnd<'a> {
             | Event::ToolCompleted { .. }
             | Event::ApprovalRequest(_)
             | Event::ApprovalResponded { .. }
+            | Event::ClarifyRequest(_)
+            | Event::ClarifyResponded { .. }
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
             | Event::RunRetrying(_)

@@ -17,6 +17,7 @@ mod schema;
 pub mod session_search;
 pub mod sessions;
 pub mod settings;
+pub mod usage;
 
 pub use operation::{Access, Operation, Retry};
 
@@ -27,7 +28,8 @@ use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
 /// The groups of operations, the most used first.
-const TAGS: [&str; 8] = ["chat", "responses", "runs", "approvals", "sessions", "memory", "keys", "discovery"];
+const TAGS: [&str; 9] =
+    ["chat", "responses", "runs", "approvals", "sessions", "memory", "usage", "keys", "discovery"];
 
 /// Made once: it says nothing of any profile.
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(document().to_string()));

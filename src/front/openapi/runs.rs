@@ -90,6 +90,25 @@ pub fn steer() -> Operation {
         .fails([Code::RunNotFound, Code::RunNotAcceptingSteer, Code::InvalidSteerInput])
 }
 
+pub fn clarify() -> Operation {
+    let body = object()
+        .may("clarify_id", text().note("Which question; may be left out when one waits."))
+        .has("response", either([text(), list(text())]))
+        .open();
+    let answer = object()
+        .has("object", always("hermes.run.clarify_response"))
+        .has("run_id", text())
+        .has("clarify_id", text())
+        .has("response", text().or_null());
+    Operation::new(TAG, "run_clarify", SCOPE, "Answer what the agent asks")
+        .text("The same answer again is no mistake; another one comes too late.")
+        .body(body)
+        .answers(200, answer, "The answer is on record, and the run goes on.")
+        .keeps_its_answer()
+        .fails([Code::RunNotFound, Code::ClarifyNotPending, Code::ClarifyAmbiguous])
+        .fails([Code::ApprovalAlreadyDecided, Code::ApprovalNotActive])
+}
+
 pub fn status() -> Schema {
     one_of(RunStatus::ALL.map(RunStatus::wire))
 }
@@ -148,10 +167,19 @@ fn run() -> Schema {
         .has("tools", list(tool()))
         .may("approval", named("Approval").note("The oldest question that waits."))
         .may("approvals", list(named("Approval")))
+        .may("clarify", clarification().note("The oldest question of the agent's own."))
         .may("waiting", list(text()))
         .may("error", text())
         .may("error_code", code())
         .may("retry_after", integer())
+}
+
+fn clarification() -> Schema {
+    object()
+        .has("clarify_id", text())
+        .has("question", text())
+        .has("choices", list(text()).note("Answers that are offered; others may be given as well."))
+        .has("multi_select", boolean())
 }
 
 fn tool() -> Schema {
@@ -199,6 +227,17 @@ fn run_event() -> Schema {
             .has("approval_id", text())
             .has("choice", one_of(Choice::ALL.map(Choice::wire)))
             .has("resolved", integer())
+            .may("expired", boolean()),
+        event("clarify.request")
+            .has("clarify_id", text())
+            .has("call_id", text())
+            .has("question", text())
+            .has("choices", list(text()))
+            .has("multi_select", boolean())
+            .may("expires_at", time()),
+        event("clarify.responded")
+            .has("clarify_id", text())
+            .has("response", text().or_null().note("`null`: nobody answered in time."))
             .may("expired", boolean()),
         subagent("subagent.start"),
         subagent("subagent.complete")

@@ -188,7 +188,7 @@ pub fn stream() -> Operation {
         .streams(
             named("SessionEvent"),
             "`run.started`, `message.started`, then `assistant.delta`, `reasoning.delta`, `tool.started`, `tool.completed`, \
-             `tool.failed`, `approval.request`, `approval.responded`, `run.steered`, `run.retrying`, \
+             `tool.failed`, `approval.request`, `approval.responded`, `clarify.request`, `clarify.responded`, `run.steered`, `run.retrying`, \
              `subagent.start`, `subagent.complete`; at the end `assistant.completed` and \
              `run.completed`, or `error`; then `done`.",
         )
@@ -262,6 +262,12 @@ fn session() -> Schema {
         .has("api_call_count", integer())
         .has("parent_session_id", text().or_null().note("The session that it is a copy of."))
         .has("has_system_prompt", boolean())
+        .has(
+            "prompt_hash",
+            text().or_null().note(
+                "Of the agent's own prompt, which the session keeps; `null` before its first turn has ended.",
+            ),
+        )
         .has("has_model_config", boolean())
         .has(
             "model_lock",

@@ -29,6 +29,8 @@ pub struct SessionView<'a> {
     api_call_count: u64,
     parent_session_id: Option<&'a str>,
     has_system_prompt: bool,
+    /// Of the agent's own prompt, once a turn has ended.
+    prompt_hash: Option<&'a str>,
     has_model_config: bool,
     model_lock: Option<LockView<'a>>,
     last_active: f64,
@@ -65,6 +67,7 @@ impl<'a> SessionView<'a> {
             api_call_count: header.answers,
             parent_session_id: header.parent.as_ref().map(crate::domain::SessionId::as_str),
             has_system_prompt: header.has_prompt,
+            prompt_hash: header.prompt.as_ref().map(crate::domain::PromptId::as_str),
             has_model_config: header.lock.is_some(),
             model_lock: header
                 .lock

@@ -3,7 +3,8 @@
 use super::protocol::{Command, GatewayStatus, KeyInfo, ProfileAnswer, Reply};
 use crate::{
     actors::{
-        ApprovalTarget, DecideApproval, Editor, ListApprovals, NewKey, ProfileError, Tenant, Unavailable,
+        AnswerQuestion, ApprovalTarget, DecideApproval, Editor, ListApprovals, NewKey, ProfileError, Tenant,
+        Unavailable,
     },
     domain::{ApprovalStatus, KeyId, Millis, ProfileName},
     gateway::roster::{Act, Acted, Action, GetSeat, ListProfiles, Roster, Seat},
@@ -70,6 +71,12 @@ impl Answers {
                 let list = ListApprovals { status, after: None, limit: APPROVALS };
                 let found = self.with(profile, |tenant| async move { ask(&tenant, list).await }).await?;
                 Ok(Reply::Approvals(found))
+            }
+            Command::AnswerQuestion { profile, run, id, response } => {
+                let key_id = KeyId::cli();
+                let answer = AnswerQuestion { run, clarify: Some(id), response, key_id, rights: None };
+                let settled = self.with(profile, |tenant| async move { ask(&tenant, answer).await }).await?;
+                Ok(Reply::Approvals(vec![settled]))
             }
             Command::DecideApproval { profile, id, choice, reason } => {
                 let key_id = KeyId::cli();

@@ -2,7 +2,7 @@
 
 use crate::{
     actors::{KeySpec, KeyState, Rights, Scope},
-    domain::{Approval, ApprovalId, Choice, KeyId, Millis, ProfileName, now},
+    domain::{Approval, ApprovalId, Choice, KeyId, Millis, ProfileName, RunId, now},
     gateway::status::ProfileStatus,
     store::KeyRecord,
 };
@@ -71,6 +71,12 @@ pub enum Command {
         id: ApprovalId,
         choice: Choice,
         reason: Option<String>,
+    },
+    AnswerQuestion {
+        profile: ProfileName,
+        run: RunId,
+        id: ApprovalId,
+        response: String,
     },
 }
 

@@ -6,6 +6,7 @@
 
 mod change;
 mod error;
+mod peek;
 mod place;
 mod roots;
 

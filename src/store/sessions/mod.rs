@@ -30,7 +30,7 @@ use super::{
     database::Database,
     keyspace::{Key, Table},
 };
-use crate::domain::{Message, Millis, ModelLock, SessionId, TranscriptId, Usage};
+use crate::domain::{Message, Millis, ModelLock, PromptId, SessionId, TranscriptId, Usage};
 use serde::{Deserialize, Serialize};
 
 /// What is known of a session without its messages.
@@ -53,6 +53,9 @@ pub struct SessionHeader {
     /// It has a system prompt of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_prompt: bool,
+    /// What its turns have as the agent's own prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<PromptId>,
     /// The model of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<ModelLock>,

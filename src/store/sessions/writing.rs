@@ -5,12 +5,13 @@ use super::{
     Title, header_of, trash,
 };
 use crate::{
-    domain::{Finish, Message, Millis, SessionId, TranscriptId, Usage, now},
+    domain::{Finish, Message, Millis, SessionId, SystemPrompt, TranscriptId, Usage, now},
     store::{
         SessionAppend, StoreError, codec,
         database::Database,
         keyspace::{Key, Table},
         payload::Payloads,
+        prompts::{self, StoredPrompt},
     },
 };
 use std::{borrow::Cow, collections::HashMap};
@@ -102,6 +103,10 @@ impl Sessions {
         // A label that somebody then names has become a session.
         header.named |= append.session.named;
         header.model.clone_from(&append.model);
+        if let Some(prompt) = &append.prompt {
+            keep_prompt(draft, prompt, at)?;
+            header.prompt = Some(prompt.id.clone());
+        }
         Ok(())
     }
 
@@ -147,6 +152,7 @@ impl Sessions {
             source: new.source.to_owned(),
             lock: new.lock.clone(),
             parent: parent.as_ref().map(|parent| parent.id.clone()),
+            prompt: parent.as_ref().and_then(|parent| parent.prompt.clone()),
             ..fresh(new.id.clone(), new.model.clone(), at)
         };
         if let Some(copy) = &new.copy {
@@ -338,6 +344,7 @@ fn fresh(id: SessionId, model: String, at: Millis) -> SessionHeader {
         usage: Usage::default(),
         title: None,
         has_prompt: false,
+        prompt: None,
         lock: None,
         parent: None,
         ended: None,
@@ -346,6 +353,16 @@ fn fresh(id: SessionId, model: String, at: Millis) -> SessionHeader {
         preview: None,
         transcript: Some(TranscriptId::new()),
     }
+}
+
+/// The text of a prompt, unless the store has it.
+fn keep_prompt(draft: &mut Draft<'_>, prompt: &SystemPrompt, at: Millis) -> Result<(), StoreError> {
+    let key = prompts::key(&prompt.id);
+    if draft.database.has(key)? {
+        return Ok(());
+    }
+    let stored = StoredPrompt { id: prompt.id.clone(), text: prompt.text.to_string(), at };
+    draft.put(key, &stored)
 }
 
 fn set_prompt(

@@ -11,4 +11,5 @@ mod records;
 mod search;
 mod sessions;
 mod trouble;
+mod usage;
 mod whole;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 fn append(session: &SessionRef, texts: &[&str]) -> Change {
     Change::SessionAppend(SessionAppend {
+        prompt: None,
         session: session.clone(),
         run_id: RunId::new(),
         source: "chat",
@@ -85,6 +86,7 @@ fn approval(status: ApprovalStatus) -> Approval {
         decided_at: None,
         decided_by: None,
         reason: None,
+        question: None,
     }
 }
 

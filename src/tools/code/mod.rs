@@ -106,7 +106,7 @@ pub async fn call(
         }
     };
     let refused = way_out.refusals();
-    Ok(output(end, capture, printed, &tally.into_inner(), begun.elapsed(), &refused))
+    Ok(output(&end, capture, printed, &tally.into_inner(), begun.elapsed(), &refused))
 }
 
 /// What the script is told of the tools: their names, and their parameters in order.
@@ -127,7 +127,7 @@ fn offered(toolset: &Toolset) -> Vec<Value> {
 }
 
 fn output(
-    end: End,
+    end: &End,
     capture: Capture,
     printed: usize,
     tally: &Tally,

@@ -9,5 +9,5 @@ mod v4a;
 mod write;
 
 pub use patch::Patch;
-pub use read::Read;
+pub use read::{Read, image_kind};
 pub use write::Write;

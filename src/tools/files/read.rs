@@ -142,7 +142,8 @@ impl Page {
     }
 }
 
-fn image_kind(start: &[u8]) -> Option<&'static str> {
+/// What kind of image begins so.
+pub fn image_kind(start: &[u8]) -> Option<&'static str> {
     const KINDS: [(&[u8], &str); 5] = [
         (b"\x89PNG", "PNG"),
         (b"\xff\xd8\xff", "JPEG"),

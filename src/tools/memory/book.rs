@@ -5,6 +5,7 @@
 //! its own in the history, so that it can be undone like any other.
 
 use super::{
+    LARGEST,
     edit::{Refusal, apply},
     text::{characters, join, split},
 };
@@ -25,8 +26,6 @@ use std::{
 };
 use tokio::runtime::Handle;
 
-/// More than this is no memory, whatever wrote it.
-const LARGEST: u64 = 1 << 20;
 /// How often an edit begins anew because somebody else wrote.
 const ATTEMPTS: usize = 16;
 

@@ -13,7 +13,36 @@ pub use edit::Refusal;
 pub use text::usage;
 pub(super) use tool::{SPEC, call};
 
-use crate::domain::{Code, MemoryTarget};
+use super::{
+    own_file,
+    parts::{Recalled, Watch},
+};
+use crate::{
+    domain::{Code, MemoryPlace, MemoryTarget},
+    guard,
+};
+use text::{characters, split};
+
+/// More than this is no memory, whatever wrote it.
+const LARGEST: u64 = 1 << 20;
+
+/// A file as the prompt shows it; `None` when there is nothing in it.
+pub(super) fn shown(book: &MemoryBook, place: &MemoryPlace, watch: &mut Watch) -> Option<Recalled> {
+    let path = book.path(place);
+    watch.note(&path);
+    let read = own_file::read(&path, LARGEST);
+    if let Err(error) = &read {
+        tracing::warn!(file = %path.display(), %error, "a memory is left out of the prompt");
+    }
+    let entries = split(&read.ok()??);
+    let lines = entries.iter().map(|entry| match threat_in(entry) {
+        Some(found) => guard::blocked("an entry", found),
+        None => entry.clone(),
+    });
+    let text = lines.collect::<Vec<_>>().join("\n§\n");
+    (!text.is_empty())
+        .then(|| Recalled { usage: usage(characters(&entries), book.limit(place.target)), text })
+}
 
 impl EditError {
     /// A stable code, what happened, and what to do next.

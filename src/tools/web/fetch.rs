@@ -81,6 +81,15 @@ pub async fn get(
     }
 }
 
+/// The bytes of an image; whether they are one is not looked at.
+pub async fn image(reach: Reach, url: &str, most: usize, patience: Duration) -> Result<Vec<u8>, Failure> {
+    let fetched = get(reach, address(url)?, "image/*", most, patience).await?;
+    if fetched.cut {
+        return Err(Failure::new("too_large", format!("the image has more than {} MiB", most >> 20)));
+    }
+    Ok(fetched.body)
+}
+
 fn late(patience: Duration) -> Failure {
     Failure::new("timeout", format!("no whole answer came within {} s", patience.as_secs()))
 }

@@ -10,4 +10,5 @@ mod search;
 mod text;
 
 pub use extract::call as extract;
+pub use fetch::image;
 pub use search::call as search;

@@ -4,3 +4,4 @@ mod answers;
 mod calls;
 mod failover;
 mod reasoning;
+mod usage;

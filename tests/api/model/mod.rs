@@ -36,6 +36,7 @@ fn client(base_url: &str, limit: Duration) -> ModelClient {
         send_reasoning: false,
         more_keys: Vec::new(),
         pool: hermes_gateway::config::PoolStrategy::default(),
+        prices: None,
     };
     ModelClient::new(&config).with_backoff(Backoff { base: Duration::ZERO, ..Backoff::default() })
 }

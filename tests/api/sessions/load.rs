@@ -24,6 +24,7 @@ const LIMIT: Duration = Duration::from_millis(50);
 fn turn(session: usize) -> Change {
     let text = format!("A question about the matter {session}, of an ordinary length for a question.");
     Change::SessionAppend(SessionAppend {
+        prompt: None,
         session: SessionRef { id: SessionId::parse(&format!("s{session}")).unwrap(), named: true },
         run_id: RunId::new(),
         source: "api_server",

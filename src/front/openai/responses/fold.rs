@@ -150,6 +150,8 @@ impl<R: Results> Fold<R> {
             }
             Event::ApprovalRequest(_)
             | Event::ApprovalResponded { .. }
+            | Event::ClarifyRequest(_)
+            | Event::ClarifyResponded { .. }
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
             | Event::RunRetrying(_)

@@ -1,5 +1,7 @@
 //! Two tenants at once: everything of alice is useless at bob's port.
 
+mod ids;
+
 use crate::support::House;
 use serde_json::json;
 
@@ -33,6 +35,7 @@ async fn fault_45_alices_ids_are_unknown_at_bobs_port() {
     }
     for (path, body) in [
         (format!("/v1/runs/{run}/stop"), json!({})),
+        (format!("/v1/runs/{run}/clarify"), json!({"response": "yes"})),
         (format!("/v1/runs/{run}/approval"), json!({"choice": "once"})),
         (format!("/v1/approvals/{approval}"), json!({"choice": "once"})),
     ] {

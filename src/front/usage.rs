@@ -1,0 +1,117 @@
+//! `/api/usage`: what model calls cost, summed up.
+
+use super::{ask::ask, auth::Authorised, error::ApiError, query::Params};
+use crate::{
+    actors::{ReadUsage, Scope},
+    domain::{Millis, UsageBy, UsageGroup, UsageSums, date, now, seconds},
+    store::{UsageFilter, UsageReport},
+};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+const DAY: Millis = 86_400_000;
+/// Days that are summed up when the client does not say from when.
+const DAYS: Millis = 30;
+/// Rows of a page when the client names no limit.
+pub const PAGE: usize = 100;
+
+#[derive(Serialize)]
+struct Sums {
+    calls: u64,
+    failed_calls: u64,
+    input_tokens: u64,
+    output_tokens: u64,
+    total_tokens: u64,
+    cached_tokens: u64,
+    reasoning_tokens: u64,
+    duration_ms: u64,
+    cost_usd: Option<f64>,
+}
+
+impl From<UsageSums> for Sums {
+    fn from(sums: UsageSums) -> Self {
+        let UsageSums { calls, failed, usage, ms, cost } = sums;
+        Self {
+            calls,
+            failed_calls: failed,
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            total_tokens: usage.total_tokens,
+            cached_tokens: usage.cached_tokens,
+            reasoning_tokens: usage.reasoning_tokens,
+            duration_ms: ms,
+            #[expect(clippy::cast_precision_loss, reason = "fifteen digits of a sum of money are enough")]
+            cost_usd: cost.map(|nanos| nanos as f64 / 1e9),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Row {
+    #[serde(flatten)]
+    group: Value,
+    #[serde(flatten)]
+    sums: Sums,
+}
+
+/// The sums of a time, by day, session, key or model.
+pub async fn usage(request: HttpRequest, auth: Authorised) -> Result<HttpResponse, ApiError> {
+    auth.require(Scope::Read)?;
+    let params = Params::of(&request)?;
+    let by = params.read("by", "day, session, key or model", UsageBy::parse)?.unwrap_or(UsageBy::Day);
+    let instant = "seconds since 1970, or a day such as 2026-11-22";
+    let until = params.read("to", instant, |text| point(text, DAY))?;
+    let until = until.unwrap_or_else(|| now().saturating_add(1));
+    let from = params.read("from", instant, |text| point(text, 0))?;
+    let from = from.unwrap_or_else(|| (until.div_euclid(DAY) - DAYS + 1) * DAY);
+    if from >= until {
+        return Err(ApiError::invalid("from", "`from` must be before `to`"));
+    }
+    let limit = params.limit(PAGE)?;
+    let offset: usize =
+        params.read("offset", "a number from 0", |text| text.parse().ok())?.unwrap_or_default();
+    let report = ask(&auth.tenant, ReadUsage(UsageFilter { by, from, until })).await?;
+    let (rows, has_more) = page(&report, offset, limit);
+    let name = UsageBy::NAMED.iter().find(|(_, known)| *known == by).map(|(name, _)| *name);
+    Ok(HttpResponse::Ok().json(json!({
+        "object": "list",
+        "by": name,
+        "from": seconds(from),
+        "to": seconds(until),
+        "data": rows,
+        "total": Sums::from(report.total),
+        "has_more": has_more,
+    })))
+}
+
+/// Days the newest first, all else the dearest first.
+fn page(report: &UsageReport, offset: usize, limit: usize) -> (Vec<Row>, bool) {
+    let mut groups: Vec<(&UsageGroup, &UsageSums)> = report.groups.iter().rev().collect();
+    if !matches!(groups.first(), Some((UsageGroup::Day(_), _))) {
+        groups.sort_by_key(|(_, sums)| std::cmp::Reverse(sums.usage.total_tokens));
+    }
+    let has_more = groups.len() > offset.saturating_add(limit);
+    let rows = groups.into_iter().skip(offset).take(limit);
+    (rows.map(|(group, sums)| Row { group: shown(group), sums: (*sums).into() }).collect(), has_more)
+}
+
+fn shown(group: &UsageGroup) -> Value {
+    match group {
+        UsageGroup::Day(day) => json!({ "day": date(day * DAY).get(..10) }),
+        UsageGroup::Session(id) => json!({ "session_id": id }),
+        UsageGroup::Key(id) => json!({ "key_id": id }),
+        UsageGroup::Model { provider, model } => json!({ "provider": provider, "model": model }),
+    }
+}
+
+/// A day is its beginning, `more` later.
+fn point(text: &str, more: Millis) -> Option<Millis> {
+    if let Ok(day) = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        return Some(day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis() + more);
+    }
+    let number: f64 = text.parse().ok()?;
+    // Beyond the year 9999 nothing was spent.
+    #[expect(clippy::cast_possible_truncation, reason = "it is in range")]
+    (0.0..=253_402_300_799.0).contains(&number).then_some((number * 1_000.0) as Millis)
+}

@@ -1,0 +1,137 @@
+//! What model calls cost: the same sums wherever they are told.
+
+use crate::support::{Client, House, Plan, Upstream};
+use hermes_gateway::actors::{Rights, Scope};
+use serde_json::{Value, json};
+
+async fn total(client: &Client, query: &str) -> Value {
+    let reply = client.get(&format!("/api/usage{query}")).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    reply.body["total"].clone()
+}
+
+/// Input and output of a `usage` in either spelling.
+fn tokens(usage: &Value) -> (u64, u64) {
+    let of = |names: [&str; 2]| names.iter().find_map(|name| usage[name].as_u64()).unwrap();
+    (of(["input_tokens", "prompt_tokens"]), of(["output_tokens", "completion_tokens"]))
+}
+
+#[actix_web::test]
+async fn every_surface_tells_what_the_ledger_has() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let call = r#"@@loop 2 terminal {"command":"echo hi"}"#;
+    let mut seen = Vec::new();
+    seen.push(tokens(&alice.chat(call).await.body["usage"]));
+    seen.push(tokens(&alice.post("/v1/responses", json!({"input": call})).await.body["usage"]));
+    let run = alice.run(call).await;
+    seen.push(tokens(&alice.finished(&run).await["usage"]));
+    alice.post("/api/sessions", json!({"id": "s"})).await;
+    seen.push(tokens(&alice.post("/api/sessions/s/chat", json!({"input": call})).await.body["usage"]));
+    assert!(seen.iter().all(|one| *one == seen[0]), "{seen:?}");
+    let session = &alice.get("/api/sessions/s").await.body["session"];
+    assert_eq!(
+        (session["input_tokens"].as_u64(), session["output_tokens"].as_u64()),
+        (Some(seen[0].0), Some(seen[0].1))
+    );
+    let all = total(&alice, "").await;
+    assert_eq!(tokens(&all), (4 * seen[0].0, 4 * seen[0].1));
+    assert_eq!((&all["calls"], &all["failed_calls"]), (&json!(12), &json!(0)));
+    let by_session = alice.get("/api/usage?by=session").await.body;
+    let row = by_session["data"].as_array().unwrap().iter().find(|row| row["session_id"] == "s").unwrap();
+    assert_eq!(tokens(row), seen[0]);
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn failed_turns_and_failed_attempts_are_in_it_too() {
+    let mut house = House::open().await;
+    let alice = house.alice().await;
+    for said in ["@@nothing 99", "@@length", "@@loop 9 teleport {}", "@@status 400", "@@flaky 1 503"] {
+        alice.chat(said).await;
+    }
+    let runs = alice.get("/v1/runs").await.body;
+    let paid: u64 = runs["data"].as_array().unwrap().iter().map(|run| tokens(&run["usage"]).0).sum();
+    let asked = house.upstream.requests().len() as u64;
+    let all = total(&alice, "").await;
+    assert_eq!(
+        (tokens(&all).0, all["calls"].as_u64(), all["failed_calls"].as_u64()),
+        (paid, Some(asked), Some(2))
+    );
+    house.stop(std::time::Duration::from_secs(5)).await;
+    house.start().await;
+    assert_eq!(total(&house.alice().await, "").await, all, "a restart forgets nothing");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn sums_are_told_apart_by_day_key_and_model_with_their_cost() {
+    let spare = Upstream::start().await;
+    let config = format!(
+        "  prices: {{input: 2, cached: 0.5, output: 10}}\nfallback_providers:\n  - {{provider: second, model: spare, base_url: '{}'}}\n",
+        spare.url()
+    );
+    let house = House::with(Plan::config(&config)).await;
+    let alice = house.alice().await;
+    let other = house.holder("alice", Rights::of(&[Scope::Chat, Scope::Read])).await;
+    alice.chat("@@usage 30 1").await;
+    other.chat("@@only scripted status 401").await;
+
+    let by_model = alice.get("/api/usage?by=model").await.body;
+    let rows = by_model["data"].as_array().unwrap();
+    let of = |model: &str| rows.iter().find(|row| row["model"] == model).unwrap();
+    let own = of("scripted");
+    assert_eq!(
+        (&own["provider"], &own["calls"], &own["failed_calls"]),
+        (&json!("custom"), &json!(2), &json!(1))
+    );
+    let (input, output) = tokens(own);
+    let [input, output] = [input, output].map(|tokens| f64::from(u32::try_from(tokens).unwrap()));
+    let expected = ((input - 30.0) * 2.0 + 30.0 * 0.5 + output * 10.0) / 1e6;
+    assert!((own["cost_usd"].as_f64().unwrap() - expected).abs() < 1e-9, "{own} {expected}");
+    assert_eq!((&own["cached_tokens"], &own["reasoning_tokens"]), (&json!(30), &json!(1)));
+    assert_eq!((&of("spare")["provider"], &of("spare")["cost_usd"]), (&json!("second"), &Value::Null));
+
+    let by_key = alice.get("/api/usage?by=key&limit=1").await.body;
+    assert_eq!((by_key["data"].as_array().unwrap().len(), &by_key["has_more"]), (1, &json!(true)));
+    let rest = alice.get("/api/usage?by=key&limit=1&offset=1").await.body;
+    assert_eq!((rest["data"].as_array().unwrap().len(), &rest["has_more"]), (1, &json!(false)));
+    assert_ne!(rest["data"][0]["key_id"], by_key["data"][0]["key_id"]);
+
+    let today = alice.get("/api/usage").await.body["data"][0]["day"].as_str().unwrap().to_owned();
+    assert_eq!(total(&alice, &format!("?from={today}&to={today}")).await["calls"], 3);
+    assert_eq!(total(&alice, "?from=2001-01-01&to=2001-12-31").await["calls"], 0);
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn the_ledger_is_each_profiles_own_and_asks_for_the_right_to_read() {
+    let house = House::open().await;
+    let (alice, bob) = (house.alice().await, house.bob().await);
+    alice.chat("hello").await;
+    assert_eq!(total(&bob, "").await["calls"], 0);
+    let intruder = bob.with_key(alice.key.as_deref());
+    assert_eq!(intruder.get("/api/usage").await.status, 401);
+    let chatter = house.holder("alice", Rights::of(&[Scope::Chat])).await;
+    assert_eq!(chatter.get("/api/usage").await.status, 403);
+    for (query, param) in [
+        ("by=weather", "by"),
+        ("from=yesterday", "from"),
+        ("to=-1", "to"),
+        ("from=9e99", "from"),
+        ("limit=0", "limit"),
+        ("limit=1000000", "limit"),
+        ("offset=-1", "offset"),
+        ("from=2026-01-02&to=2026-01-01", "from"),
+        ("from=99999-01-01", "from"),
+    ] {
+        let reply = alice.get(&format!("/api/usage?{query}")).await;
+        assert_eq!(
+            (reply.status, &reply.body["error"]["param"]),
+            (400, &json!(param)),
+            "{query}: {}",
+            reply.text
+        );
+    }
+    house.close().await;
+}
