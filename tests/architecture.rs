@@ -70,7 +70,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
 ];
 
 /// What the HTTP side may take from the store: the cursors that read, and what they give and ask.
-const READ_SIDE: [&str; 16] = [
+const READ_SIDE: [&str; 18] = [
     "Query",
     "SearchFilter",
     "SearchHit",
