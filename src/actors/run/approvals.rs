@@ -77,8 +77,13 @@ impl Driver {
 
     /// Makes the question known to the actor, so that answers find their way.
     pub(super) fn pose(&self, approval: &Approval) {
-        let question = Question { answered: false, settled: watch::Sender::new(None) };
-        self.control.questions.borrow_mut().insert(approval.id, question);
+        let question = || Question { answered: false, settled: watch::Sender::new(None) };
+        self.control.questions.borrow_mut().entry(approval.id).or_insert_with(question);
+    }
+
+    /// The questions of a former process can be answered at once, though the turn has yet to read what was said before it.
+    pub(super) fn pose_restored(&self) {
+        self.pending().for_each(|approval| self.pose(approval));
     }
 
     pub(super) fn pending(&self) -> impl Iterator<Item = &Approval> {
@@ -126,6 +131,10 @@ impl Driver {
 
     pub(super) async fn answer(&mut self, answer: Decide) {
         let Decide { approval, choice, mut reason, key_id } = answer;
+        if !self.pending().any(|pending| pending.id == approval) {
+            // Taken back before the answer was read; whoever gave it has been told so.
+            return;
+        }
         reason.iter_mut().for_each(|reason| self.tenant.redactor().clean_text(reason));
         let settle = |approval: &mut Approval| {
             approval.status = ApprovalStatus::Decided;
@@ -216,6 +225,7 @@ impl Driver {
             (approval.decision, approval.decided_at, approval.decided_by) = (None, None, None);
             approval.reason = None;
         }
+        self.control.questions.borrow_mut().remove(&id);
         if let Some(approval) = self.pending().find(|approval| approval.id == id) {
             self.pose(approval);
         }

@@ -147,6 +147,7 @@ impl Driver {
 
     /// Drives the run to its end.
     pub async fn run(mut self) {
+        self.pose_restored();
         let end = match self.enter().await {
             Ok(()) => self.work().await,
             Err(broke) => Err(broke),
