@@ -243,6 +243,7 @@ impl Driver {
         let model = self.thinker.as_ref().map(|mind| mind.model.clone()).unwrap_or_default();
         let spec = self.spec.clone();
         let kit = self.kit.clone();
+        self.unless_stopped(kit.toolbox.discover()).await?;
         let toolset = kit.toolbox.toolset();
         let allowed = self.allowed_tools(&toolset);
         let prompt = self.session_prompt(&model, &toolset, allowed.as_deref()).await?;
