@@ -86,7 +86,8 @@ async fn sums_are_told_apart_by_day_key_and_model_with_their_cost() {
         (&json!("custom"), &json!(2), &json!(1))
     );
     let (input, output) = tokens(own);
-    let expected = ((input - 30) as f64 * 2.0 + 30.0 * 0.5 + output as f64 * 10.0) / 1e6;
+    let [input, output] = [input, output].map(|tokens| f64::from(u32::try_from(tokens).unwrap()));
+    let expected = ((input - 30.0) * 2.0 + 30.0 * 0.5 + output * 10.0) / 1e6;
     assert!((own["cost_usd"].as_f64().unwrap() - expected).abs() < 1e-9, "{own} {expected}");
     assert_eq!((&own["cached_tokens"], &own["reasoning_tokens"]), (&json!(30), &json!(1)));
     assert_eq!((&of("spare")["provider"], &of("spare")["cost_usd"]), (&json!("second"), &Value::Null));
