@@ -50,7 +50,7 @@ async fn a_servers_tools_are_the_agents_under_names_of_their_own() {
     assert_eq!((&failed["error"], &failed["code"]), (&json!("it is full"), &json!("mcp_tool_failed")));
     let long = called(&house, &alice, "mcp_notes_long", json!({})).await;
     assert_eq!((long["content"].as_str().unwrap().len(), &long["truncated"]), (50_000, &json!(true)));
-    assert_eq!(called(&house, &alice, "mcp_notes_none", json!({})).await["code"], "unknown_tool");
+    assert_eq!(called(&house, &alice, "mcp_elsewhere_unheard_of", json!({})).await["code"], "unknown_tool");
     let listed = server.methods().iter().filter(|method| *method == "tools/list").count();
     assert_eq!(listed, 3, "three pages, once");
 
