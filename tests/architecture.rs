@@ -87,6 +87,8 @@ const READ_SIDE: [&str; 16] = [
     "SessionMessage",
     "SessionMessages",
     "ToolResults",
+    "UsageFilter",
+    "UsageReport",
 ];
 
 /// Crates that must not leak, and where they live.

@@ -4,6 +4,7 @@ use super::{
     Control, Inbox, StopReason,
     finish::End,
     history::said,
+    ledger,
     steer::{Amid, Unheard, take_in},
     text::TextWriter,
 };
@@ -346,10 +347,7 @@ impl Driver {
         for (took, error) in attempts {
             self.called(&mind, took, Some(error), Usage::default());
         }
-        let (error, usage) = match &answer {
-            Ok(answer) => (None, answer.usage.unwrap_or_default()),
-            Err(error) => (Some(error.failure().code), Usage::default()),
-        };
+        let (error, usage) = ledger::outcome(&answer);
         self.called(&mind, took, error, usage);
         self.wrote_text |= wrote;
         if let Some(error) = failed {
