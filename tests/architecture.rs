@@ -98,7 +98,7 @@ const AT_HOME: [(&[&str], &[&str]); 5] = [
     (&["actix_http", "actix_service", "actix_tls"], &["front", "admin", "gateway", "model", "tools/web"]),
     (&["sled"], &["store"]),
     // The fetch tool is the model's equal in this: both speak HTTP to the world.
-    (&["awc"], &["model", "tools/web"]),
+    (&["awc"], &["model", "tools/web", "tools/mcp"]),
     // The proxy forwards what it must not interpret more than it has to; awc would.
     (&["hyper", "hyper_util", "http_body_util"], &["egress"]),
 ];

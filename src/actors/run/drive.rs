@@ -148,6 +148,7 @@ impl Driver {
 
     /// Drives the run to its end.
     pub async fn run(mut self) {
+        self.pose_restored();
         let end = match self.enter().await {
             Ok(()) => self.work().await,
             Err(broke) => Err(broke),
@@ -243,6 +244,7 @@ impl Driver {
         let model = self.thinker.as_ref().map(|mind| mind.model.clone()).unwrap_or_default();
         let spec = self.spec.clone();
         let kit = self.kit.clone();
+        self.unless_stopped(kit.toolbox.discover()).await?;
         let toolset = kit.toolbox.toolset();
         let allowed = self.allowed_tools(&toolset);
         let prompt = self.session_prompt(&model, &toolset, allowed.as_deref()).await?;
