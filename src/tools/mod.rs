@@ -12,6 +12,7 @@ mod disk;
 mod failure;
 mod files;
 mod ground;
+mod mcp;
 mod memory;
 mod mend;
 mod own_file;

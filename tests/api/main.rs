@@ -16,6 +16,7 @@ mod idempotency;
 mod ids;
 mod isolation;
 mod keys;
+mod mcp;
 mod memory;
 mod mind;
 mod model;

@@ -81,7 +81,12 @@ pub fn toolsets() -> Operation {
         .has("enabled", boolean().note("False, too, when the profile's model is another gateway's agent."))
         .has("configured", boolean().note("Some of its tools would work here."))
         .has("tools", list(text()))
-        .has("missing", object().note("Why the agent has not the others, by name.").open());
+        .has(
+            "missing",
+            object()
+                .note("Why the agent has not the others, by name; `*`: none that a server would bring.")
+                .open(),
+        );
     let answer =
         object().has("object", always("list")).has("platform", always("api_server")).has("data", list(set));
     Operation::new(TAG, "toolsets", Access::Key, "The agent's tools").answers(200, answer, "Tools by set.")

@@ -135,3 +135,37 @@ async fn the_ledger_is_each_profiles_own_and_asks_for_the_right_to_read() {
     }
     house.close().await;
 }
+
+#[actix_web::test]
+async fn what_children_and_looks_at_images_cost_is_the_turns_own_and_counts_once() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let folder = house.profile_dir("alice").join("workspace");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("cat.png"), b"\x89PNG\r\n\x1a\n\0image").unwrap();
+    let look = json!({"image_url": "cat.png", "question": "What is it?"});
+    let child = json!({"goal": r#"@@tool terminal {"command":"echo hi"}"#});
+    let mut paid = 0;
+    for call in [format!("vision_analyze {look}"), format!("delegate_task {child}")] {
+        let run = alice.run(&format!("@@tool {call}")).await;
+        let record = alice.finished(&run).await;
+        paid += tokens(&record["usage"]).0;
+        assert_eq!(tokens(&total(&alice, "").await).0, paid, "{call}: {record}");
+    }
+    assert_eq!(house.upstream.requests().len() as u64, total(&alice, "").await["calls"].as_u64().unwrap());
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_stopped_turn_keeps_what_it_spent() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let run = alice.run(r#"@@tool terminal {"command":"sleep 60"}"#).await;
+    let mut events = alice.events(&run, None).await;
+    events.until("tool.started").await;
+    alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
+    let last = events.rest().await.pop().unwrap().json();
+    assert_eq!((&last["event"], tokens(&last["usage"]).0), (&json!("run.cancelled"), 50));
+    assert_eq!(tokens(&total(&alice, "").await).0, 50);
+    house.close().await;
+}
