@@ -70,7 +70,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
 ];
 
 /// What the HTTP side may take from the store: the cursors that read, and what they give and ask.
-const READ_SIDE: [&str; 16] = [
+const READ_SIDE: [&str; 18] = [
     "Query",
     "SearchFilter",
     "SearchHit",
@@ -87,6 +87,8 @@ const READ_SIDE: [&str; 16] = [
     "SessionMessage",
     "SessionMessages",
     "ToolResults",
+    "UsageFilter",
+    "UsageReport",
 ];
 
 /// Crates that must not leak, and where they live.
@@ -96,7 +98,7 @@ const AT_HOME: [(&[&str], &[&str]); 5] = [
     (&["actix_http", "actix_service", "actix_tls"], &["front", "admin", "gateway", "model", "tools/web"]),
     (&["sled"], &["store"]),
     // The fetch tool is the model's equal in this: both speak HTTP to the world.
-    (&["awc"], &["model", "tools/web"]),
+    (&["awc"], &["model", "tools/web", "tools/mcp"]),
     // The proxy forwards what it must not interpret more than it has to; awc would.
     (&["hyper", "hyper_util", "http_body_util"], &["egress"]),
 ];

@@ -4,7 +4,7 @@ use super::{
     AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot, LoopGuard,
     ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig,
     expand::is_env_name,
-    limits, listen, memory, model, network, prompt, roots, selection,
+    limits, listen, mcp, memory, model, network, prompt, roots, selection,
     settings::{Found, Settings},
     tls, tools,
     typed::DAY,
@@ -64,6 +64,7 @@ pub(super) fn resolve(
         tools: tools::selection(settings)?,
         delegation: tools::delegation(settings)?,
         web: web::read(settings)?,
+        mcp: mcp::read(settings, warnings)?,
         vision,
         retention: RetentionConfig {
             runs: settings.duration("retention.runs", 60..=TEN_YEARS, WEEK)?,

@@ -1,8 +1,8 @@
 //! What a profile's settings come to: typed, with every default filled in.
 
 use super::{
-    DelegationConfig, LimitsConfig, MemoryConfig, NetworkConfig, PromptConfig, Secret, SkillsConfig,
-    TlsConfig, WebConfig,
+    DelegationConfig, LimitsConfig, McpServer, MemoryConfig, NetworkConfig, PromptConfig, Secret,
+    SkillsConfig, TlsConfig, WebConfig,
 };
 use crate::domain::{ModelChoice, OnBusy, ProfileName, ToolItems, ToolSelection, Unattended, Usage};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,8 @@ pub struct ProfileConfig {
     pub tools: ToolSelection,
     pub delegation: DelegationConfig,
     pub web: WebConfig,
+    /// `mcp_servers`
+    pub mcp: Vec<McpServer>,
     /// `auxiliary.vision`: who is asked about images; `None`: whoever answers the turn.
     pub vision: Option<ModelChoice>,
     pub retention: RetentionConfig,

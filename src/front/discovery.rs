@@ -130,18 +130,28 @@ pub async fn toolsets(auth: Authorised) -> Result<HttpResponse, ApiError> {
         Provider::OpenAi { .. } | Provider::Demo => true,
     };
     let toolbox = auth.tenant.toolbox();
-    let data = sets(toolbox.toolset().specs(), &toolbox.missing(), enabled);
+    toolbox.discover().await;
+    let trouble = toolbox.trouble();
+    let data = sets(toolbox.toolset().specs(), &toolbox.missing(), &trouble, enabled);
     Ok(HttpResponse::Ok().json(json!({"object": "list", "platform": "api_server", "data": data})))
 }
 
 /// The sets by name, each with the tools that the agent has of it, and why it has not the others.
-fn sets(specs: &[ToolSpec], missing: &[(&ToolSpec, &str)], enabled: bool) -> Vec<Value> {
+fn sets(
+    specs: &[ToolSpec],
+    missing: &[(&ToolSpec, &str)],
+    trouble: &[(String, String)],
+    enabled: bool,
+) -> Vec<Value> {
     let mut sets: BTreeMap<&str, (Vec<&str>, BTreeMap<&str, &str>)> = BTreeMap::new();
     for spec in specs {
         sets.entry(&*spec.toolset).or_default().0.push(&*spec.name);
     }
     for (spec, why) in missing {
         sets.entry(&*spec.toolset).or_default().1.insert(&*spec.name, why);
+    }
+    for (set, why) in trouble {
+        sets.entry(set).or_default().1.insert("*", why);
     }
     let describe = |(name, (mut tools, missing)): (&str, (Vec<&str>, BTreeMap<&str, &str>))| {
         tools.sort_unstable();
@@ -157,18 +167,6 @@ fn sets(specs: &[ToolSpec], missing: &[(&ToolSpec, &str)], enabled: bool) -> Vec
         })
     };
     sets.into_iter().map(describe).collect()
-}
-
-/// By category and name.
-pub async fn skills(auth: Authorised) -> Result<HttpResponse, ApiError> {
-    let skills = auth.tenant.skills().await;
-    let rows: Vec<Value> = skills
-        .iter()
-        .map(
-            |skill| json!({"name": skill.name, "description": skill.description, "category": skill.category}),
-        )
-        .collect();
-    Ok(HttpResponse::Ok().json(json!({"object": "list", "data": rows})))
 }
 
 #[cfg(test)]
@@ -187,7 +185,7 @@ mod tests {
         };
         let specs = [spec("write_file", "file"), spec("terminal", "terminal"), spec("patch", "file")];
         let search = spec("web_search", "web");
-        let sets = sets(&specs, &[(&search, "not configured")], true);
+        let sets = sets(&specs, &[(&search, "not configured")], &[], true);
         let shown: Vec<_> =
             sets.iter().map(|set| [&set["name"], &set["tools"], &set["enabled"], &set["missing"]]).collect();
         let expected = [

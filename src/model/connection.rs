@@ -70,7 +70,7 @@ impl Endpoint {
     pub(super) async fn send(&self, call: Call<'_>) -> Result<ClientResponse, Failed> {
         let maybe_kept = self.kept.get() > 0;
         self.kept.set(self.kept.get().saturating_sub(1));
-        let key = self.keys.pick(Instant::now(), getrandom::u32().unwrap_or(0));
+        let key = self.keys.pick(Instant::now(), || getrandom::u32().unwrap_or(0));
         let request = self.request(call, key.map(|(_, key)| key))?;
         let answer = timeout(self.first_byte_timeout, request).await;
         match answer {

@@ -32,7 +32,7 @@ impl Pool {
 
     /// The key for the next call, with its place; `None` without any. When all rest, the one that has rested longest: a
     /// refusal says more than we know.
-    pub(super) fn pick(&self, now: Instant, random: u32) -> Option<(usize, &Secret)> {
+    pub(super) fn pick(&self, now: Instant, random: impl Fn() -> u32) -> Option<(usize, &Secret)> {
         let usable: Vec<usize> = (0..self.keys.len()).filter(|&at| self.is_usable(at, now)).collect();
         let at = match (usable.as_slice(), self.strategy) {
             ([], _) => (0..self.keys.len()).min_by_key(|&at| self.keys[at].rests_until.get())?,
@@ -41,7 +41,7 @@ impl Pool {
                 let from = self.next.get();
                 some.iter().copied().find(|&at| at >= from).unwrap_or(some[0])
             }
-            (some, PoolStrategy::Random) => some[random as usize % some.len()],
+            (some, PoolStrategy::Random) => some[random() as usize % some.len()],
             (some, PoolStrategy::LeastUsed) => *some.iter().min_by_key(|&&at| self.keys[at].used.get())?,
         };
         self.next.set(at + 1);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     fn picks(pool: &Pool, now: Instant, times: usize) -> Vec<usize> {
-        (0..times).map(|n| pool.pick(now, u32::try_from(n).unwrap()).unwrap().0).collect()
+        (0..times).map(|n| pool.pick(now, || u32::try_from(n).unwrap()).unwrap().0).collect()
     }
 
     #[test]
@@ -92,7 +92,7 @@ mod tests {
         for (strategy, expected) in cases {
             assert_eq!(picks(&pool(3, strategy), now, 5), expected, "{strategy:?}");
         }
-        assert!(pool(0, PoolStrategy::FillFirst).pick(now, 0).is_none());
+        assert!(pool(0, PoolStrategy::FillFirst).pick(now, || 0).is_none());
     }
 
     #[test]

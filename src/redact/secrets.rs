@@ -53,6 +53,15 @@ impl Secrets {
         written("model.api_key", config.model.api_key.as_ref());
         let search = config.web.search.as_ref();
         written("web.search.api_key", search.and_then(|search| search.api_key.as_ref()));
+        for server in &config.mcp {
+            for (header, value) in &server.headers {
+                let name = format!("mcp_servers.{}.headers.{header}", server.name);
+                written(&name, Some(value));
+                // Behind the word that says what kind of credential it is.
+                let bare = value.reveal().split_once(' ').map(|(_, bare)| Secret::new(bare.trim()));
+                written(&name, bare.as_ref());
+            }
+        }
         for (name, upstream) in &config.selection.providers {
             written(&format!("providers.{name}.api_key"), upstream.api_key.as_ref());
         }

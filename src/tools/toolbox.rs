@@ -6,9 +6,9 @@ use super::{
     failure::Failure,
     files,
     ground::{Footing, Ground},
-    memory,
+    mcp, memory,
     parts::PromptParts,
-    process, search, session_search, specs, terminal, todo, vision, web,
+    process, search, session_search, skills, specs, terminal, todo, vision, web,
 };
 use crate::{
     config::{NetworkMode, ProfileConfig, Vision},
@@ -18,8 +18,17 @@ use crate::{
     store::{Store, StoreError},
 };
 use serde_json::Value;
-use std::{pin::Pin, sync::Arc};
+use std::{
+    pin::Pin,
+    sync::{Arc, PoisonError, RwLock},
+};
 use tokio_util::sync::CancellationToken;
+
+/// All tools of the profile's agent.
+fn specs(config: &ProfileConfig, mcp: &mcp::Servers) -> Vec<ToolSpec> {
+    let own = specs::ALL.iter().filter(|spec| missing(config, spec).is_none()).cloned();
+    own.chain(mcp.specs().into_iter().filter(|spec| config.tools.takes(spec))).collect()
+}
 
 /// Why an agent of this profile has not the tool.
 fn missing(config: &ProfileConfig, spec: &ToolSpec) -> Option<&'static str> {
@@ -49,7 +58,9 @@ fn missing(config: &ProfileConfig, spec: &ToolSpec) -> Option<&'static str> {
 #[derive(Clone)]
 pub struct Toolbox {
     pub(super) ground: Arc<Ground>,
-    toolset: Arc<Toolset>,
+    /// Made anew when other servers bring other tools.
+    toolset: Arc<RwLock<Arc<Toolset>>>,
+    mcp: Arc<mcp::Servers>,
 }
 
 /// Where a call happens.
@@ -108,9 +119,9 @@ impl Toolbox {
     }
 
     fn on(ground: Ground) -> Self {
-        let here = specs::ALL.iter().filter(|spec| missing(&ground.config, spec).is_none());
-        let toolset = Arc::new(Toolset::new(here.cloned().collect()));
-        Self { ground: Arc::new(ground), toolset }
+        let mcp = Arc::new(mcp::Servers::new(&ground.config.mcp));
+        let toolset = Arc::new(Toolset::new(specs(&ground.config, &mcp)));
+        Self { ground: Arc::new(ground), toolset: Arc::new(RwLock::new(toolset)), mcp }
     }
 
     /// Ends all background commands.
@@ -152,7 +163,24 @@ impl Toolbox {
     /// reason.
     #[must_use]
     pub fn toolset(&self) -> Arc<Toolset> {
-        self.toolset.clone()
+        self.toolset.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks other servers for their tools, where these are not known; waits no longer than each server's limit says.
+    pub async fn discover(&self) {
+        if self.mcp.discover().await {
+            let toolset = Toolset::new(specs(&self.ground.config, &self.mcp));
+            let mut held = self.toolset.write().unwrap_or_else(PoisonError::into_inner);
+            if held.schema() != toolset.schema() {
+                *held = Arc::new(toolset);
+            }
+        }
+    }
+
+    /// Sets of other servers that bring no tools now, each with the reason.
+    #[must_use]
+    pub fn trouble(&self) -> Vec<(String, String)> {
+        self.mcp.trouble()
     }
 
     /// Why tools that come with the product are not in the toolset, by name.
@@ -165,6 +193,7 @@ impl Toolbox {
     /// Runs a call. Never panics, never errs: what goes wrong is in the output (`{"error", "code", "hint"}`).
     pub async fn call(&self, context: CallContext<'_>, name: &str, arguments: &Value) -> ToolOutput {
         let done = match Arguments::of(name, arguments) {
+            Ok(_) if name.starts_with("mcp_") => self.foreign(context, name, arguments).await,
             Ok(arguments) => self.dispatch(context, name, arguments).await,
             Err(failure) => Err(failure),
         };
@@ -181,7 +210,7 @@ impl Toolbox {
         arguments: Arguments<'_>,
     ) -> Result<ToolOutput, Failure> {
         match name {
-            "execute_code" => code::call(&self.ground, &self.toolset, context, &arguments).await,
+            "execute_code" => code::call(&self.ground, &self.toolset(), context, &arguments).await,
             "process" => process::call(&self.ground, context, &arguments).await,
             "terminal" => terminal::call(&self.ground, context, &arguments).await,
             "read_file" => {
@@ -206,6 +235,9 @@ impl Toolbox {
             // The turn asks before any call runs; what comes here was called from within another tool.
             "clarify" => Err(Failure::new("not_available", "only the agent itself can ask, not a script")),
             "delegate_task" => delegate::call(&self.ground.config.delegation, context, &arguments).await,
+            "skill_manage" => skills::manage(&self.ground, context, &arguments).await,
+            "skill_view" => skills::view(&self.ground, context, &arguments).await,
+            "skills_list" => skills::list(&self.ground, context, &arguments).await,
             "todo" => todo::call(context, &arguments).await.map(ToolOutput::from),
             "web_extract" => {
                 let patience = self.ground.config.web.timeout;
@@ -218,10 +250,22 @@ impl Toolbox {
         }
     }
 
+    /// A tool of another server.
+    async fn foreign(
+        &self,
+        mut context: CallContext<'_>,
+        name: &str,
+        arguments: &Value,
+    ) -> Result<ToolOutput, Failure> {
+        context.clearance().await?;
+        let called = context.stop.run_until_cancelled(self.mcp.call(name, arguments)).await;
+        called.ok_or_else(Failure::stopped)?.unwrap_or_else(|| Err(self.unknown(name)))
+    }
+
     /// Tells the model what there is instead.
     fn unknown(&self, name: &str) -> Failure {
         Failure::new("unknown_tool", format!("there is no tool `{name}`"))
-            .hint(format!("available tools: {}", self.toolset.names()))
+            .hint(format!("available tools: {}", self.toolset().names()))
     }
 
     /// File work that may take more of the disk: about as much as the call is long.

@@ -4,6 +4,7 @@
 mod audited;
 mod background;
 mod blobs;
+mod children;
 mod damage;
 mod descriptors;
 mod kept;

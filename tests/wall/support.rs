@@ -269,6 +269,7 @@ fn config(root: &Path) -> ProfileConfig {
         delegation: hermes_gateway::config::DelegationConfig::default(),
         web: hermes_gateway::config::WebConfig::default(),
         vision: None,
+        mcp: Vec::new(),
         retention: RetentionConfig {
             runs: second,
             derived_sessions: second,

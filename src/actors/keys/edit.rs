@@ -111,7 +111,9 @@ fn check_name(name: &str) -> Result<(), ProfileError> {
 /// 400 that names the tools that there are.
 fn check_tools(tools: &[String]) -> Result<(), ProfileError> {
     let known = crate::tools::built_in();
-    let unknown = tools.iter().find(|tool| known.iter().all(|spec| spec.name != **tool));
+    // What other servers bring is not known here, and may come later.
+    let mut ours = tools.iter().filter(|tool| !tool.starts_with("mcp_"));
+    let unknown = ours.find(|tool| known.iter().all(|spec| spec.name != **tool));
     unknown.map_or(Ok(()), |unknown| {
         let known: Vec<&str> = known.iter().map(|spec| &*spec.name).collect();
         let text = format!("`{unknown}` is no tool of the agent; there are {}.", known.join(", "));

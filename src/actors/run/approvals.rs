@@ -20,7 +20,6 @@ use crate::{
     store::Change,
 };
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// A run that waits this long gives its slot to others.
 pub(super) const SLOT_GRACE: Duration = Duration::from_secs(60);
@@ -75,10 +74,20 @@ impl Driver {
         Ok(())
     }
 
-    /// Makes the question known to the actor, so that answers find their way.
+    /// Makes the question known to the actor, so that answers find their way. Whoever has answered it before is told that
+    /// this did not count.
     pub(super) fn pose(&self, approval: &Approval) {
-        let question = Question { answered: false, settled: watch::Sender::new(None) };
-        self.control.questions.borrow_mut().insert(approval.id, question);
+        self.control.questions.borrow_mut().insert(approval.id, Question::open());
+    }
+
+    /// The same, but an answer that is on its way counts.
+    pub(super) fn keep_posed(&self, approval: &Approval) {
+        self.control.questions.borrow_mut().entry(approval.id).or_insert_with(Question::open);
+    }
+
+    /// The questions of a former process can be answered at once, though the turn has yet to read what was said before it.
+    pub(super) fn pose_restored(&self) {
+        self.pending().for_each(|approval| self.keep_posed(approval));
     }
 
     pub(super) fn pending(&self) -> impl Iterator<Item = &Approval> {
@@ -126,6 +135,10 @@ impl Driver {
 
     pub(super) async fn answer(&mut self, answer: Decide) {
         let Decide { approval, choice, mut reason, key_id } = answer;
+        if !self.pending().any(|pending| pending.id == approval) {
+            // Taken back before the answer was read; whoever gave it has been told so.
+            return;
+        }
         reason.iter_mut().for_each(|reason| self.tenant.redactor().clean_text(reason));
         let settle = |approval: &mut Approval| {
             approval.status = ApprovalStatus::Decided;

@@ -4,6 +4,7 @@ use super::{
     Control, Inbox, StopReason,
     finish::End,
     history::said,
+    ledger,
     steer::{Amid, Unheard, take_in},
     text::TextWriter,
 };
@@ -147,6 +148,7 @@ impl Driver {
 
     /// Drives the run to its end.
     pub async fn run(mut self) {
+        self.pose_restored();
         let end = match self.enter().await {
             Ok(()) => self.work().await,
             Err(broke) => Err(broke),
@@ -239,17 +241,18 @@ impl Driver {
             }
         }
         self.pass_over_the_resting()?;
-        let model = self.thinker.as_ref().map(|mind| mind.model.clone()).unwrap_or_default();
         let spec = self.spec.clone();
         let kit = self.kit.clone();
+        self.unless_stopped(kit.toolbox.discover()).await?;
         let toolset = kit.toolbox.toolset();
         let allowed = self.allowed_tools(&toolset);
-        let prompt = self.session_prompt(&model, &toolset, allowed.as_deref()).await?;
-        let system = self.prompt.insert(prompt).text.clone();
         let offer = Offer::new(toolset.schema(), allowed.as_deref(), &spec.client_tools);
         loop {
             match self.turn.next() {
-                Step::Ask(asking) => self.ask(&system, asking, &offer).await?,
+                Step::Ask(asking) => {
+                    let system = self.system(&toolset, allowed.as_deref()).await?;
+                    self.ask(&system, asking, &offer).await?;
+                }
                 Step::Call(calls) => self.call_all(&calls).await?,
                 Step::HandOver(calls) => return Ok(End::HandedOver(calls)),
                 Step::Done(_) if self.owes_an_answer() => self.turn.go_on(),
@@ -344,10 +347,7 @@ impl Driver {
         for (took, error) in attempts {
             self.called(&mind, took, Some(error), Usage::default());
         }
-        let (error, usage) = match &answer {
-            Ok(answer) => (None, answer.usage.unwrap_or_default()),
-            Err(error) => (Some(error.failure().code), Usage::default()),
-        };
+        let (error, usage) = ledger::outcome(&answer);
         self.called(&mind, took, error, usage);
         self.wrote_text |= wrote;
         if let Some(error) = failed {

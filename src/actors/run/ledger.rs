@@ -2,25 +2,43 @@
 
 use super::drive::Driver;
 use crate::{
-    config::Prices,
     domain::{CallKind, Code, UpstreamCall, Usage, now},
-    model::Asked,
+    model::{Asked, ModelAnswer, ModelError},
 };
 use std::time::Duration;
 
+/// The row of a call that has ended.
+pub(super) fn row<C>(
+    kind: CallKind,
+    asked: &Asked<C>,
+    took: Duration,
+    error: Option<Code>,
+    usage: Usage,
+) -> UpstreamCall {
+    UpstreamCall {
+        at: now(),
+        kind,
+        provider: asked.provider.clone(),
+        model: asked.model.clone(),
+        ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        usage,
+        error,
+        cost: asked.prices.map(|prices| prices.cost(&usage)),
+    }
+}
+
+/// Why a call failed, and what it cost.
+pub(super) fn outcome(answer: &Result<ModelAnswer, ModelError>) -> (Option<Code>, Usage) {
+    match answer {
+        Ok(answer) => (None, answer.usage.unwrap_or_default()),
+        Err(error) => (Some(error.failure().code), Usage::default()),
+    }
+}
+
 impl Driver {
-    /// Notes a call that has ended: it goes to disk with the turn's next event, before the next step.
+    /// Notes a call of the turn: it goes to disk with the turn's next event, before the next step.
     pub(super) fn called<C>(&mut self, asked: &Asked<C>, took: Duration, error: Option<Code>, usage: Usage) {
-        self.log.add_call(UpstreamCall {
-            at: now(),
-            kind: CallKind::Main,
-            provider: asked.provider.clone(),
-            model: asked.model.clone(),
-            ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            usage,
-            error,
-            cost: asked.prices.as_ref().map(|prices| Prices::cost(prices, &usage)),
-        });
+        self.log.add_call(row(CallKind::Main, asked, took, error, usage));
     }
 
     /// The same of another gateway's agent, whose run counts as one call.

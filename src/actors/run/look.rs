@@ -1,10 +1,15 @@
 //! One question about an image, put to a model beside the turn's own calls.
 
-use super::port::Bench;
+use super::{
+    ledger::{outcome, row},
+    port::Bench,
+};
 use crate::{
-    domain::{Content, Declined, Look, Message, Part, Sampling},
+    domain::{CallKind, Content, Declined, Look, Message, Part, Sampling},
     model::{Mind, ModelRequest},
 };
+
+use std::time::Instant;
 
 /// Characters of an answer.
 const LONGEST: usize = 20_000;
@@ -35,11 +40,11 @@ pub(super) async fn look(bench: &Bench, look: Look) -> Result<String, Declined> 
         parallel: None,
         sampling: &mind.sampling,
     };
+    let begun = Instant::now();
     let answer = mind.client.ask(&request, &bench.stop, &mut |_delta| {}).await;
+    let (error, usage) = outcome(&answer);
+    bench.called(row(CallKind::Vision, &mind, begun.elapsed(), error, usage));
     let answer = answer.map_err(|error| declined(format!("the model could not be asked: {error}")))?;
-    if let Some(usage) = answer.usage {
-        bench.count(usage);
-    }
     if answer.text.trim().is_empty() {
         return Err(declined("the model gave no answer".to_owned()));
     }

@@ -124,6 +124,12 @@ struct Question {
     settled: watch::Sender<Option<Approval>>,
 }
 
+impl Question {
+    fn open() -> Self {
+        Self { answered: false, settled: watch::Sender::new(None) }
+    }
+}
+
 pub struct RunActor {
     run: RunId,
     store: Store,

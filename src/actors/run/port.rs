@@ -5,7 +5,9 @@
 use super::{children, drive::Driver, look, nested};
 use crate::{
     actors::Tenant,
-    domain::{Asked, Declined, Event, Look, Port, Report, RunSpec, RunStatus, Task, ToolOutput, Usage},
+    domain::{
+        Asked, Declined, Event, Look, Port, Report, RunSpec, RunStatus, Task, ToolOutput, UpstreamCall, Usage,
+    },
     store::{Change, LogWriter, Store},
 };
 use serde_json::Value;
@@ -26,10 +28,11 @@ pub(super) struct Bench {
 }
 
 /// Something for the turn's log.
-pub(super) struct Told {
-    event: Option<Event>,
-    /// Tokens that count as the turn's own.
-    usage: Option<Usage>,
+pub(super) enum Told {
+    /// A fact; its tokens, if it has any, count as the turn's own.
+    Event(Box<Event>, Option<Usage>),
+    /// A model call that the turn makes beside its own.
+    Call(UpstreamCall),
 }
 
 /// The turn, as one call sees it.
@@ -55,21 +58,24 @@ impl Bench {
 
     pub fn tell(&self, event: Event, usage: Option<Usage>) {
         // A driver that is gone has ended its turn: there is nothing left to tell.
-        let _gone = self.telling.send(Told { event: Some(event), usage });
+        let _gone = self.telling.send(Told::Event(Box::new(event), usage));
     }
 
-    /// Tokens that the turn spends beside its own calls.
-    pub fn count(&self, usage: Usage) {
-        let _gone = self.telling.send(Told { event: None, usage: Some(usage) });
+    /// A model call that the turn made beside its own.
+    pub fn called(&self, call: UpstreamCall) {
+        let _gone = self.telling.send(Told::Call(call));
     }
 }
 
 /// Writes down what was told.
-pub(super) fn write(log: &mut LogWriter, changes: &mut Vec<Change>, Told { event, usage }: Told) {
-    if let Some(usage) = usage {
-        log.add_usage(usage);
-    }
-    let Some(event) = event else { return };
+pub(super) fn write(log: &mut LogWriter, changes: &mut Vec<Change>, told: Told) {
+    let event = match told {
+        Told::Call(call) => return log.add_call(call),
+        Told::Event(event, usage) => {
+            log.add_usage(usage.unwrap_or_default());
+            *event
+        }
+    };
     let status = log.record().status;
     let asks = matches!(event, Event::ApprovalRequest(_));
     if asks && status != RunStatus::Running && !status.waits_for_a_person() {

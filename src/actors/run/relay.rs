@@ -45,7 +45,6 @@ impl Driver {
             Some(run) => run,
             None => self.begin_there(agent).await?,
         };
-        self.pending().for_each(|approval| self.pose(approval));
         let mut events = agent.client.events(&run);
         let (stop, parking) = (self.control.stop.clone(), self.tenant.parking().clone());
         let mut give_up: Option<Instant> = None;

@@ -133,7 +133,7 @@ impl Driver {
         }
         if let Some(known) = self.known_approval(call).cloned() {
             if known.status == ApprovalStatus::Pending {
-                self.pose(&known);
+                self.keep_posed(&known);
             }
             return Ok(Plan::Asked(arguments));
         }

@@ -31,8 +31,18 @@ fn every_example_is_a_configuration_without_a_mistake() {
         assert!(!config.model.default.is_empty(), "{title}");
         providers.push(config.model.provider_name.clone());
     }
-    let documented =
-        ["moonshot", "openrouter", "openai", "ollama", "vllm", "llamacpp", "my-llm", "moonshot", "hermes"];
+    let documented = [
+        "moonshot",
+        "openrouter",
+        "openai",
+        "ollama",
+        "vllm",
+        "llamacpp",
+        "my-llm",
+        "moonshot",
+        "openai",
+        "hermes",
+    ];
     assert_eq!(providers, documented);
 }
 

@@ -86,3 +86,27 @@ fn an_address_of_its_own_is_never_sent_the_key_of_another() {
     let yaml = "fallback_providers: [{provider: b, model: a, base_url: 'http://b:1'}]";
     assert_eq!(fallbacks(yaml, "").unwrap(), ["b a http://b:1 -"]);
 }
+
+#[test]
+fn prices_are_dollars_for_a_million_tokens() {
+    let prices = |yaml: &str| {
+        let disk = Disk::profile(&format!("model: {{provider: ollama, default: m, {yaml}}}"), "");
+        let config = disk.read().found("a").config.clone();
+        config.map(|config| config.model.prices).map_err(|error| disk.short(&error.to_string()))
+    };
+    let usage = crate::domain::Usage {
+        input_tokens: 1_000_000,
+        output_tokens: 1_000_000,
+        cached_tokens: 400_000,
+        ..crate::domain::Usage::default()
+    };
+    let cost = |yaml: &str| prices(yaml).unwrap().map(|prices| prices.cost(&usage));
+    assert_eq!(cost(""), None);
+    assert_eq!(cost("prices: {input: 2.5, cached: 0.25, output: 10}"), Some(11_600_000_000));
+    assert_eq!(cost("prices: {input: 2.5, output: 10}"), Some(12_500_000_000), "cached input is input");
+    assert_eq!(cost("prices: {input: 0}"), Some(0));
+    for wrong in ["free", "-1", "1e99"] {
+        let error = prices(&format!("prices: {{input: {wrong}}}")).unwrap_err();
+        assert!(error.contains("must be dollars") && error.contains("config.yaml:1"), "{error}");
+    }
+}

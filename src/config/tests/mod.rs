@@ -8,6 +8,7 @@ mod listening;
 mod models;
 mod roots;
 mod selection;
+mod tools;
 mod values;
 
 use super::{FoundProfile, Home, ProcessEnv, ProfileConfig, Provider, Secret, Select, provider};

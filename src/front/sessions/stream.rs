@@ -224,6 +224,16 @@ impl SessionStream {
         self.frame(at, true, "done", &json!({}), out);
     }
 
+    fn retrying(&mut self, at: &Logged, retrying: &Retrying, out: &mut BytesMut) {
+        let Retrying { action, attempt, wait, error, error_code, provider, model } = retrying;
+        // `error` is an object on this stream.
+        let told = json!({
+            "message_id": self.message_id, "action": action, "attempt": attempt, "wait": wait, "reason": error,
+            "error_code": error_code, "provider": provider, "model": model,
+        });
+        self.frame(at, true, "run.retrying", &told, out);
+    }
+
     fn failed(&mut self, at: &Logged, failed: &Failed<'_>, out: &mut BytesMut) {
         let message_id = self.message_id.clone();
         let failure = Failure {
@@ -284,15 +294,7 @@ impl Presenter for SessionStream {
                     json!({"message_id": message_id, "approval_id": approval_id, "choice": choice});
                 self.frame(logged, true, "approval.responded", &answered, out);
             }
-            Event::RunRetrying(retrying) => {
-                let Retrying { action, attempt, wait, error, error_code, provider, model } = &**retrying;
-                // `error` is an object on this stream.
-                let told = json!({
-                    "message_id": message_id, "action": action, "attempt": attempt, "wait": wait, "reason": error,
-                    "error_code": error_code, "provider": provider, "model": model,
-                });
-                self.frame(logged, true, "run.retrying", &told, out);
-            }
+            Event::RunRetrying(retrying) => self.retrying(logged, retrying, out),
             Event::RunSteered { accepted, input } => {
                 let steered = json!({"message_id": message_id, "accepted": accepted, "input": input});
                 self.frame(logged, true, "run.steered", &steered, out);

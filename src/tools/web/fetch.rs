@@ -176,7 +176,7 @@ async fn follow(reach: Reach, mut url: Url, accept: &str, most: usize) -> Result
 }
 
 /// rustls panics at its first use when nothing has chosen its cryptography; a second choice is refused, which is as good.
-fn choose_tls() {
+pub fn choose_tls() {
     let _chosen_before = rustls::crypto::ring::default_provider().install_default();
 }
 

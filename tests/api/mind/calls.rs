@@ -91,3 +91,40 @@ async fn a_result_beyond_measure_is_kept_as_a_file_that_the_agent_can_read() {
     assert_eq!(kept, [false, false, true]);
     house.close().await;
 }
+
+#[actix_web::test]
+async fn a_call_that_is_made_twice_is_run_twice() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let add = r#"terminal {"command":"echo line >> log; wc -l < log"}"#;
+    let run = alice.run(&format!("@@tools {add} ;; {add}")).await;
+    let record = alice.finished(&run).await;
+    assert_eq!(record["tools"].as_array().unwrap().len(), 2, "{record}");
+    let outputs: Vec<Value> =
+        results(&house).iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    assert_eq!((&outputs[0]["output"], &outputs[1]["output"]), (&json!("1"), &json!("2")));
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_long_result_keeps_no_secret() {
+    let plan = Plan {
+        config: "tool_output:\n  max_bytes: 400000\nterminal:\n  env_passthrough: [CANARY_TOKEN]\n"
+            .to_owned(),
+        alice_env: "CANARY_TOKEN=canary-4f9b2d7713\n".to_owned(),
+        ..Plan::default()
+    };
+    let house = House::with(plan).await;
+    let alice = house.alice().await;
+    let call = r#"@@tool terminal {"command":"seq 1 40000; echo [$CANARY_TOKEN]"}"#;
+    let run = alice.run_with(json!({"input": call, "session_id": "s"})).await;
+    alice.finished(&run).await;
+    let result: Value = serde_json::from_str(&results(&house)[0]).unwrap();
+    let command = json!({"path": result["file"], "offset": 40001});
+    let run =
+        alice.run_with(json!({"input": format!("@@tool read_file {command}"), "session_id": "s"})).await;
+    let record = alice.finished(&run).await;
+    let output = record["output"].as_str().unwrap();
+    assert!(output.contains("40001") && !output.contains("canary-4f9b2d7713"), "{output}");
+    house.close().await;
+}

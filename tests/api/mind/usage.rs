@@ -86,7 +86,8 @@ async fn sums_are_told_apart_by_day_key_and_model_with_their_cost() {
         (&json!("custom"), &json!(2), &json!(1))
     );
     let (input, output) = tokens(own);
-    let expected = ((input - 30) as f64 * 2.0 + 30.0 * 0.5 + output as f64 * 10.0) / 1e6;
+    let [input, output] = [input, output].map(|tokens| f64::from(u32::try_from(tokens).unwrap()));
+    let expected = ((input - 30.0) * 2.0 + 30.0 * 0.5 + output * 10.0) / 1e6;
     assert!((own["cost_usd"].as_f64().unwrap() - expected).abs() < 1e-9, "{own} {expected}");
     assert_eq!((&own["cached_tokens"], &own["reasoning_tokens"]), (&json!(30), &json!(1)));
     assert_eq!((&of("spare")["provider"], &of("spare")["cost_usd"]), (&json!("second"), &Value::Null));
@@ -132,5 +133,39 @@ async fn the_ledger_is_each_profiles_own_and_asks_for_the_right_to_read() {
             reply.text
         );
     }
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn what_children_and_looks_at_images_cost_is_the_turns_own_and_counts_once() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let folder = house.profile_dir("alice").join("workspace");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("cat.png"), b"\x89PNG\r\n\x1a\n\0image").unwrap();
+    let look = json!({"image_url": "cat.png", "question": "What is it?"});
+    let child = json!({"goal": r#"@@tool terminal {"command":"echo hi"}"#});
+    let mut paid = 0;
+    for call in [format!("vision_analyze {look}"), format!("delegate_task {child}")] {
+        let run = alice.run(&format!("@@tool {call}")).await;
+        let record = alice.finished(&run).await;
+        paid += tokens(&record["usage"]).0;
+        assert_eq!(tokens(&total(&alice, "").await).0, paid, "{call}: {record}");
+    }
+    assert_eq!(house.upstream.requests().len() as u64, total(&alice, "").await["calls"].as_u64().unwrap());
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_stopped_turn_keeps_what_it_spent() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let run = alice.run(r#"@@tool terminal {"command":"sleep 60"}"#).await;
+    let mut events = alice.events(&run, None).await;
+    events.until("tool.started").await;
+    alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
+    let last = events.rest().await.pop().unwrap().json();
+    assert_eq!((&last["event"], tokens(&last["usage"]).0), (&json!("run.cancelled"), 50));
+    assert_eq!(tokens(&total(&alice, "").await).0, 50);
     house.close().await;
 }

@@ -107,7 +107,7 @@ async fn a_cancelled_call_ends_and_hangs_up() {
                 stop.cancel();
             };
             let mut tell = |_| {};
-            let call = ask_and_tell(&client, said, &stop, &mut tell);
+            let call = Box::pin(ask_and_tell(&client, said, &stop, &mut tell));
             let (end, ()) = tokio::join!(call, stop_when_asked);
             assert_eq!(end, Err(ModelError::Cancelled), "{said}");
             upstream.hung_up(count).await;

@@ -5,6 +5,7 @@ pub mod certificate;
 pub mod client;
 pub mod contract;
 pub mod house;
+pub mod mcp;
 pub mod script;
 pub mod site;
 pub mod upstream;

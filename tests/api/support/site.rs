@@ -122,8 +122,7 @@ async fn answer(
         }
         "/silent" => {
             // Until the client gives up.
-            socket.read(&mut [0; 1]).await?;
-            Ok(())
+            socket.read(&mut [0; 1]).await.map(drop)
         }
         "/searxng/search" | "/tavily/search" | "/brave/web/search" => {
             let rows = r#"[{"title":"One","url":"https://one.example/","content":"first"},{"title":"No address"},

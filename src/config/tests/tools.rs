@@ -1,0 +1,102 @@
+//! Settings of tools: which there are, search, images, other servers.
+
+use super::*;
+use crate::{
+    config::{McpServer, SearchEngine},
+    domain::ModelChoice,
+};
+
+#[test]
+fn a_search_service_has_an_address_and_a_key_of_its_own() {
+    let read = |text: &str| Disk::profile(text, "SEARCH_KEY=a-search-key\n").read();
+    assert!(read("").config("a").web.search.is_none());
+    let home = read("web: {search: {provider: brave, api_key: '${SEARCH_KEY}'}}");
+    let search = home.config("a").web.search.clone().unwrap();
+    assert_eq!(
+        (search.engine, search.base_url.as_str()),
+        (SearchEngine::Brave, "https://api.search.brave.com/res/v1")
+    );
+    assert_eq!(search.api_key.unwrap().reveal(), "a-search-key");
+    let home = read("web: {search: {provider: searxng, base_url: 'http://127.0.0.1:8888/'}}");
+    assert_eq!(home.config("a").web.search.clone().unwrap().base_url.as_str(), "http://127.0.0.1:8888/");
+    let cases = [
+        (
+            "web:\n  search:\n    provider: searxng",
+            "3: `web.search.provider`: `searxng` needs `web.search.base_url`",
+        ),
+        ("web:\n  search:\n    provider: tavily", "3: `web.search.provider`: needs `web.search.api_key`"),
+        (
+            "web:\n  search:\n    provider: other",
+            "3: `web.search.provider`: must be one of `searxng`, `brave`, `tavily`",
+        ),
+        (
+            "web:\n  search:\n    base_url: http://x",
+            "3: `web.search.base_url`: needs `web.search.provider` beside it",
+        ),
+        (
+            "web:\n  search:\n    provider: searxng\n    base_url: search.example",
+            "4: `web.search.base_url`: must be an address such as",
+        ),
+    ];
+    for (text, expected) in cases {
+        let error = Disk::profile(text, "").error();
+        assert!(error.contains(expected), "{text}\n{error}");
+    }
+}
+
+#[test]
+fn the_model_for_images_is_one_of_the_profiles_upstreams() {
+    let read = |text: &str| {
+        let text =
+            format!("providers: {{lab: {{base_url: 'http://127.0.0.1:9/v1', default: large}}}}\n{text}");
+        Disk::profile(&text, "")
+    };
+    let choice = |provider: &str, model: &str| {
+        Some(ModelChoice { provider: provider.to_owned(), model: model.to_owned() })
+    };
+    let cases = [
+        ("", None),
+        ("auxiliary: {vision: {provider: auto, model: ''}}", None),
+        ("auxiliary: {vision: {provider: lab}}", choice("lab", "large")),
+        ("auxiliary: {vision: {provider: lab, model: eyes}}", choice("lab", "eyes")),
+        ("auxiliary: {vision: {model: eyes}}", choice("demo", "eyes")),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(read(text).read().config("a").vision, expected, "{text}");
+    }
+    let error = read("auxiliary: {vision: {provider: nobody}}").error();
+    assert!(error.contains("names no upstream of this profile: `nobody`"), "{error}");
+}
+
+#[test]
+fn servers_of_other_tools_are_read_one_by_one() {
+    let text = "mcp_servers:
+  notes:
+    url: https://notes.example/mcp
+    headers: {Authorization: 'Bearer ${NOTES}'}
+    timeout: 5
+    tools: {include: [add], exclude: [remove]}
+  off: {url: 'http://x/', enabled: false}
+  local: {command: npx, args: [server]}
+";
+    let home = Disk::profile(text, "NOTES=a-token\n").read();
+    let [McpServer { name, url, headers, timeout, include, exclude, .. }] = &*home.config("a").mcp else {
+        panic!("{:?}", home.config("a").mcp)
+    };
+    assert_eq!((name.as_str(), url.as_str(), timeout.as_secs()), ("notes", "https://notes.example/mcp", 5));
+    assert_eq!((headers[0].0.as_str(), headers[0].1.reveal()), ("Authorization", "Bearer a-token"));
+    assert_eq!(
+        (include.as_deref(), exclude.as_slice()),
+        (Some(["add".to_owned()].as_slice()), ["remove".to_owned()].as_slice())
+    );
+    assert!(home.found("a").warnings.iter().any(|warning| warning.contains("commands are not run")));
+    let cases = [
+        ("mcp_servers:\n  'a b': {url: 'http://x/'}", "2: `mcp_servers.a b`: is no name for a server"),
+        ("mcp_servers:\n  a: {}", "`mcp_servers.a`: has no `url`"),
+        ("mcp_servers:\n  a:\n    url: ftp://x", "3: `mcp_servers.a.url`: must be an address such as"),
+    ];
+    for (text, expected) in cases {
+        let error = Disk::profile(text, "").error();
+        assert!(error.contains(expected), "{text}\n{error}");
+    }
+}

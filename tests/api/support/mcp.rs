@@ -1,0 +1,155 @@
+//! A small MCP server over HTTP, on a port of its own.
+
+use serde_json::{Value, json};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+pub struct McpServer {
+    address: SocketAddr,
+    shared: Arc<Mutex<Shared>>,
+    served: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// What it offers.
+    tools: Vec<Value>,
+    /// Heads and messages of all requests.
+    seen: Vec<(String, Value)>,
+    /// The session that is good now.
+    session: u32,
+}
+
+impl Drop for McpServer {
+    fn drop(&mut self) {
+        self.served.abort();
+    }
+}
+
+impl McpServer {
+    pub async fn start(tools: Vec<Value>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Mutex::new(Shared { tools, session: 1, ..Shared::default() }));
+        let kept = shared.clone();
+        let served = tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let kept = kept.clone();
+                // A client that goes away ends its answer.
+                tokio::spawn(async move { drop(serve(socket, &kept).await) });
+            }
+        });
+        Self { address, shared, served }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/mcp", self.address)
+    }
+
+    pub fn heads(&self) -> Vec<String> {
+        self.shared.lock().unwrap().seen.iter().map(|(head, _)| head.clone()).collect()
+    }
+
+    /// The methods that were asked for, in order.
+    pub fn methods(&self) -> Vec<String> {
+        let shared = self.shared.lock().unwrap();
+        shared
+            .seen
+            .iter()
+            .map(|(_, message)| message["method"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// Forgets every session.
+    pub fn forget(&self) {
+        self.shared.lock().unwrap().session += 1;
+    }
+}
+
+pub fn tool(name: &str, schema: Value) -> Value {
+    json!({ "name": name, "description": format!("Does {name}."), "inputSchema": schema })
+}
+
+async fn serve(mut socket: TcpStream, shared: &Mutex<Shared>) -> std::io::Result<()> {
+    let mut bytes = Vec::new();
+    loop {
+        let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+            if !more(&mut socket, &mut bytes).await? {
+                return Ok(());
+            }
+            continue;
+        };
+        let head = String::from_utf8_lossy(&bytes[..at]).to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+        let end = at + 4 + length.unwrap_or(0);
+        while bytes.len() < end {
+            if !more(&mut socket, &mut bytes).await? {
+                return Ok(());
+            }
+        }
+        let message: Value = serde_json::from_slice(&bytes[at + 4..end]).unwrap_or_default();
+        bytes.drain(..end);
+        let answer = answer(&head, &message, shared);
+        socket.write_all(answer.as_bytes()).await?;
+    }
+}
+
+async fn more(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<bool> {
+    let mut piece = [0; 4096];
+    let read = socket.read(&mut piece).await?;
+    bytes.extend_from_slice(&piece[..read]);
+    Ok(read > 0)
+}
+
+fn answer(head: &str, message: &Value, shared: &Mutex<Shared>) -> String {
+    let mut shared = shared.lock().unwrap();
+    shared.seen.push((head.to_owned(), message.clone()));
+    let session = format!("s-{}", shared.session);
+    let method = message["method"].as_str().unwrap_or_default();
+    if method != "initialize" && !head.contains(&format!("mcp-session-id: {session}")) {
+        return "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned();
+    }
+    let arguments = &message["params"]["arguments"];
+    let text = |text: String| json!({ "content": [{ "type": "text", "text": text }] });
+    let result = match (method, message["params"]["name"].as_str().unwrap_or_default()) {
+        ("notifications/initialized", _) => {
+            return "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".to_owned();
+        }
+        ("initialize", _) => json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": {} }),
+        ("tools/list", _) => {
+            // Two to a page.
+            let from = message["params"]["cursor"].as_str().and_then(|at| at.parse().ok()).unwrap_or(0);
+            let page: Vec<&Value> = shared.tools.iter().skip(from).take(2).collect();
+            let next = (from + 2 < shared.tools.len()).then(|| (from + 2).to_string());
+            let mut listed = json!({ "tools": page });
+            next.into_iter().for_each(|next| listed["nextCursor"] = next.into());
+            listed
+        }
+        ("tools/call", "fail") => {
+            json!({ "isError": true, "content": [{ "type": "text", "text": "it is full" }] })
+        }
+        ("tools/call", "head") => text(head.to_owned()),
+        ("tools/call", "long") => text("x".repeat(200_000)),
+        ("tools/call", "structured") => json!({ "structuredContent": { "n": 1 }, "content": [] }),
+        ("tools/call", name) => text(format!("{name} got {arguments}")),
+        _ => json!({}),
+    };
+    let body = json!({ "jsonrpc": "2.0", "id": message["id"], "result": result });
+    let streamed = message["params"]["name"] == "stream";
+    let (kind, body) = if streamed {
+        let noise = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": {} });
+        ("text/event-stream", format!("event: message\ndata: {noise}\n\nevent: message\ndata: {body}\n\n"))
+    } else {
+        ("application/json", body.to_string())
+    };
+    let length = body.len();
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nMcp-Session-Id: {session}\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}
