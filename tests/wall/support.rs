@@ -3,9 +3,9 @@
 use hermes_gateway::{
     audit::AuditLog,
     config::{
-        AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, LimitsConfig, MemoryConfig,
-        ModelConfig, NetworkConfig, ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel,
-        Secret, SelectionConfig, TerminalConfig,
+        AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, CompressionConfig, LimitsConfig,
+        MemoryConfig, ModelConfig, NetworkConfig, ProfileConfig, Provider, ResponsesConfig, RetentionConfig,
+        SandboxLevel, Secret, SelectionConfig, TerminalConfig,
     },
     domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
     egress::{Egress, Listeners},
@@ -201,6 +201,7 @@ fn config(root: &Path) -> ProfileConfig {
     let path = |name: &str| -> PathBuf { root.join(name) };
     let second = Duration::from_secs(1);
     ProfileConfig {
+        compression: CompressionConfig::default(),
         access: AccessConfig::default(),
         tls: None,
         name: ProfileName::parse("alice").unwrap(),
