@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod background;
+mod disk;
 mod escapes;
 mod files;
 mod installers;

@@ -76,16 +76,18 @@ impl Meter {
         }
         let start = Instant::now();
         let (usage, breach) = match &self.group {
-            Some(group) if counted => (None, self.cpu_breach(group.cpu())),
+            Some(group) if counted => {
+                let (cpu, written) = (group.cpu(), tree.written());
+                let usage = Usage { cpu, ran: cpu, written, ..Usage::default() };
+                (usage, self.cpu_breach(usage.cpu))
+            }
             Some(_) | None => {
                 let usage = tree.usage(self.limits.memory_bytes / 4);
-                (Some(usage), self.breach(usage, tree))
+                (usage, self.breach(usage, tree))
             }
         };
-        if let Some(usage) = usage {
-            self.tell(gateway, usage);
-        }
-        let near = usage.is_some_and(|usage| self.is_near(usage));
+        self.tell(gateway, usage);
+        let near = self.is_near(usage);
         let period = if near { NEAR } else { CALM };
         self.next = Instant::now() + period.max(start.elapsed() * THRIFT);
         breach.or_else(|| self.disk_breach(tree))
@@ -132,7 +134,9 @@ impl Meter {
     fn tell(&mut self, gateway: &UnixStream, usage: Usage) {
         let grown = |was: u64, is: u64| is.abs_diff(was) > was / 8 + (1 << 20);
         let processes = usage.processes.abs_diff(self.told.processes) > 8;
-        if (processes || grown(self.told.memory, usage.memory))
+        // Who works, and who fills the disk.
+        let works = usage.written != self.told.written || usage.ran != self.told.ran;
+        if (processes || works || grown(self.told.memory, usage.memory))
             && link::try_send(gateway, &Reply::Usage(usage)).is_ok()
         {
             self.told = usage;

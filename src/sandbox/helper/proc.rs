@@ -64,6 +64,12 @@ impl Proc {
         text.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok())
     }
 
+    /// Time on a processor, to the nanosecond, of a process's first thread. None where the kernel does not count it.
+    pub fn ran(&self, pid: Pid) -> Option<Duration> {
+        let text = self.text(&format!("{}/schedstat", pid.as_raw_nonzero()))?;
+        text.split_ascii_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+    }
+
     /// The machine's memory.
     pub fn memory(&self) -> Option<Memory> {
         let text = self.text("meminfo")?;

@@ -100,15 +100,16 @@ impl Tree {
     pub fn usage(&mut self, doubt: u64) -> Usage {
         let mut all = Vec::new();
         let mut leaders = HashSet::new();
-        let mut usage = Usage { cpu: reaped_cpu(), ..Usage::default() };
+        let mut usage = Usage { cpu: reaped_cpu(), written: self.written(), ..Usage::default() };
         let mut open = self.children(getpid());
         while let Some(pid) = open.pop() {
             let Some(stat) = self.proc.stat(pid) else { continue };
             usage.cpu += stat.cpu;
+            usage.ran += self.proc.ran(pid).unwrap_or_default();
             if self.init != Some(pid) {
                 usage.processes = usage.processes.saturating_add(stat.threads);
                 usage.memory += stat.resident;
-                all.push((pid, stat.resident));
+                all.push(pid);
             }
             if stat.session == pid.as_raw_nonzero().get() {
                 leaders.insert(pid);
@@ -118,8 +119,9 @@ impl Tree {
         let done = |pid: &Pid| self.weakened.contains(pid) || self.proc.weaken_session(*pid);
         self.weakened = leaders.into_iter().filter(done).collect();
         if usage.memory > doubt {
-            // Who hides its map of memory is taken at the simple figure.
-            let real = |&(pid, resident)| self.proc.proportional(pid).unwrap_or(resident);
+            // Who hides its map of memory is taken at the simple figure; who is about to end has neither.
+            let simple = |pid| self.proc.stat(pid).map_or(0, |stat| stat.resident);
+            let real = |&pid: &Pid| self.proc.proportional(pid).unwrap_or_else(|| simple(pid));
             usage.memory = all.iter().map(real).sum();
         }
         usage

@@ -191,6 +191,8 @@ fn sum(rows: &[Row], of: impl Fn(&Row) -> bool) -> Usage {
         processes: sum.processes.saturating_add(row.usage.processes),
         memory: sum.memory.saturating_add(row.usage.memory),
         cpu: sum.cpu + row.usage.cpu,
+        ran: sum.ran + row.usage.ran,
+        written: sum.written.saturating_add(row.usage.written),
     })
 }
 
@@ -261,7 +263,6 @@ fn total_memory() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn machine(tasks: u32) -> Arc<Machine> {
         Arc::new(Machine::of(tasks, 16 << 30, Err("not here".to_owned())))
@@ -272,7 +273,7 @@ mod tests {
     }
 
     fn takes(processes: u32, gibibytes: u64) -> Usage {
-        Usage { processes, memory: gibibytes << 30, cpu: Duration::ZERO }
+        Usage { processes, memory: gibibytes << 30, ..Usage::default() }
     }
 
     fn why(seat: &Seat) -> Option<Excess> {

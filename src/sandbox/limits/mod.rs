@@ -68,4 +68,8 @@ pub struct Usage {
     pub memory: u64,
     /// So far.
     pub cpu: Duration,
+    /// The same of the processes that are there now, finer: a command that slept has the same figure as before.
+    pub ran: Duration,
+    /// Bytes written to disks so far.
+    pub written: u64,
 }

@@ -5,6 +5,7 @@
 //! twentieth of the time, and there are never two of one profile at once. Files that were deleted and are still open
 //! lie in no folder; they end with their command, and the disk's reserve is the bound for them.
 
+mod figure;
 mod measure;
 mod watch;
 
@@ -12,6 +13,7 @@ pub use watch::Watch;
 
 use super::{failure::Failure, units};
 use crate::config::LimitsConfig;
+use figure::Figures;
 use measure::{MOST_ENTRIES, Size, measure};
 use rustix::fs::statvfs;
 use std::{
@@ -23,6 +25,8 @@ use std::{
 
 /// Between two walks for which there is no reason but time.
 const SELDOM: Duration = Duration::from_secs(5);
+/// The same while commands are at work: space can be taken without writing, and others may give some back meanwhile.
+const SOON: Duration = Duration::from_millis(1_500);
 /// Shares of the time that walks may take: without a reason, and with one.
 const LEISURE: u32 = 20;
 const HASTE: u32 = 4;
@@ -39,6 +43,17 @@ pub struct Disk {
     reserve: u64,
     known: Mutex<Option<Known>>,
     walking: Mutex<()>,
+    figures: Figures,
+    blame: Mutex<Blame>,
+}
+
+/// Who goes for folders that hold too much leaves them as they are. That is not another one's fault.
+#[derive(Debug, Clone, Copy, Default)]
+struct Blame {
+    /// For so much somebody went already.
+    forgiven: Size,
+    /// When somebody went; nobody has counted since.
+    settling: Option<Instant>,
 }
 
 /// The last walk, and what was written through us since.
@@ -54,7 +69,15 @@ struct Known {
 impl Disk {
     pub fn new(folders: Vec<PathBuf>, limits: &LimitsConfig) -> Self {
         let (quota, reserve) = (limits.disk_quota, limits.disk_reserve);
-        Self { folders, quota, reserve, known: Mutex::new(None), walking: Mutex::new(()) }
+        Self {
+            folders,
+            quota,
+            reserve,
+            known: Mutex::default(),
+            walking: Mutex::default(),
+            figures: Figures::default(),
+            blame: Mutex::default(),
+        }
     }
 
     /// Whether a file tool may write so many bytes more. Blocking; long only when the quota is near.
@@ -90,10 +113,12 @@ impl Disk {
         let Some(known) = *self.known() else { return self.walk(0) };
         let room = self.quota.saturating_sub(known.size.bytes);
         let lost = known.free.saturating_sub(self.free().unwrap_or(known.free));
-        if lost > (room / 2).max(SMALL) {
+        let (written, busy) = self.figures.since_count();
+        if lost.max(written) > (room / 2).max(SMALL) || self.is_settling() {
             return self.walk(HASTE);
         }
-        if known.at.elapsed() > SELDOM { self.walk(LEISURE) } else { Some(known) }
+        let seldom = if busy { SOON } else { SELDOM };
+        if known.at.elapsed() > seldom { self.walk(LEISURE) } else { Some(known) }
     }
 
     /// Walks, unless one walk is under way, or the last one was so short ago that walking would take more than a
@@ -112,7 +137,41 @@ impl Disk {
         let size = self.measure(known.map(|known| known.size).unwrap_or_default());
         let walked = Known { size, free, at: Instant::now(), took: start.elapsed() };
         *self.known() = Some(walked);
+        self.counted(size, start);
         Some(walked)
+    }
+
+    /// What a count means for who is to blame.
+    fn counted(&self, size: Size, begun: Instant) {
+        let mut blame = self.blame();
+        let within = size.bytes <= self.quota && size.entries <= MOST_ENTRIES;
+        // A count that was under way when somebody went has not seen all.
+        let settled = blame.settling.is_some_and(|went| went <= begun);
+        if within && blame.settling.is_none() {
+            blame.forgiven = Size::default();
+        } else if settled {
+            *blame = Blame { forgiven: if within { Size::default() } else { size }, settling: None };
+        }
+        self.figures.counted(within || settled);
+    }
+
+    /// What a command may come to, seeing what others went for already.
+    fn forgiven(&self, most: Size) -> Size {
+        let Size { bytes, entries, closed: _ } = self.blame().forgiven;
+        Size { bytes: most.bytes.max(bytes), entries: most.entries.max(entries), closed: most.closed }
+    }
+
+    fn is_settling(&self) -> bool {
+        self.blame().settling.is_some()
+    }
+
+    /// Somebody went.
+    fn settle(&self) {
+        self.blame().settling = Some(Instant::now());
+    }
+
+    fn blame(&self) -> MutexGuard<'_, Blame> {
+        self.blame.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A tree that moved twice while it was walked is taken for what it was, and for one that hides something.

@@ -101,7 +101,9 @@ async fn read(
     let Helper { talk, output, .. } = helper;
     let count = async {
         loop {
-            seat.update(talk.usage().await);
+            let usage = talk.usage().await;
+            disk.note(&usage);
+            seat.update(usage);
         }
     };
     tokio::select! {
