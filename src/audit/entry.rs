@@ -94,6 +94,9 @@ pub enum Act {
         exit_code: Option<i64>,
         millis: u64,
     },
+    /// A person said that a skill is to stay as it is, or that it need not.
+    #[serde(rename = "skill.pinned")]
+    SkillPinned { skill: String, pinned: bool },
     /// A person changed what the agent remembers; what a tool changes is in `tool.finished`.
     #[serde(rename = "memory.changed")]
     MemoryChanged {

@@ -74,6 +74,7 @@ pub enum Code {
     MemoryBlocked,
     MemoryChangeNotFound,
     MemoryOff,
+    SkillNotFound,
 }
 
 struct Row {
@@ -161,6 +162,7 @@ impl Code {
         Self::MemoryBlocked,
         Self::MemoryChangeNotFound,
         Self::MemoryOff,
+        Self::SkillNotFound,
     ];
 
     #[rustfmt::skip]
@@ -235,6 +237,7 @@ impl Code {
             Self::MemoryBlocked            => row("memory_blocked",              400, CLIENT),
             Self::MemoryChangeNotFound     => row("memory_change_not_found",     404, CLIENT),
             Self::MemoryOff                => row("memory_off",                  409, CLIENT),
+            Self::SkillNotFound            => row("skill_not_found",             404, CLIENT),
         }
     }
 

@@ -24,8 +24,8 @@ pub struct ToolOutput {
     pub failed: bool,
 }
 
-/// Whether the results of a tool are texts of strangers, in which instructions may be hidden. A child's report may be made
-/// of such.
+/// Whether the results of a tool are texts of strangers, in which instructions may be hidden. A child's report, or
+/// a picture, may be made of such.
 #[must_use]
 pub fn brings_foreign_text(name: &str) -> bool {
     matches!(name, "delegate_task" | "execute_code")

@@ -169,18 +169,6 @@ fn sets(
     sets.into_iter().map(describe).collect()
 }
 
-/// By category and name.
-pub async fn skills(auth: Authorised) -> Result<HttpResponse, ApiError> {
-    let skills = auth.tenant.skills().await;
-    let rows: Vec<Value> = skills
-        .iter()
-        .map(
-            |skill| json!({"name": skill.name, "description": skill.description, "category": skill.category}),
-        )
-        .collect();
-    Ok(HttpResponse::Ok().json(json!({"object": "list", "data": rows})))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

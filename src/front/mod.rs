@@ -42,6 +42,7 @@ mod selection;
 mod sessions;
 mod settings;
 mod shared;
+mod skills;
 mod sse;
 mod steer;
 mod tool_choice;

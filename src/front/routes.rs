@@ -7,7 +7,7 @@ use super::{
     error::ApiError,
     frame, health, isolation, keys, memory, openai, openapi,
     route::{Path, at},
-    runs, sessions, settings, steer,
+    runs, sessions, settings, skills, steer,
     trace::RequestSpan,
     usage,
 };
@@ -64,8 +64,11 @@ pub fn table() -> Vec<Path> {
         at("/api/model/options").get(openai::models::options, of::models::options()),
         at("/v1/capabilities").get(discovery::capabilities, of::discovery::capabilities()),
         at("/v1/toolsets").get(discovery::toolsets, of::discovery::toolsets()),
-        at("/v1/skills").get(discovery::skills, of::discovery::skills()),
-        at("/api/skills").get(discovery::skills, of::discovery::api_skills()),
+        at("/v1/skills").get(skills::list, of::skills::list_all()),
+        at("/api/skills").get(skills::list, of::skills::api_list()),
+        at("/api/skills/{name}/pin")
+            .post(skills::pin, of::skills::pin())
+            .delete(skills::unpin, of::skills::unpin()),
         at("/api/memory")
             .get(memory::show, of::memory::show())
             .post(memory::add, of::memory::add())

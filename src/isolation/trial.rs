@@ -193,7 +193,7 @@ impl<'a> Trial<'a> {
     fn silence(&self, attack: &Attack, said: &Said) -> (Outcome, String) {
         const SETUP_FAILED: i64 = -1;
         let reason = said.error.clone().unwrap_or_else(|| format!("it ended with code {}", said.exit_code));
-        let alone = matches!(attack.how, How::Alone(_));
+        let alone = matches!(attack.how, How::Alone(_) | How::Beside(_));
         // Who kills the warden is gone with it: nobody is left to have noticed.
         if alone && said.exit_code != SETUP_FAILED && attack.id != "kill-warden" {
             (Outcome::DetectedAndKilled, reason)

@@ -15,6 +15,8 @@ pub fn preview(name: &str, arguments: &Value) -> Option<String> {
         "write_file" => text("path"),
         "patch" => text("path").or_else(|| text("patch").and_then(first_file)),
         "search_files" => text("pattern"),
+        "skill_view" | "skill_manage" => text("name"),
+        "skills_list" => text("query"),
         "memory" => text("content").or_else(|| text("old_text")),
         "process" => text("action"),
         "execute_code" => text("code"),

@@ -1,6 +1,6 @@
 //! What the model is told of the tools that come with the product.
 
-use super::memory;
+use super::{memory, skills};
 use crate::domain::ToolSpec;
 use std::borrow::Cow;
 
@@ -100,6 +100,9 @@ pub const ALL: &[ToolSpec] = &[
         toolset: Cow::Borrowed("session_search"),
         emoji: "🔍",
     },
+    skills::MANAGE,
+    skills::VIEW,
+    skills::LIST,
     ToolSpec {
         name: Cow::Borrowed("terminal"),
         description: Cow::Borrowed(

@@ -8,7 +8,7 @@ use super::{
     ground::{Footing, Ground},
     mcp, memory,
     parts::PromptParts,
-    process, search, session_search, specs, terminal, todo, vision, web,
+    process, search, session_search, skills, specs, terminal, todo, vision, web,
 };
 use crate::{
     config::{NetworkMode, ProfileConfig, Vision},
@@ -241,6 +241,9 @@ impl Toolbox {
             // The turn asks before any call runs; what comes here was called from within another tool.
             "clarify" => Err(Failure::new("not_available", "only the agent itself can ask, not a script")),
             "delegate_task" => delegate::call(&self.ground.config.delegation, context, &arguments).await,
+            "skill_manage" => skills::manage(&self.ground, context, &arguments).await,
+            "skill_view" => skills::view(&self.ground, context, &arguments).await,
+            "skills_list" => skills::list(&self.ground, context, &arguments).await,
             "todo" => todo::call(context, &arguments).await.map(ToolOutput::from),
             "web_extract" => {
                 let patience = self.ground.config.web.timeout;

@@ -14,7 +14,8 @@ async fn skills_are_read_from_the_profiles_folder_as_it_is_now() {
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("SKILL.md"), "---\nname: report\ndescription: Writes a report.\n---\nText.\n")
         .unwrap();
-    let row = json!({"name": "report", "description": "Writes a report.", "category": "writing"});
+    let row =
+        json!({"name": "report", "description": "Writes a report.", "category": "writing", "status": "free"});
     for path in ["/v1/skills", "/api/skills"] {
         assert_eq!(alice.get(path).await.body, json!({"object": "list", "data": [row]}), "{path}");
         assert_eq!(bob.get(path).await.body, none, "{path}: a neighbour has its own");

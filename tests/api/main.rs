@@ -33,6 +33,7 @@ mod scripts;
 mod selection;
 mod sessions;
 mod shared;
+mod skills;
 mod steer;
 mod support;
 mod surface;

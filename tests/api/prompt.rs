@@ -52,6 +52,7 @@ async fn the_parts_stand_in_their_order_and_what_changes_most_stands_last() {
         "I am Ada.\n",
         "finish the job",
         "Memory: keep",
+        "# Skills\nwork:\n- report: Writes reports.",
         "Use tabs.",
         "Working directory:",
         "Profile: alice.",

@@ -241,18 +241,18 @@ impl Driver {
             }
         }
         self.pass_over_the_resting()?;
-        let model = self.thinker.as_ref().map(|mind| mind.model.clone()).unwrap_or_default();
         let spec = self.spec.clone();
         let kit = self.kit.clone();
         self.unless_stopped(kit.toolbox.discover()).await?;
         let toolset = kit.toolbox.toolset();
         let allowed = self.allowed_tools(&toolset);
-        let prompt = self.session_prompt(&model, &toolset, allowed.as_deref()).await?;
-        let system = self.prompt.insert(prompt).text.clone();
         let offer = Offer::new(toolset.schema(), allowed.as_deref(), &spec.client_tools);
         loop {
             match self.turn.next() {
-                Step::Ask(asking) => self.ask(&system, asking, &offer).await?,
+                Step::Ask(asking) => {
+                    let system = self.system(&toolset, allowed.as_deref()).await?;
+                    self.ask(&system, asking, &offer).await?;
+                }
                 Step::Call(calls) => self.call_all(&calls).await?,
                 Step::HandOver(calls) => return Ok(End::HandedOver(calls)),
                 Step::Done(_) if self.owes_an_answer() => self.turn.go_on(),

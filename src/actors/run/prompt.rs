@@ -8,13 +8,28 @@ use crate::{
     config::ProfileConfig,
     domain::{Message, PromptId, SystemPrompt, ToolChoice, Toolset, now},
     store::{Change, StoreError},
-    tools::{PromptParts, Recalled, Skill},
+    tools::{PromptParts, Recalled, Skill, SkillState},
 };
 use std::sync::Arc;
 
 impl Driver {
+    /// The text of the turn's prompt. Found at the first model call and not before: a turn that goes on with a question
+    /// asks it at once.
+    pub(super) async fn system(
+        &mut self,
+        toolset: &Arc<Toolset>,
+        allowed: Option<&[String]>,
+    ) -> Result<Arc<str>, Break> {
+        if let Some(prompt) = &self.prompt {
+            return Ok(prompt.text.clone());
+        }
+        let model = self.thinker.as_ref().map(|mind| mind.model.clone()).unwrap_or_default();
+        let prompt = self.session_prompt(&model, toolset, allowed).await?;
+        Ok(self.prompt.insert(prompt).text.clone())
+    }
+
     /// The session's prompt: the one that it began with, else a new one.
-    pub(super) async fn session_prompt(
+    async fn session_prompt(
         &self,
         model: &str,
         toolset: &Arc<Toolset>,
@@ -66,7 +81,7 @@ impl Driver {
     }
 
     /// A prompt of what there is now.
-    pub(super) async fn new_prompt(
+    async fn new_prompt(
         &self,
         model: &str,
         toolset: &Arc<Toolset>,
@@ -105,7 +120,7 @@ impl Driver {
         tools: &[&str],
         model: &str,
     ) -> SystemPrompt {
-        let skills: Vec<SkillLine<'_>> = parts.skills.iter().map(line).collect();
+        let skills: Vec<SkillLine<'_>> = parts.skills.iter().filter(is_used).map(line).collect();
         let workspace = config.workspace.display().to_string();
         // A child works for its parent, not for the person.
         let remembers = self.spec.parent.is_none();
@@ -140,6 +155,11 @@ enum Wanted {
     Prompt(PromptId),
     /// That of the turn's session.
     Session,
+}
+
+/// What a person has pinned and somebody has changed is not used.
+fn is_used(skill: &&Skill) -> bool {
+    skill.state != SkillState::Changed
 }
 
 fn line(skill: &Skill) -> SkillLine<'_> {

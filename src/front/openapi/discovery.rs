@@ -92,22 +92,6 @@ pub fn toolsets() -> Operation {
     Operation::new(TAG, "toolsets", Access::Key, "The agent's tools").answers(200, answer, "Tools by set.")
 }
 
-pub fn skills() -> Operation {
-    skills_at("skills", "The skills of the profile")
-}
-
-pub fn api_skills() -> Operation {
-    skills_at("api_skills", "The same, where frontends look for it")
-}
-
-fn skills_at(name: &'static str, summary: &'static str) -> Operation {
-    Operation::new(TAG, name, Access::Key, summary).answers(
-        200,
-        object().has("object", always("list")).has("data", list(named("Skill"))),
-        "What its `skills` folder holds, by category and name.",
-    )
-}
-
 pub fn docs() -> Operation {
     page_part("docs", "This document as a page", "text/html")
 }
@@ -219,6 +203,5 @@ pub fn components() -> Vec<(&'static str, Schema)> {
                 .may("description", text()),
         ),
         ("Capabilities", capabilities_schema()),
-        ("Skill", object().has("name", text()).has("description", text()).has("category", text().or_null())),
     ]
 }

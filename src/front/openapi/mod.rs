@@ -17,6 +17,7 @@ mod schema;
 pub mod session_search;
 pub mod sessions;
 pub mod settings;
+pub mod skills;
 pub mod usage;
 
 pub use operation::{Access, Operation, Retry};
@@ -85,6 +86,7 @@ fn components() -> Components {
         keys::components(),
         memory::components(),
         settings::components(),
+        skills::components(),
     ];
     all.into_iter().flatten().map(|(name, schema)| (name.to_owned(), schema.into_value())).collect()
 }

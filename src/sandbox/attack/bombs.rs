@@ -119,7 +119,7 @@ fn memory_bomb(scene: &Scene) -> Attempt {
             return Attempt::Refused(brief(&error));
         }
     }
-    stay(scene, 2);
+    stay(scene, 8);
     Attempt::Succeeded(format!("{} MiB are in use", most / MIB))
 }
 

@@ -204,7 +204,8 @@ fn path_descriptor(scene: &Scene) -> Attempt {
 /// `race` is a folder of its own in one moment and a link to the other profile's folder in the next.
 fn swap_race(scene: &Scene) -> Attempt {
     use rustix::fs::{RenameFlags, renameat_with};
-    const LONG: Duration = Duration::from_millis(1_500);
+    // Less than the processor time that it may have.
+    const LONG: Duration = Duration::from_millis(900);
     // It stands behind everything else of the machine, and may get little of it.
     const LONGER: Duration = Duration::from_secs(15);
     const OFTEN: u32 = 20_000;

@@ -67,7 +67,7 @@ pub const ATTACKS: &[Attack] = &[
             take(described, "it may")
         },
     )
-    .held(&[Seccomp, Keyring], &[Seccomp, Keyring]),
+    .held(&[Seccomp], &[Seccomp]),
     Attack::together("add-key", "leaves a key in the user's keyring", |_scene| {
         const USER: i64 = -4;
         let (kind, name) = (c"user".to_bytes_with_nul(), c"hermes-attack".to_bytes_with_nul());

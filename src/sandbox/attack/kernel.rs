@@ -21,7 +21,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack::together("bpf", "loads a program into the kernel", |_scene| {
         gate(call(libc::SYS_bpf, [number(0), Arg::In(&[0; 72]), number(72)]))
     })
-    .held(MACHINE_S, MACHINE_L),
+    .held(S, S),
     Attack::together("userfaultfd", "holds the kernel in the middle of a copy", |_scene| {
         // With the flag that asks for faults of the user's own only, no right is needed.
         gate(sys::open(libc::SYS_userfaultfd, [number(libc::O_CLOEXEC | 1)]))
@@ -56,7 +56,7 @@ pub const ATTACKS: &[Attack] = &[
         // Without the magic numbers: the right is asked for first.
         gate(call(libc::SYS_reboot, [number(0), number(0), number(0), NULL]))
     })
-    .held(MACHINE_S, MACHINE_L),
+    .held(&[Seccomp, Capabilities], MACHINE_L),
     Attack::together("swap", "has the machine swap to a file of its own", |_scene| {
         gate(call(libc::SYS_swapon, [Arg::In(NOWHERE), number(0)]))
     })

@@ -63,7 +63,7 @@ pub enum Attempt {
 /// What a level promises about an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Promise {
-    /// It is refused. Each of these walls is enough; without all of them it succeeds.
+    /// It is refused, by these walls: without them it succeeds.
     Contained(&'static [Wall]),
     /// It is noticed, and its processes are killed; by these walls.
     Killed(&'static [Wall]),

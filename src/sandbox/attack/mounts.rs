@@ -26,7 +26,7 @@ pub const ATTACKS: &[Attack] = &[
         let path = c_path(scene);
         gate(path.and_then(|path| call(libc::SYS_umount2, [Arg::In(&path), number(0)])))
     })
-    .held(PATH, PATH),
+    .held(PATH, CALL),
     Attack::together("open-file-system", "mounts with the newer calls: begins", |_scene| {
         gate(sys::open(libc::SYS_fsopen, [Arg::In(c"tmpfs".to_bytes_with_nul()), number(1)]))
     })

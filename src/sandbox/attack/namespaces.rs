@@ -45,13 +45,13 @@ pub const ATTACKS: &[Attack] = &[
         let joined = handle.and_then(|handle| call(libc::SYS_setns, [sys::fd(&handle), number(all)]));
         take(joined, "joined them")
     })
-    .held(&[Seccomp, Capabilities, PidNamespace, Dumpable], &[Seccomp, Capabilities, Landlock, Scope]),
+    .held(&[Seccomp, Capabilities, Dumpable], &[Seccomp, Capabilities, Landlock]),
     Attack::together("join-by-file", "joins the namespaces of another process by their files", |scene| {
         let file = std::fs::File::open(format!("/proc/{}/ns/mnt", scene.outside.decoy));
         take(file.and_then(|file| call(libc::SYS_setns, [sys::fd(&file), number(0)])), "joined them")
     })
     .held(
-        &[Seccomp, Capabilities, UserNamespace, MountView, PidNamespace, Landlock, Scope, Dumpable],
+        &[Seccomp, Capabilities, UserNamespace, MountView, PidNamespace, Landlock, Scope],
         &[Seccomp, Capabilities, Landlock, Scope],
     ),
 ];

@@ -14,12 +14,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-const S: &[Wall] = &[NetNamespace, Landlock, Seccomp];
-const L: &[Wall] = &[Landlock, Seccomp];
+const S: &[Wall] = &[NetNamespace, Landlock];
+const L: &[Wall] = &[Landlock];
+/// What only bad clients do is refused as well.
+const ODD_S: &[Wall] = &[NetNamespace, Landlock, Seccomp];
+const ODD_L: &[Wall] = &[Landlock, Seccomp];
 /// Landlock knows TCP by `connect` and `bind` alone.
 const PAST_S: &[Wall] = &[NetNamespace, Seccomp];
 const PAST_L: &[Wall] = &[Seccomp];
-const RAW_S: &[Wall] = &[Capabilities, Seccomp, UserNamespace, NetNamespace];
+const RAW_S: &[Wall] = &[Capabilities, Seccomp, UserNamespace];
 const RAW_L: &[Wall] = &[Capabilities, Seccomp];
 
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -62,7 +65,7 @@ pub const ATTACKS: &[Attack] = &[
         });
         ask(scene, late)
     })
-    .held(S, L)
+    .held(ODD_S, ODD_L)
     .asked_by(Setting::FullNetwork),
     Attack::together("mptcp", "connects by the multipath protocol", |scene| {
         const MPTCP: i32 = 262;
@@ -91,7 +94,7 @@ pub const ATTACKS: &[Attack] = &[
     .held(S, L)
     .asked_by(Setting::FullNetwork),
     Attack::together("be-a-server", "listens where others of the machine connect", be_a_server)
-        .held(S, L)
+        .held(ODD_S, ODD_L)
         .asked_by(Setting::FullNetwork)
         .slow(),
     Attack::together("udp", "sends a datagram to the machine", |scene| udp(scene.addresses.udp))

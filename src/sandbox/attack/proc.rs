@@ -20,11 +20,11 @@ use std::{
 const S: &[Wall] = &[MountView, Landlock];
 const L: &[Wall] = &[Landlock];
 /// Another process's insides, which take the right to debug it.
-const INSIDE_S: &[Wall] = &[MountView, UserNamespace, Landlock, Scope];
+const INSIDE_S: &[Wall] = &[MountView, UserNamespace, Landlock];
 const INSIDE_L: &[Wall] = &[Landlock, Scope];
 /// The warden's own files are closed for three more reasons.
-const WARDEN_S: &[Wall] = &[MountView, PidNamespace, Landlock, Dumpable, Capabilities];
-const WARDEN_L: &[Wall] = &[Landlock, Dumpable, Capabilities];
+const WARDEN_S: &[Wall] = &[MountView, PidNamespace, Landlock, Dumpable];
+const WARDEN_L: &[Wall] = &[Landlock, Capabilities];
 
 pub const ATTACKS: &[Attack] = &[
     Attack::together("list-processes", "looks at the command lines of all processes", list).held(S, L),

@@ -45,7 +45,7 @@ pub const ATTACKS: &[Attack] = &[
     )
     .held(SIGNAL_S, SIGNAL_L),
     Attack::alone("kill-warden", "kills the process that watches over it", kill_warden)
-        .held(&[PidNamespace, Landlock], &[Landlock]),
+        .held(&[PidNamespace], &[Landlock]),
     Attack::together("trace-other", "attaches to another profile's process as a debugger", |scene| {
         take(call(libc::SYS_ptrace, [number(SEIZE), number(scene.outside.decoy), NULL, NULL]), "attached")
     })
@@ -53,10 +53,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack::together("trace-warden", "attaches to its warden as a debugger", |scene| {
         take(call(libc::SYS_ptrace, [number(SEIZE), number(scene.outside.warden), NULL, NULL]), "attached")
     })
-    .held(
-        &[Seccomp, Landlock, PidNamespace, Wall::Dumpable, Capabilities],
-        &[Seccomp, Landlock, Wall::Dumpable, Capabilities],
-    ),
+    .held(&[Seccomp, Wall::Dumpable], &[Seccomp, Landlock, Capabilities]),
     Attack::together("read-memory", "reads another process's memory", |scene| {
         let mut bytes = [0_u8; 64];
         let read = copy_memory(libc::SYS_process_vm_readv, scene, &mut bytes);

@@ -76,7 +76,7 @@ pub const ATTACKS: &[Attack] = &[
         let other = scene.addresses.other_proxy.as_deref().and_then(Proxy::parse);
         beyond(scene, other.as_ref())
     })
-    .held(&[Wall::NetNamespace], &[Wall::Landlock, Wall::Seccomp]),
+    .held(&[Wall::NetNamespace, Wall::Landlock], &[Wall::Landlock]),
 ];
 
 /// To the gateway's own port, by one of the names that its machine has.

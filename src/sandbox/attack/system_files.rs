@@ -14,7 +14,7 @@ const L: &[Wall] = &[Landlock];
 
 pub const ATTACKS: &[Attack] = &[
     Attack::together("read-shadow", "reads the machine's password hashes", |_scene| read("/etc/shadow"))
-        .held(&[MountView, Landlock, UserNamespace], L),
+        .held(S, L),
     Attack::together("write-programs", "writes into `/usr/bin`", |_scene| unnamed(Path::new("/usr/bin")))
         .held(S, L),
     Attack::together("write-settings", "writes into `/etc`", |_scene| unnamed(Path::new("/etc"))).held(S, L),
@@ -44,7 +44,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack::together("make-device", "makes a device node of the first disk", make_device)
         .held(&[Capabilities, UserNamespace, Landlock], &[Capabilities, Landlock]),
     Attack::together("file-handle", "opens a folder by its number, past all paths", file_handle)
-        .held(&[Capabilities, UserNamespace, Seccomp], &[Capabilities, Seccomp]),
+        .held(&[Capabilities, Seccomp], &[Capabilities, Seccomp]),
     Attack::together("virtual-machine", "opens the machine's virtualisation device", |_scene| {
         read_write("/dev/kvm")
     })

@@ -10,4 +10,5 @@ mod write;
 
 pub use patch::Patch;
 pub use read::{Read, image_kind};
+pub use replace::replace as replaced;
 pub use write::Write;

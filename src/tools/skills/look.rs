@@ -1,7 +1,9 @@
 //! The profile's skills: `skills/[CATEGORY/]NAME/SKILL.md`, each with its name and description in its head.
 
+use super::{SkillLock, digest};
 use crate::{
     config::{ProfileConfig, front_matter},
+    guard::{Kind, scan},
     tools::parts::Watch,
 };
 use std::{
@@ -18,6 +20,28 @@ const HEAD: u64 = 64 << 10;
 const LONGEST_NAME: usize = 64;
 const LONGEST_DESCRIPTION: usize = 1_024;
 
+/// What a person has said of a skill.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    #[default]
+    Free,
+    /// It is to stay as it is, and is so.
+    Pinned,
+    /// It was pinned, and is another one by now: not used until a person accepts it.
+    Changed,
+}
+
+impl State {
+    #[must_use]
+    pub const fn wire(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Pinned => "pinned",
+            Self::Changed => "changed",
+        }
+    }
+}
+
 /// A skill without its text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Skill {
@@ -28,6 +52,15 @@ pub struct Skill {
     pub folder: PathBuf,
     /// In a folder of `skills.external_dirs`, which the agent does not change.
     pub external: bool,
+    pub state: State,
+}
+
+impl Skill {
+    /// What lists call its category.
+    #[must_use]
+    pub fn category(&self) -> &str {
+        self.category.as_deref().unwrap_or("general")
+    }
 }
 
 /// All skills of a profile, by category and name. A broken one is left out, and named in the log. Blocking.
@@ -42,6 +75,13 @@ pub fn look(watch: &mut Watch, config: &ProfileConfig) -> Vec<Skill> {
     }
     let disabled = |skill: &Skill| config.skills.disabled.contains(&skill.name);
     let mut skills: Vec<Skill> = found.into_values().filter(|skill| !disabled(skill)).collect();
+    let lock = SkillLock::read(watch, &config.root.join("skills.lock"));
+    for skill in &mut skills {
+        if let Some(pinned) = lock.0.get(&skill.name) {
+            let same = digest(watch, &skill.folder).is_ok_and(|now| now == *pinned);
+            skill.state = if same { State::Pinned } else { State::Changed };
+        }
+    }
     skills.sort();
     skills
 }
@@ -105,7 +145,11 @@ fn read(folder: &Path, category: Option<String>, external: bool) -> Option<Skill
         let opened = fs::File::open(&file).map_err(|error| error.to_string())?;
         opened.take(HEAD).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
         let (name, description) = head(&file, &String::from_utf8_lossy(&bytes), folder)?;
-        Ok(Skill { category, name, description, folder: folder.to_owned(), external })
+        // It stands in the prompt of every session.
+        if let Some(found) = scan(&description, Kind::Prompt) {
+            return Err(format!("its description {} (pattern `{}`)", found.says, found.id));
+        }
+        Ok(Skill { category, name, description, folder: folder.to_owned(), external, state: State::Free })
     })();
     if let Err(reason) = &skill
         && file.exists()

@@ -1,7 +1,7 @@
 //! The network of one command: none, the machine's own, or a proxy for as long as it runs.
 
 use crate::{
-    config::{NetworkMode, SandboxLevel},
+    config::NetworkMode,
     domain::RunId,
     egress::{Grant, VARIABLES},
     sandbox::{Helper, Network},
@@ -36,7 +36,7 @@ impl WayOut {
             NetworkMode::Full => Ok(Self { network: Network::Full, proxy: None }),
             NetworkMode::Allowlist | NetworkMode::Public => {
                 let grant = ground.egress.grant(run).map_err(failed)?;
-                let inside = ground.sandbox.level >= SandboxLevel::Strict;
+                let inside = ground.sandbox.has_own_network();
                 let (port, url) = if inside {
                     (PORT_INSIDE, format!("http://127.0.0.1:{PORT_INSIDE}"))
                 } else {
