@@ -2,7 +2,10 @@
 
 use super::{Idempotency, ProfileError};
 use crate::{
-    domain::{Content, Message as ChatMessage, ModelLock, ResponseId, RunId, Runtime, SessionId, SessionRef},
+    domain::{
+        Content, Message as ChatMessage, ModelLock, ResponseId, RunId, Runtime, SessionId, SessionRef,
+        Summary,
+    },
     store::{
         ForkSession, SearchFilter, SearchPage, SessionChange, SessionError, SessionFilter, SessionHeader,
         SessionMessages,
@@ -48,6 +51,11 @@ pub struct ReadSession {
 #[derive(Debug, Message)]
 #[rtype(result = "Result<SearchPage, ProfileError>")]
 pub struct SearchSessions(pub SearchFilter);
+
+/// Query: the summary that a session goes on from.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<Summary>, ProfileError>")]
+pub struct GetSummary(pub SessionId);
 
 /// Command: make a session. Answers when it is on disk.
 #[derive(Debug, Message)]

@@ -1,6 +1,7 @@
 //! Decisions of the agent, without I/O: what comes next in a turn, what a command may do, what the model is told.
 
 mod beside;
+pub mod context;
 mod guard;
 mod history;
 mod mishap;

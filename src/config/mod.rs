@@ -11,6 +11,7 @@
 //! ```
 
 mod choice;
+mod compression;
 mod env_file;
 mod env_write;
 mod environment;
@@ -51,6 +52,7 @@ mod yaml;
 mod tests;
 
 pub use choice::{ChoiceError, Chosen, Wanted};
+pub use compression::{CompressionConfig, HelperConfig};
 pub use env_write::write_env_value;
 pub use environment::{ProcessEnv, find_home};
 pub use error::ConfigError;

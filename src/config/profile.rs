@@ -2,7 +2,7 @@
 
 use super::{
     AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot, LoopGuard,
-    ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig,
+    ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig, compression,
     expand::is_env_name,
     limits, listen, mcp, memory, model, network, prompt, roots, selection,
     settings::{Found, Settings},
@@ -32,6 +32,9 @@ pub(super) fn resolve(
     let table = selection::Table::read(settings, warnings)?;
     let model = model::read(settings, &table, warnings)?;
     let selection = selection::read(settings, &table, &model, warnings)?;
+    let providers: Vec<&str> =
+        selection.providers.keys().chain([&model.provider_name]).map(String::as_str).collect();
+    let compression = compression::read(settings, &providers, warnings)?;
     let vision = tools::vision(settings, &model, &selection)?;
     let workspace = workspace::resolve(settings, home, root)?;
     let roots = roots::read(settings, home, root, &workspace, warnings)?;
@@ -49,6 +52,7 @@ pub(super) fn resolve(
         api_key: listen.api_key,
         cors_origins: listen.cors_origins,
         model_name: listen.model_name,
+        compression,
         model,
         selection,
         api: api(settings)?,

@@ -42,6 +42,7 @@ pub struct ProfileConfig {
     pub approvals: ApprovalsConfig,
     pub terminal: TerminalConfig,
     pub agent: AgentConfig,
+    pub compression: super::CompressionConfig,
     pub memory: MemoryConfig,
     pub prompt: PromptConfig,
     pub skills: SkillsConfig,

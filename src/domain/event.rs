@@ -48,6 +48,9 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         expired: bool,
     },
+    /// The older part of the conversation gave way to a summary: the turn goes on with that.
+    #[serde(rename = "context.compressed")]
+    ContextCompressed(super::Compressed),
     /// The agent asks the person something.
     #[serde(rename = "clarify.request")]
     ClarifyRequest(Box<ClarifyRequest>),
@@ -179,6 +182,7 @@ impl Event {
             Self::ToolCompleted { .. } => "tool.completed",
             Self::ApprovalRequest(_) => "approval.request",
             Self::ApprovalResponded { .. } => "approval.responded",
+            Self::ContextCompressed(_) => "context.compressed",
             Self::ClarifyRequest(_) => "clarify.request",
             Self::ClarifyResponded { .. } => "clarify.responded",
             Self::SubagentStart(_) => "subagent.start",

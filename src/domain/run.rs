@@ -53,6 +53,13 @@ impl Sampling {
         Self(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
+    /// Tokens that the answer may have, where the client says so.
+    #[must_use]
+    pub fn answer_limit(&self) -> Option<u64> {
+        let said = |name| self.0.get(name).and_then(Value::as_u64);
+        said("max_completion_tokens").or_else(|| said("max_tokens"))
+    }
+
     #[must_use]
     pub fn limits_answer(&self) -> bool {
         self.0.contains_key("max_tokens") || self.0.contains_key("max_completion_tokens")
@@ -124,6 +131,15 @@ impl RunSpec {
     #[must_use]
     pub fn asks_in(&self) -> &SessionId {
         self.parent.as_ref().map_or(&self.session.id, |parent| &parent.session)
+    }
+
+    /// The turn is no question but a command to compress its session: what to look to, which may be nothing.
+    #[must_use]
+    pub fn asks_to_compress(&self) -> Option<&str> {
+        let Content::Text(text) = &self.input else { return None };
+        let focus = text.trim().strip_prefix("/compress")?;
+        let whole = focus.is_empty() || focus.starts_with(char::is_whitespace);
+        (whole && self.session.named && self.load_history && self.results.is_empty()).then(|| focus.trim())
     }
 
     /// The messages that the turn begins with: the results of the client's tools, then what the user says.
@@ -270,6 +286,7 @@ impl RunRecord {
             | Event::ReasoningDelta { .. }
             | Event::ToolStarted { .. }
             | Event::ToolCompleted { .. }
+            | Event::ContextCompressed(_)
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
             | Event::RunRetrying(_)
@@ -335,6 +352,7 @@ impl RunRecord {
             }
             Event::RunSteered { input, .. } => self.steered.push(input.clone()),
             Event::ReasoningDelta { .. }
+            | Event::ContextCompressed(_)
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)
             | Event::RunRetrying(_)

@@ -69,6 +69,7 @@ const ROUTED: &[(&str, &str)] = &[
     ("session_chat_streaming", "session_chat_stream"),
     ("session_fork", "session_fork"),
     ("session_search", "session_search"),
+    ("session_compress", "session_compress"),
     ("model_selection", "model_options"),
     ("skills_api", "skills"),
     ("memory_read_api", "memory"),

@@ -108,6 +108,8 @@ pub fn table() -> Vec<Path> {
         at("/api/sessions/{session_id}/fork").post(sessions::resources::fork, of::sessions::fork()),
         at("/api/sessions/{session_id}/chat").post(sessions::chat::chat, of::sessions::chat()),
         at("/api/sessions/{session_id}/chat/stream").post(sessions::chat::stream, of::sessions::stream()),
+        at("/api/sessions/{session_id}/compress")
+            .post(sessions::compress::compress, of::session_compress::compress()),
         at("/v1/approvals").get(approvals::list, of::approvals::list_all()),
         at("/v1/approvals/rules").get(approvals::rules, of::approvals::rules()),
         at("/v1/approvals/rules/{rule_id}").delete(approvals::remove_rule, of::approvals::remove_rule()),

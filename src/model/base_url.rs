@@ -10,6 +10,14 @@ pub(super) fn chat_completions(base_url: &str) -> Result<Uri, String> {
     below(base_url, "/chat/completions")
 }
 
+/// Where an endpoint lists its models.
+///
+/// # Errors
+/// As [`chat_completions`].
+pub(super) fn models(base_url: &str) -> Result<Uri, String> {
+    below(base_url.trim().trim_end_matches('/').trim_end_matches("/chat/completions"), "/models")
+}
+
 /// The address of `path` (with its slash); an address that ends with it already stays as it is.
 ///
 /// # Errors

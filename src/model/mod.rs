@@ -27,6 +27,7 @@ mod rules;
 mod sse;
 mod think;
 mod upstreams;
+mod window;
 
 pub use self::{
     answer::{Again, Delta, ModelAnswer},

@@ -1,6 +1,9 @@
 //! Every upstream of a profile, each with its client.
 
-use super::{HermesClient, ModelClient};
+use super::{
+    HermesClient, ModelClient,
+    window::{self, Windows},
+};
 use crate::{
     config::{ModelConfig, Prices, Provider, SelectionConfig, Vision},
     domain::{ModelChoice, Sampling},
@@ -30,6 +33,7 @@ struct Upstream {
     default: String,
     vision: Vision,
     options: Map<String, Value>,
+    windows: Windows,
     way: Way,
     prices: Option<Prices>,
     /// It has had enough of us until then.
@@ -82,6 +86,15 @@ impl Upstreams {
             }
             Way::Hermes(client) => Mind::Agent(upstream.asked(client.clone(), model, sampling)),
         })
+    }
+
+    /// How many tokens a model of this provider can read. The endpoint may be asked for that, once, for later calls.
+    #[must_use]
+    pub fn window(&self, provider: &str, model: &str) -> u64 {
+        let All { own, others, fallbacks, .. } = &*self.0;
+        let mut all = std::iter::once(own).chain(others.values()).chain(fallbacks);
+        let upstream = all.find(|upstream| upstream.name == provider);
+        upstream.map_or_else(|| window::by_name(model), |upstream| upstream.windows.of(model))
     }
 
     /// Who is asked when the profile's own upstream gives no answer: of the list behind the first `tried`, the next that
@@ -138,6 +151,7 @@ impl Upstream {
             default: config.default.clone(),
             vision: config.vision,
             options: config.options.clone(),
+            windows: Windows::new(config),
             way,
             prices: config.prices,
             rests_until: Cell::new(None),

@@ -76,6 +76,7 @@ impl Redactor {
             Event::MessageDelta { delta: _ } | Event::ReasoningDelta { delta: _ } => {}
             Event::RunStarted { session_id: _, model: _ }
             | Event::ApprovalResponded { approval_id: _, choice: _, resolved: _, expired: _ }
+            | Event::ContextCompressed(_)
             | Event::RunStopping {}
             | Event::Gap { from: _, snapshot: _ } => {}
             Event::ToolStarted { tool, preview, call_id, arguments } => {

@@ -135,6 +135,12 @@ impl Bench {
                         sessions.append(&mut Draft { database, payloads, batch: &mut batch }, &append)
                     })?;
                 }
+                Write::Summary(change) => {
+                    inner.read(|database| {
+                        let payloads = &inner.payloads;
+                        sessions.summarise(&mut Draft { database, payloads, batch: &mut batch }, &change)
+                    })?;
+                }
                 Write::SessionEdit(edit) => {
                     inner.read(|database| {
                         let payloads = &inner.payloads;

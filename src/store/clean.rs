@@ -1,7 +1,7 @@
 //! What is handed over to be kept, without the profile's secrets: done by the store itself, so that nobody can forget it.
 
 use super::{
-    Change, IdempotencyEntry, SessionAppend, SessionChange, StoreError, codec, deltas,
+    Change, IdempotencyEntry, SessionAppend, SessionChange, SessionSummary, StoreError, codec, deltas,
     log::LogWriter,
     sessions::{Edit, NewSession, Title},
 };
@@ -92,6 +92,9 @@ pub(super) fn change(redactor: &Redactor, change: &mut Change) {
             list.iter_mut().for_each(|todo| redactor.clean_text(&mut todo.content));
         }
         Change::ClientCall(call) => redactor.clean_text(&mut call.call_id),
+        Change::SessionSummary(SessionSummary { session: _, summary }) => {
+            redactor.clean_text(&mut summary.text)
+        }
         Change::Prompt(prompt) => clean_prompt(redactor, prompt),
         Change::Memory(record) => {
             record.entries.iter_mut().for_each(|entry| redactor.clean_text(&mut entry.text));
@@ -110,6 +113,9 @@ pub(super) fn change(redactor: &Redactor, change: &mut Change) {
 
 pub(super) fn append(redactor: &Redactor, append: &mut SessionAppend) {
     append.messages.iter_mut().for_each(|message| redactor.clean_message(message));
+    if let Some(summary) = &mut append.summary {
+        redactor.clean_text(&mut summary.text);
+    }
     // Its prompt was cleaned when it was built, with this same redactor, and is hardly ever written.
 }
 

@@ -1,7 +1,7 @@
 //! What waits in the writer's queue.
 
 use super::{
-    Change, SessionAppend, StoreError, clean, codec,
+    Change, SessionAppend, SessionSummary, StoreError, clean, codec,
     keyspace::{Key, Table},
     live::Live,
     memory,
@@ -24,6 +24,8 @@ pub(super) enum Write {
     Deltas(Key, Vec<u8>),
     /// Needs the session's header, which only the writer may read and write.
     Session(Box<SessionAppend>),
+    /// Likewise.
+    Summary(Box<SessionSummary>),
     /// May be refused, by itself; the command that it came with must hold nothing else.
     SessionEdit(SessionEdit),
 }
@@ -78,6 +80,7 @@ pub(super) fn encode(
             }
             Change::RuleRemoved(id) => writes.push(Write::Remove(Key::text(Table::Rule, &id))),
             Change::SessionAppend(append) => writes.push(Write::Session(Box::new(append))),
+            Change::SessionSummary(summary) => writes.push(Write::Summary(Box::new(summary))),
             Change::Idempotency(entry) => {
                 writes.push(Write::Put(Key::idempotency(&entry.scope), codec::to_json(&entry)?));
             }

@@ -58,6 +58,8 @@ pub(super) enum Table {
     SessionPrompt = 0x34,
     /// Transcript: no session has it.
     SessionTrash = 0x35,
+    /// Transcript, number: a summary.
+    SessionSummary = 0x37,
     /// Hash of the session's id: its list of steps.
     Todos = 0x36,
     Idempotency = 0x40,
@@ -110,6 +112,7 @@ impl Table {
         Self::SessionMessage,
         Self::SessionPrompt,
         Self::SessionTrash,
+        Self::SessionSummary,
         Self::Todos,
         Self::Idempotency,
         Self::Key,
@@ -150,6 +153,7 @@ impl Table {
             Self::SessionTitle => "session_title",
             Self::SessionPrompt => "session_prompt",
             Self::SessionTrash => "session_trash",
+            Self::SessionSummary => "session_summary",
             Self::Todos => "todos",
             Self::Idempotency => "idempotency",
             Self::Key => "key",
@@ -204,6 +208,7 @@ impl Table {
             | Self::UsageDay
             | Self::SessionMessage
             | Self::SessionActivity
+            | Self::SessionSummary
             | Self::MemoryChange => 24,
             Self::RunApproval | Self::Idempotency | Self::SessionRun | Self::ClientCall | Self::Process => 32,
         }

@@ -85,8 +85,8 @@ pub use results::ToolResults;
 pub use revoked::Revocations;
 pub use search::{BadQuery, Query, SearchFilter, SearchHit, SearchPage, SearchRole, Snippet};
 pub use sessions::{
-    ForkSession, NewSession, SessionChange, SessionCursor, SessionEnd, SessionError, SessionFilter,
-    SessionHeader, SessionMessage, SessionMessages, Title,
+    ForkSession, NewSession, SessionChange, SessionContext, SessionCursor, SessionEnd, SessionError,
+    SessionFilter, SessionHeader, SessionMessage, SessionMessages, SessionSummary, Title,
 };
 pub use types::{
     Change, ClientCall, Committed, FormerSecret, Housekept, IdempotencyEntry, KeyRecord, KeyUse, Options,

@@ -1,11 +1,11 @@
 //! What callers hand over and get back.
 
-use super::StoreError;
+use super::{SessionSummary, StoreError};
 use crate::{
     domain::{
         Approval, Finish, KeyId, MemoryChange, MemoryRecord, Message, Millis, ProcessRecord, ResponseRecord,
-        Rule, RunId, RunRecord, RunSpec, RunStatus, SessionId, SessionRef, StandsFor, SystemPrompt, Todo,
-        Usage,
+        Rule, RunId, RunRecord, RunSpec, RunStatus, SessionId, SessionRef, StandsFor, Summary, SystemPrompt,
+        Todo, Usage,
     },
     redact::Redactor,
 };
@@ -24,6 +24,7 @@ pub enum Change {
     Rule(Rule),
     RuleRemoved(String),
     SessionAppend(SessionAppend),
+    SessionSummary(SessionSummary),
     Idempotency(IdempotencyEntry),
     Key(KeyRecord),
     KeyUse(KeyUse),
@@ -52,6 +53,8 @@ pub struct SessionAppend {
     /// When the first of the messages was said; the others are as old as the commit.
     pub began_at: Millis,
     pub messages: Vec<Message>,
+    /// From here on the session goes on from this one, which may cover messages of this turn.
+    pub summary: Option<Summary>,
     /// Why the last message ended, when the model ended it.
     pub finish: Option<Finish>,
     pub usage: Usage,

@@ -7,6 +7,7 @@ mod chat;
 mod chat_contract;
 mod clarify;
 mod client_tools;
+mod context;
 mod delegation;
 mod discovery;
 mod faults;

@@ -5,6 +5,7 @@ mod audited;
 mod background;
 mod blobs;
 mod children;
+mod compressed;
 mod damage;
 mod descriptors;
 mod kept;

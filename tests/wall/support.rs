@@ -3,9 +3,9 @@
 use hermes_gateway::{
     audit::AuditLog,
     config::{
-        AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, LimitsConfig, MemoryConfig,
-        ModelConfig, NetworkConfig, ProfileConfig, Provider, ResponsesConfig, RetentionConfig, SandboxLevel,
-        Secret, SelectionConfig, TerminalConfig,
+        AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, CompressionConfig, LimitsConfig,
+        MemoryConfig, ModelConfig, NetworkConfig, ProfileConfig, Provider, ResponsesConfig, RetentionConfig,
+        SandboxLevel, Secret, SelectionConfig, TerminalConfig,
     },
     domain::{ProfileName, RunId, SessionId, ToolItems, ToolOutput, Unattended},
     egress::{Egress, Listeners},
@@ -197,10 +197,34 @@ impl Drop for World {
     }
 }
 
+/// None of these tests asks a model.
+fn model() -> ModelConfig {
+    let second = Duration::from_secs(1);
+    ModelConfig {
+        vision: hermes_gateway::config::Vision::Auto,
+        provider: Provider::Demo,
+        provider_name: "demo".into(),
+        default: "demo".into(),
+        models: Vec::new(),
+        options: serde_json::Map::new(),
+        api_key: None,
+        context_length: None,
+        connect_timeout: second,
+        first_byte_timeout: second,
+        idle_timeout: second,
+        attempts: 1,
+        send_reasoning: false,
+        more_keys: Vec::new(),
+        pool: hermes_gateway::config::PoolStrategy::default(),
+        prices: None,
+    }
+}
+
 fn config(root: &Path) -> ProfileConfig {
     let path = |name: &str| -> PathBuf { root.join(name) };
     let second = Duration::from_secs(1);
     ProfileConfig {
+        compression: CompressionConfig::default(),
         access: AccessConfig::default(),
         tls: None,
         name: ProfileName::parse("alice").unwrap(),
@@ -213,24 +237,7 @@ fn config(root: &Path) -> ProfileConfig {
         api_key: None,
         cors_origins: Vec::new(),
         model_name: "alice".into(),
-        model: ModelConfig {
-            vision: hermes_gateway::config::Vision::Auto,
-            provider: Provider::Demo,
-            provider_name: "demo".into(),
-            default: "demo".into(),
-            models: Vec::new(),
-            options: serde_json::Map::new(),
-            api_key: None,
-            context_length: None,
-            connect_timeout: second,
-            first_byte_timeout: second,
-            idle_timeout: second,
-            attempts: 1,
-            send_reasoning: false,
-            more_keys: Vec::new(),
-            pool: hermes_gateway::config::PoolStrategy::default(),
-            prices: None,
-        },
+        model: model(),
         selection: SelectionConfig::default(),
         api: ApiConfig {
             max_concurrent_runs: 0,
@@ -248,19 +255,7 @@ fn config(root: &Path) -> ProfileConfig {
             deny: Vec::new(),
             allow: Vec::new(),
         },
-        terminal: TerminalConfig {
-            sandbox: SandboxLevel::Landlock,
-            sandbox_most: SandboxLevel::Strict,
-            unix_sockets: false,
-            timeout: second * 60,
-            max_timeout: second * 600,
-            background_max: second * 86_400,
-            env_passthrough: Vec::new(),
-            roots: Vec::new(),
-            network: NetworkConfig::default(),
-            max_output: 50_000,
-            limits: LimitsConfig::default(),
-        },
+        terminal: terminal(second),
         memory: MemoryConfig::default(),
         prompt: hermes_gateway::config::PromptConfig::default(),
         skills: hermes_gateway::config::SkillsConfig::default(),
@@ -278,5 +273,21 @@ fn config(root: &Path) -> ProfileConfig {
         },
         responses: ResponsesConfig { stored: 1_000, tool_items: ToolItems::default() },
         env: [("TOKEN".to_owned(), Secret::new("from-the-env-file"))].into(),
+    }
+}
+
+fn terminal(second: Duration) -> TerminalConfig {
+    TerminalConfig {
+        sandbox: SandboxLevel::Landlock,
+        sandbox_most: SandboxLevel::Strict,
+        unix_sockets: false,
+        timeout: second * 60,
+        max_timeout: second * 600,
+        background_max: second * 86_400,
+        env_passthrough: Vec::new(),
+        roots: Vec::new(),
+        network: NetworkConfig::default(),
+        max_output: 50_000,
+        limits: LimitsConfig::default(),
     }
 }

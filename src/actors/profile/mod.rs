@@ -156,6 +156,7 @@ fn kit(tenant: &Tenant, config: &Arc<ProfileConfig>) -> Kit {
     Kit {
         upstreams: Upstreams::new(&config.model, &config.selection),
         toolbox: tenant.toolbox(),
+        rest: Rc::default(),
         policy: Rc::new(Policy {
             off: config.approvals.mode == ApprovalMode::Off,
             deny: config.approvals.deny.clone(),

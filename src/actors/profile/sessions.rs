@@ -4,9 +4,9 @@ use super::{ProfileActor, queries::not_found};
 use crate::{
     actors::{
         ChangeSession, CopySession, CreateSession, DeleteSession, GetModelLock, GetRunMessages, GetSession,
-        ListSessions, ProfileError, ReadSession, ReadUsage, RunMessages, SearchSessions,
+        GetSummary, ListSessions, ProfileError, ReadSession, ReadUsage, RunMessages, SearchSessions,
     },
-    domain::{Code, ModelLock, RunSpec, SessionId, SessionRef, StandsFor},
+    domain::{Code, ModelLock, RunSpec, SessionId, SessionRef, StandsFor, Summary},
     store::{
         NewSession, SearchPage, SessionError, SessionHeader, SessionMessages, Store, StoreError, Title,
         UsageReport,
@@ -109,6 +109,14 @@ impl Handler<SearchSessions> for ProfileActor {
 
     fn handle(&mut self, SearchSessions(filter): SearchSessions, _ctx: &mut Self::Context) -> Self::Result {
         Box::pin(read(self.store.clone(), move |store| store.search(&filter)))
+    }
+}
+
+impl Handler<GetSummary> for ProfileActor {
+    type Result = ResponseFuture<Result<Option<Summary>, ProfileError>>;
+
+    fn handle(&mut self, GetSummary(session): GetSummary, _ctx: &mut Self::Context) -> Self::Result {
+        Box::pin(read(self.store.clone(), move |store| store.session_summary(&session)))
     }
 }
 

@@ -4,7 +4,7 @@ use super::{ProfileActor, idempotency::Earlier};
 use crate::{
     actors::{
         NewRun, ProfileError,
-        run::{Broken, conversation},
+        run::{Broken, conversation, told},
     },
     domain::{Code, Message, RunId, SessionId},
     store::{Store, StoreError},
@@ -30,7 +30,7 @@ impl Kept {
     /// Blocking.
     fn has_image(&self, store: &Store) -> Result<bool, StoreError> {
         let said = match self {
-            Self::Session(id) => store.session_history(id)?,
+            Self::Session(id) => store.session_context(id, None)?.map_or_else(Vec::new, told),
             Self::Chain(run) => match conversation(store, *run) {
                 Ok(said) => said,
                 Err(Broken::Store(error)) => return Err(error),

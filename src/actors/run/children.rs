@@ -120,6 +120,7 @@ async fn follow(
                 | Event::ToolCompleted { .. }
                 | Event::SubagentStart(_)
                 | Event::SubagentComplete(_)
+                | Event::ContextCompressed(_)
                 | Event::ClarifyRequest(_)
                 | Event::ClarifyResponded { .. }
                 | Event::RunRetrying(_)

@@ -3,8 +3,10 @@
 use super::{
     Control, Inbox, StopReason,
     finish::End,
+    helper::Rest,
     history::said,
     ledger,
+    room::Room,
     steer::{Amid, Unheard, take_in},
     text::TextWriter,
 };
@@ -29,6 +31,8 @@ pub struct Kit {
     pub upstreams: Upstreams,
     pub toolbox: Toolbox,
     pub policy: Rc<Policy>,
+    /// Of the helper that sums long conversations up.
+    pub rest: Rc<Rest>,
 }
 
 /// How a run gets its place.
@@ -90,6 +94,7 @@ pub(super) struct Driver {
     /// How many fallbacks have been asked.
     pub fallen: usize,
     pub guard: Guard,
+    pub room: Room,
     /// Characters of results of the newest answer's calls.
     pub pile: usize,
 }
@@ -142,6 +147,7 @@ impl Driver {
             thinker: None,
             fallen: 0,
             guard: Guard::default(),
+            room: Room::default(),
             pile: 0,
         }
     }
@@ -241,6 +247,9 @@ impl Driver {
             }
         }
         self.pass_over_the_resting()?;
+        if let Some(focus) = self.spec.clone().asks_to_compress() {
+            return self.compress_now(focus).await;
+        }
         let spec = self.spec.clone();
         let kit = self.kit.clone();
         self.unless_stopped(kit.toolbox.discover()).await?;
@@ -291,8 +300,9 @@ impl Driver {
         }
         self.hear();
         let Some(mind) = self.thinker.clone() else { return Ok(()) };
-        let config = self.tenant.config();
         let offer = tools.then_some(offer);
+        self.make_room(&mind, self.fixed(system, offer)).await?;
+        let config = self.tenant.config();
         let part = self.turn.part();
         let cut = (!part.is_empty()).then(|| Message::assistant(part));
         let nudge = nudge.map(|nudge| Message::user(nudge.text()));
@@ -301,11 +311,13 @@ impl Driver {
         systems.extend(self.session_system.as_deref());
         systems.extend(self.spec.system.as_deref());
         let bare = (!limits).then(|| mind.sampling.without_limits());
-        let before = said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening]);
+        let [first, second, third] =
+            said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening]);
+        let shown = self.room.shown([first, second, third, self.turn.messages()]);
         let request = ModelRequest {
             model: &mind.model,
             system: &systems,
-            messages: &[before[0], before[1], before[2], self.turn.messages(), &aside],
+            messages: &[&shown[..], &[&aside[..]]].concat(),
             tools: offer.map(|offer| &*offer.tools),
             tool_choice: offer.and_then(|offer| offer.choice.as_ref()),
             parallel: offer.and_then(|offer| offer.parallel),
@@ -349,6 +361,7 @@ impl Driver {
         }
         let (error, usage) = ledger::outcome(&answer);
         self.called(&mind, took, error, usage);
+        self.room.scale.learn(self.room.guessed, usage.input_tokens);
         self.wrote_text |= wrote;
         if let Some(error) = failed {
             return Err(error.into());
@@ -359,6 +372,7 @@ impl Driver {
         let text = logged.strip_prefix("\n\n").filter(|_| broken).map_or(logged.clone(), str::to_owned);
         match answer {
             Ok(answer) => self.heard(ModelAnswer { text, ..answer }),
+            Err(error) if self.overflowed(&mind, &error).await? => {}
             Err(error) => self.unanswered(&error, &text)?,
         }
         Ok(())

@@ -100,7 +100,11 @@ impl Driver {
         };
         let default_model = &self.tenant.config().model.default;
         let (said, prompt) = (self.turn.messages(), self.prompt.clone());
-        changes.extend(transcript::append(&self.spec, default_model, said, finish, &record, prompt));
+        let mut kept = transcript::append(&self.spec, default_model, said, finish, &record, prompt);
+        if let Some(Change::SessionAppend(append)) = &mut kept {
+            append.summary = self.room.pending.take();
+        }
+        changes.extend(kept);
         // Whoever hears of the end may ask again at once: the slot must be free by then.
         drop(self.slot.take());
         self.log.append(event, changes)

@@ -35,9 +35,7 @@ impl Driver {
             let chain = tokio::task::spawn_blocking(move || transcript::conversation(&store, run)).await;
             self.loaded = chain.map_err(|error| StoreError::Io(error.to_string()))??;
         } else if self.spec.load_history {
-            // A run that is taken up again sees what it saw before.
-            self.loaded.truncate(self.log.record().loaded.unwrap_or(usize::MAX));
-            self.log.set_loaded(self.loaded.len());
+            self.log.set_loaded(usize::try_from(self.room.total).unwrap_or(usize::MAX));
         }
         Ok(())
     }
@@ -49,6 +47,7 @@ impl Driver {
             self.loaded.extend_from_slice(&self.spec.history);
             let newest = transcript::newest(std::mem::take(&mut self.loaded), limit);
             self.mended = Some([&newest[..], &self.opening].concat());
+            self.room.forget_places();
         }
         let parts = [&self.loaded[..], &self.spec.history, &self.opening];
         let parts = self.mended.as_ref().map_or(parts, |all| [all, &[], &[]]);
@@ -57,6 +56,7 @@ impl Driver {
                 .map_err(|stray| Break::Failed(Failure::new(Code::InvalidRequest, stray.to_string())))?;
             self.loaded = Vec::new();
             self.mended = Some(mended);
+            self.room.forget_places();
         }
         Ok(())
     }

@@ -256,6 +256,7 @@ impl Driver {
             | Event::ClarifyRequest(_)
             | Event::ClarifyResponded { .. }
             | Event::RunStarted { .. }
+            | Event::ContextCompressed(_)
             | Event::RunSteered { .. }
             | Event::RunStopping {} => {}
         }

@@ -17,6 +17,9 @@ const EVERY_WRITE: &str = "remember";
 impl Driver {
     /// Whether the conversation has a result of a tool that brings texts of strangers.
     pub(super) fn has_read_strangers(&self) -> bool {
+        if self.room.summary.as_ref().is_some_and(|summary| summary.strangers) {
+            return true;
+        }
         let parts = [&self.loaded[..], &self.spec.history, self.turn.messages()];
         let messages = self.mended.iter().flatten().chain(parts.into_iter().flatten());
         messages.into_iter().any(|message| match message {

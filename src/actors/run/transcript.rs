@@ -1,5 +1,6 @@
 //! The words of turns, as later turns are told of them.
 
+use super::room;
 use crate::{
     agent::{self, INTERRUPTED},
     domain::{Finish, Message, RunId, RunRecord, RunSpec, RunStatus, SystemPrompt},
@@ -42,9 +43,13 @@ pub(in crate::actors) fn append(
         // What a child said is its parent's to use; nobody talks with it.
         return None;
     }
-    let messages = of_turn(spec.opening(), messages, finish.is_some(), &record.text)?;
+    let messages = match spec.asks_to_compress() {
+        Some(_) => Vec::new(),
+        None => of_turn(spec.opening(), messages, finish.is_some(), &record.text)?,
+    };
     let choice = spec.upstream.as_ref();
     Some(Change::SessionAppend(SessionAppend {
+        summary: None,
         session: spec.session.clone(),
         run_id: spec.run_id,
         source: "api_server",
@@ -85,9 +90,9 @@ pub(in crate::actors) fn conversation(store: &Store, last: RunId) -> Result<Vec<
     for link in chain.into_iter().rev() {
         let StoredRun { mut spec, record, messages, .. } = link;
         if spec.load_history {
-            let mut before = store.session_history(&spec.session.id)?;
-            before.truncate(record.loaded.unwrap_or_default());
-            told.extend(before);
+            let total = record.loaded.unwrap_or_default() as u64;
+            let before = store.session_context(&spec.session.id, Some(total))?;
+            told.extend(before.map_or_else(Vec::new, room::told));
         }
         told.append(&mut spec.history);
         let completed = record.status == RunStatus::Completed;

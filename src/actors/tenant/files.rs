@@ -29,7 +29,7 @@ impl Tenant {
             (self.config().root.join("skills.lock"), skill.folder.clone(), name.to_owned());
         let change = move || {
             let digest = pinned.then(|| skill_digest(&folder)).transpose()?;
-            SkillLock::change(&lock, &of, digest)
+            SkillLock::change(&lock, &of, digest.as_deref())
         };
         let failed = |error: String| ProfileError::new(Code::StorageFailed, format!("the pin: {error}"));
         let done = tokio::task::spawn_blocking(change).await;

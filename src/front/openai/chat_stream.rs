@@ -288,6 +288,7 @@ impl Presenter for ChatStream {
             }
             Event::RunStarted { .. }
             | Event::ApprovalResponded { .. }
+            | Event::ContextCompressed(_)
             | Event::ClarifyResponded { .. }
             | Event::SubagentStart(_)
             | Event::SubagentComplete(_)

@@ -102,6 +102,7 @@ impl<'a> TurnEnd<'a> {
             | Event::ToolCompleted { .. }
             | Event::ApprovalRequest(_)
             | Event::ApprovalResponded { .. }
+            | Event::ContextCompressed(_)
             | Event::ClarifyRequest(_)
             | Event::ClarifyResponded { .. }
             | Event::SubagentStart(_)

@@ -257,6 +257,7 @@ fn run_event() -> Schema {
             .may("tool_calls", list(any()).note("Calls of the client's own tools: they end the turn."))
             .may("pending_steer", unheard()),
         event("run.steered").has("accepted", boolean()).has("input", text()),
+        compressed(event("context.compressed")),
         event("run.retrying")
             .has("action", one_of(RetryAction::NAMES))
             .has("attempt", integer())
@@ -321,4 +322,19 @@ pub fn components() -> Vec<(&'static str, Schema)> {
         ("Run", run()),
         ("RunEvent", run_event()),
     ]
+}
+
+/// What is told of a conversation whose older part gave way to a summary.
+pub fn compressed(event: Schema) -> Schema {
+    event
+        .has("cause", one_of(["threshold", "overflow", "asked"]))
+        .has("author", one_of(["model", "extract"]).note("`extract`: no model could write it."))
+        .has("messages_before", integer())
+        .has("messages_after", integer())
+        .has("tokens_before", integer().note("As estimated."))
+        .has("tokens_after", integer())
+        .may(
+            "summary",
+            integer().note("Which summary of the session; absent when it holds for this turn alone."),
+        )
 }

@@ -188,7 +188,8 @@ pub fn stream() -> Operation {
         .streams(
             named("SessionEvent"),
             "`run.started`, `message.started`, then `assistant.delta`, `reasoning.delta`, `tool.started`, `tool.completed`, \
-             `tool.failed`, `approval.request`, `approval.responded`, `clarify.request`, `clarify.responded`, `run.steered`, `run.retrying`, \
+             `tool.failed`, `approval.request`, `approval.responded`, `clarify.request`, `clarify.responded`, `run.steered`, \
+             `run.retrying`, `context.compressed`, \
              `subagent.start`, `subagent.complete`; at the end `assistant.completed` and \
              `run.completed`, or `error`; then `done`.",
         )
@@ -269,6 +270,7 @@ fn session() -> Schema {
             ),
         )
         .has("has_model_config", boolean())
+        .has("summary_count", integer().note("How often its older messages gave way to a summary."))
         .has(
             "model_lock",
             object().has("provider", text().or_null()).has("model", text().or_null()).or_null(),
@@ -287,6 +289,7 @@ fn message() -> Schema {
         .has("tool_calls", list(any()).or_null())
         .has("tool_name", text().or_null())
         .has("timestamp", time().or_null())
+        .has("compacted", boolean().note("Turns are told a summary instead of it."))
         .has("token_count", integer().or_null())
         .has("finish_reason", text().or_null())
         .has("reasoning", text().or_null())

@@ -120,7 +120,7 @@ async fn resumed(
     Ok(Asked { auth, session, options, turn, input, runtime, seen: resume.after })
 }
 
-fn new_run(
+pub(super) fn new_run(
     auth: &Authorised,
     options: &Options,
     session: &SessionId,

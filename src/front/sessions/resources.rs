@@ -255,7 +255,11 @@ fn written(
     serde_json::to_vec(&Messages {
         object: "list",
         session_id: session.as_str(),
-        data: page.messages.iter().map(|row| MessageView::new(session.as_str(), row, thoughts)).collect(),
+        data: page
+            .messages
+            .iter()
+            .map(|row| MessageView::new(session.as_str(), row, page.summary.as_ref(), thoughts))
+            .collect(),
         has_more: page.has_more,
         next_after: last.map(|row| row.number),
         pagination: Pagination { limit, offset, order: "oldest", returned: page.messages.len() },

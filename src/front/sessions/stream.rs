@@ -299,6 +299,9 @@ impl Presenter for SessionStream {
                 let steered = json!({"message_id": message_id, "accepted": accepted, "input": input});
                 self.frame(logged, true, "run.steered", &steered, out);
             }
+            Event::ContextCompressed(compressed) => {
+                self.frame(logged, true, "context.compressed", compressed, out);
+            }
             Event::RunCompleted { output, usage, finish_reason, .. } => {
                 self.completed(logged, output, *finish_reason, *usage, out);
             }

@@ -1,7 +1,7 @@
 //! Sessions and their messages as clients see them.
 
 use crate::{
-    domain::{Content, Finish, Message, ToolCall, seconds},
+    domain::{Content, Finish, Message, Summary, ToolCall, seconds},
     store::{SessionHeader, SessionMessage},
 };
 use serde::Serialize;
@@ -32,6 +32,8 @@ pub struct SessionView<'a> {
     /// Of the agent's own prompt, once a turn has ended.
     prompt_hash: Option<&'a str>,
     has_model_config: bool,
+    /// How often its older messages gave way to a summary.
+    summary_count: u32,
     model_lock: Option<LockView<'a>>,
     last_active: f64,
     preview: Option<&'a str>,
@@ -69,6 +71,7 @@ impl<'a> SessionView<'a> {
             has_system_prompt: header.has_prompt,
             prompt_hash: header.prompt.as_ref().map(crate::domain::PromptId::as_str),
             has_model_config: header.lock.is_some(),
+            summary_count: header.summaries,
             model_lock: header
                 .lock
                 .as_ref()
@@ -86,6 +89,8 @@ pub struct MessageView<'a> {
     #[serde(flatten)]
     said: Said<'a>,
     timestamp: Option<f64>,
+    /// Turns are told a summary instead of it.
+    compacted: bool,
     token_count: Option<u64>,
 }
 
@@ -135,12 +140,18 @@ impl<'a> From<&'a ToolCall> for CallView<'a> {
 
 impl<'a> MessageView<'a> {
     /// `thoughts`: reasoning is shown.
-    pub fn new(session_id: &'a str, row: &'a SessionMessage, thoughts: bool) -> Self {
+    pub fn new(
+        session_id: &'a str,
+        row: &'a SessionMessage,
+        summary: Option<&Summary>,
+        thoughts: bool,
+    ) -> Self {
         Self {
             id: row.number,
             session_id,
             said: Said::new(&row.message, row.finish, thoughts),
             timestamp: row.at.map(seconds),
+            compacted: summary.is_some_and(|summary| summary.covers(row.number)),
             token_count: None,
         }
     }

@@ -5,10 +5,10 @@
 //! crash leaves either the whole fork or nothing that anyone can see.
 
 use super::{
-    NewSession, SessionError, SessionHeader, Title, header_of, transcript_key, trash, writing::Draft,
+    NewSession, SessionError, SessionHeader, Title, header_of, summary, transcript_key, trash, writing::Draft,
 };
 use crate::{
-    domain::{SessionId, TranscriptId},
+    domain::{SessionId, Summary, TranscriptId},
     store::{
         IdempotencyEntry, Store, StoreError, codec,
         command::{Command, Write},
@@ -46,6 +46,8 @@ pub(in crate::store) struct Copy {
     header: SessionHeader,
     /// Where earlier commits put all but the last messages.
     transcript: TranscriptId,
+    /// What the source goes on from.
+    summary: Option<Summary>,
     /// The last messages as they are stored, with the number of the first of them.
     rest: Vec<Vec<u8>>,
     first: u64,
@@ -61,6 +63,10 @@ impl Copy {
         header.messages = self.first + self.rest.len() as u64;
         header.tool_calls = self.header.tool_calls;
         header.preview.clone_from(&self.header.preview);
+        if let Some(newest) = &self.summary {
+            // The earlier ones stay with the source.
+            summary::write(draft, header, &Summary { number: 1, ..newest.clone() })?;
+        }
         if self.first > 0 {
             trash::unmark(draft, self.transcript);
         }
@@ -74,6 +80,9 @@ struct Piece {
     next: u64,
 }
 
+/// What a fork begins with: the header, the prompt, the summary.
+type Source = (SessionHeader, Option<String>, Option<Summary>);
+
 impl Store {
     /// Makes a copy of a session under another id. The copy holds what the source holds at this moment.
     ///
@@ -81,7 +90,7 @@ impl Store {
     /// [`SessionError::NotFound`], also when the source is deleted meanwhile; the id or the title is taken.
     pub async fn fork_session(&self, fork: ForkSession) -> Result<SessionHeader, SessionError> {
         let ForkSession { from, id, title, idempotency } = fork;
-        let (source, prompt) = self.source(&from).await?;
+        let (source, prompt, summary) = self.source(&from).await?;
         if self.session(&id)?.is_some() {
             // Looked at again by the writer; this one spares the copying.
             return Err(SessionError::Exists(id));
@@ -98,6 +107,7 @@ impl Store {
             source: source.messages_key(),
             header: source.clone(),
             transcript,
+            summary,
             rest,
             first,
         };
@@ -117,12 +127,14 @@ impl Store {
         made
     }
 
-    async fn source(&self, from: &SessionId) -> Result<(SessionHeader, Option<String>), SessionError> {
+    async fn source(&self, from: &SessionId) -> Result<Source, SessionError> {
         let (inner, id) = (Arc::clone(&self.0), from.clone());
         let read = spawn_blocking(move || {
             inner.read(|db| {
                 let prompt = db.read::<String>(Key::text(Table::SessionPrompt, id.as_str()))?;
-                Ok(header_of(db, &id)?.map(|header| (header, prompt)))
+                let Some(header) = header_of(db, &id)? else { return Ok(None) };
+                let summary = summary::newest(db, &header, header.messages)?;
+                Ok(Some((header, prompt, summary)))
             })
         });
         let found = read.await.map_err(|error| StoreError::Io(error.to_string()))??;

@@ -1,8 +1,8 @@
 //! Reading by pages: sessions by last activity, messages by number.
 
-use super::{SessionHeader, SessionMessage, header_of, writing};
+use super::{SessionHeader, SessionMessage, header_of, row, summary, writing};
 use crate::{
-    domain::SessionId,
+    domain::{SessionId, Summary},
     store::{
         Store, StoreError, codec,
         keyspace::{Key, Table},
@@ -62,6 +62,8 @@ pub struct SessionMessages {
     pub has_more: bool,
     /// Size of the page as it is stored, in bytes.
     pub bytes: usize,
+    /// What turns are told instead of some of the messages.
+    pub summary: Option<Summary>,
 }
 
 impl Store {
@@ -113,12 +115,13 @@ impl Store {
             let Some(header) = header_of(db, session)? else {
                 return Ok(None);
             };
-            let mut page = SessionMessages { messages: Vec::new(), has_more: false, bytes: 0 };
+            let summary = summary::newest(db, &header, header.messages)?;
+            let mut page = SessionMessages { messages: Vec::new(), has_more: false, bytes: 0, summary };
             if limit > 0 && after < header.messages {
                 let until = header.message_key(header.messages);
                 db.scan(Table::SessionMessage, header.message_key(after), until, |key, json| {
                     page.bytes += json.len();
-                    page.messages.push(writing::message(key, &json)?);
+                    page.messages.push(row::message(key, &json)?);
                     Ok(page.messages.len() < limit && page.bytes < PAGE_BYTES)
                 })?;
             }

@@ -11,11 +11,14 @@
 //! | `session_message` | transcript, number: a message |
 //! | `session_activity` | when it was last active: the order of lists |
 //! | `session_title` | whose title it is: titles are unique |
+//! | `session_summary` | transcript, number: what turns are told instead of its older messages |
 //! | `session_trash` | transcripts that no session has any more, or not yet |
 
 mod edit;
 mod fork;
 mod list;
+mod row;
+mod summary;
 mod trash;
 mod writing;
 
@@ -23,10 +26,11 @@ pub(super) use edit::{Edit, SessionEdit};
 pub use edit::{NewSession, SessionChange, SessionError, Title};
 pub use fork::ForkSession;
 pub use list::{SessionCursor, SessionFilter, SessionMessages};
+pub use summary::{SessionContext, SessionSummary};
 pub(super) use writing::{Draft, Sessions, activity, title_key};
 
 use super::{
-    Store, StoreError, codec,
+    Store, StoreError,
     database::Database,
     keyspace::{Key, Table},
 };
@@ -73,9 +77,17 @@ pub struct SessionHeader {
     /// The beginning of what the user said first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<String>,
+    /// How many summaries it has; turns go on from the newest.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub summaries: u32,
     /// Where its messages lie; `None` in sessions from before transcripts had names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::store) transcript: Option<TranscriptId>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// That a session was ended.
@@ -133,18 +145,13 @@ impl Store {
         self.0.read(|db| db.read(Key::text(Table::SessionPrompt, session.as_str())))
     }
 
-    /// Its messages, oldest first; none when there is no such session.
-    pub fn session_history(&self, session: &SessionId) -> Result<Vec<Message>, StoreError> {
-        let mut messages = Vec::new();
-        self.0.read(|db| {
-            let Some(header) = header_of(db, session)? else {
-                return Ok(());
-            };
-            db.scan_all(Table::SessionMessage, header.messages_key(), |_, json| {
-                messages.push(codec::from_json(&json)?);
-                Ok(true)
-            })
-        })?;
-        Ok(messages)
+    #[cfg(test)]
+    pub(super) fn session_history(
+        &self,
+        session: &SessionId,
+    ) -> Result<Vec<crate::domain::Message>, StoreError> {
+        let page = self.session_messages(session, 0, usize::MAX)?;
+        let messages = page.map_or_else(Vec::new, |page| page.messages);
+        Ok(messages.into_iter().map(|message| message.message).collect())
     }
 }

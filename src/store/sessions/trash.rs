@@ -1,6 +1,6 @@
 //! Transcripts that no session has: of deleted ones, and of forks that were cut in the middle.
 
-use super::{transcript_key, writing::Draft};
+use super::{summary, transcript_key, writing::Draft};
 use crate::{
     domain::TranscriptId,
     store::{
@@ -59,7 +59,8 @@ impl Inner {
                 self.delete(&mut self.bench(), |db, batch| {
                     removed = db.remove_some(batch, messages, BATCH)?;
                     if removed < BATCH {
-                        return Ok(removed + db.remove_all(batch, mark)?);
+                        let summaries = db.remove_all(batch, summary::all_of(messages))?;
+                        return Ok(removed + summaries + db.remove_all(batch, mark)?);
                     }
                     Ok(removed)
                 })?;

@@ -1,11 +1,11 @@
 //! The writer's side: what one commit does to sessions. Nobody else reads a header in order to change it.
 
 use super::{
-    Edit, NewSession, SessionChange, SessionEdit, SessionEnd, SessionError, SessionHeader, SessionMessage,
-    Title, header_of, trash,
+    Edit, NewSession, SessionChange, SessionEdit, SessionEnd, SessionError, SessionHeader, SessionSummary,
+    Title, header_of, row::Row, summary, trash,
 };
 use crate::{
-    domain::{Finish, Message, Millis, SessionId, SystemPrompt, TranscriptId, Usage, now},
+    domain::{Millis, SessionId, SystemPrompt, TranscriptId, Usage, now},
     store::{
         SessionAppend, StoreError, codec,
         database::Database,
@@ -14,10 +14,8 @@ use crate::{
         prompts::{self, StoredPrompt},
     },
 };
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
 
-/// Characters of a preview.
-const PREVIEW: usize = 60;
 /// Forks of one title that get a number of their own.
 const MOST_FORKS: u32 = 10_000;
 
@@ -97,6 +95,9 @@ impl Sessions {
             draft.put(header.message_key(header.messages), &row)?;
             header.count(message);
         }
+        if let Some(summary) = &append.summary {
+            summary::write(draft, header, summary)?;
+        }
         header.turns += 1;
         header.usage += append.usage;
         header.last_active = at.max(header.last_active);
@@ -108,6 +109,18 @@ impl Sessions {
             header.prompt = Some(prompt.id.clone());
         }
         Ok(())
+    }
+
+    /// A summary of messages that the session has already.
+    pub(in crate::store) fn summarise(
+        &mut self,
+        draft: &mut Draft<'_>,
+        change: &SessionSummary,
+    ) -> Result<(), StoreError> {
+        match &mut self.touch(draft.database, &change.session)?.now {
+            Some(header) => summary::write(draft, header, &change.summary),
+            None => Ok(()),
+        }
     }
 
     /// Carries an edit out, or has it answered why not.
@@ -321,16 +334,6 @@ impl Sessions {
     }
 }
 
-/// A message on its way to the disk.
-#[derive(serde::Serialize)]
-struct Row<'a> {
-    #[serde(flatten)]
-    message: &'a Message,
-    at: Millis,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    finish: Option<Finish>,
-}
-
 fn fresh(id: SessionId, model: String, at: Millis) -> SessionHeader {
     SessionHeader {
         id,
@@ -351,6 +354,7 @@ fn fresh(id: SessionId, model: String, at: Millis) -> SessionHeader {
         tool_calls: 0,
         answers: 0,
         preview: None,
+        summaries: 0,
         transcript: Some(TranscriptId::new()),
     }
 }
@@ -379,39 +383,4 @@ fn set_prompt(
             Ok(())
         }
     }
-}
-
-impl SessionHeader {
-    /// Takes one more message into the counters.
-    fn count(&mut self, message: &Message) {
-        self.messages += 1;
-        match message {
-            Message::User { content } => {
-                if self.preview.is_none() {
-                    self.preview = preview(&content.text());
-                }
-            }
-            Message::Assistant { tool_calls, .. } => {
-                self.answers += 1;
-                self.tool_calls += tool_calls.len() as u64;
-            }
-            Message::System { .. } | Message::Tool { .. } => {}
-        }
-    }
-}
-
-fn preview(text: &str) -> Option<String> {
-    let line: Cow<'_, str> = if text.contains(['\n', '\r', '\t']) {
-        text.chars().take(4 * PREVIEW).map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
-    } else {
-        text.into()
-    };
-    let shown: String = line.trim().chars().take(PREVIEW).collect();
-    (!shown.is_empty()).then_some(shown)
-}
-
-/// A stored message with its place.
-pub(super) fn message(key: Key, json: &[u8]) -> Result<SessionMessage, StoreError> {
-    let message: SessionMessage = codec::from_json(json)?;
-    Ok(SessionMessage { number: key.number() + 1, ..message })
 }

@@ -31,6 +31,7 @@ pub(super) async fn run(store: &Store, texts: &[&str], output: &str) -> RunId {
 
 fn append(session: &SessionRef, run_id: RunId) -> SessionAppend {
     SessionAppend {
+        summary: None,
         prompt: None,
         session: session.clone(),
         run_id,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 fn append(session: &SessionRef, texts: &[&str]) -> Change {
     Change::SessionAppend(SessionAppend {
+        summary: None,
         prompt: None,
         session: session.clone(),
         run_id: RunId::new(),

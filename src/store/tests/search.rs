@@ -15,6 +15,7 @@ fn id(text: &str) -> SessionId {
 
 async fn say(store: &Store, session: &str, messages: Vec<Message>) {
     let append = SessionAppend {
+        summary: None,
         prompt: None,
         session: SessionRef { id: id(session), named: true },
         run_id: RunId::new(),

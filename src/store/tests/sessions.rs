@@ -22,6 +22,7 @@ fn titled(session: &str, title: &str) -> NewSession {
 
 async fn say(store: &Store, session: &str, messages: Vec<Message>) {
     let append = SessionAppend {
+        summary: None,
         prompt: None,
         session: SessionRef { id: id(session), named: true },
         run_id: RunId::new(),
@@ -259,6 +260,7 @@ async fn old_labels_go_and_take_their_messages_along() {
     let store = open(dir.path());
     say(&store, "named", texts(1)).await;
     let label = SessionAppend {
+        summary: None,
         prompt: None,
         session: SessionRef { id: id("label"), named: false },
         run_id: RunId::new(),

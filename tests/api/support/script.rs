@@ -39,7 +39,9 @@
 //! | `@@part-then CODE` | a text that was broken off, then that status |
 //! | `@@usage CACHED REASONING` | a text, and so many tokens of the input and the output told apart |
 //! | `@@empty` | no text at all |
+//! | `@@fits BYTES` | refused as too long, unless the request is shorter than that; then a text |
 //! | `@@leave-out-done` | a text without `[DONE]` at its end |
+//! | (a helper's question) | `Summed up.`; silence, if the record has `@@silent-helper`; 500, if it has `@@no-helper` |
 //! | anything else | `You said: …` |
 
 use hermes_gateway::agent::Nudge;
@@ -123,6 +125,9 @@ pub fn said(body: &Value) -> (String, Vec<String>) {
 /// `asked_before`: how many requests with the same directive came before this one.
 pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
     let (said, results) = said(body);
+    if body["messages"][0]["content"].as_str().is_some_and(|system| system.starts_with("You condense")) {
+        return helper(&body["messages"][1]);
+    }
     let (directive, rest) = said.split_once(' ').unwrap_or((&said, ""));
     let numbers: Vec<u64> = rest.split_whitespace().map_while(|word| word.parse().ok()).collect();
     let number = |at: usize, default: u64| numbers.get(at).copied().unwrap_or(default);
@@ -196,10 +201,24 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
         "@@part-then" if asked_before == 0 => stream([Step::Text("Cut off".to_owned()), Step::Length]),
         "@@part-then" => status(number(0, 400), None),
         "@@usage" => stream([Step::Text("Counted.".to_owned()), Step::Split(number(0, 0), number(1, 0))]),
+        "@@fits" if body.to_string().len() as u64 > number(0, 0) => {
+            refuse(400, None, "This model's maximum context length is exceeded".to_owned())
+        }
+        "@@fits" => stream([Step::Text("It fits.".to_owned())]),
         "@@empty" => stream([]),
         "@@leave-out-done" => Plan::Stream { steps: vec![Step::Text("No end.".to_owned())], done: false },
         _ => stream([Step::Text("You said: ".to_owned()), Step::Text(said)]),
     }
+}
+
+/// What a helper answers that is to sum a record up.
+fn helper(asked: &Value) -> Plan {
+    let record = text_of(asked);
+    if record.contains("@@no-helper") {
+        return status(500, None);
+    }
+    let silent = record.contains("@@silent-helper").then_some(Step::Hang);
+    stream(silent.into_iter().chain([Step::Text("Summed up.".to_owned())]))
 }
 
 /// Words, then the call behind ` @@tool `.

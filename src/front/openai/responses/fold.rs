@@ -150,6 +150,7 @@ impl<R: Results> Fold<R> {
             }
             Event::ApprovalRequest(_)
             | Event::ApprovalResponded { .. }
+            | Event::ContextCompressed(_)
             | Event::ClarifyRequest(_)
             | Event::ClarifyResponded { .. }
             | Event::SubagentStart(_)

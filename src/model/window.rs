@@ -1,0 +1,211 @@
+//! How long a conversation a model can read, in tokens.
+//!
+//! In this order: what is configured, what the endpoint says of its models, what is known of the name, a guess.
+
+use super::{
+    base_url,
+    connection::{Call, Endpoint},
+};
+use crate::config::{ModelConfig, Provider};
+use awc::http::{Method, Uri};
+use futures_util::StreamExt;
+use serde::Deserialize;
+use serde_json::Value;
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    time::Duration,
+};
+use tokio::time::timeout;
+
+/// Where nothing is known.
+const GUESS: u64 = 256_000;
+/// An endpoint gets this long to say what models it has, and this many bytes.
+const PATIENCE: Duration = Duration::from_secs(5);
+const MOST: usize = 4 << 20;
+/// What an endpoint may call it.
+const MEMBERS: [&str; 9] = [
+    "context_length",
+    "context_window",
+    "max_context_length",
+    "max_model_len",
+    "max_input_tokens",
+    "max_seq_len",
+    "loaded_context_length",
+    "n_ctx",
+    "n_ctx_train",
+];
+
+/// Parts of names, the more exact ones first.
+const KNOWN: [(&str, u64); 40] = [
+    ("gpt-5", 400_000),
+    ("gpt-4.1", 1_047_576),
+    ("gpt-4o", 128_000),
+    ("gpt-4-turbo", 128_000),
+    ("gpt-4-32k", 32_768),
+    ("gpt-4", 8_192),
+    ("gpt-3.5", 16_385),
+    ("gpt-oss", 131_072),
+    ("o1", 200_000),
+    ("o3", 200_000),
+    ("o4-mini", 200_000),
+    ("claude", 200_000),
+    ("gemini-1.5-pro", 2_097_152),
+    ("gemini", 1_048_576),
+    ("gemma-3", 131_072),
+    ("gemma", 8_192),
+    ("grok-4-fast", 2_000_000),
+    ("grok-4", 256_000),
+    ("grok", 131_072),
+    ("kimi-k2", 262_144),
+    ("kimi", 131_072),
+    ("moonshot", 131_072),
+    ("deepseek", 131_072),
+    ("qwen3-coder", 262_144),
+    ("qwen3", 131_072),
+    ("qwen2.5", 32_768),
+    ("qwen", 32_768),
+    ("llama-4", 1_048_576),
+    ("llama-3.1", 131_072),
+    ("llama-3.2", 131_072),
+    ("llama-3.3", 131_072),
+    ("llama-3", 8_192),
+    ("mistral-large", 131_072),
+    ("mistral", 32_768),
+    ("mixtral", 32_768),
+    ("codestral", 262_144),
+    ("command", 128_000),
+    ("phi-4", 16_384),
+    ("glm-4", 131_072),
+    ("minimax", 204_800),
+];
+
+/// The windows of one upstream's models.
+pub(super) struct Windows {
+    configured: Option<u64>,
+    /// Whose window is configured: of others the same upstream may have another.
+    model: String,
+    endpoint: Option<Rc<Listing>>,
+}
+
+struct Listing {
+    endpoint: Endpoint,
+    address: Result<Uri, String>,
+    asked: Cell<bool>,
+    found: RefCell<HashMap<String, u64>>,
+}
+
+impl Windows {
+    pub(super) fn new(config: &ModelConfig) -> Self {
+        let endpoint = match &config.provider {
+            Provider::OpenAi { base_url } => Some(Rc::new(Listing {
+                endpoint: Endpoint::new(config),
+                address: base_url::models(base_url),
+                asked: Cell::new(false),
+                found: RefCell::default(),
+            })),
+            Provider::Hermes { .. } | Provider::Demo => None,
+        };
+        Self { configured: config.context_length, model: config.default.clone(), endpoint }
+    }
+
+    /// The window of a model, as far as it is known by now. The endpoint is asked once, and nobody waits for it.
+    pub(super) fn of(&self, model: &str) -> u64 {
+        if let Some(known) = self.known(model) {
+            return known;
+        }
+        if let Some(listing) = self.endpoint.as_ref().filter(|listing| !listing.asked.replace(true)) {
+            let listing = Rc::clone(listing);
+            tokio::task::spawn_local(async move { listing.ask().await });
+        }
+        by_name(model)
+    }
+
+    fn known(&self, model: &str) -> Option<u64> {
+        let found = || self.endpoint.as_ref().and_then(|listing| listing.found.borrow().get(model).copied());
+        self.configured.filter(|_| model == self.model || self.model.is_empty()).or_else(found)
+    }
+}
+
+impl Listing {
+    async fn ask(&self) {
+        let asked = timeout(PATIENCE, self.list()).await;
+        match asked {
+            Ok(Some(found)) => *self.found.borrow_mut() = found,
+            Ok(None) | Err(_) => {
+                tracing::debug!("the upstream does not say how long its models' windows are")
+            }
+        }
+    }
+
+    async fn list(&self) -> Option<HashMap<String, u64>> {
+        let call = Call { method: Method::GET, address: &self.address, headers: &[], body: Vec::new() };
+        let mut response = self.endpoint.send(call).await.ok()?;
+        let mut body = Vec::new();
+        while let Some(Ok(bytes)) = response.next().await {
+            body.extend_from_slice(&bytes);
+            if body.len() > MOST {
+                return None;
+            }
+        }
+        read(&body)
+    }
+}
+
+fn read(body: &[u8]) -> Option<HashMap<String, u64>> {
+    #[derive(Deserialize)]
+    struct List {
+        data: Vec<Value>,
+    }
+    let list: List = serde_json::from_slice(body).ok()?;
+    let window = |model: &Value| {
+        let places = [model, &model["meta"], &model["top_provider"]];
+        let members = places.iter().flat_map(|place| MEMBERS.iter().map(|member| &place[*member]));
+        members.filter_map(Value::as_u64).find(|window| (1_024..=100_000_000).contains(window))
+    };
+    let found = list.data.iter().filter_map(|model| Some((model["id"].as_str()?.to_owned(), window(model)?)));
+    Some(found.collect())
+}
+
+pub(super) fn by_name(model: &str) -> u64 {
+    let model = model.to_ascii_lowercase();
+    // A provider's or owner's name may stand before the model's.
+    let bare = model.rsplit('/').next().unwrap_or_default();
+    KNOWN
+        .iter()
+        .find(|(part, _)| if part.len() == 2 { bare.starts_with(part) } else { bare.contains(part) })
+        .map_or(GUESS, |(_, window)| *window)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_known_by_name() {
+        for (model, window) in [
+            ("gpt-4o-mini", 128_000),
+            ("openai/gpt-4.1", 1_047_576),
+            ("anthropic/claude-sonnet-4", 200_000),
+            ("o3-mini", 200_000),
+            ("Qwen3-Coder-480B", 262_144),
+            ("Meta-Llama-3.1-8B", 131_072),
+            ("foo-3", GUESS),
+            ("", GUESS),
+        ] {
+            assert_eq!(by_name(model), window, "{model}");
+        }
+    }
+
+    #[test]
+    fn servers_say_it_under_many_names() {
+        let body = br#"{"data":[{"id":"a","context_length":8192},{"id":"b","max_model_len":4096},{"id":"c","meta":{"n_ctx_train":2048}},
+            {"id":"d"},{"id":"e","context_length":"long"},{"id":"f","context_length":3}]}"#;
+        let found = read(body).unwrap();
+        let of = |id: &str| found.get(id).copied();
+        assert_eq!([of("a"), of("b"), of("c")], [Some(8_192), Some(4_096), Some(2_048)]);
+        assert_eq!([of("d"), of("e"), of("f")], [None; 3]);
+        assert_eq!(read(b"<html>"), None);
+    }
+}
