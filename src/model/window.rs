@@ -134,7 +134,7 @@ impl Listing {
         match asked {
             Ok(Some(found)) => *self.found.borrow_mut() = found,
             Ok(None) | Err(_) => {
-                tracing::debug!("the upstream does not say how long its models' windows are")
+                tracing::debug!("the upstream does not say how long its models' windows are");
             }
         }
     }

@@ -93,7 +93,7 @@ pub(super) fn change(redactor: &Redactor, change: &mut Change) {
         }
         Change::ClientCall(call) => redactor.clean_text(&mut call.call_id),
         Change::SessionSummary(SessionSummary { session: _, summary }) => {
-            redactor.clean_text(&mut summary.text)
+            redactor.clean_text(&mut summary.text);
         }
         Change::Prompt(prompt) => clean_prompt(redactor, prompt),
         Change::Memory(record) => {

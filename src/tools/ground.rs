@@ -28,6 +28,8 @@ pub struct Ground {
     roots: Mutex<Option<Arc<Roots>>>,
     pub disk: Arc<Disk>,
     pub jobs: Arc<Jobs>,
+    /// Of the jobs, when these settings began to hold.
+    pub era: u64,
     /// What the prompt is made of.
     pub held: Held,
 }
@@ -63,6 +65,7 @@ impl Ground {
             view: OnceLock::new(),
             roots: Mutex::new(None),
             disk,
+            era: jobs.era(),
             jobs,
             held: Held::default(),
         }

@@ -111,11 +111,17 @@ impl Toolbox {
     /// among those that have changed: then they end, so that the new ones hold for all.
     #[must_use]
     pub fn renewed(&self, config: Arc<ProfileConfig>, egress: Egress) -> Self {
-        let Ground { config: former, sandbox, user, jobs, .. } = &*self.ground;
-        if former.terminal != config.terminal || former.workspace != config.workspace {
-            jobs.kill_all();
+        let Ground { config: former, sandbox, user, jobs, disk, .. } = &*self.ground;
+        let same = former.terminal == config.terminal && former.workspace == config.workspace;
+        if !same {
+            jobs.begin_era();
         }
-        Self::on(Ground::new(config, sandbox.clone(), *user, egress, jobs.clone()))
+        let mut ground = Ground::new(config, sandbox.clone(), *user, egress, jobs.clone());
+        if same {
+            // Who fills it is found among all commands, those of before too.
+            ground.disk = disk.clone();
+        }
+        Self::on(ground)
     }
 
     fn on(ground: Ground) -> Self {

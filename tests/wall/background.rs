@@ -241,7 +241,12 @@ async fn other_settings_of_commands_end_it_and_others_do_not() {
         let audit = AuditLog::new(&config.state_dir, Redactor::default());
         let network = config.terminal.network.clone();
         let egress = Egress::new(config.name.clone(), network, world.listeners.clone(), audit);
-        world.tools = world.tools.renewed(Arc::new(config), egress);
+        let renewed = world.tools.renewed(Arc::new(config), egress);
+        // A turn that began under the former settings still has the former tools.
+        let late = world.call("terminal", json!({ "command": "sleep 1000", "background": true })).await;
+        let refused = if changed { json!("settings_changed") } else { Value::Null };
+        assert_eq!(late["code"], refused, "{late}");
+        world.tools = renewed;
         if goes_on {
             assert_eq!(world.process("poll", &id, json!({})).await["status"], "running");
         } else {

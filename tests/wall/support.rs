@@ -255,19 +255,7 @@ fn config(root: &Path) -> ProfileConfig {
             deny: Vec::new(),
             allow: Vec::new(),
         },
-        terminal: TerminalConfig {
-            sandbox: SandboxLevel::Landlock,
-            sandbox_most: SandboxLevel::Strict,
-            unix_sockets: false,
-            timeout: second * 60,
-            max_timeout: second * 600,
-            background_max: second * 86_400,
-            env_passthrough: Vec::new(),
-            roots: Vec::new(),
-            network: NetworkConfig::default(),
-            max_output: 50_000,
-            limits: LimitsConfig::default(),
-        },
+        terminal: terminal(second),
         memory: MemoryConfig::default(),
         prompt: hermes_gateway::config::PromptConfig::default(),
         skills: hermes_gateway::config::SkillsConfig::default(),
@@ -285,5 +273,21 @@ fn config(root: &Path) -> ProfileConfig {
         },
         responses: ResponsesConfig { stored: 1_000, tool_items: ToolItems::default() },
         env: [("TOKEN".to_owned(), Secret::new("from-the-env-file"))].into(),
+    }
+}
+
+fn terminal(second: Duration) -> TerminalConfig {
+    TerminalConfig {
+        sandbox: SandboxLevel::Landlock,
+        sandbox_most: SandboxLevel::Strict,
+        unix_sockets: false,
+        timeout: second * 60,
+        max_timeout: second * 600,
+        background_max: second * 86_400,
+        env_passthrough: Vec::new(),
+        roots: Vec::new(),
+        network: NetworkConfig::default(),
+        max_output: 50_000,
+        limits: LimitsConfig::default(),
     }
 }

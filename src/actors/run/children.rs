@@ -47,6 +47,7 @@ pub(super) async fn work(bench: &Bench, call_id: &str, task: Task) -> Result<Rep
     };
     bench.tell(Event::SubagentStart(Box::new(told.clone())), None);
     let child = Live { board: board.clone(), run };
+    let session = spec.session.id.clone();
     RunActor::launch(Work {
         tenant: bench.tenant.clone(),
         store: bench.store.clone(),
@@ -59,6 +60,8 @@ pub(super) async fn work(bench: &Bench, call_id: &str, task: Task) -> Result<Rep
     });
     let record = follow(bench, call_id, events, run).await?;
     drop(child);
+    // Nobody could look after what goes on in its background.
+    bench.kit.toolbox.forget_session(&session, &bench.store).await?;
     let api_calls = calls(bench.store.clone(), run).await;
     let report = report(record, told.model.clone(), api_calls, begun.elapsed().as_secs_f64());
     bench.tell(Event::SubagentComplete(Box::new(end(told, &report))), Some(report.usage));

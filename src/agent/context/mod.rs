@@ -47,7 +47,7 @@ fn part(of: u64, share: f64) -> u64 {
 
 /// The part of the conversation that is shown in front of what is `behind`: messages of it in a row.
 #[must_use]
-pub fn skip<'a, const N: usize>(parts: [&'a [Message]; N], mut covered: usize) -> [&'a [Message]; N] {
+pub fn skip<const N: usize>(parts: [&[Message]; N], mut covered: usize) -> [&[Message]; N] {
     parts.map(|part| {
         let gone = covered.min(part.len());
         covered -= gone;

@@ -7,7 +7,10 @@ use crate::{
 };
 use futures_util::future::join_all;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
@@ -23,16 +26,27 @@ const GRACE: Duration = Duration::from_secs(7);
 #[derive(Default)]
 pub struct Jobs {
     known: Mutex<Vec<Arc<Job>>>,
+    era: AtomicU64,
 }
 
 impl Jobs {
-    /// Room for one more.
+    /// Which settings of commands hold: another number after each change of them.
+    pub fn era(&self) -> u64 {
+        self.era.load(Ordering::Acquire)
+    }
+
+    /// Room for one more, under the settings of an era.
     ///
     /// # Errors
     ///
-    /// Too many run.
-    pub fn enter(&self, record: ProcessRecord) -> Result<Arc<Job>, Failure> {
+    /// Too many run, or other settings hold by now.
+    pub fn enter(&self, record: ProcessRecord, era: u64) -> Result<Arc<Job>, Failure> {
         let mut known = self.known();
+        if era != self.era() {
+            let text = "the settings of commands have changed since this turn began";
+            return Err(Failure::new("settings_changed", text)
+                .hint("run it in the foreground, or start it in the next turn"));
+        }
         if known.iter().filter(|job| !job.is_over()).count() >= MOST_RUNNING {
             let text = format!("{MOST_RUNNING} commands run in the background already");
             return Err(Failure::new("too_many_processes", text)
@@ -70,9 +84,11 @@ impl Jobs {
         end(&all).await;
     }
 
-    /// Kills all, and waits for nothing.
-    pub fn kill_all(&self) {
-        self.known().iter().for_each(|job| job.kill());
+    /// Other settings hold from now on: kills all that run under the former ones.
+    pub fn begin_era(&self) {
+        let known = self.known();
+        self.era.fetch_add(1, Ordering::AcqRel);
+        known.iter().for_each(|job| job.kill());
     }
 
     fn known(&self) -> MutexGuard<'_, Vec<Arc<Job>>> {
@@ -91,6 +107,6 @@ async fn end(jobs: &[Arc<Job>]) {
 
 impl Drop for Jobs {
     fn drop(&mut self) {
-        self.kill_all();
+        self.known().iter().for_each(|job| job.kill());
     }
 }

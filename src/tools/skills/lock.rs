@@ -45,13 +45,13 @@ impl SkillLock {
     /// # Errors
     ///
     /// The file cannot be written.
-    pub fn change(path: &Path, name: &str, digest: Option<String>) -> io::Result<()> {
+    pub fn change(path: &Path, name: &str, digest: Option<&str>) -> io::Result<()> {
         let _held = own_file::lock(&path.with_extension("lock.held"))?;
         loop {
             let before = own_file::read(path, LARGEST)?;
             let mut lock = Self::parse(before.as_deref().unwrap_or_default());
-            match &digest {
-                Some(digest) => lock.0.insert(name.to_owned(), digest.clone()),
+            match digest {
+                Some(digest) => lock.0.insert(name.to_owned(), digest.to_owned()),
                 None => lock.0.remove(name),
             };
             let after = lock.text();
