@@ -2,7 +2,7 @@
 
 use super::Tenant;
 use crate::{
-    actors::ProfileError,
+    actors::{ProfileError, Prompts},
     audit::{Act, Actor},
     domain::{Code, KeyId},
     tools::{Skill, SkillLock, SkillState, skill_digest},
@@ -10,6 +10,12 @@ use crate::{
 use std::sync::Arc;
 
 impl Tenant {
+    /// The prompts of its sessions, as far as they are held in memory.
+    #[must_use]
+    pub const fn prompts(&self) -> &Prompts {
+        &self.prompts
+    }
+
     /// The skills of the profile, by category and name.
     pub async fn skills(&self) -> Arc<Vec<Skill>> {
         self.toolbox().prompt_parts(None).await.skills.clone()

@@ -244,12 +244,6 @@ impl Tenant {
         &self.model_calls
     }
 
-    /// The prompts of its sessions, as far as they are held in memory.
-    #[must_use]
-    pub const fn prompts(&self) -> &Prompts {
-        &self.prompts
-    }
-
     /// What was done in the profile's name.
     #[must_use]
     pub const fn audit(&self) -> &AuditLog {

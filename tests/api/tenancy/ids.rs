@@ -15,6 +15,7 @@ const SECRET: &str = "alices-secret-7f3a";
 enum Kind {
     Run,
     Approval,
+    Clarification,
     Response,
     /// A name that clients choose: at bob's it is a name of his.
     Session,
@@ -27,10 +28,12 @@ enum Kind {
     MemoryEntry,
     Message,
     Item,
+    Skill,
 }
 
 use Kind::{
-    Approval, Conversation, Item, Key, MemoryEntry, Message, Model, Once, Response, Rule, Run, Session,
+    Approval, Clarification, Conversation, Item, Key, MemoryEntry, Message, Model, Once, Response, Rule, Run,
+    Session, Skill,
 };
 
 /// Somewhere in a request where an id goes.
@@ -49,6 +52,7 @@ fn kind(place: &Place) -> Option<Kind> {
     Some(match place.name.as_str() {
         "run_id" | "X-Hermes-Run-Id" => Run,
         "approval_id" | "request_id" => Approval,
+        "clarify_id" => Clarification,
         "response_id" | "previous_response_id" => Response,
         "session_id" | "X-Hermes-Session-Id" | "X-Hermes-Session-Key" => Session,
         "conversation" | "conversation.id" => Conversation,
@@ -56,6 +60,7 @@ fn kind(place: &Place) -> Option<Kind> {
         "rule_id" => Rule,
         "number" => MemoryEntry,
         "Idempotency-Key" => Once,
+        "name" if in_path("/skills/") => Skill,
         "id" if in_path("/models/") => Model,
         // A new session, and a fork: how it is to be called.
         "id" if in_path("/api/sessions") => Session,
@@ -88,7 +93,7 @@ fn places() -> Vec<Place> {
     let mut places = BTreeSet::new();
     for (method, path, operation) in contract::operations() {
         let mut add = |part: &str, name: &str| {
-            if is_id(name) {
+            if part == "path" || is_id(name) {
                 let (method, part, name) = (method.clone(), part.to_owned(), name.to_owned());
                 places.insert(Place { method, path, part, name });
             }
@@ -141,6 +146,7 @@ fn body(place: &Place) -> Value {
         }
         ("POST", path) if path.ends_with("/model") => json!({ "model": "bob" }),
         ("POST", path) if path.ends_with("/steer") => json!({ "text": "hello" }),
+        ("POST", path) if path.ends_with("/clarify") => json!({ "response": "hello" }),
         ("POST", path) if path.contains("/approval") => json!({ "choice": "once" }),
         // Nothing that stays: what bob has would be told apart from what he had.
         ("POST", "/api/memory") => json!({ "content": "" }),
@@ -197,14 +203,19 @@ fn plain(text: &str) -> String {
 }
 
 /// One of each kind, alice's; and one that nobody has.
-async fn ids(alice: &Client) -> BTreeMap<Kind, (String, &'static str)> {
+async fn ids(house: &House, alice: &Client) -> BTreeMap<Kind, (String, &'static str)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let skill = house.profile_dir("alice").join("skills/alices-skill");
+    std::fs::create_dir_all(&skill).unwrap();
+    std::fs::write(skill.join("SKILL.md"), "---\nname: alices-skill\ndescription: hers\n---\n").unwrap();
     let remember = [("Idempotency-Key", "alices-once")];
     let asked =
         json!({ "input": r#"@@tool terminal {"command":"rm -rf ./none"}"#, "session_id": "alices-session" });
     let run = text(&alice.post_with("/v1/runs", &remember, asked).await.body["run_id"]);
     let approval =
         text(&alice.events(&run, None).await.until("approval.request").await.json()["approval_id"]);
+    let asks = alice.run(r#"@@tool clarify {"question":"Tea or coffee?"}"#).await;
+    let question = text(&alice.events(&asks, None).await.until("clarify.request").await.json()["clarify_id"]);
     let told = json!({ "input": SECRET, "conversation": "alices-conversation" });
     let response = text(&alice.post("/v1/responses", told).await.body["id"]);
     let items = alice.get(&format!("/v1/responses/{response}/input_items")).await.body;
@@ -221,6 +232,8 @@ async fn ids(alice: &Client) -> BTreeMap<Kind, (String, &'static str)> {
     BTreeMap::from([
         (Run, (run, "run_0198c2f0000070008000000000000000")),
         (Approval, (approval, "apr_0198c2f0000070008000000000000000")),
+        (Skill, ("alices-skill".to_owned(), "nobodys-skill")),
+        (Clarification, (question, "clr_0198c2f0000070008000000000000000")),
         (Response, (response, "resp_0198c2f0000070008000000000000000")),
         (Session, ("alices-session".to_owned(), "nobodys-session")),
         (Conversation, ("alices-conversation".to_owned(), "nobodys-conversation")),
@@ -260,7 +273,7 @@ async fn view(alice: &Client, ids: &BTreeMap<Kind, (String, &'static str)>) -> V
 async fn no_id_of_alice_means_anything_at_bobs() {
     let house = House::open().await;
     let (alice, bob) = (house.alice().await, house.bob().await);
-    let ids = ids(&alice).await;
+    let ids = ids(&house, &alice).await;
     let before = view(&alice, &ids).await;
     let heard = house.upstream.requests().len();
     let places = places();
@@ -290,7 +303,7 @@ async fn no_id_of_alice_means_anything_at_bobs() {
 async fn alices_key_is_no_key_at_bobs_whatever_it_asks_for() {
     let house = House::open().await;
     let (alice, bob) = (house.alice().await, house.bob().await);
-    let ids = ids(&alice).await;
+    let ids = ids(&house, &alice).await;
     let before = view(&alice, &ids).await;
     let intruder = bob.with_key(alice.key.as_deref());
     let stranger = bob.with_key(Some("nobodys-key-0123456789abcdef"));
