@@ -1,6 +1,6 @@
 //! The end of a profile: draining, and closing its store.
 
-use super::{Slot, Tenant, TenantState, hold};
+use super::{GoneReason, ProfileGone, Slot, Tenant, TenantState, hold};
 use crate::{
     actors::{
         profile::Retire,
@@ -66,5 +66,14 @@ impl Tenant {
         audit.note_with_next(Actor::Gateway, Act::ProfileStopped);
         // It says itself what it could not write.
         let _panic = tokio::task::spawn_blocking(move || audit.close()).await;
+    }
+
+    /// Called by the actor's guard when it ends in another way than by [`Tenant::close`].
+    pub(in crate::actors) fn actor_gone(&self) {
+        let ours = std::mem::take(&mut hold(&self.slot).actor).is_some();
+        if ours && self.state() == TenantState::Serving {
+            self.set_state(TenantState::Restarting);
+            self.gone.do_send(ProfileGone { name: self.name.clone(), reason: GoneReason::Panicked });
+        }
     }
 }

@@ -388,13 +388,4 @@ impl Tenant {
     fn unavailable(&self, what: &str) -> Unavailable {
         Unavailable { message: format!("The profile `{}` {what}.", self.name), retry_after: RETRY_AFTER }
     }
-
-    /// Called by the actor's guard when it ends in another way than by [`Tenant::close`].
-    pub(super) fn actor_gone(&self) {
-        let ours = std::mem::take(&mut hold(&self.slot).actor).is_some();
-        if ours && self.state() == TenantState::Serving {
-            self.set_state(TenantState::Restarting);
-            self.gone.do_send(ProfileGone { name: self.name.clone(), reason: GoneReason::Panicked });
-        }
-    }
 }
