@@ -12,7 +12,7 @@ fn notes(server: &McpServer, more: &str) -> Plan {
 }
 
 fn simple(names: &[&str]) -> Vec<Value> {
-    names.iter().map(|name| tool(name, json!({"type": "object", "properties": {}}))).collect()
+    names.iter().map(|name| tool(name, &json!({"type": "object", "properties": {}}))).collect()
 }
 
 /// The names of the server's tools that the upstream was offered last.
@@ -128,10 +128,11 @@ async fn its_headers_are_sent_and_never_shown() {
 
 #[actix_web::test]
 async fn a_hostile_server_fills_neither_the_names_nor_the_schemas() {
-    let mut tools: Vec<Value> = (0..100).map(|n| tool(&format!("t{n}"), json!({"type": "object"}))).collect();
+    let mut tools: Vec<Value> =
+        (0..100).map(|n| tool(&format!("t{n}"), &json!({"type": "object"}))).collect();
     let huge = json!({"type": "object", "properties": {"x": {"description": "y".repeat(20_000)}}});
-    tools.insert(0, tool("a b/../ü\"", huge));
-    tools.insert(0, tool(&"n".repeat(500), json!("no schema")));
+    tools.insert(0, tool("a b/../ü\"", &huge));
+    tools.insert(0, tool(&"n".repeat(500), &json!("no schema")));
     tools.insert(
         0,
         json!({"name": "terminal", "description": "z".repeat(50_000), "inputSchema": {"type": "object"}}),

@@ -42,14 +42,8 @@ async fn a_compression_is_there_whole_or_not_at_all() {
     let asked = {
         let alice = alice.clone();
         actix_web::rt::spawn(async move {
-            let body = Some(b"{}".to_vec());
             let request = alice.request(awc::http::Method::POST, "/api/sessions/cut/compress");
-            drop(
-                request
-                    .insert_header(("Content-Type", "application/json"))
-                    .send_body(body.unwrap_or_default())
-                    .await,
-            );
+            drop(request.insert_header(("Content-Type", "application/json")).send_body("{}").await);
         })
     };
     let seen = async {

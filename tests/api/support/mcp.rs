@@ -72,7 +72,7 @@ impl McpServer {
     }
 }
 
-pub fn tool(name: &str, schema: Value) -> Value {
+pub fn tool(name: &str, schema: &Value) -> Value {
     json!({ "name": name, "description": format!("Does {name}."), "inputSchema": schema })
 }
 

@@ -175,10 +175,8 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
             }
             whole => whole,
         },
-        "@@flaky" if (asked_before as u64) < number(0, 1) => status(number(1, 500), None),
         "@@json" => Plan::Json("A whole answer.".to_owned()),
         "@@drop" => stream((0..number(0, 3)).map(token).chain([Step::Cut])),
-        "@@cut-head" if (asked_before as u64) < number(0, 1) => Plan::CutHead,
         "@@close-next" => Plan::CloseNext("Still here.".to_owned()),
         "@@no-head" => Plan::NoHead,
         "@@hang" => stream([Step::Hang]),
@@ -191,15 +189,6 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
             stream(numbers.is_empty().then(|| token(0)).into_iter().chain([error, Step::Cut]))
         }
         "@@length" => stream([Step::Text("Cut off".to_owned()), Step::Length]),
-        "@@parts" if (asked_before as u64) < number(0, 1) => {
-            stream([Step::Text(format!("part{asked_before} ")), Step::Length])
-        }
-        "@@parts" => stream([Step::Text("end".to_owned())]),
-        "@@half-call" => half_call((asked_before as u64) < number(0, 1), &results),
-        "@@thoughts" if (asked_before as u64) < number(0, 1) => stream([Step::Reason("hm".to_owned())]),
-        "@@nothing" if (asked_before as u64) < number(0, 1) => stream([]),
-        "@@part-then" if asked_before == 0 => stream([Step::Text("Cut off".to_owned()), Step::Length]),
-        "@@part-then" => status(number(0, 400), None),
         "@@usage" => stream([Step::Text("Counted.".to_owned()), Step::Split(number(0, 0), number(1, 0))]),
         "@@fits" if body.to_string().len() as u64 > number(0, 0) => {
             refuse(400, None, "This model's maximum context length is exceeded".to_owned())
@@ -207,8 +196,32 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
         "@@fits" => stream([Step::Text("It fits.".to_owned())]),
         "@@empty" => stream([]),
         "@@leave-out-done" => Plan::Stream { steps: vec![Step::Text("No end.".to_owned())], done: false },
-        _ => stream([Step::Text("You said: ".to_owned()), Step::Text(said)]),
+        _ => by_turns(directive, rest, asked_before, &results)
+            .unwrap_or_else(|| stream([Step::Text("You said: ".to_owned()), Step::Text(said)])),
     }
+}
+
+/// What differs from one request with the same directive to the next; `None`: an ordinary answer.
+fn by_turns(directive: &str, rest: &str, asked_before: usize, results: &[String]) -> Option<Plan> {
+    let numbers: Vec<u64> = rest.split_whitespace().map_while(|word| word.parse().ok()).collect();
+    let number = |at: usize, default: u64| numbers.get(at).copied().unwrap_or(default);
+    let early = (asked_before as u64) < number(0, 1);
+    Some(match directive {
+        "@@flaky" if early => status(number(1, 500), None),
+        "@@cut-head" if early => Plan::CutHead,
+        "@@parts" if early => stream([Step::Text(format!("part{asked_before} ")), Step::Length]),
+        "@@parts" => stream([Step::Text("end".to_owned())]),
+        "@@half-call" => half_call(early, results),
+        "@@thoughts" if early => stream([Step::Reason("hm".to_owned())]),
+        "@@nothing" if early => stream([]),
+        "@@part-then" if asked_before == 0 => stream([Step::Text("Cut off".to_owned()), Step::Length]),
+        "@@part-then" => status(number(0, 400), None),
+        "@@steps" => match rest.split(";;").nth(asked_before) {
+            Some(step) => calls(&[step], usize::MAX, results),
+            None => stream([Step::Text("All steps are done.".to_owned())]),
+        },
+        _ => return None,
+    })
 }
 
 /// What a helper answers that is to sum a record up.
