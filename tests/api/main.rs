@@ -38,6 +38,7 @@ mod skills;
 mod steer;
 mod support;
 mod surface;
+mod task;
 mod tenancy;
 mod tls;
 mod todo;

@@ -111,6 +111,11 @@ fn is_nudge(text: &str) -> bool {
     Nudge::ALL.iter().any(|nudge| nudge.text() == text)
 }
 
+/// Whether a helper is asked to sum a record up.
+pub fn is_for_a_helper(body: &Value) -> bool {
+    body["messages"][0]["content"].as_str().is_some_and(|system| system.starts_with("You condense"))
+}
+
 /// The newest user message, cut to its directive if it has one, and the tool results after it.
 pub fn said(body: &Value) -> (String, Vec<String>) {
     let messages = body["messages"].as_array().cloned().unwrap_or_default();
@@ -125,7 +130,7 @@ pub fn said(body: &Value) -> (String, Vec<String>) {
 /// `asked_before`: how many requests with the same directive came before this one.
 pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
     let (said, results) = said(body);
-    if body["messages"][0]["content"].as_str().is_some_and(|system| system.starts_with("You condense")) {
+    if is_for_a_helper(body) {
         return helper(&body["messages"][1]);
     }
     let (directive, rest) = said.split_once(' ').unwrap_or((&said, ""));
