@@ -178,7 +178,7 @@ fn a_key_with_an_end_and_few_tools_is_made_shown_by_its_name_and_rotated() {
         ("nobody", &["show", "nobody"], 1, "Key not found: nobody"),
         ("yesterday", &["create", "--expires", "2001-01-01"], 1, "must end in the future"),
         ("no time", &["create", "--expires", "soon"], 2, "a day (`2027-01-31`, UTC)"),
-        ("no tool", &["create", "--tool", "rm"], 1, "there are patch, read_file"),
+        ("no tool", &["create", "--tool", "rm"], 1, "there are clarify, delegate_task"),
         ("no scope", &["create", "--scope", "root"], 2, "`root` is no scope"),
         ("too long", &["rotate", "bot", "--overlap", "91d"], 2, "at most `90d`"),
     ];
