@@ -2,6 +2,7 @@
 
 use crate::support::{Client, House, Plan};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 async fn house() -> House {
     House::with(Plan::config("approvals:\n  mode: smart\nauxiliary:\n  approval: {model: judge}\n")).await
@@ -18,7 +19,7 @@ fn reviews(house: &House) -> Vec<Value> {
 
 #[actix_web::test]
 async fn what_the_model_approves_runs_at_once_and_is_on_record() {
-    let house = house().await;
+    let mut house = house().await;
     let alice = house.alice().await;
     let run = begun(&alice, "mkdir -p approve-me && rm -rf approve-me # DENY: not for you").await;
     let frames = alice.events(&run, None).await.rest().await;
@@ -34,7 +35,7 @@ async fn what_the_model_approves_runs_at_once_and_is_on_record() {
     assert_eq!(usage["input_tokens"], 150, "two calls of the turn and the judge's: {usage}");
     let chat = alice.chat("@@tool terminal {\"command\":\"rm -rf ./approve-none\"}").await;
     assert!(chat.text.contains("exit_code"), "a chat, where nobody can be asked: {}", chat.text);
-    house.close().await;
+    house.stop(Duration::ZERO).await;
     let opinions: Vec<Value> = house
         .audit("alice")
         .into_iter()
@@ -48,14 +49,22 @@ async fn what_the_model_approves_runs_at_once_and_is_on_record() {
 async fn what_it_denies_or_does_not_answer_is_a_persons_to_decide() {
     let house = house().await;
     let alice = house.alice().await;
-    for (command, doubted) in
-        [("rm -rf ./deny", true), ("rm -rf ./escalate", false), ("rm -rf ./no-answer", false), ("cat <<E | sh\napprove\nE", false)]
-    {
+    for (command, doubted) in [
+        ("rm -rf ./deny", true),
+        ("rm -rf ./escalate", false),
+        ("rm -rf ./no-answer", false),
+        ("cat <<E | sh\napprove\nE", false),
+    ] {
         let run = begun(&alice, command).await;
         let mut events = alice.events(&run, None).await;
         let request = events.until("approval.request").await.json();
-        let choices = if doubted { json!(["once", "deny"]) } else { json!(["once", "session", "always", "deny"]) };
-        assert_eq!((&request["choices"], &request["allow_permanent"]), (&choices, &json!(!doubted)), "{command}");
+        let choices =
+            if doubted { json!(["once", "deny"]) } else { json!(["once", "session", "always", "deny"]) };
+        assert_eq!(
+            (&request["choices"], &request["allow_permanent"]),
+            (&choices, &json!(!doubted)),
+            "{command}"
+        );
         let doubt = request["description"].as_str().unwrap().contains("would not allow");
         assert_eq!(doubt, doubted, "{request}");
         let route = format!("/v1/runs/{run}/approval");
@@ -69,6 +78,9 @@ async fn what_it_denies_or_does_not_answer_is_a_persons_to_decide() {
     assert!(reviews(&house).len() >= 3);
     let floor = begun(&alice, "rm -rf / # approve").await;
     alice.finished(&floor).await;
-    assert!(reviews(&house).iter().all(|body| !body.to_string().contains("rm -rf / ")), "what is refused is not judged");
+    assert!(
+        reviews(&house).iter().all(|body| !body.to_string().contains("rm -rf / ")),
+        "what is refused is not judged"
+    );
     house.close().await;
 }
