@@ -11,6 +11,7 @@ mod policy;
 #[cfg(test)]
 mod policy_tests;
 mod prompt;
+mod review;
 mod rules;
 mod shell;
 mod turn;
@@ -25,4 +26,5 @@ pub use names::meant;
 pub use offer::Offer;
 pub use policy::{Ask, Policy, Verdict, digest};
 pub use prompt::{Prompt, Remembered, SkillLine, day};
+pub use review::{Opinion, REVIEWER, question};
 pub use turn::{Answered, Asking, Bounds, Step, Turn};

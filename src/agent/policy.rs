@@ -37,6 +37,8 @@ pub struct Ask {
     pub findings: Vec<Finding>,
     pub scopes: Vec<ApprovalScope>,
     pub description: String,
+    /// A permission may not stand: somebody has doubts.
+    pub once_only: bool,
 }
 
 impl Policy {
@@ -60,8 +62,7 @@ impl Policy {
         if self.off {
             return Verdict::Run;
         }
-        let mut ask =
-            Ask { command: code.to_owned(), findings: vec![], scopes: vec![], description: String::new() };
+        let mut ask = Ask::about(code);
         let digest = blake3::hash(code.as_bytes()).to_hex();
         let description = "runs a Python script";
         ask.find("execute_code", Category::Code, description, format!("execute_code {}", &digest[..32]));
@@ -78,8 +79,7 @@ impl Policy {
         if let Some(glob) = self.deny.iter().find(|glob| matches_glob(glob, command)) {
             return Verdict::Refuse(format!("the profile's `approvals.deny` has `{glob}`"));
         }
-        let mut ask =
-            Ask { command: command.to_owned(), findings: vec![], scopes: vec![], description: String::new() };
+        let mut ask = Ask::about(command);
         match shell::read(command) {
             Ok(script) => {
                 if let Some(reason) = ask.look_at(&script) {
@@ -114,6 +114,18 @@ impl Policy {
 }
 
 impl Ask {
+    /// Nothing is found yet.
+    #[must_use]
+    pub fn about(command: &str) -> Self {
+        Self {
+            command: command.to_owned(),
+            findings: Vec::new(),
+            scopes: Vec::new(),
+            description: String::new(),
+            once_only: false,
+        }
+    }
+
     /// Notes what the rules find; a sentence when the command is refused.
     fn look_at(&mut self, script: &Script) -> Option<String> {
         for (index, command) in script.commands.iter().enumerate() {

@@ -64,6 +64,16 @@ pub enum Act {
     KeyChanged { key: KeyId, what: String },
     #[serde(rename = "key.revoked")]
     KeyRevoked { key: KeyId },
+    /// A model looked at a call before a person is asked; by an `approve` nobody was.
+    #[serde(rename = "approval.reviewed")]
+    ApprovalReviewed {
+        run: RunId,
+        tool: String,
+        /// As in `approval.asked`.
+        digest: String,
+        rules: Vec<String>,
+        opinion: String,
+    },
     #[serde(rename = "approval.asked")]
     ApprovalAsked {
         approval: ApprovalId,

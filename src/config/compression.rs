@@ -2,7 +2,8 @@
 
 use super::{
     ConfigError,
-    settings::{Found, Settings},
+    helper::{self, HelperConfig},
+    settings::Settings,
 };
 use std::time::Duration;
 
@@ -23,15 +24,6 @@ pub struct CompressionConfig {
     pub helper: Option<HelperConfig>,
     /// `auxiliary.compression.timeout`: how long it may take, 120 s.
     pub timeout: Duration,
-}
-
-/// A model for one kind of work beside the turns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HelperConfig {
-    /// One of `providers`; `None`: the profile's own.
-    pub provider: Option<String>,
-    /// `None`: the turn's.
-    pub model: Option<String>,
 }
 
 impl Default for CompressionConfig {
@@ -85,7 +77,7 @@ pub(super) fn read(
         target_ratio: share(settings, "compression.target_ratio", usual.target_ratio)?,
         protect_first: settings.number("compression.protect_first_n", 0..=100, usual.protect_first)?,
         protect_last: settings.number("compression.protect_last_n", 1..=1_000, usual.protect_last)?,
-        helper: helper(settings, providers, warnings)?,
+        helper: helper::read(settings, "compression", providers, warnings)?,
         timeout: settings.duration("auxiliary.compression.timeout", 1..=3_600, usual.timeout.as_secs())?,
     })
 }
@@ -94,29 +86,4 @@ fn share(settings: &Settings<'_>, path: &str, default: f64) -> Result<f64, Confi
     let Some(found) = settings.yaml(path)? else { return Ok(default) };
     let share = found.text.trim().parse().ok().filter(|share| (0.05..=0.95).contains(share));
     share.ok_or_else(|| found.place.error("must be a part of one, from 0.05 to 0.95"))
-}
-
-fn helper(
-    settings: &Settings<'_>,
-    providers: &[&str],
-    warnings: &mut Vec<String>,
-) -> Result<Option<HelperConfig>, ConfigError> {
-    let named =
-        |found: Option<Found>| found.filter(|found| !matches!(found.text.trim(), "" | "auto" | "main"));
-    let provider = named(settings.yaml("auxiliary.compression.provider")?);
-    let model = named(settings.yaml("auxiliary.compression.model")?);
-    if let Some(found) = named(settings.yaml("auxiliary.compression.base_url")?) {
-        warnings.push(
-            found.place.warning("is not read: write an entry below `providers`, and its name as `provider`"),
-        );
-    }
-    if let Some(found) = provider.as_ref().filter(|found| !providers.contains(&found.text.trim())) {
-        let message = format!("is not there; there are {}", providers.join(", "));
-        return Err(found.place.error(message));
-    }
-    if provider.is_none() && model.is_none() {
-        return Ok(None);
-    }
-    let text = |found: Found| found.text.trim().to_owned();
-    Ok(Some(HelperConfig { provider: provider.map(text), model: model.map(text) }))
 }

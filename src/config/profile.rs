@@ -4,7 +4,7 @@ use super::{
     AccessConfig, AgentConfig, ApiConfig, ApprovalMode, ApprovalsConfig, ConfigError, ExtraRoot, LoopGuard,
     ProfileConfig, ResponsesConfig, RetentionConfig, SandboxLevel, TerminalConfig, compression,
     expand::is_env_name,
-    limits, listen, mcp, memory, model, network, prompt, roots, selection,
+    helper, limits, listen, mcp, memory, model, network, prompt, roots, selection,
     settings::{Found, Settings},
     tls, tools,
     typed::DAY,
@@ -56,7 +56,7 @@ pub(super) fn resolve(
         model,
         selection,
         api: api(settings)?,
-        approvals: approvals(settings, warnings)?,
+        approvals: approvals(settings, &providers, warnings)?,
         terminal: terminal(settings, roots, warnings)?,
         agent: AgentConfig {
             max_turns: settings.number("agent.max_turns", 1..=10_000, 90)?,
@@ -110,17 +110,18 @@ fn api(settings: &Settings<'_>) -> Result<ApiConfig, ConfigError> {
     })
 }
 
-fn approvals(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<ApprovalsConfig, ConfigError> {
-    let found = settings.yaml("approvals.mode")?;
-    let smart = found.as_ref().filter(|found| found.text.trim().eq_ignore_ascii_case("smart"));
-    let is_smart = smart.is_some();
-    if let Some(smart) = smart {
-        warnings.push(
-            smart.place.warning("`smart` does not exist yet and is read as `manual`: every finding is asked"),
-        );
-    }
+fn approvals(
+    settings: &Settings<'_>,
+    providers: &[&str],
+    warnings: &mut Vec<String>,
+) -> Result<ApprovalsConfig, ConfigError> {
     // YAML's older rules read a bare `off` as `false`, and people who know that write `false`.
-    let modes = [("manual", ApprovalMode::Manual), ("off", ApprovalMode::Off), ("false", ApprovalMode::Off)];
+    let modes = [
+        ("manual", ApprovalMode::Manual),
+        ("smart", ApprovalMode::Smart),
+        ("off", ApprovalMode::Off),
+        ("false", ApprovalMode::Off),
+    ];
     let timeout = match settings.yaml("approvals.timeout")? {
         Some(found) if found.text.trim().eq_ignore_ascii_case("never") => None,
         Some(found) => Some(found.duration(1..=TEN_YEARS).map_err(|mut error| {
@@ -143,15 +144,13 @@ fn approvals(settings: &Settings<'_>, warnings: &mut Vec<String>) -> Result<Appr
             .push(format!("{file}: `HERMES_YOLO_MODE`: has no effect: write `mode: off` below `approvals:`"));
     }
     Ok(ApprovalsConfig {
-        // `smart` is no choice that an error should offer.
-        mode: match found {
-            Some(found) if !is_smart => found.choice(&modes)?,
-            Some(_) | None => ApprovalMode::Manual,
-        },
+        mode: settings.choice("approvals.mode", &modes, ApprovalMode::Manual)?,
         timeout,
         unattended: settings.choice("approvals.unattended", &unattended, Unattended::Deny)?,
         deny: deny.into_iter().map(|glob| glob.text).collect(),
         allow: allow.into_iter().map(|glob| glob.text).collect(),
+        reviewer: helper::read(settings, "approval", providers, warnings)?,
+        review_timeout: settings.duration("auxiliary.approval.timeout", 1..=600, 30)?,
     })
 }
 

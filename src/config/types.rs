@@ -219,8 +219,10 @@ pub struct ApiConfig {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApprovalMode {
-    /// Ask for what the rules find. The default; `smart` is read as this, with a warning, until it exists.
+    /// Ask for what the rules find. The default.
     Manual,
+    /// Let another model look first; ask for what it is not sure of.
+    Smart,
     /// Nothing is asked; what is blocked stays blocked.
     Off,
 }
@@ -235,6 +237,10 @@ pub struct ApprovalsConfig {
     pub deny: Vec<String>,
     /// `command_allowlist`: globs of simple commands that nobody is asked about.
     pub allow: Vec<String>,
+    /// `auxiliary.approval`: who looks first in mode `smart`; `None`: the model of the turn.
+    pub reviewer: Option<super::HelperConfig>,
+    /// `auxiliary.approval.timeout`: how long that may take, 30 s. A person is asked then.
+    pub review_timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

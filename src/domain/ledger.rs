@@ -15,6 +15,8 @@ pub enum CallKind {
     Summary,
     /// To look at a picture.
     Vision,
+    /// To judge a command before a person is asked.
+    Review,
 }
 
 /// One call of an upstream: every attempt is one.

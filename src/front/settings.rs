@@ -42,6 +42,7 @@ fn view(config: &ProfileConfig) -> Value {
             "approvals": {
                 "mode": match approvals.mode {
                     ApprovalMode::Manual => "manual",
+                    ApprovalMode::Smart => "smart",
                     ApprovalMode::Off => "off",
                 },
                 "timeout": approvals.timeout.map(seconds),

@@ -35,6 +35,7 @@ mod selection;
 mod sessions;
 mod shared;
 mod skills;
+mod smart;
 mod steer;
 mod support;
 mod surface;

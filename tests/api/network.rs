@@ -3,7 +3,6 @@
 use crate::support::{Client, Frame, House, Plan};
 use serde_json::{Value, json};
 use std::{
-    fs,
     io::{Read, Write},
     net::TcpListener,
     path::Path,
@@ -53,7 +52,7 @@ async fn a_command_gets_out_as_far_as_its_profile_says_and_the_decision_is_kept(
     assert!(result.contains("from outside"), "{result}");
     let (result, _) = sh(&alice, "curl -sS http://169.254.169.254/").await;
     assert!(result.contains("network_refused"), "{result}");
-    let log = alice_audit(&house);
+    let log = house.audit("alice");
     let decided =
         |host: &str| log.iter().find(|line| line["act"] == "network.decided" && line["host"] == host);
     let allowed = decided("127.0.0.1").unwrap();
@@ -67,15 +66,6 @@ async fn a_command_gets_out_as_far_as_its_profile_says_and_the_decision_is_kept(
         (&json!(false), &json!("the metadata service of a cloud"))
     );
     house.close().await;
-}
-
-fn alice_audit(house: &House) -> Vec<Value> {
-    let mut lines = Vec::new();
-    for entry in fs::read_dir(house.profile_dir("alice").join("state/audit")).unwrap() {
-        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
-        lines.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
-    }
-    lines
 }
 
 #[actix_web::test]

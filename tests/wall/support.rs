@@ -254,6 +254,8 @@ fn config(root: &Path) -> ProfileConfig {
             unattended: Unattended::Deny,
             deny: Vec::new(),
             allow: Vec::new(),
+            reviewer: None,
+            review_timeout: Duration::from_secs(30),
         },
         terminal: terminal(second),
         memory: MemoryConfig::default(),

@@ -53,7 +53,11 @@ impl Driver {
             findings: ask.findings,
             scopes: ask.scopes,
             description: ask.description,
-            choices: if question.is_some() { Vec::new() } else { Choice::ALL.to_vec() },
+            choices: match (&question, ask.once_only) {
+                (Some(_), _) => Vec::new(),
+                (None, true) => vec![Choice::Once, Choice::Deny],
+                (None, false) => Choice::ALL.to_vec(),
+            },
             status: ApprovalStatus::Pending,
             created_at: at,
             expires_at,

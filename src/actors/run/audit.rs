@@ -3,7 +3,7 @@
 use super::drive::Driver;
 use crate::{
     actors::Tenant,
-    agent::digest,
+    agent::{Ask, Opinion, digest},
     audit::{Act, Actor, AuditError, Recorded},
     domain::{Approval, Choice, Rule, RunSpec, ToolCall, ToolOutput},
 };
@@ -22,6 +22,17 @@ fn short(name: &str) -> String {
 }
 
 impl Driver {
+    pub(super) fn audit_review(&self, call: &ToolCall, ask: &Ask, opinion: Opinion) {
+        let reviewed = Act::ApprovalReviewed {
+            run: self.spec.run_id,
+            tool: short(&call.name),
+            digest: digest(&call.name, &call.arguments),
+            rules: ask.findings.iter().map(|finding| finding.rule.clone()).collect(),
+            opinion: opinion.name().to_owned(),
+        };
+        self.tenant.audit().note(Actor::from(&self.spec.key_id), reviewed);
+    }
+
     pub(super) fn audit_question(&self, approval: &Approval) {
         let asked = Act::ApprovalAsked {
             approval: approval.id,

@@ -33,12 +33,7 @@ impl Driver {
         let Clarification { question, choices } = &mut asked;
         let texts = [question].into_iter().chain(choices);
         texts.for_each(|text| self.tenant.redactor().clean_text(text));
-        let ask = Ask {
-            command: asked.question.clone(),
-            description: "The agent asks.".to_owned(),
-            findings: Vec::new(),
-            scopes: Vec::new(),
-        };
+        let ask = Ask { description: "The agent asks.".to_owned(), ..Ask::about(&asked.question) };
         self.request(call, ask, Some(asked))?;
         Ok(Plan::Asked(arguments))
     }

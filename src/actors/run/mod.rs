@@ -30,6 +30,7 @@ mod question_there;
 mod relay;
 mod remember;
 mod results;
+mod review;
 mod room;
 mod session;
 mod steer;

@@ -59,11 +59,7 @@ impl Driver {
             description: description.clone(),
         };
         let scope = ApprovalScope { rule: rule.to_owned(), shape: what.to_owned() };
-        Verdict::Ask(Ask {
-            command: format!("{} {arguments}", call.name),
-            findings: vec![finding],
-            scopes: vec![scope],
-            description,
-        })
+        let about = Ask::about(&format!("{} {arguments}", call.name));
+        Verdict::Ask(Ask { findings: vec![finding], scopes: vec![scope], description, ..about })
     }
 }

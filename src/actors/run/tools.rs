@@ -28,6 +28,19 @@ use tokio_util::sync::CancellationToken;
 /// A tool that has not ended this long after a stop is left to its fate; its process tree has been killed by then.
 const TOOL_STOP_LIMIT: Duration = Duration::from_secs(5);
 
+/// What is known of a call before anybody is asked.
+enum Judged {
+    Settled(Plan),
+    /// It needs a person's word.
+    Open(Value, Ask),
+}
+
+impl From<Plan> for Judged {
+    fn from(plan: Plan) -> Self {
+        Self::Settled(plan)
+    }
+}
+
 /// What is to become of a call.
 pub(super) enum Plan {
     Run(Value),
@@ -48,7 +61,11 @@ impl Driver {
         self.withdraw_unkept(calls).await;
         let mut plans = Vec::with_capacity(calls.len());
         for call in calls {
-            plans.push(self.plan(call)?);
+            let plan = match self.plan(call)? {
+                Judged::Settled(plan) => plan,
+                Judged::Open(arguments, ask) => self.reviewed(call, arguments, ask).await?,
+            };
+            plans.push(plan);
         }
         self.settle_all().await?;
         let mut at = 0;
@@ -101,42 +118,52 @@ impl Driver {
         Err(Break::Failed(Failure::new(Code::InsufficientScope, text)))
     }
 
-    fn plan(&mut self, call: &ToolCall) -> Result<Plan, Break> {
+    fn plan(&mut self, call: &ToolCall) -> Result<Judged, Break> {
         if let Err(refused) = self.permitted(call) {
-            return Ok(Plan::Refused(refused));
+            return Ok(Plan::Refused(refused).into());
         }
         let arguments = match tools::parse_arguments(&call.arguments) {
             Ok(arguments) => arguments,
-            Err(why) => return Ok(Plan::Refused(refused("invalid_arguments", &why))),
+            Err(why) => return Ok(Plan::Refused(refused("invalid_arguments", &why)).into()),
         };
         if self.is_unkept(call) {
             let why = "the arguments of this call held a secret, which is not kept over a restart; nothing was run, make \
                        the call again if it is still wanted";
-            return Ok(Plan::Refused(refused("arguments_not_kept", why)));
+            return Ok(Plan::Refused(refused("arguments_not_kept", why)).into());
         }
         if call.name == clarify::NAME && self.kit.toolbox.toolset().get(clarify::NAME).is_some() {
-            return self.plan_question(call, arguments);
+            return self.plan_question(call, arguments).map(Judged::from);
         }
         let verdict = self.kit.policy.judge(&call.name, &arguments);
         let mut ask = match self.unless_to_be_remembered(verdict, call, &arguments) {
-            Verdict::Run => return Ok(Plan::Run(arguments)),
+            Verdict::Run => return Ok(Plan::Run(arguments).into()),
             Verdict::Refuse(why) => {
                 let text = format!("BLOCKED: {why}. Nobody can allow this; do not try it in another form.");
-                return Ok(Plan::Refused(blocked(&text)));
+                return Ok(Plan::Refused(blocked(&text)).into());
             }
             Verdict::Ask(ask) => ask,
         };
         // Shown and kept without secrets; a permission that is kept so has to be looked for so.
         clean(self.tenant.redactor(), &mut ask);
         if self.tenant.permissions().allow(self.spec.asks_in(), &ask.scopes) {
-            return Ok(Plan::Run(arguments));
+            return Ok(Plan::Run(arguments).into());
         }
         if let Some(known) = self.known_approval(call).cloned() {
             if known.status == ApprovalStatus::Pending {
                 self.keep_posed(&known);
             }
-            return Ok(Plan::Asked(arguments));
+            return Ok(Plan::Asked(arguments).into());
         }
+        Ok(Judged::Open(arguments, ask))
+    }
+
+    /// Puts the question to a person, if there is one.
+    pub(super) fn ask_somebody(
+        &mut self,
+        call: &ToolCall,
+        arguments: Value,
+        ask: Ask,
+    ) -> Result<Plan, Break> {
         if self.spec.unattended == Some(Unattended::Deny) {
             let text = format!(
                 "BLOCKED: this needs a person's approval ({}), and this connection cannot ask for one. Nothing was \
@@ -280,7 +307,7 @@ pub(super) fn permitted(
 }
 
 pub(super) fn clean(redactor: &Redactor, ask: &mut Ask) {
-    let Ask { command, findings, scopes, description } = ask;
+    let Ask { command, findings, scopes, description, once_only: _ } = ask;
     redactor.clean_text(command);
     redactor.clean_text(description);
     findings.iter_mut().for_each(|finding| redactor.clean_text(&mut finding.description));

@@ -27,6 +27,7 @@ pub(super) fn loaded(config: &ProfileConfig, home_secret: &[u8; 32]) -> Act {
         digest: hasher.finalize().to_hex().to_string(),
         approvals: match config.approvals.mode {
             ApprovalMode::Manual => "manual",
+            ApprovalMode::Smart => "smart",
             ApprovalMode::Off => "off",
         }
         .to_owned(),

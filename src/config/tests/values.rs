@@ -54,7 +54,7 @@ fn approvals_are_read_in_every_form() {
         ("mode: off", ApprovalMode::Off, Some(300), 0),
         ("mode: 'off'", ApprovalMode::Off, Some(300), 0),
         ("mode: false", ApprovalMode::Off, Some(300), 0),
-        ("mode: smart", ApprovalMode::Manual, Some(300), 1),
+        ("mode: smart", ApprovalMode::Smart, Some(300), 0),
         ("timeout: never", ApprovalMode::Manual, None, 0),
         ("timeout: 5m", ApprovalMode::Manual, Some(300), 0),
     ];
@@ -66,12 +66,18 @@ fn approvals_are_read_in_every_form() {
     }
     let wrong = Disk::profile("approvals:\n  mode: clever\n", "").read();
     let error = wrong.found("a").config.as_ref().unwrap_err().to_string();
-    assert!(error.contains("manual") && !error.contains("smart"), "{error}");
+    assert!(error.contains("manual") && error.contains("smart"), "{error}");
     let home = Disk::profile("approvals: {deny: ['git push *', 'a, b'], unattended: wait}", "").read();
     assert_eq!(home.config("a").approvals.deny, ["git push *", "a, b"]);
     assert_eq!(home.config("a").approvals.unattended, Unattended::Wait);
     let home = Disk::profile("command_allowlist: ['rm -rf build', 'docker rm *']", "").read();
     assert_eq!(home.config("a").approvals.allow, ["rm -rf build", "docker rm *"]);
+    let home = Disk::profile("auxiliary:\n  approval: {model: small, timeout: 5s}\n", "").read();
+    let approvals = &home.config("a").approvals;
+    assert_eq!(approvals.reviewer, Some(HelperConfig { provider: None, model: Some("small".to_owned()) }));
+    assert_eq!(approvals.review_timeout, Duration::from_secs(5));
+    let error = Disk::profile("auxiliary:\n  approval: {provider: nobody}\n", "").error();
+    assert!(error.contains("auxiliary.approval.provider") && error.contains("is not there"), "{error}");
     let error = Disk::profile("command_allowlist: ['* *']", "").error();
     assert!(error.contains("command_allowlist") && error.contains("mode: off"), "{error}");
 }

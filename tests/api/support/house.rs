@@ -8,6 +8,7 @@ use hermes_gateway::{
     gateway::{Gateway, GatewayOptions, Selection},
     redact::Redactors,
 };
+use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -148,6 +149,16 @@ impl House {
 
     pub fn profile_dir(&self, profile: &str) -> PathBuf {
         self.home.join("profiles").join(profile)
+    }
+
+    /// All entries of a profile's audit log that are on disk.
+    pub fn audit(&self, profile: &str) -> Vec<Value> {
+        let mut lines = Vec::new();
+        for entry in fs::read_dir(self.profile_dir(profile).join("state/audit")).unwrap() {
+            let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+            lines.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+        }
+        lines
     }
 }
 

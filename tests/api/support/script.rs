@@ -111,9 +111,10 @@ fn is_nudge(text: &str) -> bool {
     Nudge::ALL.iter().any(|nudge| nudge.text() == text)
 }
 
-/// Whether a helper is asked to sum a record up.
+/// Whether a helper is asked beside the turn: to sum a record up, or to judge a command.
 pub fn is_for_a_helper(body: &Value) -> bool {
-    body["messages"][0]["content"].as_str().is_some_and(|system| system.starts_with("You condense"))
+    let system = body["messages"][0]["content"].as_str().unwrap_or_default();
+    ["You condense", "You judge"].iter().any(|begin| system.starts_with(begin))
 }
 
 /// The newest user message, cut to its directive if it has one, and the tool results after it.
@@ -229,9 +230,17 @@ fn by_turns(directive: &str, rest: &str, asked_before: usize, results: &[String]
     })
 }
 
-/// What a helper answers that is to sum a record up.
+/// What a helper answers. Its opinion on a command is the one that the command names.
 fn helper(asked: &Value) -> Plan {
     let record = text_of(asked);
+    if record.starts_with("The rules say") {
+        let opinions = ["APPROVE", "DENY", "ESCALATE"];
+        let opinion = opinions.into_iter().find(|opinion| record.contains(&opinion.to_ascii_lowercase()));
+        return match opinion {
+            Some(opinion) => stream([Step::Text(opinion.to_owned())]),
+            None => status(500, None),
+        };
+    }
     if record.contains("@@no-helper") {
         return status(500, None);
     }
