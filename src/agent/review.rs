@@ -51,10 +51,15 @@ impl Opinion {
 #[must_use]
 pub fn question(ask: &Ask) -> Option<String> {
     let command = &ask.command;
-    if command.len() > LONGEST || command.contains("<<") || shell::read(command).is_err() {
+    if command.len() > LONGEST || command.contains("<<") {
         return None;
     }
+    let whole = shell::read(command).ok()?;
     let command = without_comments(command);
+    // What is left out must mean nothing to the shell.
+    if shell::read(&command).ok()? != whole {
+        return None;
+    }
     // Nothing in the command can have been written to end the block.
     let mark = &blake3::hash(command.as_bytes()).to_hex()[..16];
     Some(format!("The rules say: the command {}.\n--- {mark}\n{command}\n--- {mark}", ask.description))
@@ -77,7 +82,13 @@ fn without_comments(command: &str) -> String {
             continue;
         }
         match quote {
-            _ if escaped => escaped = false,
+            Some(_) | None if escaped => {
+                escaped = false;
+                // An escaped blank is a part of its word.
+                kept.push(c);
+                before = '\\';
+                continue;
+            }
             Some('\'') if c == '\'' => quote = None,
             Some('\'') => {}
             Some(_) | None if c == '\\' => escaped = true,
@@ -135,7 +146,7 @@ mod tests {
     #[test]
     fn what_cannot_be_shown_whole_is_for_a_person() {
         let long = format!("rm -rf {}", "a".repeat(LONGEST));
-        for command in ["cat <<E | sh\n# x\nE", "rm -rf 'a", &long] {
+        for command in ["cat <<E | sh\n# x\nE", "rm -rf 'a", "rm -rf ${x:- #} build", &long] {
             assert_eq!(question(&ask(command)), None, "{command}");
         }
         let asked = question(&ask("rm -rf build")).unwrap();

@@ -35,6 +35,7 @@ pub(super) fn resolve(
     let providers: Vec<&str> =
         selection.providers.keys().chain([&model.provider_name]).map(String::as_str).collect();
     let compression = compression::read(settings, &providers, warnings)?;
+    let approvals = approvals(settings, &providers, warnings)?;
     let vision = tools::vision(settings, &model, &selection)?;
     let workspace = workspace::resolve(settings, home, root)?;
     let roots = roots::read(settings, home, root, &workspace, warnings)?;
@@ -56,7 +57,7 @@ pub(super) fn resolve(
         model,
         selection,
         api: api(settings)?,
-        approvals: approvals(settings, &providers, warnings)?,
+        approvals,
         terminal: terminal(settings, roots, warnings)?,
         agent: AgentConfig {
             max_turns: settings.number("agent.max_turns", 1..=10_000, 90)?,

@@ -1,7 +1,7 @@
 //! What an agent's commands reach, through a whole gateway.
 
 use crate::support::{Client, Frame, House, Plan};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{
     io::{Read, Write},
     net::TcpListener,

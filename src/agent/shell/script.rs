@@ -11,7 +11,7 @@ use super::{
 const MOST_TEXT: usize = 1 << 20;
 
 /// All that a text would run.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Script {
     /// In the order of the text; what is inside of a substitution stands before what uses it.
     pub commands: Vec<Command>,

@@ -74,7 +74,10 @@ fn approvals_are_read_in_every_form() {
     assert_eq!(home.config("a").approvals.allow, ["rm -rf build", "docker rm *"]);
     let home = Disk::profile("auxiliary:\n  approval: {model: small, timeout: 5s}\n", "").read();
     let approvals = &home.config("a").approvals;
-    assert_eq!(approvals.reviewer, Some(HelperConfig { provider: None, model: Some("small".to_owned()) }));
+    assert_eq!(
+        approvals.reviewer,
+        Some(crate::config::HelperConfig { provider: None, model: Some("small".to_owned()) })
+    );
     assert_eq!(approvals.review_timeout, Duration::from_secs(5));
     let error = Disk::profile("auxiliary:\n  approval: {provider: nobody}\n", "").error();
     assert!(error.contains("auxiliary.approval.provider") && error.contains("is not there"), "{error}");
