@@ -187,7 +187,10 @@ async fn ask(client: &Client, place: &Place, id: &str) -> (u16, String) {
     let method: Method = place.method.parse().unwrap();
     let body = (!body.is_null()).then(|| body.to_string().into_bytes());
     let reply = client.send(method, &path, &headers, body).await;
-    (reply.status, plain(&reply.text.replace(id, "ID")))
+    // How a text is cut into pieces is chance; it comes again as a whole.
+    let frames = reply.text.split("\n\n").filter(|frame| !frame.contains("event: assistant.delta"));
+    let text: Vec<&str> = frames.collect();
+    (reply.status, plain(&text.join("\n\n").replace(id, "ID")))
 }
 
 /// Without what is new in each answer: numbers, and what is long and made of hexadecimal digits.
