@@ -53,6 +53,18 @@ impl Sampling {
         Self(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
+    /// The same with so many tokens for the answer, where there is a limit.
+    #[must_use]
+    pub fn limited_to(&self, tokens: u64) -> Self {
+        let mut limited = self.clone();
+        for name in ["max_tokens", "max_completion_tokens"] {
+            if let Some(limit) = limited.0.get_mut(name) {
+                *limit = tokens.into();
+            }
+        }
+        limited
+    }
+
     /// Tokens that the answer may have, where the client says so.
     #[must_use]
     pub fn answer_limit(&self) -> Option<u64> {

@@ -6,9 +6,13 @@
 use super::drive::Driver;
 use crate::{
     agent::context::{self, Scale},
-    domain::{Message, Summary},
+    domain::{Message, Sampling, Summary},
+    model::{Asked, ModelClient},
     store::SessionContext,
 };
+
+/// Tokens below which a limit is no use.
+const LEAST_ANSWER: u64 = 256;
 
 /// The state of one turn.
 #[derive(Default)]
@@ -103,6 +107,18 @@ impl Driver {
         }
         (self.room.counted, self.room.tokens) = (counted, tokens);
         tokens
+    }
+
+    /// The members of the next call with a limit that fits into what is left of the window: an upstream refuses a call
+    /// whose prompt and limit are more than that together. `None`: they fit as they are.
+    pub(super) fn fitting(&self, mind: &Asked<ModelClient>) -> Option<Sampling> {
+        let wanted = mind.sampling.answer_limit()?;
+        let window = self.kit.upstreams.window(&mind.provider, &mind.model);
+        let left = window.saturating_sub(self.room.scale.apply(self.room.guessed));
+        // What is left is a guess.
+        let left = left - left / 20;
+        // Too little for any answer: the upstream says so, and the conversation is made shorter.
+        (wanted > left && left >= LEAST_ANSWER).then(|| mind.sampling.limited_to(left))
     }
 
     /// Whether places of the conversation are places of the session.

@@ -138,3 +138,21 @@ async fn a_stop_reaches_the_helper() {
     assert_eq!(shown["session"]["summary_count"], 0);
     house.close().await;
 }
+
+#[actix_web::test]
+async fn the_limit_of_an_answer_fits_into_what_is_left_of_the_window() {
+    let house = House::with(model("")).await;
+    let alice = house.alice().await;
+    let words = long("much", 60);
+    for limit in [500, 60_000] {
+        let body =
+            json!({"model": "test", "max_tokens": limit, "messages": [{"role": "user", "content": words}]});
+        assert_eq!(alice.post("/v1/chat/completions", body).await.status, 200);
+    }
+    let limits: Vec<u64> =
+        house.upstream.requests().iter().map(|body| body["max_tokens"].as_u64().unwrap()).collect();
+    assert_eq!(limits[0], 500, "what fits goes on as it came");
+    // 60,000 letters are some 15,000 tokens of the window's 40,000; prompt and tools are some more.
+    assert!((10_000..25_000).contains(&limits[1]), "{limits:?}");
+    house.close().await;
+}
