@@ -28,7 +28,7 @@ async fn commands_that_cannot_meet_run_beside_each_other_and_answer_in_order() {
     alice.finished(&run).await;
     let outputs: Vec<Value> =
         results(&house).iter().map(|text| serde_json::from_str(text).unwrap()).collect();
-    assert_eq!((&outputs[0]["output"], &outputs[1]["output"]), (&json!("a"), &json!("b")));
+    assert_eq!((&outputs[0]["output"], &outputs[1]["output"]), (&json!("a"), &json!("b")), "{outputs:?}");
     house.close().await;
 }
 
@@ -41,7 +41,8 @@ async fn two_looks_take_as_long_as_one() {
     let run = alice.run(&format!("@@tools {sleep} ;; {sleep} ;; {sleep}")).await;
     alice.finished(&run).await;
     assert!(begun.elapsed() < Duration::from_millis(5_500), "{:?}", begun.elapsed());
-    assert_eq!(results(&house).iter().filter(|text| text.contains("done")).count(), 3);
+    let read = results(&house);
+    assert_eq!(read.iter().filter(|text| text.contains("done")).count(), 3, "{read:?}");
     house.close().await;
 }
 

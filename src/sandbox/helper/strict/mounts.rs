@@ -298,12 +298,17 @@ fn place(root: BorrowedFd<'_>, path: &Path, folder: bool) -> Result<OwnedFd, Err
         let kind = if is_folder { OFlags::DIRECTORY } else { OFlags::empty() };
         here = match openat(&here, name, walk | kind, Mode::empty()) {
             Err(Errno::NOENT) => {
-                if is_folder {
-                    mkdirat(&here, name, Mode::from_raw_mode(0o755))?;
+                let made = if is_folder {
+                    mkdirat(&here, name, Mode::from_raw_mode(0o755))
                 } else {
                     let new =
                         OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                    openat(&here, name, new, Mode::from_raw_mode(0o644))?;
+                    openat(&here, name, new, Mode::from_raw_mode(0o644)).map(drop)
+                };
+                match made {
+                    // A command beside this one makes the same places in its session's folder. What it is, is seen now.
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(error) => return Err(error),
                 }
                 openat(&here, name, walk | kind, Mode::empty())?
             }
