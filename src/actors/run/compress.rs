@@ -62,7 +62,7 @@ impl Driver {
         }
         let limit = self.limit(mind, &config.compression);
         if self.room.scale.apply(guessed) >= limit {
-            self.compress(mind, Cause::Threshold, limit, None).await?;
+            Box::pin(self.compress(mind, Cause::Threshold, limit, None)).await?;
             self.room.guessed = fixed + self.shown_tokens();
         }
         Ok(())
@@ -81,7 +81,7 @@ impl Driver {
         let tokens = self.room.scale.apply(self.room.guessed);
         // Whatever we take the window for, it is smaller than this.
         let limit = self.limit(mind, &config.compression).min(tokens / 4 * 3);
-        if self.room.rounds < ROUNDS && self.compress(mind, Cause::Overflow, limit, None).await? {
+        if self.room.rounds < ROUNDS && Box::pin(self.compress(mind, Cause::Overflow, limit, None)).await? {
             return Ok(true);
         }
         self.asked_model(Some(Code::ContextLengthExceeded));
@@ -99,7 +99,7 @@ impl Driver {
         let limit = self.limit(&mind, &config.compression).min(self.shown_tokens());
         let focus = Some(focus).filter(|focus| !focus.is_empty());
         let before: usize = self.shown().iter().map(|part| part.len()).sum();
-        let done = self.compress(&mind, Cause::Asked, limit, focus).await?;
+        let done = Box::pin(self.compress(&mind, Cause::Asked, limit, focus)).await?;
         let after: usize = self.shown().iter().map(|part| part.len()).sum();
         let said = if done {
             format!("Compressed: of {before} messages, {after} are shown from now on, a summary among them.")

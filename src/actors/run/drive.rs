@@ -243,7 +243,7 @@ impl Driver {
             Mind::Model(mind) => self.thinker = Some(Rc::new(mind)),
             Mind::Agent(agent) => {
                 self.refuse_unbounded_agent()?;
-                return self.relay(&agent).await;
+                return Box::pin(self.relay(&agent)).await;
             }
         }
         self.pass_over_the_resting()?;
@@ -262,7 +262,7 @@ impl Driver {
                     let system = self.system(&toolset, allowed.as_deref()).await?;
                     self.ask(&system, asking, &offer).await?;
                 }
-                Step::Call(calls) => self.call_all(&calls).await?,
+                Step::Call(calls) => Box::pin(self.call_all(&calls)).await?,
                 Step::HandOver(calls) => return Ok(End::HandedOver(calls)),
                 Step::Done(_) if self.owes_an_answer() => self.turn.go_on(),
                 Step::Done(finish) => return Ok(End::Completed(finish)),

@@ -20,7 +20,8 @@ impl Driver {
         arguments: Value,
         mut ask: Ask,
     ) -> Result<Plan, Break> {
-        match self.opinion(call, &ask).await? {
+        // Boxed: few calls need it, and thousands of runs are held.
+        match Box::pin(self.opinion(call, &ask)).await? {
             Some(Opinion::Approve) => return Ok(Plan::Run(arguments)),
             Some(Opinion::Deny) => {
                 // A person knows more than the model, but such a permission does not stand.
