@@ -1,9 +1,9 @@
 //! What the module's tests share.
 
-use super::{Options, ProfileLock, Store, StoreError, lock_of};
+use super::{Change, Options, ProfileLock, SessionAppend, Store, StoreError, lock_of};
 use crate::domain::{
-    ClientTools, Content, Event, Finish, KeyId, Logged, OnDisconnect, RunId, RunSpec, Sampling, SessionRef,
-    Surface, ToolSelection, Usage, now,
+    ClientTools, Content, Event, Finish, KeyId, Logged, Message, OnDisconnect, RunId, RunSpec, Sampling,
+    SessionId, SessionRef, Surface, ToolSelection, Usage, now,
 };
 use std::{
     path::Path,
@@ -119,4 +119,25 @@ fn copy_dir(from: &Path, to: &Path) {
 /// Waits until all that was handed over is on disk, as a caller would: by a commit behind it.
 pub(super) async fn settled(store: &Store) {
     store.commit(Vec::new()).await.unwrap();
+}
+
+pub(super) fn id(text: &str) -> SessionId {
+    SessionId::parse(text).unwrap()
+}
+
+/// A turn of a session that said this.
+pub(super) async fn say(store: &Store, session: &str, messages: Vec<Message>) {
+    let append = SessionAppend {
+        summary: None,
+        prompt: None,
+        session: SessionRef { id: id(session), named: true },
+        run_id: RunId::new(),
+        source: "api_server",
+        model: "m".to_owned(),
+        began_at: 7,
+        messages,
+        finish: Some(Finish::Stop),
+        usage: Usage::default(),
+    };
+    store.commit(vec![Change::SessionAppend(append)]).await.unwrap();
 }

@@ -1,7 +1,7 @@
 //! Tools of other servers, by MCP over HTTP.
 
 use crate::support::{
-    Client, House, Plan,
+    House, Plan, called,
     mcp::{McpServer, tool},
 };
 use hermes_gateway::actors::Rights;
@@ -21,15 +21,6 @@ fn offered(house: &House) -> Vec<String> {
     let names = request["tools"].as_array().unwrap().iter();
     let names = names.map(|tool| tool["function"]["name"].as_str().unwrap().to_owned());
     names.filter(|name| name.starts_with("mcp_")).collect()
-}
-
-async fn called(house: &House, alice: &Client, name: &str, arguments: Value) -> Value {
-    let run = alice.run(&format!("@@tool {name} {arguments}")).await;
-    alice.finished(&run).await;
-    let requests = house.upstream.requests();
-    let messages = requests.last().unwrap()["messages"].as_array().unwrap();
-    let result = messages.iter().rev().find(|message| message["role"] == "tool").unwrap();
-    serde_json::from_str(result["content"].as_str().unwrap()).unwrap()
 }
 
 #[actix_web::test]

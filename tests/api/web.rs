@@ -1,6 +1,6 @@
 //! Pages and search: what the agent brings from the web, and what it does not reach.
 
-use crate::support::{Client, House, Plan, site::Site};
+use crate::support::{House, Plan, called, site::Site};
 use serde_json::{Value, json};
 
 /// A house whose agent may reach the site and nothing else of this machine.
@@ -8,16 +8,6 @@ async fn house(site: &Site, more: &str) -> House {
     let port = site.port();
     let config = format!("terminal:\n  network_allow: ['127.0.0.1:{port}']\n{more}");
     House::with(Plan::config(&config)).await
-}
-
-/// The result of one call, as the model read it.
-async fn called(house: &House, alice: &Client, tool: &str, arguments: Value) -> Value {
-    let run = alice.run(&format!("@@tool {tool} {arguments}")).await;
-    alice.finished(&run).await;
-    let requests = house.upstream.requests();
-    let messages = requests.last().unwrap()["messages"].as_array().unwrap();
-    let result = messages.iter().rev().find(|message| message["role"] == "tool").unwrap();
-    serde_json::from_str(result["content"].as_str().unwrap()).unwrap()
 }
 
 #[actix_web::test]

@@ -1,33 +1,10 @@
 //! Searching: what is found and in which order, what a deletion leaves, and what a crash costs.
 
 use crate::{
-    domain::{Finish, Message, RunId, SessionId, SessionRef, ToolCall, Usage},
-    store::{
-        Change, ForkSession, Options, Query, SearchFilter, SearchPage, SearchRole, SessionAppend, Store,
-        testing::*,
-    },
+    domain::{Message, ToolCall},
+    store::{ForkSession, Options, Query, SearchFilter, SearchPage, SearchRole, Store, testing::*},
 };
 use std::time::Duration;
-
-fn id(text: &str) -> SessionId {
-    SessionId::parse(text).unwrap()
-}
-
-async fn say(store: &Store, session: &str, messages: Vec<Message>) {
-    let append = SessionAppend {
-        summary: None,
-        prompt: None,
-        session: SessionRef { id: id(session), named: true },
-        run_id: RunId::new(),
-        source: "api_server",
-        model: "m".to_owned(),
-        began_at: 7,
-        messages,
-        finish: Some(Finish::Stop),
-        usage: Usage::default(),
-    };
-    store.commit(vec![Change::SessionAppend(append)]).await.unwrap();
-}
 
 fn filter(query: &str) -> SearchFilter {
     SearchFilter::new(Query::parse(query).unwrap(), 20)

@@ -1,7 +1,7 @@
 //! Sessions: made, changed, forked, deleted, read by pages; and the indexes that lists go by.
 
 use crate::{
-    domain::{Event, Finish, Message, RunId, RunStatus, SessionId, SessionRef, ToolCall, Usage, now},
+    domain::{Event, Finish, Message, RunId, RunStatus, SessionRef, ToolCall, Usage, now},
     store::{
         Change, ForkSession, NewSession, RunFilter, SessionAppend, SessionChange, SessionCursor,
         SessionError, SessionFilter, Store, StoreError, Title,
@@ -11,29 +11,9 @@ use crate::{
 };
 use std::sync::Arc;
 
-fn id(text: &str) -> SessionId {
-    SessionId::parse(text).unwrap()
-}
-
 fn titled(session: &str, title: &str) -> NewSession {
     let title = Title::Given(Some(title.to_owned()));
     NewSession { title, ..NewSession::new(id(session), "api_server", "m".to_owned()) }
-}
-
-async fn say(store: &Store, session: &str, messages: Vec<Message>) {
-    let append = SessionAppend {
-        summary: None,
-        prompt: None,
-        session: SessionRef { id: id(session), named: true },
-        run_id: RunId::new(),
-        source: "api_server",
-        model: "m".to_owned(),
-        began_at: 7,
-        messages,
-        finish: Some(Finish::Stop),
-        usage: Usage::default(),
-    };
-    store.commit(vec![Change::SessionAppend(append)]).await.unwrap();
 }
 
 fn texts(count: usize) -> Vec<Message> {

@@ -162,6 +162,16 @@ impl House {
     }
 }
 
+/// The result of one call of a tool, as the model read it.
+pub async fn called(house: &House, client: &Client, tool: &str, arguments: Value) -> Value {
+    let run = client.run(&format!("@@tool {tool} {arguments}")).await;
+    client.finished(&run).await;
+    let requests = house.upstream.requests();
+    let messages = requests.last().unwrap()["messages"].as_array().unwrap();
+    let result = messages.iter().rev().find(|message| message["role"] == "tool").unwrap();
+    serde_json::from_str(result["content"].as_str().unwrap()).unwrap()
+}
+
 /// The key that a test profile has in its `.env`.
 pub fn key(profile: &str) -> String {
     format!("{profile}-key-0123456789abcdef")

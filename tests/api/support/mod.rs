@@ -12,5 +12,5 @@ pub mod upstream;
 
 pub use cable::Cable;
 pub use client::{Client, Frame, Frames, Opened, Reply, Sent, ask, frames_of};
-pub use house::{House, Plan, key};
+pub use house::{House, Plan, called, key};
 pub use upstream::{Upstream, within};
