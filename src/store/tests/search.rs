@@ -1,7 +1,7 @@
 //! Searching: what is found and in which order, what a deletion leaves, and what a crash costs.
 
 use crate::{
-    domain::{Message, ToolCall},
+    domain::{Message, ToolCall, now},
     store::{ForkSession, Options, Query, SearchFilter, SearchPage, SearchRole, Store, testing::*},
 };
 use std::time::Duration;
@@ -48,6 +48,11 @@ async fn messages_are_found_by_their_words_the_rarer_and_the_more_the_better() {
         ],
     )
     .await;
+    // Sessions of one millisecond have no order; `b` comes later.
+    let before = now();
+    while now() == before {
+        tokio::task::yield_now().await;
+    }
     say(&store, "b", vec![Message::user("東京都の天気"), Message::assistant("Sunny, as every report says")])
         .await;
 
