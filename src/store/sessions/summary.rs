@@ -55,6 +55,8 @@ pub(super) fn write(
         return Ok(());
     }
     header.summaries = next;
+    // What the prompt was made of may have changed: the next turn builds it anew, and the cache is lost anyway.
+    header.prompt = None;
     draft.put(key(header, next), summary)
 }
 
