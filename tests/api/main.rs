@@ -18,6 +18,8 @@ mod ids;
 mod isolation;
 mod keys;
 mod mcp;
+mod mcp_process;
+mod mcp_stdio;
 mod memory;
 mod mind;
 mod model;

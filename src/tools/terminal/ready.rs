@@ -3,7 +3,8 @@
 use super::{left::Left, shell, spare, way_out::WayOut};
 use crate::{
     config::SandboxLevel,
-    domain::{RunId, SessionId},
+    domain::SessionId,
+    egress::Whose,
     sandbox::{Helper, Jail, Order, Seat, Window, World},
     tools::{disk, failure::Failure, ground::Ground},
 };
@@ -49,11 +50,11 @@ pub struct Ready {
 pub fn make_ready(
     ground: &Ground,
     session: &SessionId,
-    run: RunId,
+    whose: impl Into<Whose>,
     errand: &Errand,
 ) -> Result<Ready, Failure> {
     let jail = ground.jail(session)?;
-    let way_out = WayOut::new(ground, run)?;
+    let way_out = WayOut::new(ground, whose)?;
     let world = world(ground, &jail, &way_out)?;
     let (helper, seat) = spare::man(ground, &world)?;
     // At that level the session's folder is `/tmp` itself.
