@@ -70,10 +70,11 @@ const MAY_USE: [(&str, &[&str]); 18] = [
 ];
 
 /// What the HTTP side may take from the store: the cursors that read, and what they give and ask.
-const READ_SIDE: [&str; 18] = [
+const READ_SIDE: [&str; 19] = [
     "Query",
     "SearchFilter",
     "SearchHit",
+    "SearchPage",
     "SearchRole",
     "EventCursor",
     "RunFilter",

@@ -2,7 +2,7 @@
 
 use crate::{
     config::parse_duration,
-    domain::{ApprovalId, Millis, ProfileName, now},
+    domain::{ApprovalId, Millis, ProfileName, UsageBy, now},
     gateway::MAX_OVERLAP,
 };
 use chrono::NaiveDate;
@@ -38,6 +38,24 @@ pub enum Command {
     /// Answer what agents ask before they act
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
+    /// List and search the sessions of a profile, or make one shorter (-p NAME)
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
+    /// What the model calls of a profile cost (-p NAME)
+    Usage {
+        /// What the sums are for: day, session, key, model or kind
+        #[arg(long, value_name = "WHAT", default_value = "day", value_parser = usage_by)]
+        by: UsageBy,
+        /// From this day on (UTC) [default: 30 days ago]
+        #[arg(long, value_name = "DAY")]
+        from: Option<String>,
+        /// Until the end of this day [default: today]
+        #[arg(long, value_name = "DAY")]
+        to: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Put what should hold to the test
     #[command(subcommand)]
     Doctor(DoctorCommand),
@@ -236,6 +254,42 @@ pub enum ApprovalsCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum SessionsCommand {
+    /// The newest sessions
+    List {
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = page)]
+        limit: usize,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Find messages by their words
+    Search {
+        /// All of them must be there; `word*` for a beginning, `"two words"` for a phrase
+        #[arg(required = true)]
+        words: Vec<String>,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = page)]
+        limit: usize,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have the older messages of a session give way to a summary; needs a running gateway
+    Compress {
+        /// The session
+        id: String,
+        /// What the summary is to give most room to
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        focus: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub enum DoctorCommand {
     /// Attack the sandbox from inside (with -p: with the terminal settings of that profile)
     Isolation {
@@ -287,6 +341,15 @@ fn moment(text: &str) -> Result<Millis, String> {
 fn overlap(text: &str) -> Result<Duration, String> {
     let overlap = parse_duration(text).filter(|overlap| *overlap <= MAX_OVERLAP);
     overlap.ok_or_else(|| "a time such as `30m`, `24h`, `7d`, at most `90d`".to_owned())
+}
+
+fn usage_by(text: &str) -> Result<UsageBy, String> {
+    UsageBy::parse(text).ok_or_else(|| format!("one of {}", UsageBy::NAMED.map(|(name, _)| name).join(", ")))
+}
+
+fn page(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=200).contains(number));
+    number.ok_or_else(|| "a number from 1 to 200".to_owned())
 }
 
 fn approval_id(text: &str) -> Result<ApprovalId, String> {

@@ -4,8 +4,9 @@ use super::error::CliError;
 use crate::{
     config::{ConfigError, FoundProfile, Home, ProcessEnv, Select, find_home},
     domain::ProfileName,
-    gateway::{Client, ClientError, Command, Offline, ProfileAnswer, Reply},
+    gateway::{Client, ClientError, Command, Offline, ProfileAnswer, Question, Reply},
 };
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Not its path: that may name another program by then, after an upgrade.
@@ -115,6 +116,17 @@ impl Context {
         Client::holder(&self.home, &found.name, &found.state_dir)
     }
 
+    /// What a profile's records have of this, from the gateway that holds them or from the store.
+    ///
+    /// # Errors
+    /// As [`Context::way`]; what was asked for makes no sense.
+    pub fn ask(&self, place: &Place, question: Question) -> Result<Value, CliError> {
+        match self.way(place)? {
+            Way::Offline(offline) => Ok(offline.answer(&question)?),
+            Way::Gateway(client) => document(&client, Command::Ask { profile: place.name.clone(), question }),
+        }
+    }
+
     /// The gateway that would serve `name` when told to.
     ///
     /// # Errors
@@ -153,4 +165,13 @@ impl From<&FoundProfile> for Place {
 pub fn ask_profile(client: &Client, command: Command) -> Result<ProfileAnswer, CliError> {
     let Reply::Profile(answer) = client.ask(command)? else { return Err(ClientError::Garbage.into()) };
     Ok(answer)
+}
+
+/// What a command asks, when the answer is a document.
+///
+/// # Errors
+/// The gateway refused.
+pub fn document(client: &Client, command: Command) -> Result<Value, CliError> {
+    let Reply::Document(document) = client.ask(command)? else { return Err(ClientError::Garbage.into()) };
+    Ok(document)
 }

@@ -14,7 +14,9 @@ mod gateway;
 mod key;
 mod output;
 mod profile;
+mod sessions;
 mod start_table;
+mod usage;
 
 use crate::{config::ProcessEnv, sandbox};
 use args::{Args, Command};
@@ -78,6 +80,8 @@ fn dispatch(args: Args, env: ProcessEnv, output: &Output) -> Result<(), CliError
         Command::Profile(command) => profile::run(&context, command, output),
         Command::Key(command) => key::run(&context, command, output),
         Command::Approvals(command) => approvals::run(&context, command, output),
+        Command::Sessions(command) => sessions::run(&context, command, output),
+        Command::Usage { by, from, to, json } => usage::run(&context, by, (from, to), json, output),
         Command::Doctor(command) => doctor::run(&context, &command, output),
         Command::Audit(command) => audit::run(&context, &command, output),
         Command::Backup { name, file, stop } => {

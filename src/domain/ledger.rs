@@ -5,13 +5,16 @@ use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
 /// What a model call was for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallKind {
     /// A step of a turn.
     #[default]
     Main,
+    /// A step of a task that a turn handed to a child.
+    Child,
     /// To make a long conversation shorter.
+    #[serde(rename = "compression", alias = "summary")]
     Summary,
     /// To look at a picture.
     Vision,
@@ -19,12 +22,31 @@ pub enum CallKind {
     Review,
 }
 
+impl CallKind {
+    /// As the wire calls it.
+    #[must_use]
+    pub const fn wire(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Child => "child",
+            Self::Summary => "compression",
+            Self::Vision => "vision",
+            Self::Review => "review",
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+    pub(crate) const fn is_main(&self) -> bool {
+        matches!(self, Self::Main)
+    }
+}
+
 /// One call of an upstream: every attempt is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamCall {
     /// When it ended.
     pub at: Millis,
-    #[serde(default, skip_serializing_if = "is_main")]
+    #[serde(default, skip_serializing_if = "CallKind::is_main")]
     pub kind: CallKind,
     pub provider: String,
     pub model: String,
@@ -37,11 +59,6 @@ pub struct UpstreamCall {
     /// In billionths of a dollar; `None` where no prices are configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<u64>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
-fn is_main(kind: &CallKind) -> bool {
-    *kind == CallKind::Main
 }
 
 /// Calls, added up.
@@ -82,17 +99,24 @@ impl AddAssign for UsageSums {
 }
 
 /// What sums are made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum UsageBy {
     Day,
     Session,
     Key,
     Model,
+    Kind,
 }
 
 impl UsageBy {
-    pub const NAMED: [(&'static str, Self); 4] =
-        [("day", Self::Day), ("session", Self::Session), ("key", Self::Key), ("model", Self::Model)];
+    pub const NAMED: [(&'static str, Self); 5] = [
+        ("day", Self::Day),
+        ("session", Self::Session),
+        ("key", Self::Key),
+        ("model", Self::Model),
+        ("kind", Self::Kind),
+    ];
 
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
@@ -112,4 +136,12 @@ pub enum UsageGroup {
         provider: String,
         model: String,
     },
+    Kind(CallKind),
+}
+
+/// Dollars of a sum in billionths.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "fifteen digits of a sum of money are enough")]
+pub fn dollars(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
 }

@@ -28,6 +28,7 @@ mod memory;
 mod once;
 mod openai;
 mod openapi;
+pub mod operator;
 mod options;
 mod path;
 mod query;

@@ -3,7 +3,7 @@
 use super::{ask::ask, auth::Authorised, error::ApiError, query::Params};
 use crate::{
     actors::{ReadUsage, Scope},
-    domain::{Millis, UsageBy, UsageGroup, UsageSums, date, now, seconds},
+    domain::{Millis, UsageBy, UsageGroup, UsageSums, date, dollars, now, seconds},
     store::{UsageFilter, UsageReport},
 };
 use actix_web::{HttpRequest, HttpResponse};
@@ -41,8 +41,7 @@ impl From<UsageSums> for Sums {
             cached_tokens: usage.cached_tokens,
             reasoning_tokens: usage.reasoning_tokens,
             duration_ms: ms,
-            #[expect(clippy::cast_precision_loss, reason = "fifteen digits of a sum of money are enough")]
-            cost_usd: cost.map(|nanos| nanos as f64 / 1e9),
+            cost_usd: cost.map(dollars),
         }
     }
 }
@@ -55,34 +54,54 @@ struct Row {
     sums: Sums,
 }
 
-/// The sums of a time, by day, session, key or model.
+/// The sums of a time, by day, session, key, model or kind.
 pub async fn usage(request: HttpRequest, auth: Authorised) -> Result<HttpResponse, ApiError> {
     auth.require(Scope::Read)?;
     let params = Params::of(&request)?;
-    let by = params.read("by", "day, session, key or model", UsageBy::parse)?.unwrap_or(UsageBy::Day);
-    let instant = "seconds since 1970, or a day such as 2026-11-22";
-    let until = params.read("to", instant, |text| point(text, DAY))?;
-    let until = until.unwrap_or_else(|| now().saturating_add(1));
-    let from = params.read("from", instant, |text| point(text, 0))?;
-    let from = from.unwrap_or_else(|| (until.div_euclid(DAY) - DAYS + 1) * DAY);
-    if from >= until {
-        return Err(ApiError::invalid("from", "`from` must be before `to`"));
-    }
+    let by = params.read("by", "day, session, key, model or kind", UsageBy::parse)?.unwrap_or(UsageBy::Day);
+    let filter = filter(by, params.get("from"), params.get("to"))?;
     let limit = params.limit(PAGE)?;
     let offset: usize =
         params.read("offset", "a number from 0", |text| text.parse().ok())?.unwrap_or_default();
-    let report = ask(&auth.tenant, ReadUsage(UsageFilter { by, from, until })).await?;
-    let (rows, has_more) = page(&report, offset, limit);
-    let name = UsageBy::NAMED.iter().find(|(_, known)| *known == by).map(|(name, _)| *name);
-    Ok(HttpResponse::Ok().json(json!({
+    let report = ask(&auth.tenant, ReadUsage(filter.clone())).await?;
+    Ok(HttpResponse::Ok().json(told(&report, &filter, offset, limit)))
+}
+
+/// The calls of `[from, to)`, each an instant or a day; without `from` the last thirty days.
+///
+/// # Errors
+///
+/// 400 that names the member.
+pub fn filter(by: UsageBy, from: Option<&str>, to: Option<&str>) -> Result<UsageFilter, ApiError> {
+    let read = |name: &str, text: Option<&str>, more: Millis| {
+        text.map(|text| {
+            point(text, more).ok_or_else(|| {
+                let expected = "seconds since 1970, or a day such as 2026-11-22";
+                ApiError::invalid(name, format!("`{name}` must be {expected}"))
+            })
+        })
+        .transpose()
+    };
+    let until = read("to", to, DAY)?.unwrap_or_else(|| now().saturating_add(1));
+    let from = read("from", from, 0)?.unwrap_or_else(|| (until.div_euclid(DAY) - DAYS + 1) * DAY);
+    if from >= until {
+        return Err(ApiError::invalid("from", "`from` must be before `to`"));
+    }
+    Ok(UsageFilter { by, from, until })
+}
+
+/// A page of a report as it is told.
+pub fn told(report: &UsageReport, filter: &UsageFilter, offset: usize, limit: usize) -> Value {
+    let (rows, has_more) = page(report, offset, limit);
+    json!({
         "object": "list",
-        "by": name,
-        "from": seconds(from),
-        "to": seconds(until),
+        "by": filter.by,
+        "from": seconds(filter.from),
+        "to": seconds(filter.until),
         "data": rows,
         "total": Sums::from(report.total),
         "has_more": has_more,
-    })))
+    })
 }
 
 /// Days the newest first, all else the dearest first.
@@ -102,6 +121,7 @@ fn shown(group: &UsageGroup) -> Value {
         UsageGroup::Session(id) => json!({ "session_id": id }),
         UsageGroup::Key(id) => json!({ "key_id": id }),
         UsageGroup::Model { provider, model } => json!({ "provider": provider, "model": model }),
+        UsageGroup::Kind(kind) => json!({ "kind": kind }),
     }
 }
 

@@ -135,6 +135,8 @@ impl Client {
             | Command::ListKeys { .. }
             | Command::ShowKey { .. }
             | Command::ListApprovals { .. } => QUICK,
+            // The index of a search may have to be made first; a summary is a call of the model.
+            Command::Ask { .. } | Command::CompressSession { .. } => PATIENT,
             Command::StopGateway
             | Command::StartProfile { .. }
             | Command::StopProfile { .. }
@@ -204,7 +206,8 @@ fn accepted(reply: Reply) -> Result<Reply, ClientError> {
         | Reply::KeyCreated { .. }
         | Reply::Keys(_)
         | Reply::Key(_)
-        | Reply::Approvals(_)) => Ok(reply),
+        | Reply::Approvals(_)
+        | Reply::Document(_)) => Ok(reply),
     }
 }
 

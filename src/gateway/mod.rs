@@ -23,6 +23,7 @@ mod status;
 mod users;
 
 pub use crate::actors::keys::MAX_OVERLAP;
+pub use crate::front::operator::Question;
 pub use crate::telemetry::{init as log_to_stderr, log_panics};
 pub use client::{Client, ClientError};
 pub use control::protocol::{Command, GatewayStatus, KeyInfo, KeyWish, ProfileAnswer, Reply};

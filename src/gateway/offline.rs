@@ -12,9 +12,11 @@ use crate::{
     audit::{Act, Actor, AuditLog},
     config::Secret,
     domain::{Approval, ApprovalStatus, KeyId, ProfileName, now},
+    front::operator::{Found, Question, Sought},
     redact::Redactor,
     store::{self, Change, KeyRecord, ProfileLock, Restored, Store, StoreError, Wake},
 };
+use serde_json::Value;
 use std::{
     fmt,
     io::{self, BufRead, Write},
@@ -162,6 +164,25 @@ impl<'a> Offline<'a> {
         }
         let status = pending.then_some(ApprovalStatus::Pending);
         self.with_store(|store| Ok(store.approvals(status, None, limit)?))
+    }
+
+    /// What the store has of this, as a gateway would tell it.
+    ///
+    /// # Errors
+    /// A question that makes no sense; the store.
+    pub fn answer(&self, question: &Question) -> Result<Value, OfflineError> {
+        let sought = question.sought()?;
+        let found = match self.is_new() {
+            true => sought.nothing(),
+            false => self.with_store(|store| {
+                Ok(match &sought {
+                    Sought::Sessions(filter) => Found::Sessions(store.sessions(filter)?),
+                    Sought::Search(filter) => Found::Search(store.search(filter)?),
+                    Sought::Usage(filter) => Found::Usage(store.usage(filter)?),
+                })
+            })?,
+        };
+        Ok(sought.told(found))
     }
 
     /// Writes the whole store as JSON lines; gives their number.

@@ -128,11 +128,12 @@ impl Bench {
                     chunks.push((key, json));
                     count -= 1;
                 }
-                Write::Session(mut append) => {
+                Write::Session { mut append, unlisted } => {
                     clean::append(&inner.options.redactor, &mut append);
                     inner.read(|database| {
                         let payloads = &inner.payloads;
-                        sessions.append(&mut Draft { database, payloads, batch: &mut batch }, &append)
+                        let mut draft = Draft { database, payloads, batch: &mut batch };
+                        sessions.append(&mut draft, &append, unlisted)
                     })?;
                 }
                 Write::Summary(change) => {

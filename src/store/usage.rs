@@ -1,5 +1,5 @@
 //! The ledger: what model calls cost. A run that was written in one piece has its calls in it; others have a record for each.
-//! When runs are deleted, their sums are kept by day, key and model.
+//! When runs are deleted, their sums are kept by day, key, model and kind.
 
 use super::{
     Store, StoreError, codec,
@@ -8,7 +8,9 @@ use super::{
     keyspace::{Key, Table},
     payload::Payloads,
 };
-use crate::domain::{KeyId, Millis, RunId, SessionId, UpstreamCall, UsageBy, UsageGroup, UsageSums};
+use crate::domain::{
+    CallKind, KeyId, Millis, RunId, SessionId, UpstreamCall, UsageBy, UsageGroup, UsageSums,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
@@ -48,12 +50,17 @@ struct DaySum {
     key: KeyId,
     provider: String,
     model: String,
+    #[serde(default, skip_serializing_if = "CallKind::is_main")]
+    kind: CallKind,
     sums: UsageSums,
 }
 
 impl DaySum {
     fn place(&self) -> Key {
-        let who = format!("{}\n{}\n{}", self.key, self.provider, self.model);
+        let mut who = format!("{}\n{}\n{}", self.key, self.provider, self.model);
+        if !self.kind.is_main() {
+            who += &format!("\n{}", self.kind.wire());
+        }
         first_of(self.day).with(&blake3::hash(who.as_bytes()).as_bytes()[..16])
     }
 }
@@ -105,6 +112,7 @@ impl UsageReport {
             UsageBy::Model => {
                 UsageGroup::Model { provider: call.provider.clone(), model: call.model.clone() }
             }
+            UsageBy::Kind => UsageGroup::Kind(call.kind),
         };
         self.put(group, sums);
     }
@@ -123,12 +131,13 @@ impl Store {
         self.0.read(|db| {
             let (first, end) = (day(filter.from.saturating_add(DAY - 1)), day(filter.until - 1).end());
             db.scan(Table::UsageDay, first, end, |_, json| {
-                let DaySum { day, key, provider, model, sums } = codec::from_json(&json)?;
+                let DaySum { day, key, provider, model, kind, sums } = codec::from_json(&json)?;
                 let group = match filter.by {
                     UsageBy::Day => UsageGroup::Day(day),
                     UsageBy::Session => UsageGroup::Session(None),
                     UsageBy::Key => UsageGroup::Key(key.to_string()),
                     UsageBy::Model => UsageGroup::Model { provider, model },
+                    UsageBy::Kind => UsageGroup::Kind(kind),
                 };
                 report.put(group, sums);
                 Ok(true)
@@ -167,6 +176,7 @@ pub(super) fn keep_sums(
             key: key.clone(),
             provider: call.provider.clone(),
             model: call.model.clone(),
+            kind: call.kind,
             sums: UsageSums::default(),
         };
         let sum = match days.entry(fresh.place().as_slice().to_vec()) {

@@ -19,6 +19,8 @@ mod isolation;
 mod kept;
 mod keys;
 mod mcp;
+mod mcp_process;
+mod mcp_stdio;
 mod memory;
 mod mind;
 mod model;

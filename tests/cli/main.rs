@@ -3,6 +3,7 @@
 
 mod attacks;
 mod doctor;
+mod records;
 mod running;
 mod support;
 mod usage;

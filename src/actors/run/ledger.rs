@@ -38,7 +38,8 @@ pub(super) fn outcome(answer: &Result<ModelAnswer, ModelError>) -> (Option<Code>
 impl Driver {
     /// Notes a call of the turn: it goes to disk with the turn's next event, before the next step.
     pub(super) fn called<C>(&mut self, asked: &Asked<C>, took: Duration, error: Option<Code>, usage: Usage) {
-        self.log.add_call(row(CallKind::Main, asked, took, error, usage));
+        let kind = if self.spec.parent.is_some() { CallKind::Child } else { CallKind::Main };
+        self.log.add_call(row(kind, asked, took, error, usage));
     }
 
     /// The same of another gateway's agent, whose run counts as one call.

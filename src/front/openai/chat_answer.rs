@@ -39,13 +39,21 @@ impl Ended {
         None
     }
 
+    /// Why the turn failed.
+    pub fn error(&self) -> ApiError {
+        match TurnEnd::of(&self.last.event) {
+            Some(TurnEnd::Failed(failed)) => ApiError::new(failed.code, failed.message),
+            Some(TurnEnd::Answered { .. }) | None => {
+                ApiError::internal("the last event does not fail a turn")
+            }
+        }
+    }
+
     /// The answer for a turn that failed.
     pub fn failure(&self, head: HttpResponseBuilder) -> HttpResponse {
         match TurnEnd::of(&self.last.event) {
             Some(TurnEnd::Failed(failed)) => failure(&failed, self.tools_ran, head),
-            Some(TurnEnd::Answered { .. }) | None => {
-                ApiError::internal("the last event does not fail a turn").error_response()
-            }
+            Some(TurnEnd::Answered { .. }) | None => self.error().error_response(),
         }
     }
 }

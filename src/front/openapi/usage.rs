@@ -13,7 +13,12 @@ pub fn show() -> Operation {
         .may("session_id", text().or_null().note("`by=session`; null: of turns that are no longer kept."))
         .may("key_id", text().note("`by=key`: whose requests."))
         .may("provider", text().note("`by=model`."))
-        .may("model", text());
+        .may("model", text())
+        .may(
+            "kind",
+            one_of(["main", "child", "compression", "vision", "review"])
+                .note("`by=kind`: a step of a turn, a step of a child, a summary, a look at a picture, a judgement."),
+        );
     let answer = object()
         .has("object", always("list"))
         .has("by", names())
@@ -26,7 +31,7 @@ pub fn show() -> Operation {
     Operation::new("usage", "usage", Access::Scope(Scope::Read), "What model calls cost")
         .text(
             "Every attempt to ask an upstream is a call, failed ones included. Of turns that are no longer kept there are \
-             sums by day, key and model.",
+             sums by day, key, model and kind.",
         )
         .query("by", names().or_else("day"), "What the sums are for.")
         .query("from", point(), "From then on; 30 days by default.")

@@ -20,7 +20,7 @@ use actix_web::{
     web,
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Rows of a list when the client names no limit, and the most that it can have.
 pub const PAGE: usize = 50;
@@ -65,24 +65,29 @@ pub async fn list(auth: Authorised, request: HttpRequest) -> Result<HttpResponse
     let (limit, offset) = (number("limit", PAGE, MOST), number("offset", 0, FURTHEST));
     let after = params.read("after", "the `next_after` of the page before", SessionCursor::parse)?;
     let source = params.get("source").map(str::to_owned);
-    let mut rows = match limit {
+    let rows = match limit {
         0 => Vec::new(),
         // One more tells whether there are more.
         limit => {
             ask(&auth.tenant, ListSessions(SessionFilter { source, after, offset, limit: limit + 1 })).await?
         }
     };
+    Ok(HttpResponse::Ok().json(told(rows, limit, offset)))
+}
+
+/// A page as it is told. A row more than `limit` tells that there are more.
+pub fn told(mut rows: Vec<SessionHeader>, limit: usize, offset: usize) -> Value {
     let has_more = rows.len() > limit;
     rows.truncate(limit);
     let last = rows.last().filter(|_| has_more);
-    Ok(HttpResponse::Ok().json(List {
+    json!(List {
         object: "list",
         next_after: last.map(|header| SessionCursor::of(header).to_string()),
         data: rows.iter().map(SessionView::new).collect(),
         limit,
         offset,
         has_more,
-    }))
+    })
 }
 
 #[derive(Serialize)]

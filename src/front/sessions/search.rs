@@ -5,10 +5,11 @@ use crate::{
     actors::{Scope, SearchSessions},
     domain::{SessionId, seconds},
     front::{ask::ask, auth::Authorised, error::ApiError, query::Params},
-    store::{Query, SearchFilter, SearchHit, SearchRole},
+    store::{Query, SearchFilter, SearchHit, SearchPage, SearchRole},
 };
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 /// Hits of a page when the client names no number.
 pub const HITS: usize = 20;
@@ -60,14 +61,19 @@ pub async fn search(auth: Authorised, request: HttpRequest) -> Result<HttpRespon
     let filter = filter(&Params::of(&request)?)?;
     let (limit, offset) = (filter.limit, filter.offset);
     let page = ask(&auth.tenant, SearchSessions(filter)).await?;
-    Ok(HttpResponse::Ok().json(List {
+    Ok(HttpResponse::Ok().json(told(&page, limit, offset)))
+}
+
+/// A page as it is told.
+pub fn told(page: &SearchPage, limit: usize, offset: usize) -> Value {
+    json!(List {
         object: "list",
         data: page.hits.iter().map(HitView::new).collect(),
         limit,
         offset,
         has_more: page.has_more,
         complete: page.complete,
-    }))
+    })
 }
 
 fn filter(params: &Params) -> Result<SearchFilter, ApiError> {

@@ -7,6 +7,7 @@ use crate::{
         Unavailable,
     },
     domain::{ApprovalStatus, KeyId, Millis, ProfileName},
+    front::operator,
     gateway::roster::{Act, Acted, Action, GetSeat, ListProfiles, Roster, Seat},
 };
 use actix::Addr;
@@ -83,6 +84,20 @@ impl Answers {
                 let decide = DecideApproval { target: ApprovalTarget::One(id), choice, reason, key_id };
                 let decided = self.with(profile, |tenant| async move { ask(&tenant, decide).await }).await?;
                 Ok(Reply::Approvals(decided))
+            }
+            Command::Ask { profile, question } => {
+                let sought = question.sought().map_err(|error| error.message)?;
+                let ask = |tenant: Arc<Tenant>| async move {
+                    let found = sought.ask(&tenant).await?;
+                    Ok(sought.told(found))
+                };
+                Ok(Reply::Document(self.with(profile, ask).await?))
+            }
+            Command::CompressSession { profile, session, focus } => {
+                let compress = |tenant: Arc<Tenant>| async move {
+                    operator::compress_session(&tenant, &session, &focus).await
+                };
+                Ok(Reply::Document(self.with(profile, compress).await?))
             }
         }
     }

@@ -3,10 +3,12 @@
 use crate::{
     actors::{KeySpec, KeyState, Rights, Scope},
     domain::{Approval, ApprovalId, Choice, KeyId, Millis, ProfileName, RunId, now},
+    front::operator::Question,
     gateway::status::ProfileStatus,
     store::KeyRecord,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Longest request, in bytes: no command needs more.
 pub const MAX_REQUEST: usize = 64 * 1024;
@@ -78,6 +80,17 @@ pub enum Command {
         id: ApprovalId,
         response: String,
     },
+    /// What the profile's records have of this.
+    Ask {
+        profile: ProfileName,
+        question: Question,
+    },
+    /// Have a session's older messages give way to a summary.
+    CompressSession {
+        profile: ProfileName,
+        session: String,
+        focus: String,
+    },
 }
 
 /// The line that comes back.
@@ -94,6 +107,8 @@ pub enum Reply {
     Keys(Vec<KeyInfo>),
     Key(KeyInfo),
     Approvals(Vec<Approval>),
+    /// As the matching route tells it.
+    Document(Value),
     /// It was not done; a sentence that says why.
     Refused {
         message: String,

@@ -58,7 +58,7 @@ async fn every_call_counts_once_while_its_run_is_kept_and_after() {
     let store = open(dir.path());
     run(&store, true, &[1, 10]).await;
     run(&store, false, &[100, 1000]).await;
-    for by in [UsageBy::Day, UsageBy::Session, UsageBy::Key, UsageBy::Model] {
+    for (_, by) in UsageBy::NAMED {
         let report = usage(&store, by);
         assert_eq!((report.total, report.groups.len()), (ALL, if by == UsageBy::Session { 2 } else { 1 }));
     }
@@ -72,7 +72,7 @@ async fn every_call_counts_once_while_its_run_is_kept_and_after() {
     };
     let housekept = store.housekeep(now() + 120_000, &retention).unwrap();
     assert_eq!(housekept.runs_deleted, 2);
-    for by in [UsageBy::Day, UsageBy::Key, UsageBy::Model] {
+    for by in [UsageBy::Day, UsageBy::Key, UsageBy::Model, UsageBy::Kind] {
         assert_eq!(usage(&store, by).total, ALL, "{by:?}");
     }
     let gone = UsageGroup::Session(None);

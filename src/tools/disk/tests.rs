@@ -23,7 +23,10 @@ fn writes_are_refused_from_the_quota_on_and_allowed_again_after_a_deletion() {
     let refusals = (0..4).filter(|_| refused(&disk, MIB)).count();
     assert!(refusals > 0);
     fs::remove_file(&file).unwrap();
-    assert!(!refused(&disk, MIB));
+    // How soon there is another look depends on how long the last one took.
+    while refused(&disk, MIB) {
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use super::{shell, way_out::WayOut};
 use crate::{
     config::SandboxLevel,
-    domain::{RunId, SessionId},
+    domain::SessionId,
+    egress::Whose,
     sandbox::{Helper, Jail, Order, Seat, Window, World},
     tools::{disk, failure::Failure, ground::Ground},
 };
@@ -47,14 +48,14 @@ pub struct Ready {
 pub fn make_ready(
     ground: &Ground,
     session: &SessionId,
-    run: RunId,
+    whose: impl Into<Whose>,
     errand: &Errand,
 ) -> Result<Ready, Failure> {
     let config = &ground.config;
     let jail = ground.jail(session)?;
     let seat = ground.sandbox.machine.sit(&config.name, &config.terminal.limits);
     let seat = seat.map_err(|error| Failure::io("the command's control group could not be made", &error))?;
-    let way_out = WayOut::new(ground, run)?;
+    let way_out = WayOut::new(ground, whose)?;
     let world = world(ground, &jail, &seat, &way_out)?;
     let helper = ground.sandbox.start(&world);
     let helper = helper.map_err(|error| Failure::io("the sandbox helper could not be started", &error))?;

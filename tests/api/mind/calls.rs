@@ -1,7 +1,8 @@
 //! Calls of tools: beside each other, in circles, with results beyond all measure.
 
-use crate::support::{House, Plan};
+use crate::support::{House, Plan, within};
 use serde_json::{Value, json};
+use std::{fs::File, io::Write, os::unix::fs::OpenOptionsExt, time::Duration};
 
 /// The results that the model read at its last call.
 fn results(house: &House) -> Vec<String> {
@@ -32,24 +33,37 @@ async fn commands_that_cannot_meet_run_beside_each_other_and_answer_in_order() {
 }
 
 #[actix_web::test]
-async fn looks_run_beside_each_other_and_what_may_write_waits_for_them() {
+async fn commands_that_only_look_run_beside_each_other_in_one_folder() {
     let house = House::open().await;
     let alice = house.alice().await;
-    let look = r#"terminal {"command":"cat /etc/hostname; echo done"}"#;
-    let write = r#"terminal {"command":"echo x > written"}"#;
-    let run = alice.run(&format!("@@tools {look} ;; {look} ;; {write} ;; {look}")).await;
-    let events = alice.events(&run, None).await.rest().await;
-    let order: String = events
-        .iter()
-        .filter_map(|event| match event.kind().as_str() {
-            "tool.started" => Some('('),
-            "tool.completed" => Some(')'),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(order, "(())()()");
+    let run = alice.run(r#"@@tool terminal {"command":"mkfifo a b"}"#).await;
+    alice.finished(&run).await;
+    let run = alice.run(r#"@@tools terminal {"command":"cat a"} ;; terminal {"command":"cat b"}"#).await;
+    // Each is open for writing as soon as, and as long as, its command reads: at the end both do.
+    let workspace = house.profile_dir("alice").join("workspace");
+    let mut pipes = Vec::new();
+    for name in ["a", "b"] {
+        let open = || {
+            let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+            File::options().write(true).custom_flags(flags).open(workspace.join(name))
+        };
+        let pipe = within(async {
+            loop {
+                match open() {
+                    Ok(pipe) => return pipe,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        });
+        pipes.push(pipe.await);
+    }
+    for (pipe, text) in pipes.iter_mut().zip(["seen a", "seen b"]) {
+        pipe.write_all(text.as_bytes()).unwrap();
+    }
+    drop(pipes);
+    alice.finished(&run).await;
     let read = results(&house);
-    assert_eq!(read.iter().filter(|text| text.contains("done")).count(), 3, "{read:?}");
+    assert!(read[0].contains("seen a") && read[1].contains("seen b"), "{read:?}");
     house.close().await;
 }
 
@@ -134,6 +148,26 @@ async fn a_long_result_keeps_no_secret() {
     let record = alice.finished(&run).await;
     let output = record["output"].as_str().unwrap();
     assert!(output.contains("40001") && !output.contains("canary-4f9b2d7713"), "{output}");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn what_may_write_waits_for_those_that_look() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let look = r#"terminal {"command":"cat /etc/hostname; echo done"}"#;
+    let write = r#"terminal {"command":"echo x > written"}"#;
+    let run = alice.run(&format!("@@tools {look} ;; {look} ;; {write} ;; {look}")).await;
+    let events = alice.events(&run, None).await.rest().await;
+    let order: String = events
+        .iter()
+        .filter_map(|event| match event.kind().as_str() {
+            "tool.started" => Some('('),
+            "tool.completed" => Some(')'),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order, "(())()()");
     house.close().await;
 }
 

@@ -75,7 +75,7 @@ async fn an_upstream_that_had_enough_is_not_waited_for_and_left_alone() {
     let (record, retries) = tried(&alice, "@@only scripted status 429 30").await;
     assert_eq!(record["output"], "From another one.");
     assert_eq!(retries, [pair("fall_back", "upstream_rate_limited")]);
-    assert!(begun.elapsed().as_secs() < 10, "nobody waited for it");
+    assert!(begun.elapsed().as_secs() < 25, "nobody waited for it");
     let (record, retries) = tried(&alice, "hello").await;
     assert_eq!(record["output"], "You said: hello");
     assert_eq!(retries, [pair("fall_back", "upstream_rate_limited")]);

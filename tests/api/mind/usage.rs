@@ -153,6 +153,11 @@ async fn what_children_and_looks_at_images_cost_is_the_turns_own_and_counts_once
         assert_eq!(tokens(&total(&alice, "").await).0, paid, "{call}: {record}");
     }
     assert_eq!(house.upstream.requests().len() as u64, total(&alice, "").await["calls"].as_u64().unwrap());
+    let by_kind = alice.get("/api/usage?by=kind").await.body;
+    let rows = by_kind["data"].as_array().unwrap();
+    let calls = |kind: &str| rows.iter().find(|row| row["kind"] == kind).map(|row| row["calls"].clone());
+    assert_eq!(["main", "child", "vision"].map(calls), [Some(json!(4)), Some(json!(2)), Some(json!(1))]);
+    assert_eq!(by_kind["total"], total(&alice, "").await);
     house.close().await;
 }
 

@@ -115,7 +115,7 @@ impl Drop for Upstream {
 
 /// A bound that a correct test never meets; without it a fault would hang the suite.
 pub async fn within<T>(waiting: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("waited for 20 s")
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("waited for a minute")
 }
 
 impl Shared {
