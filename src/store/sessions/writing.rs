@@ -5,7 +5,7 @@ use super::{
     Title, header_of, row::Row, summary, trash,
 };
 use crate::{
-    domain::{Millis, SessionId, SystemPrompt, TranscriptId, Usage, now},
+    domain::{Millis, SessionId, SystemPrompt, TranscriptId, Usage, both, now},
     store::{
         SessionAppend, StoreError, codec,
         database::Database,
@@ -100,6 +100,7 @@ impl Sessions {
         }
         header.turns += 1;
         header.usage += append.usage;
+        header.cost = both(header.cost, append.cost);
         header.last_active = at.max(header.last_active);
         // A label that somebody then names has become a session.
         header.named |= append.session.named;
@@ -345,6 +346,7 @@ fn fresh(id: SessionId, model: String, at: Millis) -> SessionHeader {
         messages: 0,
         turns: 0,
         usage: Usage::default(),
+        cost: None,
         title: None,
         has_prompt: false,
         prompt: None,

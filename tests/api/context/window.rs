@@ -1,6 +1,6 @@
 //! What is known of a model's window: who says it, who is told it, and the limit that each call has because of it.
 
-use super::{WINDOW, compressed, model};
+use super::{WINDOW, compressed, long, model};
 use crate::support::{Client, House, Plan, ask, within};
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ async fn agent(client: &Client) -> Value {
 async fn where_nobody_knows_the_window_no_limit_is_sent_and_none_is_told() {
     let house = House::open().await;
     let alice = house.alice().await;
-    alice.chat("hello").await;
+    alice.chat(&long("hello", 20)).await;
     house.upstream.listed().await;
     alice.chat("hello again").await;
     assert_eq!(limits(&house), [None, None]);
@@ -32,6 +32,8 @@ async fn what_the_endpoint_says_is_told_to_clients_and_bounds_each_call() {
     house.upstream.says_of_its_model(json!({"max_model_len": 50_000}));
     let (alice, bob) = (house.alice().await, house.bob().await);
     alice.chat("hello").await;
+    assert!(agent(&alice).await.get("context_length").is_none(), "nobody has asked the endpoint yet");
+    alice.chat(&long("hello", 20)).await;
     let said = within(async {
         loop {
             let agent = agent(&alice).await;
@@ -48,8 +50,8 @@ async fn what_the_endpoint_says_is_told_to_clients_and_bounds_each_call() {
 
     alice.chat("hello again").await;
     let sent = limits(&house);
-    assert_eq!((sent.len(), sent[0]), (2, None), "nobody waits for the endpoint");
-    assert!((20_000..50_000).contains(&sent[1].unwrap()), "{sent:?}");
+    assert_eq!((sent.len(), sent[1]), (3, None), "nobody waits for the endpoint");
+    assert!((20_000..50_000).contains(&sent[2].unwrap()), "{sent:?}");
     assert_eq!(house.upstream.listed().await, 1, "it is asked once");
     house.close().await;
 }
@@ -60,7 +62,7 @@ async fn a_call_is_limited_to_what_is_left_and_never_beyond_what_client_or_owner
     let alice = house.alice().await;
     assert_eq!(agent(&alice).await["context_length"], WINDOW);
     alice.chat("short").await;
-    alice.chat(&super::long("long", 60)).await;
+    alice.chat(&long("long", 60)).await;
     let mut body = ask("hello", false);
     body["max_tokens"] = json!(300);
     alice.post("/v1/chat/completions", body).await;
@@ -74,7 +76,7 @@ async fn a_call_is_limited_to_what_is_left_and_never_beyond_what_client_or_owner
     alice.chat("hello").await;
     assert_eq!(limits(&house), [Some(700)], "also where the window is not known");
     let settings = alice.get("/api/config").await.body;
-    assert_eq!(settings["model"]["max_tokens"], 700, "{settings}");
+    assert_eq!(settings["config"]["model"]["max_tokens"], 700, "{settings}");
     house.close().await;
 }
 
