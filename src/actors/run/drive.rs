@@ -293,10 +293,7 @@ impl Driver {
         toolset: &Arc<Toolset>,
         allowed: Option<&[String]>,
     ) -> Result<(), Break> {
-        while let Ok(said) = self.inbox.said.try_recv() {
-            self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
-        }
-        self.hear();
+        self.hear_all();
         let Some(mind) = self.thinker.clone() else { return Ok(()) };
         let offer = tools.then_some(offer);
         let mut system = self.system(toolset, allowed).await?;

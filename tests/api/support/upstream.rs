@@ -298,6 +298,7 @@ async fn stream(socket: &mut TcpStream, steps: Vec<Step>, done: bool, shared: &S
                 socket.write_all(&events.collect::<Vec<_>>().concat()).await?;
             }
             Step::Length => finish = "length",
+            Step::Filtered => finish = "content_filter",
             Step::Split(cached, reasoning) => {
                 usage["prompt_tokens_details"] = json!({ "cached_tokens": cached });
                 usage["completion_tokens_details"] = json!({ "reasoning_tokens": reasoning });
