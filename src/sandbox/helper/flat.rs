@@ -1,8 +1,17 @@
 //! Levels `landlock` and `none`: the helper's own world, the command confined or not, and the helper as its reaper.
 
 use super::{
-    KILLED, NOT_STARTED, code_of, confine::Confinement, group_of, meter::Meter, proc::Proc, receive_order,
-    report, signals::Signals, start::Start, terminal::Terminal, tree::Tree, watch,
+    KILLED, NOT_STARTED, code_of,
+    confine::Confinement,
+    group_of,
+    meter::{Meter, disks},
+    proc::Proc,
+    receive_order, report,
+    signals::Signals,
+    start::Start,
+    terminal::Terminal,
+    tree::Tree,
+    watch,
 };
 use crate::sandbox::{
     Report, Wall, World,
@@ -25,7 +34,7 @@ pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world
     // Among hundreds of busy processes the helper must still get to run. Refused to ordinary users.
     let _ = setpriority_process(None, -20);
     let started = group_of(world).and_then(|group| {
-        let meter = Meter::new(world, group, &tree);
+        let meter = Meter::new(world, group, disks(world), &tree);
         let start = Confinement::prepare(world, world.owner)
             .and_then(|confinement| {
                 // Counts all processes and threads of the user, the gateway's too: a last fence, not the limit.

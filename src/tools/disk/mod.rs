@@ -12,10 +12,13 @@ mod watch;
 pub use watch::Watch;
 
 use super::{failure::Failure, units};
-use crate::config::LimitsConfig;
+use crate::{
+    config::LimitsConfig,
+    sandbox::{Room, disk_of},
+};
 use figure::Figures;
 use measure::{MOST_ENTRIES, Size, measure};
-use rustix::fs::statvfs;
+use rustix::fs::fstatvfs;
 use std::{
     io,
     path::PathBuf,
@@ -32,7 +35,8 @@ const LEISURE: u32 = 20;
 const HASTE: u32 = 4;
 /// Less than this is not worth a walk.
 const SMALL: u64 = 1 << 20;
-const FREE_SOMETHING: &str =
+/// What to do when there is no room.
+pub const FREE_SOMETHING: &str =
     "delete what is not needed with the terminal (rm), or tell the user that the space is used up";
 
 /// What a profile has on the disk, and may have.
@@ -78,6 +82,11 @@ impl Disk {
             figures: Figures::default(),
             blame: Mutex::default(),
         }
+    }
+
+    /// What a file system that counts by project is to hold the workspace to. `None`: there is no quota.
+    pub fn room(&self) -> Option<Room> {
+        (self.quota < u64::MAX).then_some(Room { bytes: self.quota, entries: MOST_ENTRIES })
     }
 
     /// Whether a file tool may write so many bytes more. Blocking; long only when the quota is near.
@@ -198,7 +207,7 @@ impl Disk {
 
     /// Free on the disk that has less.
     fn free(&self) -> Option<u64> {
-        let disks = self.folders.iter().filter_map(|folder| statvfs(folder.as_path()).ok());
+        let disks = self.folders.iter().filter_map(|folder| fstatvfs(disk_of(folder)?).ok());
         disks.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)).min()
     }
 
