@@ -121,6 +121,9 @@ pub enum Act {
     NetworkDecided {
         #[serde(skip_serializing_if = "Option::is_none")]
         run: Option<RunId>,
+        /// Instead of a run, whose process it was, as the settings name it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        mcp_server: Option<String>,
         host: String,
         port: u16,
         /// What the name stood for, when it was asked.

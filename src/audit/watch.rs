@@ -98,6 +98,7 @@ mod tests {
         let mut watch = Watch::default();
         let decided = |port| Act::NetworkDecided {
             run: None,
+            mcp_server: None,
             host: "example.org".to_owned(),
             port,
             address: None,

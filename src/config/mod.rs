@@ -62,7 +62,7 @@ pub use helper::HelperConfig;
 pub use home::{FoundProfile, Home, Select};
 pub use limits::LimitsConfig;
 pub use listen::DEFAULT_PORT;
-pub use mcp::McpServer;
+pub use mcp::{McpCommand, McpServer, McpTransport};
 pub use memory::{MemoryConfig, MemoryScoping};
 pub use network::{AllowedHost, AllowedPlace, NetworkConfig, NetworkMode};
 pub use prompt::{PromptConfig, SkillsConfig};

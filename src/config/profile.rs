@@ -69,7 +69,7 @@ pub(super) fn resolve(
         tools: tools::selection(settings)?,
         delegation: tools::delegation(settings)?,
         web: web::read(settings)?,
-        mcp: mcp::read(settings, warnings)?,
+        mcp: mcp::read(settings)?,
         vision,
         retention: RetentionConfig {
             runs: settings.duration("retention.runs", 60..=TEN_YEARS, WEEK)?,

@@ -264,6 +264,18 @@ impl Settings<'_> {
         })
     }
 
+    /// Where the value at a path, or a member of that list, names an entry of `.env`.
+    pub fn reference(&self, path: &str) -> Option<Place> {
+        let source = self.source(path)?;
+        let refers = |node: &&Node| matches!(&node.kind, Kind::Scalar { text, .. } if expand(text, |_name| None).is_err());
+        let items = match &source.node.kind {
+            Kind::List(items) => items.as_slice(),
+            Kind::Scalar { .. } | Kind::Map(_) => std::slice::from_ref(source.node),
+        };
+        let line = items.iter().find(refers)?.line;
+        Some(Place { line: Some(line), ..place(source, path) })
+    }
+
     fn scalar(&self, path: &str, source: Source<'_>, node: &Node) -> Result<Found, ConfigError> {
         let place = Place { line: Some(node.line), ..place(source, path) };
         let Kind::Scalar { text, .. } = &node.kind else {

@@ -189,6 +189,14 @@ impl SessionId {
     }
 }
 
+impl SessionId {
+    /// Under which an MCP server of a profile, a process, has its temporary folder. No request can name it.
+    #[must_use]
+    pub fn of_mcp_server(server: &str) -> Self {
+        Self(format!("mcp/{server}").into())
+    }
+}
+
 impl From<RunId> for SessionId {
     /// A run that names no session is its own.
     fn from(run: RunId) -> Self {

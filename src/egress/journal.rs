@@ -1,12 +1,13 @@
 //! What was decided about a command's connections: for the operator's log, and for the agent that wonders.
 
 use super::{
+    Whose,
     refusal::Refusal,
     target::{Name, Target},
 };
 use crate::{
     audit::{Act, AuditLog},
-    domain::{ProfileName, RunId},
+    domain::ProfileName,
 };
 use std::{
     net::IpAddr,
@@ -21,7 +22,7 @@ const MOST_TOLD: usize = 8;
 /// The decisions of one command.
 pub struct Journal {
     profile: ProfileName,
-    run: RunId,
+    whose: Whose,
     audit: AuditLog,
     kept: Mutex<Kept>,
 }
@@ -32,8 +33,8 @@ struct Kept {
 }
 
 impl Journal {
-    pub const fn new(profile: ProfileName, run: RunId, audit: AuditLog) -> Self {
-        Self { profile, run, audit, kept: Mutex::new(Kept { rows: 0, told: Vec::new() }) }
+    pub const fn new(profile: ProfileName, whose: Whose, audit: AuditLog) -> Self {
+        Self { profile, whose, audit, kept: Mutex::new(Kept { rows: 0, told: Vec::new() }) }
     }
 
     pub fn allowed(&self, target: &Target, address: IpAddr) {
@@ -64,15 +65,20 @@ impl Journal {
             kept.rows
         };
         if rows <= MOST_ROWS {
-            let Self { profile, run, .. } = self;
-            tracing::info!(%profile, %run, %target, address = ?address, allowed, why, "network");
+            let Self { profile, whose, .. } = self;
+            tracing::info!(%profile, %whose, %target, address = ?address, allowed, why, "network");
         }
         let host = match &target.host {
             Name::Domain(name) => name.clone(),
             Name::Address(address) => address.to_string(),
         };
+        let (run, mcp_server) = match &self.whose {
+            Whose::Run(run) => (Some(*run), None),
+            Whose::McpServer(name) => (None, Some(name.clone())),
+        };
         self.audit.network_decided(Act::NetworkDecided {
-            run: Some(self.run),
+            run,
+            mcp_server,
             host,
             port: target.port,
             address: address.map(|address| address.to_string()),
@@ -91,8 +97,8 @@ impl Drop for Journal {
     fn drop(&mut self) {
         let rows = self.kept().rows;
         if let Some(more) = rows.checked_sub(MOST_ROWS).filter(|more| *more > 0) {
-            let Self { profile, run, .. } = self;
-            tracing::info!(%profile, %run, more, "network: further decisions of one command, not shown one by one");
+            let Self { profile, whose, .. } = self;
+            tracing::info!(%profile, %whose, more, "network: further decisions of one command, not shown one by one");
         }
     }
 }

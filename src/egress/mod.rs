@@ -46,11 +46,34 @@ use grant::{Desk, Listening as Task};
 use journal::Journal;
 use proxy::Admission;
 use std::{
-    io,
+    fmt, io,
     net::Ipv4Addr,
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::net::TcpListener;
+
+/// For whom connections are made, as it stands in the logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    Run(RunId),
+    /// A process that serves all runs of the profile: an MCP server, by its name in the settings.
+    McpServer(String),
+}
+
+impl From<RunId> for Whose {
+    fn from(run: RunId) -> Self {
+        Self::Run(run)
+    }
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run(run) => run.fmt(f),
+            Self::McpServer(name) => write!(f, "mcp_servers.{name}"),
+        }
+    }
+}
 
 /// The way out of one profile.
 pub struct Egress {
@@ -91,19 +114,20 @@ impl Egress {
         Self { profile, config, audit, dialer, desk, listeners, bounds, shared: Mutex::default() }
     }
 
-    /// Lets a command of this run out, until the grant is dropped.
+    /// Lets a process out, until the grant is dropped.
     ///
     /// # Errors
     ///
     /// The system has no random numbers.
-    pub fn grant(&self, run: RunId) -> io::Result<Grant> {
-        Grant::new(self.reach(run), &self.desk, self.bounds)
+    pub fn grant(&self, whose: impl Into<Whose>) -> io::Result<Grant> {
+        Grant::new(self.reach(whose), &self.desk, self.bounds)
     }
 
-    /// The way out for what the gateway itself fetches on behalf of this run.
+    /// The way out for what the gateway itself fetches.
     #[must_use]
-    pub fn reach(&self, run: RunId) -> Reach {
-        Reach::new(self.dialer.clone(), Journal::new(self.profile.clone(), run, self.audit.clone()))
+    pub fn reach(&self, whose: impl Into<Whose>) -> Reach {
+        let journal = Journal::new(self.profile.clone(), whose.into(), self.audit.clone());
+        Reach::new(self.dialer.clone(), journal)
     }
 
     /// The port of the shared listener, which asks for a token. Must be called within a runtime; the connections are

@@ -132,7 +132,8 @@ pub async fn toolsets(auth: Authorised) -> Result<HttpResponse, ApiError> {
     };
     let toolbox = auth.tenant.toolbox();
     toolbox.discover().await;
-    let trouble = toolbox.trouble();
+    let mut trouble = toolbox.trouble();
+    trouble.iter_mut().for_each(|(_, why)| auth.tenant.redactor().clean_text(why));
     let data = sets(toolbox.toolset().specs(), &toolbox.missing(), &trouble, enabled);
     Ok(HttpResponse::Ok().json(json!({"object": "list", "platform": "api_server", "data": data})))
 }

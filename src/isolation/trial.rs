@@ -123,6 +123,7 @@ impl<'a> Trial<'a> {
             if ids.is_empty() {
                 return all;
             }
+            self.warm("together").await;
             let Said { attempts, error, exit_code } = self.command("together", &ids).await;
             all.attempts.extend(attempts);
             (all.error, all.exit_code) = (error, exit_code);
@@ -130,6 +131,19 @@ impl<'a> Trial<'a> {
             if all.attempts.len() == before {
                 return all;
             }
+        }
+    }
+
+    /// Has a helper wait for the next command of a session: what follows attacks a wall that was built ahead. All other
+    /// attacks meet one that was not.
+    async fn warm(&self, session: &str) {
+        const LOOKS: u32 = 100;
+        let Ok(id) = SessionId::parse(session) else { return };
+        for _ in 0..LOOKS {
+            if self.tools.waiting_helper(&id).is_some() {
+                return;
+            }
+            self.call(session, "terminal", &json!({ "command": "true" })).await;
         }
     }
 
@@ -248,10 +262,11 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// As a program would that trusts a path: what the file tools are not.
+    /// As a program would that trusts a path, which the file tools are not; often, since it is a matter of luck.
     fn read_by_path(&self) -> bool {
+        const OFTEN: u32 = 500;
         let path = self.profile().workspace().join("race/.env");
-        std::fs::read(path).is_ok_and(|bytes| canary(&bytes))
+        (0..OFTEN).any(|_| std::fs::read(&path).is_ok_and(|bytes| canary(&bytes)))
     }
 
     /// One use of each tool. True when it came back with a secret.

@@ -16,6 +16,7 @@ mod client;
 mod connection;
 mod demo;
 mod error;
+mod halves;
 mod hermes;
 mod members;
 mod pool;

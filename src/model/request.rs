@@ -41,7 +41,10 @@ impl ModelRequest<'_> {
     /// # Errors
     /// Never for plain data; the type says so because serde does.
     pub(super) fn body(&self, thoughts: bool, members: &Members) -> Result<Vec<u8>, serde_json::Error> {
-        let mut body = serde_json::to_vec(&Body { request: self, thoughts, members })?;
+        let fixed = self.system.iter().map(|text| text.len()).sum::<usize>() + self.tools.map_or(0, str::len);
+        // Most calls are not much more than that; a history has it grow.
+        let mut body = Vec::with_capacity(fixed + 1024);
+        serde_json::to_writer(&mut body, &Body { request: self, thoughts, members })?;
         if let Some(tools) = self.tools() {
             // Spliced in as text: parsing several kilobytes of schemas for each call would only cost time.
             let closing = body.pop();

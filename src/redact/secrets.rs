@@ -4,7 +4,7 @@
 //! none are our own settings that are no keys, names that end like `_PORT` or `_REGION`, and values such as `true`, numbers,
 //! addresses, paths and URLs without a password. A name with a word such as `KEY` or `TOKEN` in it is always believed.
 
-use crate::config::{ProfileConfig, Secret};
+use crate::config::{McpServer, McpTransport, ProfileConfig, Secret};
 use std::{net::IpAddr, sync::Arc};
 use url::Url;
 
@@ -45,6 +45,7 @@ impl Secrets {
         for (name, value) in &config.env {
             all.add_entry(name, value);
         }
+        config.mcp.iter().for_each(|server| all.add_server(server));
         // Those that stand in `config.yaml` itself.
         let mut written = |name: &str, value: Option<&Secret>| {
             value.into_iter().for_each(|value| all.add(name, value));
@@ -53,15 +54,6 @@ impl Secrets {
         written("model.api_key", config.model.api_key.as_ref());
         let search = config.web.search.as_ref();
         written("web.search.api_key", search.and_then(|search| search.api_key.as_ref()));
-        for server in &config.mcp {
-            for (header, value) in &server.headers {
-                let name = format!("mcp_servers.{}.headers.{header}", server.name);
-                written(&name, Some(value));
-                // Behind the word that says what kind of credential it is.
-                let bare = value.reveal().split_once(' ').map(|(_, bare)| Secret::new(bare.trim()));
-                written(&name, bare.as_ref());
-            }
-        }
         for (name, upstream) in &config.selection.providers {
             written(&format!("providers.{name}.api_key"), upstream.api_key.as_ref());
         }
@@ -71,6 +63,24 @@ impl Secrets {
             keys.for_each(|key| written(&name, Some(key)));
         }
         all
+    }
+
+    fn add_server(&mut self, server: &McpServer) {
+        match &server.transport {
+            McpTransport::Http { headers, .. } => {
+                for (header, value) in headers {
+                    let name = format!("mcp_servers.{}.headers.{header}", server.name);
+                    self.add(&name, value);
+                    // Behind the word that says what kind of credential it is.
+                    let bare = value.reveal().split_once(' ').map(|(_, bare)| Secret::new(bare.trim()));
+                    bare.into_iter().for_each(|bare| self.add(&name, &bare));
+                }
+            }
+            // Like a `.env`, it holds what is a secret and what is none.
+            McpTransport::Stdio(command) => {
+                command.env.iter().for_each(|(name, value)| self.add_entry(name, value));
+            }
+        }
     }
 
     fn add_entry(&mut self, name: &str, value: &Secret) {

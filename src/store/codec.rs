@@ -5,7 +5,7 @@
 //! keys of the same batch, and one over 1 MiB becomes a [payload file](super::payload) that the value names.
 
 use super::{StoreError, keyspace::Key, payload};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 /// Kind, crc, parts.
 const HEADER: usize = 1 + 4 + 2;
@@ -31,7 +31,7 @@ pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Store
     serde_json::to_vec(value).map_err(|error| StoreError::Io(format!("a record cannot be written: {error}")))
 }
 
-pub(super) fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
+pub(super) fn from_json<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, StoreError> {
     serde_json::from_slice(json)
         .map_err(|error| StoreError::Damaged(format!("a record cannot be read: {error}")))
 }

@@ -22,8 +22,11 @@ pub(super) enum Write {
     Remove(Key),
     /// A chunk of deltas, for the second database.
     Deltas(Key, Vec<u8>),
-    /// Needs the session's header, which only the writer may read and write.
-    Session(Box<SessionAppend>),
+    /// Needs the session's header, which only the writer may read and write. `unlisted`: its run is in no index yet.
+    Session {
+        append: Box<SessionAppend>,
+        unlisted: bool,
+    },
     /// Likewise.
     Summary(Box<SessionSummary>),
     /// May be refused, by itself; the command that it came with must hold nothing else.
@@ -79,7 +82,9 @@ pub(super) fn encode(
                 writes.push(Write::Put(Key::text(Table::Rule, &rule.id), codec::to_json(&rule)?));
             }
             Change::RuleRemoved(id) => writes.push(Write::Remove(Key::text(Table::Rule, &id))),
-            Change::SessionAppend(append) => writes.push(Write::Session(Box::new(append))),
+            Change::SessionAppend(append) => {
+                writes.push(Write::Session { append: Box::new(append), unlisted: false });
+            }
             Change::SessionSummary(summary) => writes.push(Write::Summary(Box::new(summary))),
             Change::Idempotency(entry) => {
                 writes.push(Write::Put(Key::idempotency(&entry.scope), codec::to_json(&entry)?));

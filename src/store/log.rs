@@ -243,7 +243,14 @@ impl LogWriter {
         let mut writes = command::encode(redactor, others, None)?;
         let calls = mem::take(&mut self.calls);
         writes.push(state.hand_over_whole(&clean::copy(redactor, spec, false), messages, calls)?);
-        writes.extend(index::of_run(&state.record, true));
+        // Its session's header says whose run it is, if it has one.
+        let mut listed = false;
+        for write in &mut writes {
+            if let Write::Session { unlisted, .. } = write {
+                (*unlisted, listed) = (true, true);
+            }
+        }
+        writes.extend(index::of_run(&state.record, !listed));
         Ok(writes)
     }
 

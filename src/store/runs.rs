@@ -4,6 +4,7 @@ use super::{
     RunFilter, Store, StoreError, StoredRun, codec, index,
     inner::Inner,
     keyspace::{Key, Table},
+    sessions::header_of,
     whole::{self, WholeRun},
 };
 use crate::domain::{Approval, ApprovalId, Event, Message, RunId, RunRecord, RunSpec, RunStatus, SessionId};
@@ -74,13 +75,19 @@ impl Inner {
         records: &mut Vec<RunRecord>,
     ) -> Result<(), StoreError> {
         let places = narrowest(filter);
+        // The run that a session began with may stand in its header alone.
+        let first = match &filter.session {
+            Some(session) => self.read(|db| header_of(db, session))?.and_then(|header| header.first_run),
+            None => None,
+        };
         let mut until = filter.after;
         let mut count = 0;
         while count < filter.limit {
             // One record at a time, so that a swap of the database never waits for a long list.
             let newest = |&(table, all)| self.run_before(table, all, until);
+            let first = first.filter(|run| until.is_none_or(|until| *run < until));
             let Some(run) =
-                places.iter().map(newest).try_fold(None, |run, next| next.map(|next| run.max(next)))?
+                places.iter().map(newest).try_fold(first, |run, next| next.map(|next| run.max(next)))?
             else {
                 break;
             };

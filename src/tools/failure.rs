@@ -59,11 +59,8 @@ impl Failure {
         if full.contains(&error.kind()) {
             return Self::new("no_space", format!("{what}: {error}")).hint(FREE_SOMETHING);
         }
-        let code = if error.kind() == io::ErrorKind::PermissionDenied {
-            "permission_denied"
-        } else {
-            "io_error"
-        };
+        let code =
+            if error.kind() == io::ErrorKind::PermissionDenied { "permission_denied" } else { "io_error" };
         Self::new(code, format!("{what}: {error}"))
     }
 

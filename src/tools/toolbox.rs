@@ -107,8 +107,8 @@ impl Toolbox {
         Self::on(Ground::new(config, sandbox, user, egress, Arc::default()))
     }
 
-    /// The same profile's under other settings. Its background commands go on, unless the settings of commands are
-    /// among those that have changed: then they end, so that the new ones hold for all.
+    /// The same profile's under other settings. Its servers end. Its background commands go on, unless the settings of
+    /// commands are among those that have changed: then they end, so that the new ones hold for all.
     #[must_use]
     pub fn renewed(&self, config: Arc<ProfileConfig>, egress: Egress) -> Self {
         let Ground { config: former, sandbox, user, jobs, disk, .. } = &*self.ground;
@@ -116,23 +116,32 @@ impl Toolbox {
         if !same {
             jobs.begin_era();
         }
+        self.ground.spare.end();
         let mut ground = Ground::new(config, sandbox.clone(), *user, egress, jobs.clone());
         if same {
             // Who fills it is found among all commands, those of before too.
             ground.disk = disk.clone();
         }
+        self.mcp.begin_to_end();
         Self::on(ground)
     }
 
     fn on(ground: Ground) -> Self {
-        let mcp = Arc::new(mcp::Servers::new(&ground.config.mcp));
+        let ground = Arc::new(ground);
+        let mcp = Arc::new(mcp::Servers::new(&ground));
         let toolset = Arc::new(Toolset::new(specs(&ground.config, &mcp)));
-        Self { ground: Arc::new(ground), toolset: Arc::new(RwLock::new(toolset)), mcp }
+        Self { ground, toolset: Arc::new(RwLock::new(toolset)), mcp }
     }
 
-    /// Ends all background commands.
+    /// Ends all background commands, all servers that are processes, and the helper that waits for the next command.
     pub async fn end_processes(&self) {
-        self.ground.jobs.end_all().await;
+        tokio::join!(self.ground.jobs.end_all(), self.mcp.end(), self.ground.spare.ended());
+    }
+
+    /// The number of the process that waits for the next command of a session, if there is one.
+    #[must_use]
+    pub fn waiting_helper(&self, session: &SessionId) -> Option<u32> {
+        self.ground.spare.pid(&self.ground.tmp(session))
     }
 
     /// Ends the background commands of a session that is no more, and forgets them.

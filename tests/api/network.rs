@@ -20,7 +20,7 @@ fn curl_is_missing() -> bool {
 }
 
 /// Answers every request with one page until the test ends.
-fn page(text: &'static str) -> u16 {
+pub fn page(text: &'static str) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {

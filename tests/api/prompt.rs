@@ -66,6 +66,11 @@ async fn the_parts_stand_in_their_order_and_what_changes_most_stands_last() {
     let places: Vec<usize> =
         order.iter().map(|part| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"))).collect();
     assert!(places.is_sorted(), "{places:?}: {text}");
+    let workspace = house.profile_dir("alice").join("workspace");
+    assert!(
+        text.contains(&format!("Working directory: {} ", workspace.display())),
+        "not the gateway's: {text}"
+    );
     house.close().await;
 }
 

@@ -17,5 +17,6 @@ mod queued;
 mod relayed;
 mod remembered;
 mod responses;
+mod spent;
 mod stopped;
 mod support;

@@ -105,6 +105,6 @@ async fn it_is_seen_soon_although_others_free_space_meanwhile() {
     assert!(went_for_the_quota(&full), "{full}");
     // Only when all of it was written before the end does the time say anything; else it was even sooner.
     if let Ok(written) = written {
-        assert!(written.elapsed() < Duration::from_secs(8), "{:?}", written.elapsed());
+        assert!(written.elapsed() < Duration::from_secs(20), "{:?}", written.elapsed());
     }
 }

@@ -126,9 +126,9 @@ async fn a_crowd_is_killed_with_its_reason() {
 async fn processor_time_is_added_up() {
     for world in worlds(|limits| limits.cpu_time = Duration::from_secs(2)) {
         let start = Instant::now();
-        let busy = "timeout 20 bash -c 'while :; do :; done'";
+        let busy = "timeout 60 bash -c 'while :; do :; done'";
         killed_for(&run(&world, &format!("{busy} & {busy} & wait")).await, "terminal.limits.cpu_time");
-        assert!(start.elapsed() < Duration::from_secs(18), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(50), "{:?}", start.elapsed());
         // What has ended counts, too.
         let steps = "for n in $(seq 40); do timeout 0.3 bash -c 'while :; do :; done'; done";
         killed_for(&run(&world, steps).await, "terminal.limits.cpu_time");

@@ -52,20 +52,21 @@ impl Driver {
         (bytes + offer.map_or(0, |offer| offer.tools.len())) as u64 / 4
     }
 
-    /// Compresses before a call when the conversation is near the window. `fixed`: tokens of prompt and tools.
-    pub(super) async fn make_room(&mut self, mind: &Asked<ModelClient>, fixed: u64) -> Result<(), Break> {
+    /// Compresses before a call when the conversation is near the window; whether it did. `fixed`: tokens of prompt and tools.
+    pub(super) async fn make_room(&mut self, mind: &Asked<ModelClient>, fixed: u64) -> Result<bool, Break> {
         let guessed = fixed + self.shown_tokens();
         self.room.guessed = guessed;
         let config = self.tenant.config();
         if !config.compression.enabled || guessed < SMALL || self.room.rounds >= ROUNDS {
-            return Ok(());
+            return Ok(false);
         }
         let limit = self.limit(mind, &config.compression);
-        if self.room.scale.apply(guessed) >= limit {
-            Box::pin(self.compress(mind, Cause::Threshold, limit, None)).await?;
-            self.room.guessed = fixed + self.shown_tokens();
+        if self.room.scale.apply(guessed) < limit {
+            return Ok(false);
         }
-        Ok(())
+        let done = Box::pin(self.compress(mind, Cause::Threshold, limit, None)).await?;
+        self.room.guessed = fixed + self.shown_tokens();
+        Ok(done)
     }
 
     /// The call failed because the conversation is too long: whether it was made shorter, so that it can be asked again.
@@ -138,6 +139,7 @@ impl Driver {
         text.extend(work.tasks);
         self.tenant.redactor().clean_text(&mut text);
         let summary = self.put_in(&work.cut, text, author, work.strangers);
+        self.forget_prompt();
         let kept = self.keep(&summary);
         let messages_after = self.shown().iter().map(|part| part.len()).sum();
         let scale = self.room.scale;

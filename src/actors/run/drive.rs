@@ -17,7 +17,7 @@ use crate::{
     },
     agent::{Asking, Bounds, Guard, Offer, Policy, Step, Turn},
     config::ProfileConfig,
-    domain::{Approval, Code, Event, Failure, Message, RunSpec, SystemPrompt, Usage},
+    domain::{Approval, Code, Event, Failure, Message, RunSpec, SystemPrompt, Toolset, Usage},
     model::{Asked, Delta, Mind, ModelAnswer, ModelClient, ModelRequest, Upstreams},
     store::{Change, LogWriter, Store, StoreError},
     tools::Toolbox,
@@ -258,10 +258,7 @@ impl Driver {
         let offer = Offer::new(toolset.schema(), allowed.as_deref(), &spec.client_tools);
         loop {
             match self.turn.next() {
-                Step::Ask(asking) => {
-                    let system = self.system(&toolset, allowed.as_deref()).await?;
-                    self.ask(&system, asking, &offer).await?;
-                }
+                Step::Ask(asking) => self.ask(asking, &offer, &toolset, allowed.as_deref()).await?,
                 Step::Call(calls) => Box::pin(self.call_all(&calls)).await?,
                 Step::HandOver(calls) => return Ok(End::HandedOver(calls)),
                 Step::Done(_) if self.owes_an_answer() => self.turn.go_on(),
@@ -291,25 +288,25 @@ impl Driver {
     /// One model call.
     async fn ask(
         &mut self,
-        system: &str,
         Asking { tools, limits, nudge }: Asking,
         offer: &Offer<'_>,
+        toolset: &Arc<Toolset>,
+        allowed: Option<&[String]>,
     ) -> Result<(), Break> {
-        while let Ok(said) = self.inbox.said.try_recv() {
-            self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
-        }
-        self.hear();
+        self.hear_all();
         let Some(mind) = self.thinker.clone() else { return Ok(()) };
         let offer = tools.then_some(offer);
-        self.make_room(&mind, self.fixed(system, offer)).await?;
+        let mut system = self.system(toolset, allowed).await?;
+        if self.make_room(&mind, self.fixed(&system, offer)).await? {
+            system = self.system(toolset, allowed).await?;
+        }
         let config = self.tenant.config();
         let part = self.turn.part();
         let cut = (!part.is_empty()).then(|| Message::assistant(part));
         let nudge = nudge.map(|nudge| Message::user(nudge.text()));
         let aside: Vec<Message> = cut.into_iter().chain(nudge).collect();
-        let mut systems = vec![system];
-        systems.extend(self.session_system.as_deref());
-        systems.extend(self.spec.system.as_deref());
+        let theirs = [self.session_system.as_deref(), self.spec.system.as_deref()];
+        let systems: Vec<&str> = std::iter::once(&*system).chain(theirs.into_iter().flatten()).collect();
         let other = if limits { self.fitting(&mind) } else { Some(mind.sampling.without_limits()) };
         let [first, second, third] =
             said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening]);

@@ -1,5 +1,6 @@
 //! The turn's system prompt: built once per session, and the same bytes in each of its turns, also after a restart, on
-//! another day, and when memory, skills or settings have changed meanwhile. The next session has what is new.
+//! another day, and when memory, skills or settings have changed meanwhile. The next session has what is new, and so has
+//! this one once its older messages gave way to a summary: then no upstream has the old beginning in its cache any more.
 
 use super::drive::{Break, Driver};
 use crate::{
@@ -35,6 +36,9 @@ impl Driver {
         toolset: &Arc<Toolset>,
         allowed: Option<&[String]>,
     ) -> Result<SystemPrompt, Break> {
+        if self.room.new_prompt {
+            return Ok(self.begin_with(model, toolset, allowed).await);
+        }
         // A run that goes on after a restart: in the middle of a turn nothing may change.
         if let Some(id) = self.log.record().prompt
             && let Some(prompt) = self.stored(Wanted::Prompt(id)).await?
@@ -53,11 +57,28 @@ impl Driver {
                 return Ok(known);
             }
         }
+        Ok(self.begin_with(model, toolset, allowed).await)
+    }
+
+    /// A new prompt, for the turns to come too.
+    async fn begin_with(
+        &self,
+        model: &str,
+        toolset: &Arc<Toolset>,
+        allowed: Option<&[String]>,
+    ) -> SystemPrompt {
         let prompt = self.new_prompt(model, toolset, allowed).await;
+        let session = &self.spec.session;
         if !session.named {
             self.tenant.prompts().remember(&session.id, prompt.clone());
         }
-        Ok(prompt)
+        prompt
+    }
+
+    /// The next call has a prompt of what there is then.
+    pub(super) fn forget_prompt(&mut self) {
+        self.prompt = None;
+        self.room.new_prompt = true;
     }
 
     /// Whether something was answered before this turn. A chat that begins pays for no look into the store.
@@ -143,7 +164,8 @@ impl Driver {
 
     /// Has the run keep its prompt, so that it can go on with it after a restart.
     pub(super) fn keep_prompt(&mut self) {
-        if let Some(prompt) = self.prompt.clone().filter(|_| self.log.record().prompt.is_none()) {
+        let kept = self.log.record().prompt;
+        if let Some(prompt) = self.prompt.clone().filter(|prompt| kept.as_ref() != Some(&prompt.id)) {
             self.log.set_prompt(prompt.id.clone());
             self.changes.push(Change::Prompt(prompt));
         }

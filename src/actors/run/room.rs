@@ -35,6 +35,8 @@ pub(super) struct Room {
     pub summaries: u32,
     /// Compressions in this turn.
     pub rounds: u32,
+    /// What the agent's own prompt was made of may have changed: it is built anew.
+    pub new_prompt: bool,
     pub scale: Scale,
     /// Tokens of the last request, as guessed before the scale.
     pub guessed: u64,

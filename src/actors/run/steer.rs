@@ -112,6 +112,14 @@ pub(super) fn take_in(
 }
 
 impl Driver {
+    /// Takes in what nobody has looked at yet, and lets the next model call hear it.
+    pub(super) fn hear_all(&mut self) {
+        while let Ok(said) = self.inbox.said.try_recv() {
+            self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
+        }
+        self.hear();
+    }
+
     /// Lets the next model call hear what was said since the last one began.
     pub(super) fn hear(&mut self) {
         self.store_unheard();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    config::{McpServer, SearchEngine},
+    config::{McpServer, McpTransport, SearchEngine},
     domain::ModelChoice,
 };
 
@@ -77,23 +77,47 @@ fn servers_of_other_tools_are_read_one_by_one() {
     timeout: 5
     tools: {include: [add], exclude: [remove]}
   off: {url: 'http://x/', enabled: false}
-  local: {command: npx, args: [server]}
+  local:
+    command: npx
+    args: [-y, 'server, the']
+    env: {LOCAL_TOKEN: '${NOTES}', LEVEL: '3'}
+    cwd: sub
 ";
     let home = Disk::profile(text, "NOTES=a-token\n").read();
-    let [McpServer { name, url, headers, timeout, include, exclude, .. }] = &*home.config("a").mcp else {
-        panic!("{:?}", home.config("a").mcp)
-    };
+    let [notes, local] = &*home.config("a").mcp else { panic!("{:?}", home.config("a").mcp) };
+    let McpServer { name, transport, timeout, include, exclude, .. } = notes;
+    let McpTransport::Http { url, headers } = transport else { panic!("{transport:?}") };
     assert_eq!((name.as_str(), url.as_str(), timeout.as_secs()), ("notes", "https://notes.example/mcp", 5));
     assert_eq!((headers[0].0.as_str(), headers[0].1.reveal()), ("Authorization", "Bearer a-token"));
     assert_eq!(
         (include.as_deref(), exclude.as_slice()),
         (Some(["add".to_owned()].as_slice()), ["remove".to_owned()].as_slice())
     );
-    assert!(home.found("a").warnings.iter().any(|warning| warning.contains("commands are not run")));
+    let McpTransport::Stdio(command) = &local.transport else { panic!("{:?}", local.transport) };
+    assert_eq!((command.program.as_str(), command.cwd.as_deref()), ("npx", Some("sub")));
+    assert_eq!(command.args, ["-y", "server, the"]);
+    let env: Vec<_> = command.env.iter().map(|(name, value)| (name.as_str(), value.reveal())).collect();
+    assert_eq!(env, [("LOCAL_TOKEN", "a-token"), ("LEVEL", "3")]);
+    assert!(!format!("{local:?}").contains("a-token"));
     let cases = [
         ("mcp_servers:\n  'a b': {url: 'http://x/'}", "2: `mcp_servers.a b`: is no name for a server"),
-        ("mcp_servers:\n  a: {}", "`mcp_servers.a`: has no `url`"),
+        ("mcp_servers:\n  a: {}", "`mcp_servers.a`: has neither `url` nor `command`"),
         ("mcp_servers:\n  a:\n    url: ftp://x", "3: `mcp_servers.a.url`: must be an address such as"),
+        (
+            "mcp_servers:\n  a:\n    url: http://x\n    command: x",
+            "4: `mcp_servers.a.command`: stands beside",
+        ),
+        ("mcp_servers:\n  a:\n    command: ' '", "3: `mcp_servers.a.command`: is empty"),
+        ("mcp_servers:\n  a:\n    command: [x]", "`mcp_servers.a.command`: is a list"),
+        (
+            "mcp_servers:\n  a:\n    command: x\n    args:\n      - --key\n      - 'k=${A_KEY}'",
+            "6: `mcp_servers.a.args`: names an entry of .env",
+        ),
+        (
+            "mcp_servers:\n  a:\n    command: x\n    env:\n      'A B': x",
+            "5: `mcp_servers.a.env.A B`: is no name for a variable",
+        ),
+        ("mcp_servers:\n  a:\n    command: x\n    cwd: \"a\\0b\"", "4: `mcp_servers.a.cwd`: has a zero byte"),
     ];
     for (text, expected) in cases {
         let error = Disk::profile(text, "").error();

@@ -54,6 +54,7 @@ impl Meter {
         let limits = world.limits.clone();
         let quiet = tree.proc().machine_tasks().unwrap_or(0).saturating_add(limits.processes / 2);
         let shared = tree.proc().memory().map_or(0, |memory| memory.shared);
+        let disks = disks.into_iter().map(Disk::begin).collect();
         let counts = world.has(Wall::Meter);
         Self { limits, counts, group, quiet, disks, shared, told: Usage::default(), next: Instant::now() }
     }
@@ -158,6 +159,11 @@ impl Meter {
 }
 
 impl Disk {
+    /// What the command takes counts from here on.
+    fn begin(self) -> Self {
+        Self { free_at_start: self.free().unwrap_or(0), ..self }
+    }
+
     fn free(&self) -> Option<u64> {
         let stat = fstatvfs(&self.folder).ok()?;
         Some(stat.f_bavail.saturating_mul(stat.f_frsize))
@@ -174,8 +180,7 @@ pub fn disks(world: &World) -> Vec<Disk> {
         let Ok(stat) = fstat(&folder) else { continue };
         if !seen.contains(&stat.st_dev) {
             seen.push(stat.st_dev);
-            let disk = Disk { folder, free_at_start: 0 };
-            disks.push(Disk { free_at_start: disk.free().unwrap_or(0), ..disk });
+            disks.push(Disk { folder, free_at_start: 0 });
         }
     }
     disks

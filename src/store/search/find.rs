@@ -12,9 +12,10 @@ use super::{
 use crate::{
     domain::SessionId,
     store::{
-        SessionHeader, SessionMessage, Store, StoreError, codec,
+        SessionHeader, SessionMessage, Store, StoreError,
         inner::Inner,
         keyspace::{Key, Table},
+        sessions::{each_message, stored_message},
     },
 };
 use std::collections::{HashMap, HashSet};
@@ -281,9 +282,14 @@ impl Page<'_> {
         header: &SessionHeader,
     ) -> Result<Option<(SessionMessage, String)>, StoreError> {
         let number = span.first + u64::from(candidate.doc - span.from);
-        let key = header.messages_key().with(&number.to_be_bytes());
-        let Some(json) = self.inner.read(|db| db.get(key))? else { return Ok(None) };
-        let message = SessionMessage { number: number + 1, ..codec::from_json(&json)? };
+        let mut found = None;
+        self.inner.read(|db| {
+            each_message(db, header.messages_key(), number, number + 1, |place, json| {
+                found = Some(stored_message(place, json)?);
+                Ok(false)
+            })
+        })?;
+        let Some(message) = found else { return Ok(None) };
         let at = message.at.unwrap_or(header.last_active);
         let filter = self.filter;
         if filter.since.is_some_and(|since| at < since) || filter.until.is_some_and(|until| at >= until) {

@@ -11,6 +11,7 @@ use crate::{
         inner::Inner,
         keyspace::{Key, Table},
         lock_of, opening,
+        sessions::each_message,
     },
 };
 use std::{
@@ -185,12 +186,11 @@ impl Inner {
         if first >= header.messages {
             return Ok(true);
         }
-        let place = |number: u64| messages.with(&number.to_be_bytes());
         let (from, mut count) = (meta.next, 0);
         let mut full = false;
         self.read(|db| {
-            db.scan(Table::SessionMessage, place(first), place(header.messages), |_, json| {
-                batch.message(from.saturating_add(count), &codec::from_json::<Message>(&json)?);
+            each_message(db, messages, first, header.messages, |_, json| {
+                batch.message(from.saturating_add(count), &codec::from_json::<Message>(json)?);
                 count += 1;
                 full = batch.messages >= MESSAGES || batch.bytes >= BYTES;
                 Ok(!full)

@@ -11,6 +11,7 @@ use crate::{
         StoreError, codec,
         inner::Inner,
         keyspace::{Key, Table},
+        sessions::each_message,
     },
 };
 use std::collections::HashMap;
@@ -39,13 +40,12 @@ impl Inner {
 
     fn forget_span(&self, index: &Index, span: &Span) -> Result<(), StoreError> {
         let messages = Key::table(Table::SessionMessage).with(&span.transcript);
-        let place = |number: u64| messages.with(&number.to_be_bytes());
         let mut gone: HashMap<Term, Vec<u32>> = HashMap::new();
         self.read(|db| {
-            let until = place(span.first + u64::from(span.count));
-            db.scan(Table::SessionMessage, place(span.first), until, |key, json| {
-                let message: Message = codec::from_json(&json)?;
-                let beyond = u32::try_from(key.number() - span.first).unwrap_or(u32::MAX);
+            let until = span.first + u64::from(span.count);
+            each_message(db, messages, span.first, until, |place, json| {
+                let message: Message = codec::from_json(json)?;
+                let beyond = u32::try_from(place - span.first).unwrap_or(u32::MAX);
                 let doc = span.from.saturating_add(beyond);
                 terms::each(&super::text_of(&message), |word, _| {
                     let docs = gone.entry(Term::of(word)).or_default();

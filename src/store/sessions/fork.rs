@@ -5,12 +5,13 @@
 //! crash leaves either the whole fork or nothing that anyone can see.
 
 use super::{
-    NewSession, SessionError, SessionHeader, Title, header_of, summary, transcript_key, trash, writing::Draft,
+    NewSession, SessionError, SessionHeader, Title, header_of, rows, summary, transcript_key, trash,
+    writing::Draft,
 };
 use crate::{
     domain::{SessionId, Summary, TranscriptId},
     store::{
-        IdempotencyEntry, Store, StoreError, codec,
+        IdempotencyEntry, Store, StoreError,
         command::{Command, Write},
         inner::Inner,
         keyspace::{Key, Table},
@@ -57,9 +58,7 @@ impl Copy {
     /// Gives `header` the copied messages and what is counted of them.
     pub(super) fn write(&self, draft: &mut Draft<'_>, header: &mut SessionHeader) -> Result<(), StoreError> {
         header.transcript = Some(self.transcript);
-        for (index, json) in (self.first..).zip(&self.rest) {
-            codec::put(draft.batch, draft.payloads, header.message_key(index), json)?;
-        }
+        rows::write(draft, header.messages_key(), self.first, &self.rest)?;
         header.messages = self.first + self.rest.len() as u64;
         header.tool_calls = self.header.tool_calls;
         header.preview.clone_from(&self.header.preview);
@@ -180,10 +179,9 @@ impl Inner {
         let mut messages = Vec::new();
         let mut bytes = 0;
         self.read(|db| {
-            let (from, until) = (source.message_key(first), source.message_key(source.messages));
-            db.scan(Table::SessionMessage, from, until, |_, json| {
+            rows::each(db, source.messages_key(), first, source.messages, |_, json| {
                 bytes += json.len();
-                messages.push(json);
+                messages.push(json.to_vec());
                 Ok(messages.len() < BATCH && bytes < BATCH_BYTES)
             })
         })?;

@@ -1,6 +1,6 @@
 //! Reading by pages: sessions by last activity, messages by number.
 
-use super::{SessionHeader, SessionMessage, header_of, row, summary, writing};
+use super::{SessionHeader, SessionMessage, header_of, row, rows, summary, writing};
 use crate::{
     domain::{SessionId, Summary},
     store::{
@@ -117,11 +117,10 @@ impl Store {
             };
             let summary = summary::newest(db, &header, header.messages)?;
             let mut page = SessionMessages { messages: Vec::new(), has_more: false, bytes: 0, summary };
-            if limit > 0 && after < header.messages {
-                let until = header.message_key(header.messages);
-                db.scan(Table::SessionMessage, header.message_key(after), until, |key, json| {
+            if limit > 0 {
+                rows::each(db, header.messages_key(), after, header.messages, |place, json| {
                     page.bytes += json.len();
-                    page.messages.push(row::message(key, &json)?);
+                    page.messages.push(row::message(place, json)?);
                     Ok(page.messages.len() < limit && page.bytes < PAGE_BYTES)
                 })?;
             }

@@ -8,16 +8,18 @@
 //! |---|---|
 //! | `session` | the header |
 //! | `session_prompt` | the session's own system prompt |
-//! | `session_message` | transcript, number: a message |
+//! | `session_message` | transcript, number: a message, or [several of one turn](rows) |
 //! | `session_activity` | when it was last active: the order of lists |
 //! | `session_title` | whose title it is: titles are unique |
 //! | `session_summary` | transcript, number: what turns are told instead of its older messages |
 //! | `session_trash` | transcripts that no session has any more, or not yet |
 
+mod append;
 mod edit;
 mod fork;
 mod list;
 mod row;
+mod rows;
 mod summary;
 mod trash;
 mod writing;
@@ -26,6 +28,8 @@ pub(super) use edit::{Edit, SessionEdit};
 pub use edit::{NewSession, SessionChange, SessionError, Title};
 pub use fork::ForkSession;
 pub use list::{SessionCursor, SessionFilter, SessionMessages};
+pub(super) use row::message as stored_message;
+pub(super) use rows::each as each_message;
 pub use summary::{SessionContext, SessionSummary};
 pub(super) use writing::{Draft, Sessions, activity, title_key};
 
@@ -34,7 +38,7 @@ use super::{
     database::Database,
     keyspace::{Key, Table},
 };
-use crate::domain::{Message, Millis, ModelLock, PromptId, SessionId, TranscriptId, Usage};
+use crate::domain::{Message, Millis, ModelLock, PromptId, RunId, SessionId, TranscriptId, Usage};
 use serde::{Deserialize, Serialize};
 
 /// What is known of a session without its messages.
@@ -80,6 +84,9 @@ pub struct SessionHeader {
     /// How many summaries it has; turns go on from the newest.
     #[serde(default, skip_serializing_if = "is_none")]
     pub summaries: u32,
+    /// The run that it began with, if [the index](super::index) does not name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::store) first_run: Option<RunId>,
     /// Where its messages lie; `None` in sessions from before transcripts had names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::store) transcript: Option<TranscriptId>,
@@ -121,17 +128,13 @@ impl SessionHeader {
             None => Key::text(Table::SessionMessage, self.id.as_str()),
         }
     }
-
-    fn message_key(&self, index: u64) -> Key {
-        self.messages_key().with(&index.to_be_bytes())
-    }
 }
 
 fn transcript_key(transcript: TranscriptId) -> Key {
     Key::table(Table::SessionMessage).with(transcript.as_bytes())
 }
 
-fn header_of(db: &Database, session: &SessionId) -> Result<Option<SessionHeader>, StoreError> {
+pub(super) fn header_of(db: &Database, session: &SessionId) -> Result<Option<SessionHeader>, StoreError> {
     db.read(Key::text(Table::Session, session.as_str()))
 }
 

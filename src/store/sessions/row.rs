@@ -3,7 +3,7 @@
 use super::{SessionHeader, SessionMessage};
 use crate::{
     domain::{Finish, Message, Millis},
-    store::{StoreError, codec, keyspace::Key},
+    store::{StoreError, codec},
 };
 use std::borrow::Cow;
 
@@ -49,8 +49,8 @@ fn preview(text: &str) -> Option<String> {
     (!shown.is_empty()).then_some(shown)
 }
 
-/// A stored message with its place.
-pub(super) fn message(key: Key, json: &[u8]) -> Result<SessionMessage, StoreError> {
+/// A stored message with its number; `place` counts from 0.
+pub(in crate::store) fn message(place: u64, json: &[u8]) -> Result<SessionMessage, StoreError> {
     let message: SessionMessage = codec::from_json(json)?;
-    Ok(SessionMessage { number: key.number() + 1, ..message })
+    Ok(SessionMessage { number: place + 1, ..message })
 }

@@ -1,6 +1,6 @@
 //! Summaries: a session is gone on with from the newest one, and reads nothing of what that covers.
 
-use super::{SessionHeader, header_of, writing::Draft};
+use super::{SessionHeader, header_of, rows, writing::Draft};
 use crate::{
     domain::{Message, SessionId, Summary},
     store::{
@@ -55,6 +55,8 @@ pub(super) fn write(
         return Ok(());
     }
     header.summaries = next;
+    // What the prompt was made of may have changed: the next turn builds it anew, and the cache is lost anyway.
+    header.prompt = None;
     draft.put(key(header, next), summary)
 }
 
@@ -125,11 +127,9 @@ fn messages(
     until: u64,
 ) -> Result<Vec<Message>, StoreError> {
     let mut found = Vec::new();
-    if from < until {
-        db.scan(Table::SessionMessage, header.message_key(from), header.message_key(until), |_, json| {
-            found.push(codec::from_json(&json)?);
-            Ok(true)
-        })?;
-    }
+    rows::each(db, header.messages_key(), from, until, |_, json| {
+        found.push(codec::from_json(json)?);
+        Ok(true)
+    })?;
     Ok(found)
 }

@@ -1,17 +1,17 @@
 //! The writer's side: what one commit does to sessions. Nobody else reads a header in order to change it.
 
 use super::{
-    Edit, NewSession, SessionChange, SessionEdit, SessionEnd, SessionError, SessionHeader, SessionSummary,
-    Title, header_of, row::Row, summary, trash,
+    Edit, NewSession, SessionChange, SessionEdit, SessionEnd, SessionError, SessionHeader, Title, header_of,
+    trash,
 };
 use crate::{
-    domain::{Millis, SessionId, SystemPrompt, TranscriptId, Usage, now},
+    domain::{Millis, PromptId, SessionId, TranscriptId, Usage, now},
     store::{
-        SessionAppend, StoreError, codec,
+        StoreError, codec,
         database::Database,
+        index,
         keyspace::{Key, Table},
         payload::Payloads,
-        prompts::{self, StoredPrompt},
     },
 };
 use std::collections::HashMap;
@@ -25,12 +25,14 @@ pub(in crate::store) struct Sessions {
     touched: HashMap<SessionId, Touched>,
     /// Titles that change hands; `None`: it is free.
     titles: HashMap<String, Option<SessionId>>,
+    /// The last prompt that a turn brought: the store has it by now.
+    pub(super) prompt: Option<PromptId>,
 }
 
 /// A header as the disk has it, and as it is to be.
-struct Touched {
+pub(super) struct Touched {
     before: Option<SessionHeader>,
-    now: Option<SessionHeader>,
+    pub(super) now: Option<SessionHeader>,
 }
 
 /// What a commit is made of.
@@ -46,7 +48,11 @@ impl Draft<'_> {
         key: Key,
         value: &T,
     ) -> Result<(), StoreError> {
-        codec::put(self.batch, self.payloads, key, &codec::to_json(value)?)
+        self.put_json(key, &codec::to_json(value)?)
+    }
+
+    pub(super) fn put_json(&mut self, key: Key, json: &[u8]) -> Result<(), StoreError> {
+        codec::put(self.batch, self.payloads, key, json)
     }
 
     /// What a record leaves behind its first part is never looked at.
@@ -69,58 +75,6 @@ pub(in crate::store) fn title_key(title: &str) -> Key {
 impl Sessions {
     pub(in crate::store) fn is_empty(&self) -> bool {
         self.touched.is_empty()
-    }
-
-    /// The messages of a turn. Makes the session if it is not there.
-    pub(in crate::store) fn append(
-        &mut self,
-        draft: &mut Draft<'_>,
-        append: &SessionAppend,
-    ) -> Result<(), StoreError> {
-        let id = &append.session.id;
-        let at = now();
-        let slot = &mut self.touch(draft.database, id)?.now;
-        let header = slot.get_or_insert_with(|| SessionHeader {
-            named: append.session.named,
-            source: append.source.to_owned(),
-            ..fresh(id.clone(), append.model.clone(), at)
-        });
-        let last = append.messages.len().saturating_sub(1);
-        for (index, message) in append.messages.iter().enumerate() {
-            let row = Row {
-                message,
-                at: if index == 0 { append.began_at } else { at },
-                finish: append.finish.filter(|_| index == last),
-            };
-            draft.put(header.message_key(header.messages), &row)?;
-            header.count(message);
-        }
-        if let Some(summary) = &append.summary {
-            summary::write(draft, header, summary)?;
-        }
-        header.turns += 1;
-        header.usage += append.usage;
-        header.last_active = at.max(header.last_active);
-        // A label that somebody then names has become a session.
-        header.named |= append.session.named;
-        header.model.clone_from(&append.model);
-        if let Some(prompt) = &append.prompt {
-            keep_prompt(draft, prompt, at)?;
-            header.prompt = Some(prompt.id.clone());
-        }
-        Ok(())
-    }
-
-    /// A summary of messages that the session has already.
-    pub(in crate::store) fn summarise(
-        &mut self,
-        draft: &mut Draft<'_>,
-        change: &SessionSummary,
-    ) -> Result<(), StoreError> {
-        match &mut self.touch(draft.database, &change.session)?.now {
-            Some(header) => summary::write(draft, header, &change.summary),
-            None => Ok(()),
-        }
     }
 
     /// Carries an edit out, or has it answered why not.
@@ -243,6 +197,12 @@ impl Sessions {
         if let Some(title) = &header.title {
             self.titles.insert(title.clone(), None);
         }
+        if let Some(run) = header.first_run
+            && draft.database.has(Key::run(Table::WholeRun, run))?
+        {
+            // It is the session's still, whose name may be used again.
+            draft.put(index::session_run(id, run), &())?;
+        }
         draft.remove(Key::text(Table::SessionPrompt, id.as_str()));
         draft.remove(crate::store::todos::key(id));
         trash::mark(draft, header.messages_key())?;
@@ -293,7 +253,7 @@ impl Sessions {
         }
     }
 
-    fn touch(&mut self, database: &Database, id: &SessionId) -> Result<&mut Touched, StoreError> {
+    pub(super) fn touch(&mut self, database: &Database, id: &SessionId) -> Result<&mut Touched, StoreError> {
         if !self.touched.contains_key(id) {
             let before = header_of(database, id)?;
             self.touched.insert(id.clone(), Touched { now: before.clone(), before });
@@ -334,7 +294,7 @@ impl Sessions {
     }
 }
 
-fn fresh(id: SessionId, model: String, at: Millis) -> SessionHeader {
+pub(super) fn fresh(id: SessionId, model: String, at: Millis) -> SessionHeader {
     SessionHeader {
         id,
         source: String::new(),
@@ -355,18 +315,9 @@ fn fresh(id: SessionId, model: String, at: Millis) -> SessionHeader {
         answers: 0,
         preview: None,
         summaries: 0,
+        first_run: None,
         transcript: Some(TranscriptId::new()),
     }
-}
-
-/// The text of a prompt, unless the store has it.
-fn keep_prompt(draft: &mut Draft<'_>, prompt: &SystemPrompt, at: Millis) -> Result<(), StoreError> {
-    let key = prompts::key(&prompt.id);
-    if draft.database.has(key)? {
-        return Ok(());
-    }
-    let stored = StoredPrompt { id: prompt.id.clone(), text: prompt.text.to_string(), at };
-    draft.put(key, &stored)
 }
 
 fn set_prompt(

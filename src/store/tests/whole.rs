@@ -2,9 +2,9 @@
 
 use super::housekeeping::run;
 use crate::{
-    domain::{Message, ProfileName, RunId, RunStatus, Seq},
+    domain::{Finish, Message, ProfileName, RunId, RunStatus, Seq, SessionRef, Usage},
     store::{
-        Change, ProfileLock, Retention, RunFilter, Store, backup,
+        Change, ProfileLock, Retention, RunFilter, SessionAppend, Store, backup,
         keyspace::{Key, Table},
         restore,
         testing::*,
@@ -97,4 +97,84 @@ async fn a_run_in_one_piece_comes_back_from_a_backup_and_ages_like_others() {
     let housekept = store.housekeep(record.created_at + 3 * 24 * 3_600_000, &keep).unwrap();
     assert_eq!(housekept.runs_deleted, 1);
     assert_eq!((store.run(run).unwrap(), ids(&store, &of_session)), (None, vec![]));
+}
+
+/// A chat as the gateway writes it: with its session's part.
+async fn labelled(store: &Store, label: &str, says: &str) -> RunId {
+    let mut spec = spec(false);
+    spec.session = SessionRef { id: id(label), named: false };
+    let spec = Arc::new(spec);
+    let (mut log, begun) = store.begin(Arc::clone(&spec), None);
+    begun.await.unwrap();
+    log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
+    let append = SessionAppend {
+        summary: None,
+        prompt: None,
+        session: spec.session.clone(),
+        run_id: spec.run_id,
+        source: "api_server",
+        model: "m".to_owned(),
+        began_at: 7,
+        messages: vec![Message::user(says), Message::assistant("yes")],
+        finish: Some(Finish::Stop),
+        usage: Usage::default(),
+    };
+    log.append(completed("yes"), vec![Change::SessionAppend(append)]).unwrap().await.unwrap();
+    settled(store).await;
+    spec.run_id
+}
+
+fn records(store: &Store, table: Table) -> usize {
+    let mut count = 0;
+    let count_one = |_: Key, _: Vec<u8>| {
+        count += 1;
+        Ok(true)
+    };
+    store.0.read(|db| db.scan_all(table, Key::table(table), count_one)).unwrap();
+    count
+}
+
+#[tokio::test]
+async fn a_first_chat_is_four_records_and_its_session_knows_it_through_later_turns_and_other_lives() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let runs_of = |store: &Store, label: &str| ids(store, &RunFilter { session: Some(id(label)), ..all() });
+    let said = |store: &Store, label: &str| {
+        let page = store.session_messages(&id(label), 0, 100).unwrap().unwrap();
+        page.messages.into_iter().map(|message| message.message).collect::<Vec<_>>()
+    };
+    let first = labelled(&store, "l", "one").await;
+    let tables = [Table::WholeRun, Table::SessionMessage, Table::Session, Table::SessionActivity];
+    assert_eq!(tables.map(|table| records(&store, table)), [1; 4]);
+    assert_eq!(records(&store, Table::SessionRun), 0, "its header says it");
+    assert_eq!(runs_of(&store, "l"), [first]);
+
+    let second = labelled(&store, "l", "two").await;
+    let other = labelled(&store, "other", "three").await;
+    let dialogue = |words: &[&str]| -> Vec<Message> {
+        words.iter().flat_map(|word| [Message::user(*word), Message::assistant("yes")]).collect()
+    };
+    let again = open(crash(dir.path()).path());
+    for (case, store) in [("live", &store), ("after a crash", &again)] {
+        assert_eq!(runs_of(store, "l"), [second, first], "{case}");
+        assert_eq!(runs_of(store, "other"), [other], "{case}");
+        assert_eq!(said(store, "l"), dialogue(&["one", "two"]), "{case}");
+        let newest = RunFilter { session: Some(id("l")), limit: 1, ..RunFilter::default() };
+        assert_eq!(ids(store, &newest), [second], "{case}");
+        assert_eq!(ids(store, &RunFilter { after: Some(second), ..newest }), [first], "{case}");
+    }
+
+    store.delete_session(id("l")).await.unwrap();
+    assert_eq!(runs_of(&store, "l"), [second, first], "runs outlive their session");
+    let third = labelled(&store, "l", "again").await;
+    assert_eq!(runs_of(&store, "l"), [third, second, first]);
+    assert_eq!(said(&store, "l"), dialogue(&["again"]), "and its words do not");
+
+    let day = Duration::from_secs(24 * 3600);
+    let keep = Retention { runs: day, derived_sessions: 9 * day, idempotency: day };
+    let later = store.run(third).unwrap().unwrap().created_at + 3 * 24 * 3_600_000;
+    assert_eq!(store.housekeep(later, &keep).unwrap().runs_deleted, 4);
+    assert_eq!(runs_of(&store, "l"), [], "an old run is not listed by a header that names it");
+    let fourth = labelled(&store, "l", "late").await;
+    assert_eq!(runs_of(&store, "l"), [fourth]);
 }

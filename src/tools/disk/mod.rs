@@ -22,7 +22,10 @@ use rustix::fs::fstatvfs;
 use std::{
     io,
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{
+        Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -45,6 +48,8 @@ pub struct Disk {
     folders: Vec<PathBuf>,
     quota: u64,
     reserve: u64,
+    /// The file system holds the workspace to the quota.
+    held: AtomicBool,
     known: Mutex<Option<Known>>,
     walking: Mutex<()>,
     figures: Figures,
@@ -77,6 +82,7 @@ impl Disk {
             folders,
             quota,
             reserve,
+            held: AtomicBool::new(false),
             known: Mutex::default(),
             walking: Mutex::default(),
             figures: Figures::default(),
@@ -87,6 +93,18 @@ impl Disk {
     /// What a file system that counts by project is to hold the workspace to. `None`: there is no quota.
     pub fn room(&self) -> Option<Room> {
         (self.quota < u64::MAX).then_some(Room { bytes: self.quota, entries: MOST_ENTRIES })
+    }
+
+    /// Takes note of who holds the quota.
+    pub fn set_held(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
+    }
+
+    /// What there may be before somebody has to go. Who was refused by the file system at the very quota has passed
+    /// nothing, although the temporary folders count here and not there.
+    fn bound(&self) -> u64 {
+        let slack = if self.held.load(Ordering::Relaxed) { SMALL } else { 0 };
+        self.quota.saturating_add(slack)
     }
 
     /// Whether a file tool may write so many bytes more. Blocking; long only when the quota is near.
@@ -153,7 +171,7 @@ impl Disk {
     /// What a count means for who is to blame.
     fn counted(&self, size: Size, begun: Instant) {
         let mut blame = self.blame();
-        let within = size.bytes <= self.quota && size.entries <= MOST_ENTRIES;
+        let within = size.bytes <= self.bound() && size.entries <= MOST_ENTRIES;
         // A count that was under way when somebody went has not seen all.
         let settled = blame.settling.is_some_and(|went| went <= begun);
         if within && blame.settling.is_none() {
@@ -194,7 +212,7 @@ impl Disk {
     /// What a command may come to. Of a profile that is over its quota already, it may delete and not add.
     fn most(&self, known: &Known) -> Size {
         let Size { bytes, entries, closed: _ } = known.size;
-        Size { bytes: bytes.max(self.quota), entries: entries.max(MOST_ENTRIES), closed: 0 }
+        Size { bytes: bytes.max(self.bound()), entries: entries.max(MOST_ENTRIES), closed: 0 }
     }
 
     fn full(&self, size: Size) -> String {

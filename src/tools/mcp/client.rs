@@ -1,17 +1,18 @@
-//! One server: its session, its tools, a call.
+//! One server: its tools, a call, whichever way it is reached.
 
 use super::{
-    super::failure::Failure,
-    http::{Answer, post},
+    super::{failure::Failure, ground::Ground},
+    News,
+    http::Http,
+    stdio::Stdio,
 };
-use crate::{config::McpServer, domain::ToolOutput};
+use crate::{
+    config::{McpServer, McpTransport},
+    domain::ToolOutput,
+};
 use serde_json::{Map, Value, json};
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
-const VERSION: &str = "2025-06-18";
 /// Pages of one list.
 const MOST_PAGES: usize = 16;
 /// Characters of a result that the model reads.
@@ -26,26 +27,36 @@ pub struct Listed {
 
 pub struct Client {
     config: McpServer,
-    next: AtomicU64,
-    session: Mutex<Session>,
+    transport: Transport,
 }
 
-/// What the server has agreed to.
-#[derive(Clone, Default)]
-struct Session {
-    open: bool,
-    id: Option<String>,
-    version: Option<String>,
+enum Transport {
+    Http(Http),
+    Stdio(Stdio),
 }
 
 impl Client {
-    pub fn new(config: McpServer) -> Self {
-        Self { config, next: AtomicU64::new(1), session: Mutex::default() }
+    pub fn new(config: McpServer, ground: &Arc<Ground>, news: News) -> Self {
+        let transport = match &config.transport {
+            McpTransport::Http { url, headers } => Transport::Http(Http::new(url, headers, news)),
+            McpTransport::Stdio(command) => Transport::Stdio(Stdio::new(&config, command, ground, news)),
+        };
+        Self { config, transport }
     }
 
-    fn session(&self) -> MutexGuard<'_, Session> {
-        // Replaced whole, so a panic leaves nothing half done.
-        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The process behind it, if it is one.
+    pub const fn process(&self) -> Option<&Stdio> {
+        match &self.transport {
+            Transport::Http(_) => None,
+            Transport::Stdio(process) => Some(process),
+        }
+    }
+
+    async fn ask(&self, method: &str, params: &Value) -> Result<Value, Failure> {
+        match &self.transport {
+            Transport::Http(http) => http.request(method, params).await,
+            Transport::Stdio(process) => process.request(method, params).await,
+        }
     }
 
     pub async fn tools(&self) -> Result<Vec<Listed>, Failure> {
@@ -53,7 +64,7 @@ impl Client {
         let mut cursor: Option<String> = None;
         for _page in 0..MOST_PAGES {
             let params = cursor.as_ref().map_or_else(|| json!({}), |cursor| json!({ "cursor": cursor }));
-            let page = self.ask("tools/list", params).await?;
+            let page = self.ask("tools/list", &params).await?;
             let listed = page.get("tools").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
             tools.extend(listed.iter().filter_map(|tool| {
                 Some(Listed {
@@ -75,7 +86,8 @@ impl Client {
     }
 
     pub async fn call(&self, tool: &str, arguments: &Value) -> Result<ToolOutput, Failure> {
-        let asked = self.ask("tools/call", json!({ "name": tool, "arguments": arguments }));
+        let params = json!({ "name": tool, "arguments": arguments });
+        let asked = self.ask("tools/call", &params);
         let late = || {
             Failure::new(
                 "timeout",
@@ -99,76 +111,6 @@ impl Client {
         );
         members.insert("notice".to_owned(), notice.into());
         Ok(ToolOutput { text: Value::Object(members).to_string(), failed })
-    }
-
-    /// A request, in a session that is opened when there is none.
-    async fn ask(&self, method: &str, params: Value) -> Result<Value, Failure> {
-        let known = self.open().await?;
-        match self.request(method, params.clone(), &known).await? {
-            Some(result) => Ok(result),
-            // It has forgotten the session, and so has not looked at the request.
-            None => {
-                *self.session() = Session::default();
-                let fresh = self.open().await?;
-                let again = self.request(method, params, &fresh).await?;
-                again.ok_or_else(|| Failure::new("mcp_failed", "the server ends every session at once"))
-            }
-        }
-    }
-
-    async fn open(&self) -> Result<Session, Failure> {
-        let known = self.session().clone();
-        if known.open {
-            return Ok(known);
-        }
-        let hello = json!({
-            "protocolVersion": VERSION,
-            "capabilities": {},
-            "clientInfo": { "name": "hermes-gateway", "version": env!("CARGO_PKG_VERSION") },
-        });
-        let (answer, id) = self.send("initialize", Some(hello), &Session::default()).await?;
-        let Answer::Result(result) = answer else {
-            return Err(Failure::new("mcp_failed", "the server does not know the protocol's greeting"));
-        };
-        let version = result.get("protocolVersion").and_then(Value::as_str).unwrap_or(VERSION).to_owned();
-        let session = Session { open: true, id, version: Some(version) };
-        self.send("notifications/initialized", None, &session).await?;
-        *self.session() = session.clone();
-        Ok(session)
-    }
-
-    async fn request(
-        &self,
-        method: &str,
-        params: Value,
-        session: &Session,
-    ) -> Result<Option<Value>, Failure> {
-        match self.send(method, Some(params), session).await?.0 {
-            Answer::Result(result) => Ok(Some(result)),
-            Answer::NoSession if session.id.is_some() => Ok(None),
-            Answer::NoSession => Err(Failure::new("mcp_failed", "the server answered 404")),
-            Answer::Accepted => Err(Failure::new("mcp_failed", "the server gave no answer")),
-        }
-    }
-
-    /// Without parameters it is a notification.
-    async fn send(
-        &self,
-        method: &str,
-        params: Option<Value>,
-        session: &Session,
-    ) -> Result<(Answer, Option<String>), Failure> {
-        let mut message = json!({ "jsonrpc": "2.0", "method": method });
-        let id = params.is_some().then(|| self.next.fetch_add(1, Ordering::Relaxed));
-        if let (Some(id), Some(params)) = (id, params) {
-            message["id"] = id.into();
-            message["params"] = params;
-        }
-        let own =
-            [("Mcp-Session-Id", session.id.as_deref()), ("MCP-Protocol-Version", session.version.as_deref())];
-        let own = own.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        let set = self.config.headers.iter().map(|(name, value)| (name.as_str(), value.reveal()));
-        post(&self.config.url, own.chain(set), &message, id).await
     }
 }
 

@@ -1,21 +1,63 @@
-//! One message to a server, and its answer: JSON, or the first fitting event of a stream.
+//! A server over HTTP (the protocol's "streamable HTTP"): its session, a request, and what it says of its own accord.
 
-use super::super::{failure::Failure, web::choose_tls};
+use super::{
+    super::{failure::Failure, web::choose_tls},
+    News,
+    events::Events,
+    live::INITIALIZE,
+    message::{Said, VERSION, failed, hello, notification, request, said},
+};
+use crate::config::Secret;
 use awc::{
     Client, ClientResponse, Connector,
     http::{StatusCode, Version, header},
 };
-use futures_util::StreamExt as _;
 use serde_json::Value;
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::task::AbortHandle;
 use url::Url;
 
-/// Bytes of one answer.
-const LARGEST: usize = 4 << 20;
 /// Longer than the limit that each request has as a whole.
 const NEVER: Duration = Duration::from_hours(1);
 
-pub enum Answer {
+pub struct Http {
+    wire: Arc<Wire>,
+    next: AtomicU64,
+    session: Mutex<Session>,
+}
+
+/// Where the server is, and what it is told with every request.
+struct Wire {
+    url: Url,
+    headers: Vec<(String, Secret)>,
+    news: News,
+}
+
+/// What the server has agreed to.
+#[derive(Clone, Default)]
+struct Session {
+    open: bool,
+    id: Option<String>,
+    version: Option<String>,
+    /// Ends with the last copy of this.
+    _listening: Option<Arc<Listening>>,
+}
+
+struct Listening(AbortHandle);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+enum Answer {
     Result(Value),
     /// A notification was taken.
     Accepted,
@@ -23,86 +65,153 @@ pub enum Answer {
     NoSession,
 }
 
-/// Gives the answer to the request `id`, and the session that the server names.
-pub async fn post<'a>(
-    url: &Url,
-    headers: impl Iterator<Item = (&'a str, &'a str)>,
-    message: &Value,
-    id: Option<u64>,
-) -> Result<(Answer, Option<String>), Failure> {
+impl Http {
+    pub fn new(url: &Url, headers: &[(String, Secret)], news: News) -> Self {
+        let wire = Arc::new(Wire { url: url.clone(), headers: headers.to_vec(), news });
+        Self { wire, next: AtomicU64::new(1), session: Mutex::default() }
+    }
+
+    fn session(&self) -> MutexGuard<'_, Session> {
+        // Replaced whole, so a panic leaves nothing half done.
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request, in a session that is opened when there is none.
+    pub async fn request(&self, method: &str, params: &Value) -> Result<Value, Failure> {
+        let known = self.open().await?;
+        match self.within(method, params, &known).await? {
+            Some(result) => Ok(result),
+            // It has forgotten the session, and so has not looked at the request.
+            None => {
+                *self.session() = Session::default();
+                let fresh = self.open().await?;
+                let again = self.within(method, params, &fresh).await?;
+                again.ok_or_else(|| failed("the server ends every session at once"))
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<Session, Failure> {
+        let known = self.session().clone();
+        if known.open {
+            return Ok(known);
+        }
+        let (answer, id) = self.ask(INITIALIZE, &hello(), &Session::default()).await?;
+        let Answer::Result(result) = answer else {
+            return Err(failed("the server does not know the protocol's greeting"));
+        };
+        let version = result.get("protocolVersion").and_then(Value::as_str).unwrap_or(VERSION).to_owned();
+        let mut session = Session { open: true, id, version: Some(version), _listening: None };
+        self.wire.post(&notification("notifications/initialized"), &session).await?;
+        let tells = result.pointer("/capabilities/tools/listChanged").and_then(Value::as_bool);
+        if tells.unwrap_or_default() {
+            let listening = tokio::task::spawn_local(Arc::clone(&self.wire).listen(session.clone()));
+            session._listening = Some(Arc::new(Listening(listening.abort_handle())));
+        }
+        *self.session() = session.clone();
+        Ok(session)
+    }
+
+    /// `None`: the server does not know the session.
+    async fn within(
+        &self,
+        method: &str,
+        params: &Value,
+        session: &Session,
+    ) -> Result<Option<Value>, Failure> {
+        match self.ask(method, params, session).await?.0 {
+            Answer::Result(result) => Ok(Some(result)),
+            Answer::NoSession if session.id.is_some() => Ok(None),
+            Answer::NoSession => Err(failed("the server answered 404")),
+            Answer::Accepted => Err(failed("the server gave no answer")),
+        }
+    }
+
+    /// Gives the answer, and the session that the server names.
+    async fn ask(
+        &self,
+        method: &str,
+        params: &Value,
+        session: &Session,
+    ) -> Result<(Answer, Option<String>), Failure> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let response = self.wire.post(&request(id, method, params), session).await?;
+        let Some(mut response) = response else { return Ok((Answer::NoSession, None)) };
+        if response.status() == StatusCode::ACCEPTED {
+            return Ok((Answer::Accepted, None));
+        }
+        let named = text_of(&response, "Mcp-Session-Id");
+        let mut said = Events::of(&mut response);
+        while let Some(message) = said.next().await? {
+            if let Some(outcome) = self.wire.hear(message, session, id).await {
+                return Ok((Answer::Result(outcome?), named));
+            }
+        }
+        Err(failed("the server's stream ended without an answer"))
+    }
+}
+
+impl Wire {
+    /// `None`: 404.
+    async fn post(&self, message: &Value, session: &Session) -> Result<Option<ClientResponse>, Failure> {
+        let accepted = "application/json, text/event-stream";
+        let mut request = client().post(self.url.as_str()).insert_header((header::ACCEPT, accepted));
+        for header in self.headers(session) {
+            request = request.insert_header(header);
+        }
+        let response = request.send_json(message).await;
+        let response = response.map_err(|error| failed(format!("the server: {error}")))?;
+        match response.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(response)),
+            status => Err(failed(format!("the server: it answered {status}"))),
+        }
+    }
+
+    /// What a message means; the outcome of the request `id` is given back.
+    async fn hear(&self, message: Value, session: &Session, id: u64) -> Option<Result<Value, Failure>> {
+        match said(message) {
+            Said::Answer(of, outcome) if of == id => return Some(outcome),
+            Said::Answer(..) | Said::Other => {}
+            Said::ListChanged => self.news.note(),
+            // A server that does not take the reply has asked in vain.
+            Said::Asked(reply) => drop(self.post(&reply, session).await),
+        }
+        None
+    }
+
+    /// Hears what the server says of its own accord, if it does: 405 is for "no". When that has ended, another list of
+    /// tools is noticed by asking for it.
+    async fn listen(self: Arc<Self>, session: Session) {
+        let mut request =
+            client().get(self.url.as_str()).insert_header((header::ACCEPT, "text/event-stream"));
+        for header in self.headers(&session) {
+            request = request.insert_header(header);
+        }
+        let Ok(mut response) = request.send().await else { return };
+        let mut events = Events::without_end(&mut response);
+        while let Ok(Some(message)) = events.next().await {
+            // No request has this number.
+            let _no_outcome = self.hear(message, &session, 0).await;
+        }
+    }
+
+    fn headers<'a>(&'a self, session: &'a Session) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let own =
+            [("Mcp-Session-Id", session.id.as_deref()), ("MCP-Protocol-Version", session.version.as_deref())];
+        let own = own.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        own.chain(self.headers.iter().map(|(name, value)| (name.as_str(), value.reveal())))
+    }
+}
+
+fn client() -> Client {
     choose_tls();
     let connector =
         Connector::new().max_http_version(Version::HTTP_11).timeout(NEVER).handshake_timeout(NEVER);
     // A redirect would carry the headers to another host.
-    let client = Client::builder().disable_redirects().disable_timeout().connector(connector).finish();
-    let mut request =
-        client.post(url.as_str()).insert_header((header::ACCEPT, "application/json, text/event-stream"));
-    for (name, value) in headers {
-        request = request.insert_header((name, value));
-    }
-    let broken = |error: &dyn std::fmt::Display| Failure::new("mcp_failed", format!("the server: {error}"));
-    let mut response = request.send_json(message).await.map_err(|error| broken(&error))?;
-    let text =
-        |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let session = text("Mcp-Session-Id");
-    let streamed = text("content-type").is_some_and(|media| media.starts_with("text/event-stream"));
-    let status = response.status();
-    if status == StatusCode::NOT_FOUND {
-        return Ok((Answer::NoSession, None));
-    }
-    if !status.is_success() {
-        return Err(broken(&format!("it answered {status}")));
-    }
-    let Some(id) = id else { return Ok((Answer::Accepted, session)) };
-    let answer = if streamed { of_stream(&mut response, id).await? } else { of_body(&mut response).await? };
-    if let Some(error) = answer.get("error") {
-        let said = error.get("message").and_then(Value::as_str).unwrap_or("an error without a message");
-        return Err(broken(&said.chars().take(500).collect::<String>()));
-    }
-    let result = answer.get("result").cloned().ok_or_else(|| broken(&"its answer has no result"))?;
-    Ok((Answer::Result(result), session))
+    Client::builder().disable_redirects().disable_timeout().connector(connector).finish()
 }
 
-async fn of_body(response: &mut ClientResponse) -> Result<Value, Failure> {
-    let mut body = Vec::new();
-    while let Some(piece) = response.next().await {
-        take(&mut body, piece)?;
-    }
-    serde_json::from_slice(&body)
-        .map_err(|error| Failure::new("mcp_failed", format!("the server's answer is no JSON: {error}")))
-}
-
-/// Other messages on the stream are for nobody here.
-async fn of_stream(response: &mut ClientResponse, id: u64) -> Result<Value, Failure> {
-    let (mut body, mut read) = (Vec::new(), 0);
-    while let Some(piece) = response.next().await {
-        take(&mut body, piece)?;
-        while let Some(end) = body[read..].iter().position(|byte| *byte == b'\n') {
-            let line = body.get(read..read + end).unwrap_or_default();
-            read += end + 1;
-            let data =
-                line.strip_prefix(b"data:").and_then(|data| serde_json::from_slice::<Value>(data).ok());
-            if let Some(answer) = data.filter(|data| data.get("id").and_then(Value::as_u64) == Some(id)) {
-                return Ok(answer);
-            }
-        }
-    }
-    Err(Failure::new("mcp_failed", "the server's stream ended without an answer"))
-}
-
-fn take(
-    body: &mut Vec<u8>,
-    piece: Result<impl AsRef<[u8]>, awc::error::PayloadError>,
-) -> Result<(), Failure> {
-    let piece = piece
-        .map_err(|error| Failure::new("mcp_failed", format!("the server's answer broke off: {error}")))?;
-    let piece = piece.as_ref();
-    if body.len() + piece.len() > LARGEST {
-        return Err(Failure::new(
-            "mcp_failed",
-            format!("the server's answer has more than {} MiB", LARGEST >> 20),
-        ));
-    }
-    body.extend_from_slice(piece);
-    Ok(())
+fn text_of(response: &ClientResponse, header: &str) -> Option<String> {
+    response.headers().get(header).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }

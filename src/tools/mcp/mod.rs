@@ -1,13 +1,21 @@
-//! Tools of other servers, by the Model Context Protocol over HTTP.
+//! Tools of other servers, by the Model Context Protocol: over HTTP, or of a process of the profile's own behind the wall.
 //!
-//! A server is asked for its tools by the first turn that could use them, and again a minute after that at the earliest; one
-//! that does not answer is left alone for a while. What servers say is text of strangers: names and sizes are bounded, and no
-//! tool of theirs counts as one that only reads.
+//! A server is asked for its tools by the first turn that could use them, and again when it says that they have changed, or
+//! a minute later; one that does not answer is left alone for a while. A turn that has begun keeps the tools that it began
+//! with. What servers say is text of strangers: names and sizes are bounded, and no tool of theirs counts as one that only
+//! reads.
 
 mod client;
+mod events;
 mod http;
+mod lines;
+mod live;
+mod message;
+mod process;
+mod stderr;
+mod stdio;
 
-use super::failure::Failure;
+use super::{failure::Failure, ground::Ground};
 use crate::{
     config::McpServer,
     domain::{ToolOutput, ToolSpec},
@@ -16,7 +24,10 @@ use client::{Client, Listed};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -30,8 +41,25 @@ const LONGEST_NAME: usize = 64;
 const LONGEST_DESCRIPTION: usize = 1_000;
 const LARGEST_SCHEMA: usize = 8 << 10;
 
+/// Whether a server has other tools than it was known to have. All clones are one.
+#[derive(Clone, Default)]
+pub struct News(Arc<AtomicBool>);
+
+impl News {
+    pub fn note(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn is_there(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn take(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
 /// The servers of one profile.
-#[derive(Default)]
 pub struct Servers {
     all: Vec<Server>,
     /// One round of asking at a time.
@@ -41,6 +69,7 @@ pub struct Servers {
 struct Server {
     config: McpServer,
     client: Client,
+    news: News,
     known: Mutex<Known>,
 }
 
@@ -56,13 +85,28 @@ struct Known {
 }
 
 impl Servers {
-    pub fn new(servers: &[McpServer]) -> Self {
-        let server = |config: &McpServer| Server {
-            client: Client::new(config.clone()),
-            config: config.clone(),
-            known: Mutex::default(),
+    pub fn new(ground: &Arc<Ground>) -> Self {
+        let server = |config: &McpServer| {
+            let news = News::default();
+            let client = Client::new(config.clone(), ground, news.clone());
+            Server { client, news, config: config.clone(), known: Mutex::default() }
         };
-        Self { all: servers.iter().map(server).collect(), asking: tokio::sync::Mutex::default() }
+        let all = ground.config.mcp.iter().map(server).collect();
+        Self { all, asking: tokio::sync::Mutex::default() }
+    }
+
+    /// Has their processes end; no other ones are started.
+    pub fn begin_to_end(&self) {
+        self.processes().for_each(stdio::Stdio::begin_to_end);
+    }
+
+    /// Ends their processes, and waits until nothing of them is left.
+    pub async fn end(&self) {
+        join_all(self.processes().map(stdio::Stdio::ended)).await;
+    }
+
+    fn processes(&self) -> impl Iterator<Item = &stdio::Stdio> {
+        self.all.iter().filter_map(|server| server.client.process())
     }
 
     /// Asks the servers whose tools are not known, or no longer. True: somebody was asked.
@@ -107,10 +151,15 @@ impl Server {
     }
 
     fn is_due(&self) -> bool {
-        self.known().ask_again.is_none_or(|at| Instant::now() >= at)
+        let known = self.known();
+        // Who failed is left alone whatever he says.
+        let has_news = known.trouble.is_none() && self.news.is_there();
+        has_news || known.ask_again.is_none_or(|at| Instant::now() >= at)
     }
 
     async fn ask(&self) {
+        // First: what changes while it answers is asked for again.
+        self.news.take();
         let listed = tokio::time::timeout(self.config.connect_timeout, self.client.tools()).await;
         let listed =
             listed.unwrap_or_else(|_elapsed| Err(Failure::new("timeout", "it does not answer in time")));

@@ -1,7 +1,8 @@
 //! What a profile's own files bring into the prompt: who the agent is, what its workspace says, its skills, its memory.
 //!
 //! Read when the first session asks, and again when one of the files has changed: a session that finds all as it was costs
-//! a few looks at names and no reading. Sessions that begin at once share one look.
+//! a few looks at names and no reading. Sessions that begin at once share one look, and those that follow each other look
+//! where they are: a few microseconds, while the kernel still has the names in memory.
 
 mod watch;
 
@@ -16,7 +17,14 @@ use crate::{
     domain::{MemoryPlace, MemoryScope, MemoryTarget},
     guard::{self, Kind},
 };
-use std::{collections::HashMap, fs, io::Read as _, path::Path, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    fs,
+    io::Read as _,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{sync::Mutex, task::spawn_blocking};
 use watch::Watched;
 
@@ -28,6 +36,10 @@ const MOST: usize = 20_000;
 const LARGEST: u64 = 1 << 20;
 /// Scopes whose parts are held at once.
 const SCOPES: usize = 256;
+/// For so long after a look the kernel has the names in memory, and the next look waits for no disk …
+const WARM: Duration = Duration::from_secs(1);
+/// … unless looks take longer than this: then it is not memory that answers them, but another machine.
+const QUICK: Duration = Duration::from_micros(300);
 
 /// A file's entries as the prompt shows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +65,23 @@ pub struct Held(Mutex<HashMap<MemoryScope, Looked>>);
 
 struct Looked {
     began: Instant,
+    took: Duration,
     parts: Watched<PromptParts>,
+}
+
+impl Looked {
+    /// Blocking, but for what [`Looked::is_warm`] says of it.
+    fn hold(&mut self) -> bool {
+        self.began = Instant::now();
+        let holds = self.parts.holds();
+        self.took = self.began.elapsed();
+        holds
+    }
+
+    /// Whether another look is a matter of microseconds, which a thread that serves may take.
+    fn is_warm(&self) -> bool {
+        self.took < QUICK && self.began.elapsed() < WARM
+    }
 }
 
 impl Ground {
@@ -64,20 +92,33 @@ impl Ground {
         if let Some(looked) = held.get(&scope).filter(|looked| looked.began >= asked) {
             return looked.parts.value.clone();
         }
-        let (began, before) = (Instant::now(), held.remove(&scope));
+        if let Some(looked) = held.get_mut(&scope)
+            && looked.is_warm()
+            && looked.hold()
+        {
+            return looked.parts.value.clone();
+        }
+        let before = held.remove(&scope);
         let (ground, of) = (self.clone(), scope.clone());
-        let look = move || match before {
-            Some(before) if before.parts.holds() => before.parts,
-            Some(_) | None => Watched::read(|watch| ground.read(watch, &of)),
+        let look = move || {
+            if let Some(mut before) = before
+                && before.hold()
+            {
+                return before;
+            }
+            let began = Instant::now();
+            let parts = Watched::read(|watch| ground.read(watch, &of));
+            // How long a look takes is not known yet: the next one is no reading.
+            Looked { began, took: Duration::MAX, parts }
         };
-        let Ok(parts) = spawn_blocking(look).await else {
+        let Ok(looked) = spawn_blocking(look).await else {
             return Arc::default();
         };
-        let value = parts.value.clone();
+        let value = looked.parts.value.clone();
         if held.len() >= SCOPES {
             held.clear();
         }
-        held.insert(scope, Looked { began, parts });
+        held.insert(scope, looked);
         value
     }
 

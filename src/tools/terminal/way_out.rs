@@ -2,8 +2,7 @@
 
 use crate::{
     config::NetworkMode,
-    domain::RunId,
-    egress::{Grant, VARIABLES},
+    egress::{Grant, VARIABLES, Whose},
     sandbox::{Helper, Network},
     tools::{failure::Failure, ground::Ground},
 };
@@ -29,13 +28,13 @@ struct Proxy {
 
 impl WayOut {
     /// Blocking only as far as a socket is made; inside a runtime.
-    pub fn new(ground: &Ground, run: RunId) -> Result<Self, Failure> {
+    pub fn new(ground: &Ground, whose: impl Into<Whose>) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::io("the way out could not be opened", &error);
         match ground.sandbox.network(ground.config.terminal.network.mode) {
             NetworkMode::Off => Ok(Self { network: Network::Off, proxy: None }),
             NetworkMode::Full => Ok(Self { network: Network::Full, proxy: None }),
             NetworkMode::Allowlist | NetworkMode::Public => {
-                let grant = ground.egress.grant(run).map_err(failed)?;
+                let grant = ground.egress.grant(whose).map_err(failed)?;
                 let inside = ground.sandbox.has_own_network();
                 let (port, url) = if inside {
                     (PORT_INSIDE, format!("http://127.0.0.1:{PORT_INSIDE}"))

@@ -2,6 +2,7 @@
 
 mod asked;
 mod long;
+mod prompt;
 mod turns;
 
 use crate::support::{Client, House, Plan};

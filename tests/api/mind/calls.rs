@@ -1,8 +1,8 @@
 //! Calls of tools: beside each other, in circles, with results beyond all measure.
 
-use crate::support::{House, Plan};
+use crate::support::{House, Plan, within};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{fs::File, io::Write, os::unix::fs::OpenOptionsExt, time::Duration};
 
 /// The results that the model read at its last call.
 fn results(house: &House) -> Vec<String> {
@@ -33,16 +33,37 @@ async fn commands_that_cannot_meet_run_beside_each_other_and_answer_in_order() {
 }
 
 #[actix_web::test]
-async fn two_looks_take_as_long_as_one() {
+async fn commands_that_only_look_run_beside_each_other_in_one_folder() {
     let house = House::open().await;
     let alice = house.alice().await;
-    let sleep = r#"terminal {"command":"sleep 2; echo done"}"#;
-    let begun = Instant::now();
-    let run = alice.run(&format!("@@tools {sleep} ;; {sleep} ;; {sleep}")).await;
+    let run = alice.run(r#"@@tool terminal {"command":"mkfifo a b"}"#).await;
     alice.finished(&run).await;
-    assert!(begun.elapsed() < Duration::from_millis(5_500), "{:?}", begun.elapsed());
+    let run = alice.run(r#"@@tools terminal {"command":"cat a"} ;; terminal {"command":"cat b"}"#).await;
+    // Each is open for writing as soon as, and as long as, its command reads: at the end both do.
+    let workspace = house.profile_dir("alice").join("workspace");
+    let mut pipes = Vec::new();
+    for name in ["a", "b"] {
+        let open = || {
+            let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+            File::options().write(true).custom_flags(flags).open(workspace.join(name))
+        };
+        let pipe = within(async {
+            loop {
+                match open() {
+                    Ok(pipe) => return pipe,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        });
+        pipes.push(pipe.await);
+    }
+    for (pipe, text) in pipes.iter_mut().zip(["seen a", "seen b"]) {
+        pipe.write_all(text.as_bytes()).unwrap();
+    }
+    drop(pipes);
+    alice.finished(&run).await;
     let read = results(&house);
-    assert_eq!(read.iter().filter(|text| text.contains("done")).count(), 3, "{read:?}");
+    assert!(read[0].contains("seen a") && read[1].contains("seen b"), "{read:?}");
     house.close().await;
 }
 
@@ -127,5 +148,47 @@ async fn a_long_result_keeps_no_secret() {
     let record = alice.finished(&run).await;
     let output = record["output"].as_str().unwrap();
     assert!(output.contains("40001") && !output.contains("canary-4f9b2d7713"), "{output}");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn what_may_write_waits_for_those_that_look() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let look = r#"terminal {"command":"cat /etc/hostname; echo done"}"#;
+    let write = r#"terminal {"command":"echo x > written"}"#;
+    let run = alice.run(&format!("@@tools {look} ;; {look} ;; {write} ;; {look}")).await;
+    let events = alice.events(&run, None).await.rest().await;
+    let order: String = events
+        .iter()
+        .filter_map(|event| match event.kind().as_str() {
+            "tool.started" => Some('('),
+            "tool.completed" => Some(')'),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order, "(())()()");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn arguments_with_a_slip_are_mended_and_hopeless_ones_are_told_to_the_model() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let slips = [r#"{"command":"echo mended",}"#, r#""{\"command\":\"echo mended\"}""#];
+    for slip in slips {
+        let run = alice.run(&format!("@@tool terminal {slip}")).await;
+        assert_eq!(alice.finished(&run).await["status"], "completed");
+        assert!(results(&house)[0].contains(r#""output":"mended""#), "{slip}: {:?}", results(&house));
+    }
+    let run =
+        alice.run(r#"@@tools terminal echo ;; terminal ["echo"] ;; terminal {"command":"echo ran"}"#).await;
+    let record = alice.finished(&run).await;
+    let read: Vec<Value> = results(&house).iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    for hopeless in &read[..2] {
+        assert_eq!(hopeless["code"], "invalid_arguments", "{hopeless}");
+        assert!(hopeless["error"].is_string() && hopeless["hint"].is_string(), "{hopeless}");
+    }
+    assert_eq!((&read[2]["output"], &record["status"]), (&json!("ran"), &json!("completed")), "{record}");
     house.close().await;
 }

@@ -49,19 +49,21 @@ async fn a_stream_follows_openais_grammar_and_ends_with_the_stored_object() {
         "response.output_item.added",
         "response.content_part.added",
         "response.output_text.delta",
-        "response.output_text.delta",
         "response.output_text.done",
         "response.content_part.done",
         "response.output_item.done",
         "response.completed",
     ];
-    assert_eq!(kinds(&frames), expected);
+    // Text of one read is one event: two tokens are one or two of them.
+    let mut each = kinds(&frames);
+    each.dedup();
+    assert_eq!(each, expected);
     let numbers: Vec<u64> =
         frames.iter().map(|frame| frame.json()["sequence_number"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (0..frames.len() as u64).collect::<Vec<_>>());
-    assert!(frames.iter().zip(expected).all(|(frame, kind)| frame.event.as_deref() == Some(kind)));
+    assert!(frames.iter().all(|frame| frame.event.as_deref() == frame.json()["type"].as_str()));
     let last = frames.last().unwrap().json();
-    assert_eq!(frames[8].json()["item"], last["response"]["output"][0]);
+    assert_eq!(frames[frames.len() - 2].json()["item"], last["response"]["output"][0]);
     assert_eq!(get(&alice, &last["response"]).await, last["response"]);
     house.close().await;
 }

@@ -1,7 +1,10 @@
-//! A small MCP server over HTTP, on a port of its own.
+//! Small MCP servers: one over HTTP, on a port of its own, and one that is a process.
 
+use super::House;
+use hermes_gateway::{domain::ProfileName, gateway::Action};
 use serde_json::{Value, json};
 use std::{
+    fs,
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -152,4 +155,35 @@ fn answer(head: &str, message: &Value, shared: &Mutex<Shared>) -> String {
     format!(
         "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nMcp-Session-Id: {session}\r\nContent-Length: {length}\r\n\r\n{body}"
     )
+}
+
+/// The settings of a server `local` that is a process: the script of [`install`], with these arguments.
+pub fn command(arguments: &[&str], more: &str) -> String {
+    let arguments = [&["mcp_server.py"], arguments].concat().join(", ");
+    format!("mcp_servers:\n  local:\n    command: python3\n    args: [{arguments}]\n{more}")
+}
+
+/// Puts the script into both workspaces.
+pub fn install(house: &House) {
+    for profile in ["alice", "bob"] {
+        let workspace = house.profile_dir(profile).join("workspace");
+        // Its gateway makes it, unless no command may run.
+        fs::create_dir_all(&workspace).unwrap();
+        fs::write(workspace.join("mcp_server.py"), include_str!("mcp_server.py")).unwrap();
+    }
+}
+
+/// How often a profile's server was started.
+pub fn starts(house: &House, profile: &str) -> usize {
+    let written = fs::read_to_string(house.profile_dir(profile).join("workspace/starts"));
+    written.unwrap_or_default().lines().count()
+}
+
+/// Adds to the profile's settings, and has them read again.
+pub async fn reconfigure(house: &House, profile: &str, more: &str) {
+    let file = house.profile_dir(profile).join("config.yaml");
+    let before = fs::read_to_string(&file).unwrap();
+    fs::write(&file, before + more).unwrap();
+    let name = ProfileName::parse(profile).unwrap();
+    house.gateway().act(&name, Action::Reload).await.unwrap();
 }

@@ -19,6 +19,9 @@
 //! | `@@gate-drop NAME` | the same, but the connection is cut where the other token would be |
 //! | `@@status CODE [SECONDS]` | that status, with `Retry-After` |
 //! | `@@refuse CODE TEXT` | that status, with this text as its error |
+//! | `@@as-long-as-offered NAME {json}` | one call for as long as tools are offered, then a text |
+//! | `@@filtered [TEXT]` | that text, withheld from there on by the upstream's content filter |
+//! | `@@half-letters` | a text with a half of a surrogate pair in it, and then its other half |
 //! | `@@cut-call NAME {json}` | under a limit of tokens: one call, broken off by it; else as `@@tool` |
 //! | `@@flaky N CODE` | N times that status, then a text |
 //! | `@@json` | a whole JSON answer instead of a stream |
@@ -67,6 +70,8 @@ pub enum Step {
     Hang,
     /// The answer ends at the model's own limit.
     Length,
+    /// The answer ends where the upstream's content filter wants it to.
+    Filtered,
     /// So many tokens of the input were cached, so many of the output went into thinking.
     Split(u64, u64),
     /// The connection is closed; nothing after it.
@@ -152,6 +157,16 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
             refuse(400, None, format!("Unsupported parameter: '{rest}' is not supported with this model."))
         }
         "@@tool" => calls(&[rest], 1, &results),
+        "@@as-long-as-offered" if body.get("tools").is_some() => calls(&[rest], usize::MAX, &results),
+        "@@as-long-as-offered" => stream([Step::Text("This is what was done.".to_owned())]),
+        "@@filtered" => {
+            let text = Some(rest).filter(|rest| !rest.is_empty()).map(|rest| Step::Text(rest.to_owned()));
+            stream(text.into_iter().chain([Step::Filtered]))
+        }
+        "@@half-letters" => stream(["a\\ud83d", "b", "\\ude00c"].map(|text| {
+            let data = format!(r#"data: {{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#);
+            Step::Raw(format!("{data}\n\n").into_bytes())
+        })),
         "@@tools" => calls(&rest.split(";;").collect::<Vec<_>>(), 1, &results),
         "@@say" => before_a_call(rest, Step::Text, &results),
         "@@think" => before_a_call(rest, Step::Reason, &results),

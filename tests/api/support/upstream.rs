@@ -115,7 +115,7 @@ impl Drop for Upstream {
 
 /// A bound that a correct test never meets; without it a fault would hang the suite.
 pub async fn within<T>(waiting: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("waited for 20 s")
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("waited for a minute")
 }
 
 impl Shared {
@@ -279,6 +279,7 @@ async fn stream(socket: &mut TcpStream, steps: Vec<Step>, done: bool, shared: &S
                 socket.write_all(&events.collect::<Vec<_>>().concat()).await?;
             }
             Step::Length => finish = "length",
+            Step::Filtered => finish = "content_filter",
             Step::Split(cached, reasoning) => {
                 usage["prompt_tokens_details"] = json!({ "cached_tokens": cached });
                 usage["completion_tokens_details"] = json!({ "reasoning_tokens": reasoning });
