@@ -211,7 +211,7 @@ fn every_promise_names_a_test_that_there_is() {
     for place in named {
         let (file, name) = place.split_once("::").unwrap();
         let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{place}: {error}"));
-        let before = text.split(&format!("fn {name}()")).next().filter(|before| before.len() < text.len());
+        let before = text.split(&format!("fn {name}(")).next().filter(|before| before.len() < text.len());
         let marks = before.unwrap_or_else(|| panic!("{place}: no such test")).rsplit("\n\n").next().unwrap();
         assert!(marks.contains("test]"), "{place}: no test");
     }

@@ -102,7 +102,12 @@ impl<'a> Trial<'a> {
     pub async fn run(&self, attacks: &[Attack]) -> Vec<Finding> {
         let together = attacks.iter().filter(|attack| matches!(attack.how, How::Together(_)));
         let ids: Vec<_> = together.map(|attack| attack.id).collect();
-        let together = if ids.is_empty() { Said::default() } else { self.command("together", &ids).await };
+        let together = if ids.is_empty() {
+            Said::default()
+        } else {
+            self.warm("together").await;
+            self.command("together", &ids).await
+        };
         let each = attacks.iter().map(async |attack| {
             let (outcome, reason) = match attack.how {
                 How::Together(_) => self.judge(attack, &together).await,
@@ -112,6 +117,19 @@ impl<'a> Trial<'a> {
             Finding::new(attack, self.wall, outcome, reason)
         });
         join_all(each).await
+    }
+
+    /// Has a helper wait for the next command of a session: what follows attacks a wall that was built ahead. All other
+    /// attacks meet one that was not.
+    async fn warm(&self, session: &str) {
+        const LOOKS: u32 = 100;
+        let Ok(id) = SessionId::parse(session) else { return };
+        for _ in 0..LOOKS {
+            if self.tools.waiting_helper(&id).is_some() {
+                return;
+            }
+            self.call(session, "terminal", &json!({ "command": "true" })).await;
+        }
     }
 
     /// Runs the program that attacks as an agent's command.
@@ -229,10 +247,11 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// As a program would that trusts a path: what the file tools are not.
+    /// As a program would that trusts a path, which the file tools are not; often, since it is a matter of luck.
     fn read_by_path(&self) -> bool {
+        const OFTEN: u32 = 500;
         let path = self.profile().workspace().join("race/.env");
-        std::fs::read(path).is_ok_and(|bytes| canary(&bytes))
+        (0..OFTEN).any(|_| std::fs::read(&path).is_ok_and(|bytes| canary(&bytes)))
     }
 
     /// One use of each tool. True when it came back with a secret.

@@ -1,6 +1,6 @@
 //! What a profile's tools stand on: its settings, its wall, its folders.
 
-use super::{disk::Disk, failure::Failure, parts::Held, process::Jobs};
+use super::{disk::Disk, failure::Failure, parts::Held, process::Jobs, terminal::Spare};
 use crate::{
     config::{ProfileConfig, SandboxLevel},
     domain::SessionId,
@@ -28,6 +28,9 @@ pub struct Ground {
     roots: Mutex<Option<Arc<Roots>>>,
     pub disk: Arc<Disk>,
     pub jobs: Arc<Jobs>,
+    /// Held while what a command has left is taken over: commands of one session may end at the same time.
+    pub carrying: Mutex<()>,
+    pub spare: Spare,
     /// Of the jobs, when these settings began to hold.
     pub era: u64,
     /// What the prompt is made of.
@@ -67,6 +70,8 @@ impl Ground {
             disk,
             era: jobs.era(),
             jobs,
+            carrying: Mutex::default(),
+            spare: Spare::default(),
             held: Held::default(),
         }
     }

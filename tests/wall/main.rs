@@ -21,3 +21,4 @@ mod speed;
 mod strict;
 mod support;
 mod takeaway;
+mod warm;
