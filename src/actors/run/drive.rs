@@ -345,7 +345,7 @@ impl Driver {
                     biased;
                     answer = &mut asking => break answer,
                     Some(said) = self.inbox.said.recv() => {
-                        let taken = take_in(&mut log.borrow_mut(), &mut self.changes, Amid::ModelCall, said);
+                        let taken = take_in(&mut log.borrow_mut(), &mut self.changes, Amid::ModelCall, *said);
                         self.unheard.extend(taken);
                     }
                 }
