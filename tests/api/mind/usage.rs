@@ -177,6 +177,10 @@ async fn what_children_and_looks_at_images_cost_is_the_turns_own_and_counts_once
         let record = alice.finished(&run).await;
         paid += tokens(&record["usage"]).0;
         assert_eq!(tokens(&total(&alice, "").await).0, paid, "{call}: {record}");
+        let by_session = alice.get("/api/usage?by=session").await.body;
+        let own = by_session["data"].as_array().unwrap().iter();
+        let own: Vec<&Value> = own.filter(|row| row["session_id"] == record["session_id"]).collect();
+        assert_eq!(tokens(own[0]), tokens(&record["usage"]), "{call}: {by_session}");
     }
     assert_eq!(house.upstream.requests().len() as u64, total(&alice, "").await["calls"].as_u64().unwrap());
     let by_kind = alice.get("/api/usage?by=kind").await.body;

@@ -165,10 +165,7 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
             let text = Some(rest).filter(|rest| !rest.is_empty()).map(|rest| Step::Text(rest.to_owned()));
             stream(text.into_iter().chain([Step::Filtered]))
         }
-        "@@half-letters" => stream(["a\\ud83d", "b", "\\ude00c"].map(|text| {
-            let data = format!(r#"data: {{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#);
-            Step::Raw(format!("{data}\n\n").into_bytes())
-        })),
+        "@@half-letters" => half_letters(),
         "@@tools" => calls(&rest.split(";;").collect::<Vec<_>>(), 1, &results),
         "@@say" => before_a_call(rest, Step::Text, &results),
         "@@think" => before_a_call(rest, Step::Reason, &results),
@@ -191,13 +188,7 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
             let (code, text) = rest.split_once(' ').unwrap_or((rest, ""));
             refuse(code.parse().unwrap_or(500), None, text.to_owned())
         }
-        "@@cut-call" => match calls(&[rest], 1, &results) {
-            Plan::Stream { mut steps, done } if body.get("max_tokens").is_some() => {
-                steps.push(Step::Length);
-                Plan::Stream { steps, done }
-            }
-            whole => whole,
-        },
+        "@@cut-call" => cut_call(body, rest, &results),
         "@@json" => Plan::Json("A whole answer.".to_owned()),
         "@@drop" => stream((0..number(0, 3)).map(token).chain([Step::Cut])),
         "@@close-next" => Plan::CloseNext("Still here.".to_owned()),
@@ -235,6 +226,25 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
         "@@leave-out-done" => Plan::Stream { steps: vec![Step::Text("No end.".to_owned())], done: false },
         _ => by_turns(directive, rest, asked_before, &results)
             .unwrap_or_else(|| stream([Step::Text("You said: ".to_owned()), Step::Text(said)])),
+    }
+}
+
+/// A letter whose two halves come in two pieces, with text between them.
+fn half_letters() -> Plan {
+    stream(["a\\ud83d", "b", "\\ude00c"].map(|text| {
+        let data = format!(r#"data: {{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#);
+        Step::Raw(format!("{data}\n\n").into_bytes())
+    }))
+}
+
+/// A call whose answer is at its limit, if it has one.
+fn cut_call(body: &Value, call: &str, results: &[String]) -> Plan {
+    match calls(&[call], 1, results) {
+        Plan::Stream { mut steps, done } if body.get("max_tokens").is_some() => {
+            steps.push(Step::Length);
+            Plan::Stream { steps, done }
+        }
+        whole => whole,
     }
 }
 
