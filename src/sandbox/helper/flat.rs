@@ -1,8 +1,17 @@
 //! Levels `landlock` and `none`: the helper's own world, the command confined or not, and the helper as its reaper.
 
 use super::{
-    KILLED, NOT_STARTED, code_of, confine::Confinement, group_of, meter::Meter, proc::Proc, receive_order,
-    report, signals::Signals, start::Start, terminal::Terminal, tree::Tree, watch,
+    KILLED, NOT_STARTED, code_of,
+    confine::Confinement,
+    group_of,
+    meter::{Meter, disks},
+    proc::Proc,
+    receive_order, report,
+    signals::Signals,
+    start::Start,
+    terminal::Terminal,
+    tree::Tree,
+    watch,
 };
 use crate::sandbox::{
     Report, Wall, World,
@@ -36,7 +45,7 @@ pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world
         return Ok(NOT_STARTED);
     };
     // What the command takes counts from here on.
-    let meter = Meter::new(world, group, &tree);
+    let meter = Meter::new(world, group, disks(world), &tree);
     // All processes and threads of the user are counted, the gateway's too: a last fence, not the limit.
     let fence = world.limits.user_processes;
     let started = Start::new(world, nice, fence, meter.group(), Some(confinement))

@@ -118,6 +118,7 @@ async fn labelled(store: &Store, label: &str, says: &str) -> RunId {
         messages: vec![Message::user(says), Message::assistant("yes")],
         finish: Some(Finish::Stop),
         usage: Usage::default(),
+        cost: None,
     };
     log.append(completed("yes"), vec![Change::SessionAppend(append)]).unwrap().await.unwrap();
     settled(store).await;
