@@ -5,10 +5,10 @@ use crate::domain::{Message, ToolCall};
 use std::fmt;
 
 /// The result of a call of a turn that ended before the call did.
-pub const INTERRUPTED: &str =
-    r#"{"error": "the turn ended before this call finished", "code": "interrupted"}"#;
+pub const INTERRUPTED: &str = r#"{"error": "the turn ended before this call finished", "code": "interrupted", "hint": "part of it may have been done: look before you do it again"}"#;
 /// The result of a call that the client never answered.
-pub const NO_RESULT: &str = r#"{"error": "the client gave no result for this call", "code": "no_result"}"#;
+pub const NO_RESULT: &str =
+    r#"{"error": "the client gave no result for this call", "code": "no_result", "hint": null}"#;
 
 /// The id of a result whose call is nowhere before it, or has its result already.
 #[derive(Debug, PartialEq, Eq)]

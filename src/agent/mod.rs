@@ -2,6 +2,7 @@
 
 mod beside;
 pub mod context;
+mod exit;
 mod guard;
 mod history;
 mod mishap;
@@ -19,6 +20,7 @@ mod turn;
 mod turn_tests;
 
 pub use beside::{Reach, beside};
+pub use exit::exit_code_meaning;
 pub use guard::{Alarm, Guard};
 pub use history::{INTERRUPTED, NO_RESULT, Stray, is_whole, mended};
 pub use mishap::Nudge;

@@ -16,6 +16,9 @@
 use super::mishap::{Mishap, Mishaps, Nudge};
 use crate::domain::{ClientTools, Code, Failure, Finish, Message, ToolCall, ToolChoice};
 
+/// How an upstream says that its content filter stepped in.
+const FILTERED: &str = "content_filter";
+
 /// What has to happen next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
@@ -173,6 +176,11 @@ impl Turn {
             self.part = text;
             return None;
         }
+        if finish_reason.as_deref() == Some(FILTERED) {
+            // What was said before it has been handed out, so nobody else is asked.
+            self.fail("The upstream's content filter broke the answer off.".to_owned(), false, false);
+            return None;
+        }
         let whole = !capped && !length && more;
         self.end = Some(Step::Done(if whole { Finish::Stop } else { Finish::Length }));
         self.push(Message::Assistant { content: text, tool_calls: Vec::new(), reasoning })
@@ -207,7 +215,7 @@ impl Turn {
         if unknown_only && !self.again(Mishap::UnknownTools) {
             let name = calls.first().map(|call| call.name.clone()).unwrap_or_default();
             let what = format!("The model called only tools that do not exist, again and again: `{name}`.");
-            self.fail(what, false);
+            self.fail(what, false, true);
             return None;
         }
         self.mishaps.over(unknown_only);
@@ -221,12 +229,12 @@ impl Turn {
 
     fn on_nothing(&mut self, finish_reason: Option<&str>, thought: bool, capped: bool) {
         match finish_reason {
-            Some("content_filter") => {
-                self.fail("The upstream's content filter withheld the answer.".to_owned(), false);
+            Some(FILTERED) => {
+                self.fail("The upstream's content filter withheld the answer.".to_owned(), false, true);
             }
             Some("length") => {
                 let what = "The model reached its token limit before it wrote any text; raise `max_tokens`.";
-                self.fail(what.to_owned(), false);
+                self.fail(what.to_owned(), false, true);
             }
             _ if !capped && thought && self.again(Mishap::ThoughtsAlone) => {}
             _ if !capped && self.again(Mishap::Empty) => {}
@@ -234,7 +242,7 @@ impl Turn {
             _ if capped && self.asked == self.bounds.calls + 1 => {}
             reason => {
                 let what = "The model gave an empty answer, also when asked again.";
-                self.fail(what.to_owned(), reason.is_none_or(|reason| reason == "stop"));
+                self.fail(what.to_owned(), reason.is_none_or(|reason| reason == "stop"), true);
             }
         }
     }
@@ -243,9 +251,9 @@ impl Turn {
         self.mishaps.again(mishap)
     }
 
-    fn fail(&mut self, what: String, retryable: bool) {
+    fn fail(&mut self, what: String, retryable: bool, ask_another: bool) {
         let failure = Failure { retryable, ..Failure::new(Code::UpstreamError, what) };
-        self.end = Some(Step::Fail { failure, ask_another: true });
+        self.end = Some(Step::Fail { failure, ask_another });
     }
 
     /// The call that was to go on with a cut text failed: what there is of it, with what came of that call, stands as it is.

@@ -4,7 +4,7 @@ use super::{
     ModelError,
     calls::Calls,
     chunk::{Chunk, Piece, text},
-    refusal,
+    halves, refusal,
     think::Thoughts,
 };
 use crate::domain::{Message, RetryAction, ToolCall, Usage};
@@ -104,8 +104,17 @@ impl<'a> Assembler<'a> {
     /// # Errors
     /// [`ModelError::Garbage`] when it is no chunk, [`ModelError::Upstream`] when it is an error object.
     pub(super) fn add(&mut self, event: &[u8]) -> Result<(), ModelError> {
-        let chunk: Chunk<'_> = serde_json::from_slice(event)
-            .map_err(|error| self.garbage(&format!("an event that is no chat completion chunk ({error})")))?;
+        let mended;
+        let chunk: Chunk<'_> = match serde_json::from_slice(event) {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                mended = halves::left_out(event);
+                let again = mended.as_deref().and_then(|whole| serde_json::from_slice(whole).ok());
+                again.ok_or_else(|| {
+                    self.garbage(&format!("an event that is no chat completion chunk ({error})"))
+                })?
+            }
+        };
         if let Some(error) = chunk.error.filter(|error| error.get() != "null") {
             self.flush();
             return Err(refusal::in_stream(error.get(), self.is_partial()));

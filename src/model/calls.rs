@@ -1,6 +1,9 @@
 //! Puts tool calls together from their pieces, in every way in which servers are known to cut them.
 
-use super::chunk::{CallPiece, text};
+use super::{
+    chunk::{CallPiece, text},
+    halves,
+};
 use crate::domain::{Message, ToolCall};
 use std::collections::HashSet;
 
@@ -39,9 +42,9 @@ impl Calls {
         match arguments.map(serde_json::value::RawValue::get) {
             None => {}
             Some(string) if string.starts_with('"') => {
-                let piece: String =
-                    serde_json::from_str(string).map_err(|_| "tool call arguments that are no text")?;
-                slot.call.arguments.push_str(&piece);
+                let whole = |_| serde_json::from_slice(&halves::left_out(string.as_bytes())?).ok();
+                let piece: Option<String> = serde_json::from_str(string).map_or_else(whole, Some);
+                slot.call.arguments.push_str(&piece.ok_or("tool call arguments that are no text")?);
             }
             Some(object) => slot.call.arguments.push_str(object),
         }

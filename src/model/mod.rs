@@ -16,6 +16,7 @@ mod client;
 mod connection;
 mod demo;
 mod error;
+mod halves;
 mod hermes;
 mod members;
 mod pool;
@@ -37,4 +38,5 @@ pub use self::{
     request::ModelRequest,
     retry::Backoff,
     upstreams::{Asked, Mind, Upstreams},
+    window::SeenWindows,
 };

@@ -5,6 +5,7 @@ use super::{
     link::{self, Beginning, Inbox, Reply, Report},
 };
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
     io::Errno,
     pipe::{PipeFlags, pipe_with},
@@ -98,6 +99,15 @@ impl Helper {
         self.child.id()
     }
 
+    /// False: it has ended before it had an order.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        let mut socket = [PollFd::new(&self.talk.control, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let looked = poll(&mut socket, Some(&now));
+        looked.is_ok() && !socket[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+    }
+
     /// Lets the command run, with nothing to read on its standard input.
     ///
     /// # Errors
@@ -122,7 +132,7 @@ impl Helper {
                 Ok(sent) => return self.talk.control.write_all(&message[sent..]).await,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.raw_os_error() == Some(Errno::INTR.raw_os_error()) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.talk.why_gone(error).await),
             }
         }
     }
@@ -203,6 +213,17 @@ impl Talk {
             }
         }
         std::future::pending().await
+    }
+
+    /// What it said before it closed its end, or else that it did.
+    async fn why_gone(&mut self, closed: io::Error) -> io::Error {
+        loop {
+            match self.reply().await {
+                Ok(Reply::Ended(report)) => return self.too_early(report),
+                Ok(Reply::Ready | Reply::Usage(_) | Reply::Terminal) => {}
+                Err(_) => return closed,
+            }
+        }
     }
 
     /// The report is kept for whoever asks for it.

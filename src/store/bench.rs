@@ -38,6 +38,9 @@ pub(super) struct Bench {
     wrote_sessions: bool,
 }
 
+/// Text of a run, under its key.
+type Chunk = (Key, Vec<u8>);
+
 impl Bench {
     pub(super) fn new(file: MarkFile, at: Mark, wake: WakeFile, open: HashSet<RunId>) -> Self {
         Self {
@@ -157,17 +160,7 @@ impl Bench {
         if !opened.is_empty() {
             self.wake.set(|wake| wake.open_runs = true)?;
         }
-        // A run that ends before any of its text was written needs no second database, and no second flush.
-        let mut later = Vec::with_capacity(chunks.len());
-        for (key, json) in chunks {
-            let run = RunId::from_bytes(key.id());
-            if closed.contains(&run) && !self.has_generation(inner, run)? {
-                codec::put(&mut batch, &inner.payloads, key, &json)?;
-            } else {
-                later.push((key, json));
-            }
-        }
-        let chunks = later;
+        let chunks = self.chunks_beside(inner, &mut batch, chunks, &closed)?;
         // Chunks first: a terminal event that is on disk has all its text on disk.
         count += self.write_chunks(inner, &mut batch, &chunks)?;
         if count > 0 {
@@ -183,6 +176,27 @@ impl Bench {
             self.wake.set(|wake| wake.keys = keys)?;
         }
         Ok(())
+    }
+
+    /// Puts the text of runs that end before any of it was written among the rest, and gives back what other runs said:
+    /// the first needs no second database, and no second flush.
+    fn chunks_beside(
+        &mut self,
+        inner: &Inner,
+        batch: &mut sled::Batch,
+        chunks: Vec<Chunk>,
+        closed: &HashSet<RunId>,
+    ) -> Result<Vec<Chunk>, StoreError> {
+        let mut beside = Vec::with_capacity(chunks.len());
+        for (key, json) in chunks {
+            let run = RunId::from_bytes(key.id());
+            if closed.contains(&run) && !self.has_generation(inner, run)? {
+                codec::put(batch, &inner.payloads, key, &json)?;
+            } else {
+                beside.push((key, json));
+            }
+        }
+        Ok(beside)
     }
 
     /// Commits to the main database, with the commit's number in the batch, and notes the number outside.
@@ -217,7 +231,7 @@ impl Bench {
         &mut self,
         inner: &Inner,
         batch: &mut sled::Batch,
-        chunks: &[(Key, Vec<u8>)],
+        chunks: &[Chunk],
     ) -> Result<usize, StoreError> {
         if chunks.is_empty() {
             return Ok(0);

@@ -116,6 +116,7 @@ impl Toolbox {
         if !same {
             jobs.begin_era();
         }
+        self.ground.spare.end();
         let mut ground = Ground::new(config, sandbox.clone(), *user, egress, jobs.clone());
         if same {
             // Who fills it is found among all commands, those of before too.
@@ -132,9 +133,15 @@ impl Toolbox {
         Self { ground, toolset: Arc::new(RwLock::new(toolset)), mcp }
     }
 
-    /// Ends all background commands and all servers that are processes.
+    /// Ends all background commands, all servers that are processes, and the helper that waits for the next command.
     pub async fn end_processes(&self) {
-        tokio::join!(self.ground.jobs.end_all(), self.mcp.end());
+        tokio::join!(self.ground.jobs.end_all(), self.mcp.end(), self.ground.spare.ended());
+    }
+
+    /// The number of the process that waits for the next command of a session, if there is one.
+    #[must_use]
+    pub fn waiting_helper(&self, session: &SessionId) -> Option<u32> {
+        self.ground.spare.pid(&self.ground.tmp(session))
     }
 
     /// Ends the background commands of a session that is no more, and forgets them.
@@ -158,6 +165,12 @@ impl Toolbox {
     #[must_use]
     pub fn owner(&self) -> Option<Owner> {
         self.ground.owner()
+    }
+
+    /// Why the file system does not hold the workspace to its quota, once the folders were opened; `None`: it does.
+    #[must_use]
+    pub fn unheld(&self) -> Option<String> {
+        self.ground.unheld()
     }
 
     /// What the profile's own files bring into the prompt of a session that begins now.

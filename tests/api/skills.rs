@@ -247,3 +247,41 @@ async fn skills_of_other_folders_are_read_and_not_written() {
     assert_eq!(call(&house, &alice, "skill_view", json!({"name": "shared"})).await["success"], json!(true));
     house.close().await;
 }
+
+#[actix_web::test]
+async fn the_index_is_in_one_order_and_never_longer_than_its_bound() {
+    let names = ["zebra", "work/report", "apple", "work/audit", "home/brew"];
+    let mut seen = Vec::new();
+    for backwards in [false, true] {
+        let house = House::open().await;
+        let mut order: Vec<&str> = names.to_vec();
+        if backwards {
+            order.reverse();
+        }
+        for path in order {
+            let name = path.rsplit('/').next().unwrap();
+            put(&house, &format!("{path}/SKILL.md"), &skill(name, "Does it."));
+        }
+        let alice = house.alice().await;
+        let listed = call(&house, &alice, "skills_list", json!({})).await["skills"].take();
+        let prompt = house.upstream.requests()[0]["messages"][0]["content"].as_str().unwrap().to_owned();
+        let index = prompt.split("# Skills").nth(1).unwrap().split("\n\n").next().unwrap().to_owned();
+        seen.push((listed, index));
+        if backwards {
+            for n in 0..300 {
+                put(
+                    &house,
+                    &format!("many/skill-{n}/SKILL.md"),
+                    &skill(&format!("skill-{n}"), "Does one of many."),
+                );
+            }
+            alice.chat("another").await;
+            let request = house.upstream.requests().pop().unwrap();
+            let prompt = request["messages"][0]["content"].as_str().unwrap();
+            let size = prompt.len() + request["tools"].to_string().len();
+            assert!(prompt.contains("more: skills_list finds them") && size <= 24 * 1024, "{size}");
+        }
+        house.close().await;
+    }
+    assert_eq!(seen[0], seen[1], "in whatever order they were made");
+}

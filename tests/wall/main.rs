@@ -22,3 +22,4 @@ mod speed;
 mod strict;
 mod support;
 mod takeaway;
+mod warm;

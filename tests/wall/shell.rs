@@ -61,6 +61,27 @@ async fn directory_and_exports_are_carried_over_per_session() {
     assert!(world.workspace().join("here").exists());
 }
 
+/// Both begin before either ends: each waits for the other's file.
+#[tokio::test]
+async fn commands_beside_each_other_lose_nothing_of_what_the_other_leaves() {
+    for (world, first) in World::each().iter().flat_map(|world| [(world, true), (world, false)]) {
+        if !first {
+            world.sh("rm -rf one two; cd ~; export BASE=1").await;
+        }
+        let meet = |own: &str, other: &str, change: &str| {
+            let command = format!("mkdir {own}; until [ -e {other} ]; do sleep 0.02; done; {change}");
+            world.call("terminal", json!({ "command": command }))
+        };
+        let (one, two) = tokio::join!(
+            meet("one", "two", "export X=1; unset BASE"),
+            meet("two", "one", "export Y='two\nlines'; cd two"),
+        );
+        assert_eq!((&one["exit_code"], &two["exit_code"]), (&json!(0), &json!(0)), "{one} {two}");
+        let (kept, _) = world.sh("echo \"$X|$Y|$BASE|${PWD##*/}\"; ls -A $TMPDIR").await;
+        assert_eq!(kept, "1|two\nlines||two\n.hermes-dir\n.hermes-exports", "nothing else is left");
+    }
+}
+
 #[tokio::test]
 async fn a_lost_or_foreign_directory_falls_back_to_the_workspace() {
     let world = World::new();
@@ -124,7 +145,7 @@ async fn the_environment_is_built_from_nothing() {
     let (env, _) = world.sh("env | cut -d= -f1 | sort | tr '\\n' ' '").await;
     assert_eq!(
         env,
-        "GIT_TERMINAL_PROMPT HOME LANG LOGNAME PAGER PATH PWD SHLVL TAR_OPTIONS TERM TMPDIR TOKEN USER _"
+        "GIT_TERMINAL_PROMPT HOME LANG LOGNAME PAGER PATH PWD SHELL SHLVL TAR_OPTIONS TERM TMPDIR TOKEN USER _"
     );
     assert_eq!(world.sh("echo $TOKEN").await.0, "from-the-env-file");
     assert_eq!(world.sh("export OTHER=1").await.1, 0);

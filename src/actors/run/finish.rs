@@ -101,7 +101,9 @@ impl Driver {
         let default_model = &self.tenant.config().model.default;
         let (said, prompt) = (self.turn.messages(), self.prompt.clone());
         let mut kept = transcript::append(&self.spec, default_model, said, finish, &record, prompt);
-        if let Some(Change::SessionAppend(append)) = &mut kept {
+        if let Some(Change::SessionAppend(append)) = &mut kept
+            && (!append.messages.is_empty() || self.spec.asks_to_compress().is_some())
+        {
             append.summary = self.room.pending.take();
         }
         changes.extend(kept);

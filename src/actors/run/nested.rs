@@ -4,7 +4,8 @@
 use super::{
     audit,
     port::CallPort,
-    tools::{blocked, clean, permitted, refused},
+    refusal::{blocked, refused},
+    tools::{clean, permitted},
 };
 use crate::{
     agent::Verdict,
@@ -14,6 +15,8 @@ use crate::{
 use serde_json::Value;
 use std::time::Instant;
 
+const DENIED: &str = "do not try it in another form; tell the user";
+
 pub(super) async fn call(port: &CallPort, tool: &str, arguments: Value) -> ToolOutput {
     let bench = &port.bench;
     let (tenant, kit, spec) = (&bench.tenant, &bench.kit, &bench.spec);
@@ -22,18 +25,15 @@ pub(super) async fn call(port: &CallPort, tool: &str, arguments: Value) -> ToolO
     }
     match kit.policy.judge(tool, &arguments) {
         Verdict::Run => {}
-        Verdict::Refuse(why) => return blocked(&format!("BLOCKED: {why}. Nobody can allow this.")),
+        Verdict::Refuse(why) => return blocked(&format!("BLOCKED: {why}. Nobody can allow this."), DENIED),
         Verdict::Ask(mut ask) => {
             clean(tenant.redactor(), &mut ask);
             if !tenant.permissions().allow(spec.asks_in(), &ask.scopes) {
-                return refused(
-                    "approval_needed",
-                    &format!(
-                        "this needs a person's approval ({}), which a script cannot ask for; nothing was run. Make \
-                         the call outside of the script",
-                        ask.description
-                    ),
+                let why = format!(
+                    "this needs a person's approval ({}), which a script cannot ask for; nothing was run",
+                    ask.description
                 );
+                return refused("approval_needed", &why, "make the call outside of the script");
             }
         }
     }

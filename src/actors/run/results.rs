@@ -1,13 +1,16 @@
 //! What a call gave: into the log, and to the model, which reads no more of it than is good for it.
 
-use super::drive::{Break, Driver};
+use super::{
+    drive::{Break, Driver},
+    refusal::refused,
+};
 use crate::{
     agent::Alarm,
     config::LoopGuard,
     domain::{Event, ToolCall, ToolOutput},
     store::Change,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// Characters of a result that the log shows.
@@ -27,6 +30,7 @@ impl Driver {
         output: ToolOutput,
         took: Duration,
     ) -> Result<(), Break> {
+        let output = self.explained(call, output);
         self.audit_effect(call, &output, took);
         let guard = self.tenant.config().agent.loop_guard;
         let only_reads = self.kit.toolbox.toolset().only_reads(&call.name);
@@ -70,7 +74,7 @@ impl Driver {
         let name = blake3::hash(format!("{} {}", self.spec.run_id, call.id).as_bytes()).to_hex();
         // Off this thread: it is long.
         let Ok((mut result, place, long)) = tokio::task::spawn_blocking(move || parted(text)).await else {
-            return json!({ "error": "the result was too long to be read", "code": "too_large" }).to_string();
+            return refused("too_large", "the result was too long to be read", "ask for less at once").text;
         };
         let preview: String = long.chars().take(SHOWN).collect();
         let kept = self.kit.toolbox.keep_text(&self.spec.session.id, &name[..16], long).await;
@@ -112,6 +116,7 @@ fn parted(text: String) -> (Map<String, Value>, String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn what_makes_a_result_long_is_taken_out_of_it() {

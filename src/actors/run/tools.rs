@@ -5,6 +5,7 @@ use super::{
     drive::{Break, Driver},
     finish::note_stop,
     port::{self, Bench, CallPort},
+    refusal::{blocked, refused},
     steer::{Amid, take_in},
 };
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     tools::{self, Behalf, CallContext},
 };
 use futures_util::future::join_all;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     pin::pin,
     sync::Arc,
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 /// A tool that has not ended this long after a stop is left to its fate; its process tree has been killed by then.
 const TOOL_STOP_LIMIT: Duration = Duration::from_secs(5);
+const NOT_ALLOWED: &str = "go on without it; if it is needed, tell the user";
 
 /// What is known of a call before anybody is asked.
 enum Judged {
@@ -124,12 +126,15 @@ impl Driver {
         }
         let arguments = match tools::parse_arguments(&call.arguments) {
             Ok(arguments) => arguments,
-            Err(why) => return Ok(Plan::Refused(refused("invalid_arguments", &why)).into()),
+            Err(why) => {
+                return Ok(Plan::Refused(refused("invalid_arguments", &why, "make the call again")).into());
+            }
         };
         if self.is_unkept(call) {
-            let why = "the arguments of this call held a secret, which is not kept over a restart; nothing was run, make \
-                       the call again if it is still wanted";
-            return Ok(Plan::Refused(refused("arguments_not_kept", why)).into());
+            let why =
+                "the arguments of this call held a secret, which is not kept over a restart; nothing was run";
+            let hint = "make the call again if it is still wanted";
+            return Ok(Plan::Refused(refused("arguments_not_kept", why, hint)).into());
         }
         if call.name == clarify::NAME && self.kit.toolbox.toolset().get(clarify::NAME).is_some() {
             return self.plan_question(call, arguments).map(Judged::from);
@@ -138,8 +143,9 @@ impl Driver {
         let mut ask = match self.unless_to_be_remembered(verdict, call, &arguments) {
             Verdict::Run => return Ok(Plan::Run(arguments).into()),
             Verdict::Refuse(why) => {
-                let text = format!("BLOCKED: {why}. Nobody can allow this; do not try it in another form.");
-                return Ok(Plan::Refused(blocked(&text)).into());
+                let hint = "do not try it in another form; tell the user, who can do it themselves";
+                let output = blocked(&format!("BLOCKED: {why}. Nobody can allow this."), hint);
+                return Ok(Plan::Refused(output).into());
             }
             Verdict::Ask(ask) => ask,
         };
@@ -167,10 +173,12 @@ impl Driver {
         if self.spec.unattended == Some(Unattended::Deny) {
             let text = format!(
                 "BLOCKED: this needs a person's approval ({}), and this connection cannot ask for one. Nothing was \
-                 run. The user can repeat the request through /v1/runs, or set `approvals.unattended: wait`.",
+                 run.",
                 ask.description
             );
-            return Ok(Plan::Refused(blocked(&text)));
+            let hint = "tell the user, who can repeat the request through /v1/runs, or set \
+                        `approvals.unattended: wait`";
+            return Ok(Plan::Refused(blocked(&text, hint)));
         }
         self.request(call, ask, None)?;
         Ok(Plan::Asked(arguments))
@@ -242,7 +250,7 @@ impl Driver {
                         noted = true;
                     }
                     Some(said) = self.inbox.said.recv() => {
-                        self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
+                        self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, *said));
                     }
                 }
             }
@@ -274,10 +282,11 @@ impl Driver {
         };
         if let Some(reason) = reason {
             text.push_str(" Their reason: ");
-            text.push_str(reason);
+            text.push_str(reason.trim().trim_end_matches('.'));
+            text.push('.');
         }
-        text.push_str(" Nothing was run. Do not retry it or look for another way to the same end.");
-        Err(blocked(&text))
+        text.push_str(" Nothing was run.");
+        Err(blocked(&text, "do not retry it or look for another way to the same end; say what was denied"))
     }
 }
 
@@ -297,11 +306,11 @@ pub(super) fn permitted(
 ) -> Result<(), ToolOutput> {
     if keys_tools(tenant, spec).is_some_and(|allowed| allowed.iter().all(|name| name != tool)) {
         let why = format!("the key of this request may not use the tool `{tool}`");
-        return Err(refused("tool_not_allowed", &why));
+        return Err(refused("tool_not_allowed", &why, NOT_ALLOWED));
     }
     if toolset.get(tool).is_some_and(|found| !spec.tools.takes(found)) {
         let why = format!("this turn was begun without the tool `{tool}`");
-        return Err(refused("tool_not_allowed", &why));
+        return Err(refused("tool_not_allowed", &why, NOT_ALLOWED));
     }
     Ok(())
 }
@@ -321,7 +330,7 @@ async fn bounded(stop: &CancellationToken, call: impl Future<Output = ToolOutput
     };
     tokio::select! {
         output = call => output,
-        () = late => refused("stopped", "the tool did not end in time after a stop"),
+        () = late => refused("stopped", "the tool did not end in time after a stop", "it may still have an effect"),
     }
 }
 
@@ -332,14 +341,4 @@ fn as_written(arguments: &str) -> Value {
         Ok(Value::String(_)) | Err(_) => Value::String(arguments.to_owned()),
         Ok(value) => value,
     }
-}
-
-pub(super) fn refused(code: &str, why: &str) -> ToolOutput {
-    ToolOutput { text: json!({ "error": why, "code": code }).to_string(), failed: true }
-}
-
-/// The result of a call that was not let through, in the terminal's own form.
-pub(super) fn blocked(why: &str) -> ToolOutput {
-    let text = json!({ "output": "", "exit_code": -1, "error": why, "status": "blocked" }).to_string();
-    ToolOutput { text, failed: true }
 }

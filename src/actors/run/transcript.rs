@@ -45,7 +45,12 @@ pub(in crate::actors) fn append(
     }
     let messages = match spec.asks_to_compress() {
         Some(_) => Vec::new(),
-        None => of_turn(spec.opening(), messages, finish.is_some(), &record.text)?,
+        None => match of_turn(spec.opening(), messages, finish.is_some(), &record.text) {
+            Some(messages) => messages,
+            // What it cost is the session's all the same.
+            None if spec.session.named && record.usage.total_tokens > 0 => Vec::new(),
+            None => return None,
+        },
     };
     let choice = spec.upstream.as_ref();
     Some(Change::SessionAppend(SessionAppend {
@@ -58,6 +63,7 @@ pub(in crate::actors) fn append(
         messages,
         finish,
         usage: record.usage,
+        cost: record.cost,
         prompt,
     }))
 }

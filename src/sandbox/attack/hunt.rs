@@ -17,12 +17,13 @@ const LARGEST: u64 = 1 << 20;
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// What every command is given, and what the shell adds.
-const MEANT: [&str; 14] = [
+const MEANT: [&str; 15] = [
     "PATH",
     "HOME",
     "TMPDIR",
     "USER",
     "LOGNAME",
+    "SHELL",
     "LANG",
     "TERM",
     "PAGER",

@@ -1,8 +1,17 @@
 //! Levels `landlock` and `none`: the helper's own world, the command confined or not, and the helper as its reaper.
 
 use super::{
-    KILLED, NOT_STARTED, code_of, confine::Confinement, group_of, meter::Meter, proc::Proc, receive_order,
-    report, signals::Signals, start::Start, terminal::Terminal, tree::Tree, watch,
+    KILLED, NOT_STARTED, code_of,
+    confine::Confinement,
+    group_of,
+    meter::{Meter, disks},
+    proc::Proc,
+    receive_order, report,
+    signals::Signals,
+    start::Start,
+    terminal::Terminal,
+    tree::Tree,
+    watch,
 };
 use crate::sandbox::{
     Report, Wall, World,
@@ -12,10 +21,6 @@ use rustix::process::{getpid, getpriority_process, set_child_subreaper, setprior
 use std::{io, os::unix::net::UnixStream};
 
 pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world: &World) -> io::Result<i32> {
-    link::send(&mut control, &Reply::Ready, None)?;
-    let Some((order, stdin)) = receive_order(&control, &mut inbox)? else {
-        return Ok(NOT_STARTED);
-    };
     let reap = world.has(Wall::Reaper);
     if reap {
         set_child_subreaper(Some(getpid()))?;
@@ -24,22 +29,34 @@ pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world
     let nice = getpriority_process(None)?;
     // Among hundreds of busy processes the helper must still get to run. Refused to ordinary users.
     let _ = setpriority_process(None, -20);
-    let started = group_of(world).and_then(|group| {
-        let meter = Meter::new(world, group, &tree);
-        let start = Confinement::prepare(world, world.owner)
-            .and_then(|confinement| {
-                // Counts all processes and threads of the user, the gateway's too: a last fence, not the limit.
-                let fence = world.limits.user_processes;
-                Start::new(world, nice, fence, meter.group(), Some(confinement))
-            })
-            .map_err(|error| format!("the sandbox cannot be set up: {error}"))?;
-        // Before any wall stands: the machine's own terminals are not in the view.
-        let open = |window| Terminal::open(window, world.owner, &mut control);
-        let terminal = order.terminal.map(open).transpose()?;
-        Ok((start.run(&order, stdin, terminal)?, meter))
+    let prepared = group_of(world).and_then(|group| {
+        let confinement = Confinement::prepare(world, world.owner);
+        Ok((group, confinement.map_err(|error| format!("the sandbox cannot be set up: {error}"))?))
     });
-    let (main, meter) = match started {
-        Ok(started) => started,
+    let (group, confinement) = match prepared {
+        Ok(prepared) => prepared,
+        Err(reason) => {
+            report(&mut control, Report::NotStarted(reason));
+            return Ok(NOT_STARTED);
+        }
+    };
+    link::send(&mut control, &Reply::Ready, None)?;
+    let Some((order, stdin)) = receive_order(&control, &mut inbox)? else {
+        return Ok(NOT_STARTED);
+    };
+    // What the command takes counts from here on.
+    let meter = Meter::new(world, group, disks(world), &tree);
+    // All processes and threads of the user are counted, the gateway's too: a last fence, not the limit.
+    let fence = world.limits.user_processes;
+    let started = Start::new(world, nice, fence, meter.group(), Some(confinement))
+        .map_err(|error| format!("the sandbox cannot be set up: {error}"))
+        .and_then(|start| {
+            // Before any wall stands: the machine's own terminals are not in the view.
+            let open = |window| Terminal::open(window, world.owner, &mut control);
+            start.run(&order, stdin, order.terminal.map(open).transpose()?)
+        });
+    let main = match started {
+        Ok(main) => main,
         Err(reason) => {
             report(&mut control, Report::NotStarted(reason));
             return Ok(NOT_STARTED);

@@ -13,12 +13,16 @@ use std::{
     fs, io,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// What a profile may have of the machine's processes: a quarter stays for the others.
 const SHARE: (u32, u32) = (3, 4);
 /// What all commands may have: the rest is for the gateway and whatever else runs here.
 const COMMANDS: (u32, u32) = (7, 8);
+
+/// Helpers that wait for a command, of all profiles.
+const SPARES: usize = 16;
 
 /// The machine's room for commands.
 #[derive(Debug)]
@@ -28,6 +32,7 @@ pub struct Machine {
     memory: u64,
     groups: Result<Groups, String>,
     rows: Mutex<Vec<Row>>,
+    spares: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -74,8 +79,15 @@ impl Machine {
         Self::of(tasks, memory.unwrap_or(u64::MAX), groups)
     }
 
-    const fn of(tasks: u32, memory: u64, groups: Result<Groups, String>) -> Self {
-        Self { tasks, memory, groups, rows: Mutex::new(Vec::new()) }
+    fn of(tasks: u32, memory: u64, groups: Result<Groups, String>) -> Self {
+        let spares = Arc::new(Semaphore::new(SPARES));
+        Self { tasks, memory, groups, rows: Mutex::new(Vec::new()), spares }
+    }
+
+    /// Room for one helper that waits for a command; `None` when enough of them do.
+    #[must_use]
+    pub fn room_for_a_spare(&self) -> Option<OwnedSemaphorePermit> {
+        self.spares.clone().try_acquire_owned().ok()
     }
 
     /// Whether control groups hold the limits; else why not.
@@ -105,14 +117,11 @@ impl Machine {
         }
     }
 
-    /// A place for one more command of a profile. Blocking.
-    ///
-    /// # Errors
-    ///
-    /// The control groups of the gateway have become unusable.
-    pub fn sit(self: &Arc<Self>, profile: &ProfileName, config: &LimitsConfig) -> io::Result<Seat> {
+    /// What one command of a profile may take.
+    #[must_use]
+    pub fn limits(&self, config: &LimitsConfig) -> Limits {
         let bounds = self.bounds(config);
-        let mut limits = Limits {
+        Limits {
             processes: config.processes.min(bounds.processes),
             user_processes: u64::from(part(self.tasks, COMMANDS)),
             memory_bytes: config.memory.min(bounds.memory),
@@ -121,7 +130,16 @@ impl Machine {
             open_files: config.open_files,
             disk_reserve: config.disk_reserve,
             group: None,
-        };
+        }
+    }
+
+    /// A place for one more command of a profile. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// The control groups of the gateway have become unusable.
+    pub fn sit(self: &Arc<Self>, profile: &ProfileName, config: &LimitsConfig) -> io::Result<Seat> {
+        let (bounds, mut limits) = (self.bounds(config), self.limits(config));
         let leaf =
             self.groups.as_ref().ok().map(|groups| groups.leaf(profile, bounds, &limits)).transpose()?;
         limits.group = leaf.as_ref().map(|leaf| leaf.path().to_owned());

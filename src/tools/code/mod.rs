@@ -59,7 +59,7 @@ pub async fn call(
     terminal::above_floor(ground)?;
     let what = What::Program { program: PathBuf::from(python), args: vec!["-c".into(), BOOT.into()] };
     let errand = Errand { what, workdir: None, pty: false };
-    let Ready { mut helper, order, seat, way_out, disk } =
+    let Ready { mut helper, order, seat, way_out, disk, left: _ } =
         terminal::ready(ground, &mut context, errand).await?;
     let failed = |error: io::Error| Failure::new("sandbox_failed", error.to_string());
     let (ours, theirs) = StdUnixStream::pair().map_err(failed)?;

@@ -3,21 +3,28 @@
 mod bounds;
 mod capture;
 mod follow;
+mod left;
 mod plain;
 mod ready;
 mod shell;
+mod spare;
 mod way_out;
 
 use super::{arguments::Arguments, failure::Failure, ground::Ground, process, toolbox::CallContext};
-use crate::domain::ToolOutput;
+use crate::domain::{SessionId, ToolOutput};
+use left::Left;
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 pub(super) use capture::Capture;
 pub(super) use follow::{End, Running};
 pub(super) use plain::Plain;
 pub(super) use ready::{Errand, Ready, What, make_ready};
+pub(super) use spare::Spare;
 pub(super) use way_out::WayOut;
 
 /// The kernel takes at most 128 KiB in one argument.
@@ -53,7 +60,7 @@ async fn in_front(
     timeout: Duration,
 ) -> Result<ToolOutput, Failure> {
     let pty = errand.pty;
-    let Ready { mut helper, order, seat, way_out, disk } = ready(ground, &mut context, errand).await?;
+    let Ready { mut helper, order, seat, way_out, disk, left } = ready(ground, &mut context, errand).await?;
     let deadline = Instant::now() + timeout;
     let sent = helper.send(&order).await;
     sent.map_err(|error| Failure::io("the sandbox helper", &error))?;
@@ -77,11 +84,28 @@ async fn in_front(
     let mut capture = Capture::new(ground.config.terminal.max_output);
     let running = Running { helper, seat, disk, most: ground.config.terminal.limits.output };
     let end = running.until_its_end(told, |piece| capture.push(piece)).await?;
+    if let Some(left) = left {
+        take_over(ground, context.session, left).await;
+    }
+    // The one from its beginning may have waited too long.
+    spare::prepare(ground);
     let (mut text, omitted) = capture.finish();
     if pty {
         text = text.replace("\r\n", "\n");
     }
     Ok(output(&end, text, omitted, &way_out.refusals()))
+}
+
+/// The next command finds it. What cannot be taken over is lost, and nothing else.
+async fn take_over(ground: &Arc<Ground>, session: &SessionId, left: Left) {
+    let (ground, session) = (Arc::clone(ground), session.clone());
+    let task = tokio::task::spawn_blocking(move || {
+        if let Ok(jail) = ground.jail(&session) {
+            let _alone = ground.carrying.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = jail.enter(|jail| left.take_over(jail));
+        }
+    });
+    let _ = task.await;
 }
 
 /// Makes everything ready beside the wait for clearance. When that fails, what was made is dropped, and the helper with it.
@@ -93,7 +117,11 @@ pub(super) async fn ready(
     let (task_ground, session, run) = (Arc::clone(ground), context.session.clone(), context.run);
     let ready = tokio::task::spawn_blocking(move || make_ready(&task_ground, &session, run, &errand));
     context.clearance().await?;
-    ready.await.unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")))
+    let ready =
+        ready.await.unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")))?;
+    // Beside the command, not before it.
+    spare::prepare(ground);
+    Ok(ready)
 }
 
 /// Whether this machine's wall is what the profile asks for.

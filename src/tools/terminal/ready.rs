@@ -1,6 +1,6 @@
 //! What a command needs before it may run: folders, a place among the limits, a way out, and a helper that waits.
 
-use super::{shell, way_out::WayOut};
+use super::{left::Left, shell, spare, way_out::WayOut};
 use crate::{
     config::SandboxLevel,
     domain::SessionId,
@@ -42,6 +42,8 @@ pub struct Ready {
     /// The same.
     pub way_out: WayOut,
     pub disk: disk::Watch,
+    /// To be taken over at its end, where it leaves something.
+    pub left: Option<Left>,
 }
 
 /// Blocking.
@@ -51,22 +53,19 @@ pub fn make_ready(
     whose: impl Into<Whose>,
     errand: &Errand,
 ) -> Result<Ready, Failure> {
-    let config = &ground.config;
     let jail = ground.jail(session)?;
-    let seat = ground.sandbox.machine.sit(&config.name, &config.terminal.limits);
-    let seat = seat.map_err(|error| Failure::io("the command's control group could not be made", &error))?;
     let way_out = WayOut::new(ground, whose)?;
-    let world = world(ground, &jail, &seat, &way_out)?;
-    let helper = ground.sandbox.start(&world);
-    let helper = helper.map_err(|error| Failure::io("the sandbox helper could not be started", &error))?;
+    let world = world(ground, &jail, &way_out)?;
+    let (helper, seat) = spare::man(ground, &world)?;
     // At that level the session's folder is `/tmp` itself.
     let strict = ground.sandbox.level >= SandboxLevel::Strict;
     let tmp = if strict { "/tmp".into() } else { world.tmp };
-    let order = order(ground, &jail, errand, &world.workspace, &tmp, &way_out)?;
-    Ok(Ready { helper, order, seat, way_out, disk: disk::Watch::new(&ground.disk) })
+    let (order, left) = order(ground, &jail, errand, &world.workspace, &tmp, &way_out)?;
+    Ok(Ready { helper, order, seat, way_out, disk: disk::Watch::new(&ground.disk), left })
 }
 
-fn world(ground: &Ground, jail: &Jail, seat: &Seat, way_out: &WayOut) -> Result<World, Failure> {
+/// Without a control group: that comes with the seat.
+fn world(ground: &Ground, jail: &Jail, way_out: &WayOut) -> Result<World, Failure> {
     let (config, roots) = (&ground.config, ground.roots()?);
     if let Some(moved) = roots.moved() {
         let text = format!("`{}` is not the folder that it was at the start", moved.path().display());
@@ -90,7 +89,7 @@ fn world(ground: &Ground, jail: &Jail, seat: &Seat, way_out: &WayOut) -> Result<
         owner: roots.owner(),
         user: config.name.as_str().to_owned(),
         network: way_out.network,
-        limits: seat.limits().clone(),
+        limits: ground.sandbox.machine.limits(&config.terminal.limits),
         unix_sockets: config.terminal.unix_sockets,
         omit: ground.sandbox.omit.clone(),
     })
@@ -103,7 +102,7 @@ fn order(
     workspace: &Path,
     tmp: &Path,
     way_out: &WayOut,
-) -> Result<Order, Failure> {
+) -> Result<(Order, Option<Left>), Failure> {
     let config = &ground.config;
     let strict = ground.sandbox.level >= SandboxLevel::Strict;
     let look = |jail: &Jail| {
@@ -124,21 +123,22 @@ fn order(
     }
     way_out.tell(&mut env);
     let shell = shell::program();
-    let args = match &errand.what {
-        What::Program { program, args } => {
-            let (program, args) = (program.clone(), args.clone());
-            return Ok(Order { program, args, env, dir, terminal: None });
+    let mut left = None;
+    let (program, args) = match &errand.what {
+        What::Program { program, args } => (program.clone(), args.clone()),
+        What::Command(command) => {
+            let file =
+                left.insert(Left::of(state.clone(), errand.workdir.is_none().then(|| dir.clone()))).file(tmp);
+            let passthrough = &config.terminal.env_passthrough;
+            let own = way_out.own_variables();
+            let args = shell::arguments(&shell, command, tmp, &state, &file, passthrough, own);
+            (shell, args)
         }
-        What::Command(command) => shell::arguments(
-            &shell,
-            command,
-            tmp,
-            &state,
-            errand.workdir.is_none(),
-            &config.terminal.env_passthrough,
-            way_out.own_variables(),
-        ),
-        What::Job(command) => shell::arguments_of_job(&shell, command, tmp, &state),
+        What::Job(command) => {
+            let args = shell::arguments_of_job(&shell, command, tmp, &state);
+            (shell, args)
+        }
     };
-    Ok(Order { program: shell, args, env, dir, terminal: errand.pty.then_some(WINDOW) })
+    let terminal = errand.pty.then_some(WINDOW);
+    Ok((Order { program, args, env, dir, terminal }, left))
 }

@@ -1,7 +1,8 @@
 //! The shell around a command: its environment, and what it carries from call to call.
 //!
-//! The shell itself writes its directory and its exported variables into the session's temporary folder when it ends,
-//! and reads the variables back at the next call, inside the sandbox. To us both files are input from a stranger.
+//! The shell itself writes its directory and its exported variables into the session's temporary folder when it ends:
+//! into a file of its own, since commands may run side by side. [`Left`](super::left::Left) takes them over. The next shell
+//! reads the variables back, inside the sandbox. To us all these files are input from a stranger.
 
 use crate::{config::ProfileConfig, sandbox::Jail, tools::failure::Failure};
 use rustix::fs::FileType;
@@ -10,22 +11,30 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const DIR_FILE: &str = "/tmp/.hermes-dir";
-const EXPORTS_FILE: &str = "/tmp/.hermes-exports";
+pub const DIR_FILE: &str = "/tmp/.hermes-dir";
+pub const EXPORTS_FILE: &str = "/tmp/.hermes-exports";
+const LONGEST_DIR: u64 = 4_096;
 /// The environment and the arguments share two megabytes.
-const MOST_EXPORTS: u64 = 64 << 10;
+pub const MOST_EXPORTS: u64 = 64 << 10;
+/// What a command leaves is its beginning and its end.
+pub const MOST_LEFT: u64 = 2 * MOST_EXPORTS + LONGEST_DIR;
 /// Written last: a shell that was killed while writing leaves a file without it.
-const WHOLE: &str = "\n# whole\n";
+pub const WHOLE: &str = "\n# whole\n";
+/// Between the directory and the variables.
+pub const THEN_EXPORTS: &str = "\n# exports\n";
 
-/// Arguments: command, temporary folder, exports file or nothing, `keep` or nothing, names not to carry over.
-const WRAPPER: &str = r#"__hermes_command=$1 __hermes_tmp=$2 __hermes_keep=$4 __hermes_forget=$5
-if [ -n "$3" ]; then command . "$3" >/dev/null 2>&1; fi
+/// Arguments: command, file for what it leaves, exports file or nothing, names not to carry over. The first command of a
+/// session also says what it began with. Beyond that nothing here starts a process: a fork costs as much as all the rest.
+/// Nor is anything written before the end: a command that only cleans up must be able to on a full disk.
+const WRAPPER: &str = r#"__hermes_command=$1 __hermes_left=$2 __hermes_forget=$4 __hermes_base=
+if [ -n "$3" ]; then command . "$3" >/dev/null 2>&1
+else __hermes_base=$(unset -v $__hermes_forget; export -p; printf '\n# whole\n.'); fi 2>/dev/null
 set --
 __hermes_end() {
 trap - EXIT
-if [ -n "$__hermes_keep" ]; then pwd -P >|"$__hermes_tmp/.hermes-dir"; fi
-unset IFS; unset -v $__hermes_forget
-{ export -p; printf '\n# whole\n'; } >|"$__hermes_tmp/.hermes-exports"
+unset IFS
+{ printf '%s' "${__hermes_base%.}"; pwd -P; printf '# exports\n'
+unset -v $__hermes_forget; export -p; printf '\n# whole\n'; } >|"$__hermes_left"
 } 2>/dev/null
 trap __hermes_end EXIT
 eval "$__hermes_command""#;
@@ -39,24 +48,28 @@ eval "$__hermes_command""#;
 /// Not carried over: what the next shell finds out itself.
 const FORGET: &str = "PWD SHLVL _";
 
+/// What the commands before have left, as the files of a stranger.
+#[derive(Clone)]
 pub struct State {
-    dir: Option<String>,
-    exports: bool,
+    /// A path.
+    pub dir: Option<String>,
+    /// Lines that a shell can read.
+    pub exports: Option<String>,
 }
 
 impl State {
     pub fn read(jail: &Jail) -> Self {
-        let dir = text(jail, DIR_FILE, 4_096);
+        let dir = text(jail, DIR_FILE, LONGEST_DIR);
         let exports = text(jail, EXPORTS_FILE, MOST_EXPORTS);
         Self {
             dir: dir.map(|dir| dir.trim_end_matches('\n').to_owned()),
-            exports: exports.is_some_and(|text| text.ends_with(WHOLE)),
+            exports: exports.filter(|text| text.ends_with(WHOLE)),
         }
     }
 
     /// Where the next shell finds the variables, if there are any.
     fn exports_file(&self, tmp: &Path) -> String {
-        if self.exports { tmp.display().to_string() + "/.hermes-exports" } else { String::new() }
+        if self.exports.is_some() { tmp.display().to_string() + "/.hermes-exports" } else { String::new() }
     }
 
     /// Where the last command ended, when that is still a folder of ours; else the workspace.
@@ -69,7 +82,7 @@ impl State {
 }
 
 /// A small text file, however it was made.
-fn text(jail: &Jail, path: &str, most: u64) -> Option<String> {
+pub fn text(jail: &Jail, path: &str, most: u64) -> Option<String> {
     let place = jail.locate(path).ok()?;
     let (file, _) = match place.open() {
         Ok(found) => found,
@@ -104,7 +117,7 @@ pub fn arguments(
     command: &str,
     tmp: &Path,
     state: &State,
-    keep_dir: bool,
+    left: &Path,
     passthrough: &[String],
     of_one_call: &[&str],
 ) -> Vec<String> {
@@ -113,9 +126,8 @@ pub fn arguments(
     let names = secrets.chain(of_one_call.iter().copied());
     let forget = names.fold(FORGET.to_owned(), |list, name| list + " " + name);
     let exports = state.exports_file(tmp);
-    let keep = if keep_dir { "keep" } else { "" };
-    let tmp = tmp.display().to_string();
-    ["-c", WRAPPER, &name_of(shell), command, &tmp, &exports, keep, &forget].map(str::to_owned).to_vec()
+    let left = left.display().to_string();
+    ["-c", WRAPPER, &name_of(shell), command, &left, &exports, &forget].map(str::to_owned).to_vec()
 }
 
 /// As [`arguments`], for a command that leaves nothing to the next one.
@@ -136,12 +148,15 @@ fn is_name(name: &str) -> bool {
 /// Built from nothing: the gateway's own environment holds other people's secrets.
 pub fn environment(config: &ProfileConfig, workspace: &Path, tmp: &Path) -> Vec<(String, String)> {
     let (home, tmp) = (workspace.display().to_string(), tmp.display().to_string());
+    let shell = program().display().to_string();
     let fixed = [
         ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         ("HOME", &home),
         ("TMPDIR", &tmp),
         ("USER", config.name.as_str()),
         ("LOGNAME", config.name.as_str()),
+        // Without it bash looks it up, in every file and service that the machine has for this.
+        ("SHELL", &shell),
         ("LANG", "C.UTF-8"),
         ("TERM", "dumb"),
         // Nobody is there to press a key.

@@ -141,3 +141,46 @@ async fn a_model_that_calls_only_what_is_not_there_ends_its_turn() {
     assert_ne!(record["usage"], Value::Null);
     house.close().await;
 }
+
+#[actix_web::test]
+async fn a_turn_at_its_cap_that_sums_up_is_an_answer_that_says_it_was_cut() {
+    let house = House::with(Plan::config("agent:\n  max_turns: 2\n")).await;
+    let alice = house.alice().await;
+    let reply = alice.chat(r#"@@as-long-as-offered terminal {"command":"echo x"}"#).await;
+    let choice = &reply.body["choices"][0];
+    assert_eq!(choice["message"]["content"], "This is what was done.", "{}", reply.text);
+    assert_eq!(choice["finish_reason"], "length");
+    let last = house.upstream.requests().pop().unwrap();
+    let asked = last["messages"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&asked["role"], last.get("tools")), (&json!("user"), None), "{asked}");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn what_a_content_filter_withholds_is_a_failed_turn_and_no_answer() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    for (said, text) in [("@@filtered", ""), ("@@filtered Half of", "Half of")] {
+        let run = alice.run(said).await;
+        let record = alice.finished(&run).await;
+        let said = record["partial_output"].as_str().unwrap_or_default();
+        assert_eq!((&record["status"], said), (&json!("failed"), text), "{record}");
+        assert!(record["error"].as_str().unwrap().contains("content filter"), "{record}");
+        assert_eq!(record["usage"]["input_tokens"], 50, "it was paid for");
+    }
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_failed_chat_is_a_200_only_where_the_profile_wants_it_for_old_clients() {
+    let config = "gateway:\n  api_server:\n    failed_turn_status: 200\n";
+    let house = House::with(Plan::config(config)).await;
+    let reply = house.alice().await.chat("@@status 400").await;
+    let choice = &reply.body["choices"][0];
+    assert_eq!((reply.status, &choice["finish_reason"]), (200, &json!("error")), "{}", reply.text);
+    assert_eq!(
+        (&reply.body["hermes"]["failed"], &reply.body["hermes"]["completed"]),
+        (&json!(true), &json!(false))
+    );
+    house.close().await;
+}

@@ -150,3 +150,45 @@ async fn a_long_result_keeps_no_secret() {
     assert!(output.contains("40001") && !output.contains("canary-4f9b2d7713"), "{output}");
     house.close().await;
 }
+
+#[actix_web::test]
+async fn what_may_write_waits_for_those_that_look() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let look = r#"terminal {"command":"cat /etc/hostname; echo done"}"#;
+    let write = r#"terminal {"command":"echo x > written"}"#;
+    let run = alice.run(&format!("@@tools {look} ;; {look} ;; {write} ;; {look}")).await;
+    let events = alice.events(&run, None).await.rest().await;
+    let order: String = events
+        .iter()
+        .filter_map(|event| match event.kind().as_str() {
+            "tool.started" => Some('('),
+            "tool.completed" => Some(')'),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order, "(())()()");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn arguments_with_a_slip_are_mended_and_hopeless_ones_are_told_to_the_model() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let slips = [r#"{"command":"echo mended",}"#, r#""{\"command\":\"echo mended\"}""#];
+    for slip in slips {
+        let run = alice.run(&format!("@@tool terminal {slip}")).await;
+        assert_eq!(alice.finished(&run).await["status"], "completed");
+        assert!(results(&house)[0].contains(r#""output":"mended""#), "{slip}: {:?}", results(&house));
+    }
+    let run =
+        alice.run(r#"@@tools terminal echo ;; terminal ["echo"] ;; terminal {"command":"echo ran"}"#).await;
+    let record = alice.finished(&run).await;
+    let read: Vec<Value> = results(&house).iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    for hopeless in &read[..2] {
+        assert_eq!(hopeless["code"], "invalid_arguments", "{hopeless}");
+        assert!(hopeless["error"].is_string() && hopeless["hint"].is_string(), "{hopeless}");
+    }
+    assert_eq!((&read[2]["output"], &record["status"]), (&json!("ran"), &json!("completed")), "{record}");
+    house.close().await;
+}

@@ -48,6 +48,8 @@ async fn another_provider_answers_when_the_first_cannot() {
         ("@@only scripted status 404", "upstream_error"),
         ("@@only scripted garbage", "upstream_error"),
         ("@@only scripted nothing 99", "upstream_error"),
+        ("@@only scripted filtered", "upstream_error"),
+        ("@@only scripted status 403", "upstream_error"),
         ("@@only scripted status 503 3600", "upstream_error"),
     ];
     for (case, (said, code)) in cases.into_iter().enumerate() {
@@ -108,9 +110,11 @@ async fn a_turn_goes_on_with_another_provider_where_the_first_left_it() {
 async fn nothing_is_tried_after_the_first_word_or_instead_of_a_chosen_model() {
     let (house, spare) = with_spare("direct_model_requests: true\n").await;
     let alice = house.alice().await;
-    let (record, retries) = tried(&alice, "@@only scripted drop 2").await;
-    assert_eq!((&record["status"], &record["partial_output"]), (&json!("failed"), &json!("tok0 tok1 ")));
-    assert_eq!(retries, []);
+    for (said, text) in [("drop 2", "tok0 tok1 "), ("filtered Half", "Half")] {
+        let (record, retries) = tried(&alice, &format!("@@only scripted {said}")).await;
+        assert_eq!((&record["status"], &record["partial_output"]), (&json!("failed"), &json!(text)));
+        assert_eq!(retries, []);
+    }
     let mut body = ask("@@only other status 401", false);
     body["model"] = json!("other");
     let reply = alice.post("/v1/chat/completions", body).await;

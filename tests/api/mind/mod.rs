@@ -4,4 +4,5 @@ mod answers;
 mod calls;
 mod failover;
 mod reasoning;
+mod sent;
 mod usage;

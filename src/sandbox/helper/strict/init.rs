@@ -74,7 +74,9 @@ fn counts_by_namespace() -> bool {
 type Begun = (Option<TcpListener>, Option<Group>);
 
 fn begin(link: &UnixStream, world: &World, way: Way, prepared: Prepared) -> Step<Begun> {
-    let Prepared { pieces, owner, tree: _, group } = prepared;
+    let Prepared { pieces, owner, tree: _, group, disks } = prepared;
+    // The helper's alone: they lie outside of the view.
+    drop(disks);
     die_with_helper(link)?;
     // For the command as well: it will not be able to.
     stand_back();

@@ -1,0 +1,160 @@
+//! A helper that was started ahead and waits for the next command of the profile.
+//!
+//! It has built its world: the start of a process, the namespaces, the view and the rules cost more than most commands do.
+//! It has no order, and with that no command, no variables and no secret; it reads nothing but the gateway's socket, runs
+//! one command and ends. A command takes it only when its own world, made anew from the settings and the folders as they
+//! are by then, is the same to the last member.
+
+use crate::{
+    sandbox::{Helper, Seat, World},
+    tools::{failure::Failure, ground::Ground},
+};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::task::AbortOnDropHandle;
+
+/// An idle profile has no processes.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// At most one for a profile: that of the session which ran the last commands.
+#[derive(Default)]
+pub struct Spare(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    held: Option<Held>,
+    /// That of the last command: the next one's is most likely the same.
+    last: Option<World>,
+    /// The last command was of the same session as the one before it.
+    again: bool,
+    making: bool,
+    /// No more of them.
+    over: bool,
+}
+
+struct Held {
+    helper: Helper,
+    seat: Seat,
+    world: World,
+    /// Among those of all profiles.
+    _room: OwnedSemaphorePermit,
+    _end: AbortOnDropHandle<()>,
+}
+
+/// A helper for this world: the one that waits, or a new one. Blocking; inside a runtime.
+pub fn man(ground: &Ground, world: &World) -> Result<(Helper, Seat), Failure> {
+    match ground.spare.take(world) {
+        Some(manned) => Ok(manned),
+        None => start(ground, world),
+    }
+}
+
+fn start(ground: &Ground, world: &World) -> Result<(Helper, Seat), Failure> {
+    let seat = ground.sandbox.machine.sit(&ground.config.name, &ground.config.terminal.limits);
+    let seat = seat.map_err(|error| Failure::io("the command's control group could not be made", &error))?;
+    let world = World { limits: seat.limits().clone(), ..world.clone() };
+    let helper = ground.sandbox.start(&world);
+    let helper = helper.map_err(|error| Failure::io("the sandbox helper could not be started", &error))?;
+    Ok((helper, seat))
+}
+
+/// Sees to it that a helper waits for the next command. Inside a runtime.
+pub fn prepare(ground: &Arc<Ground>) {
+    let Some(world) = ground.spare.wanted() else { return };
+    let Some(room) = ground.sandbox.machine.room_for_a_spare() else {
+        ground.spare.state().making = false;
+        return;
+    };
+    let ground = Arc::clone(ground);
+    drop(tokio::task::spawn_blocking(move || {
+        // What is wrong will be told to the command that meets it.
+        let made = start(&ground, &world).ok().map(|(helper, seat)| {
+            let end = AbortOnDropHandle::new(tokio::spawn(expire(Arc::downgrade(&ground))));
+            Held { helper, seat, world, _room: room, _end: end }
+        });
+        ground.spare.keep(made);
+    }));
+}
+
+async fn expire(ground: Weak<Ground>) {
+    tokio::time::sleep(IDLE).await;
+    if let Some(ground) = ground.upgrade() {
+        // This task is a part of what is dropped, and has nothing left to do.
+        let held = ground.spare.state().held.take();
+        drop(held);
+    }
+}
+
+impl Spare {
+    fn take(&self, world: &World) -> Option<(Helper, Seat)> {
+        let mut state = self.state();
+        state.again = state.last.as_ref().is_some_and(|last| last.tmp == world.tmp);
+        state.last = Some(world.clone());
+        // What another session may still use stays; anything else that differs will not come back.
+        let held = match &state.held {
+            Some(held) if held.world.tmp == world.tmp => state.held.take(),
+            Some(_) | None => None,
+        };
+        drop(state);
+        let Held { helper, seat, .. } = held.filter(|held| held.world == *world)?;
+        // It may have been killed, by the machine's last resort when its memory is full, say.
+        helper.is_there().then_some((helper, seat))
+    }
+
+    /// What the next one is to be made for; the caller makes it.
+    fn wanted(&self) -> Option<World> {
+        let mut state = self.state();
+        let State { held, last, again, making, over } = &*state;
+        // Sessions that take turns would only make helpers for each other to throw away.
+        let useful = held
+            .as_ref()
+            .is_none_or(|held| *again && Some(&held.world.tmp) != last.as_ref().map(|last| &last.tmp));
+        let world = last.clone().filter(|_| useful && !making && !over)?;
+        state.making = true;
+        Some(world)
+    }
+
+    fn keep(&self, made: Option<Held>) {
+        let mut state = self.state();
+        state.making = false;
+        let former = if state.over { made } else { std::mem::replace(&mut state.held, made) };
+        drop(state);
+        drop(former);
+    }
+
+    /// Ends it, and keeps others from being made.
+    pub fn end(&self) {
+        let mut state = self.state();
+        state.over = true;
+        let held = state.held.take();
+        drop(state);
+        drop(held);
+    }
+
+    /// As [`Spare::end`]; afterwards nothing of it is left.
+    pub async fn ended(&self) {
+        let held = {
+            let mut state = self.state();
+            state.over = true;
+            state.held.take()
+        };
+        if let Some(held) = held {
+            drop(held.helper.kill().await);
+        }
+    }
+
+    /// The number of the helper that waits, where it is for commands with this temporary folder.
+    pub fn pid(&self, tmp: &Path) -> Option<u32> {
+        let state = self.state();
+        state.held.as_ref().filter(|held| held.world.tmp == tmp).and_then(|held| held.helper.pid())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is one step, so a panic leaves nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,173 @@
+//! Commands of which the helper was started ahead.
+
+use crate::support::World;
+use hermes_gateway::domain::SessionId;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+use tokio_util::sync::CancellationToken;
+
+/// What a helper of a test may take to be there, or to be gone.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl World {
+    /// The helper that waits for the next command of a session; runs some until there is one.
+    async fn waiting(&self, session: &str) -> u32 {
+        let (id, start) = (SessionId::parse(session).unwrap(), Instant::now());
+        loop {
+            if let Some(pid) = self.tools.waiting_helper(&id) {
+                return pid;
+            }
+            assert!(start.elapsed() < PATIENCE, "no helper waits");
+            self.call_in(session, "terminal", json!({ "command": "true" })).await;
+        }
+    }
+
+    /// The helper of a command that is started now.
+    async fn started(&self, session: &str) -> u32 {
+        let arguments = json!({ "command": "sleep 60", "background": true });
+        let started = self.call_in(session, "terminal", arguments).await;
+        u32::try_from(started["pid"].as_u64().unwrap()).unwrap()
+    }
+}
+
+/// Until it runs no more; who started it may not have asked for its end yet.
+async fn gone(pid: u32) {
+    let start = Instant::now();
+    let runs = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    };
+    while runs() {
+        assert!(start.elapsed() < PATIENCE, "{pid} is still there");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_next_command_gets_the_helper_that_waits_and_no_other_command_does() {
+    for world in World::each() {
+        let waiting = world.waiting("one").await;
+        let id = SessionId::parse("one").unwrap();
+        assert_eq!(world.started("one").await, waiting, "{}", world.wall());
+        assert_ne!(world.tools.waiting_helper(&id), Some(waiting), "one helper, one command");
+        let next = world.waiting("one").await;
+        assert_ne!(next, waiting);
+        assert_eq!(world.started("one").await, next);
+        world.tools.end_processes().await;
+    }
+}
+
+/// In a namespace of its own every process has a number, so that the numbers count them.
+#[tokio::test]
+async fn a_command_starts_one_process_and_its_shell_none_of_its_own() {
+    for world in World::each().into_iter().filter(World::is_strict) {
+        let count = "echo $$; sh -c 'echo $$; exit 0'";
+        // Only the first command of a session says what it began with, which takes a process.
+        assert_eq!(world.sh(count).await.0, "2\n4");
+        world.waiting("one").await;
+        assert_eq!(world.sh(count).await.0, "2\n3", "{}", world.wall());
+    }
+}
+
+#[tokio::test]
+async fn what_waits_is_not_for_another_session() {
+    for world in World::each() {
+        let waiting = world.waiting("one").await;
+        let mark = json!({ "command": "touch $TMPDIR/mine" });
+        world.call_in("one", "terminal", mark).await;
+        let waiting_again = world.waiting("one").await;
+        assert_ne!(waiting, waiting_again);
+        let other = world.call_in("two", "terminal", json!({ "command": "ls $TMPDIR" })).await;
+        assert_eq!(other["output"], "", "{}", world.wall());
+        assert_ne!(world.started("two").await, waiting_again);
+        world.tools.end_processes().await;
+    }
+}
+
+#[tokio::test]
+async fn what_waits_knows_no_command_and_no_variable() {
+    for world in World::each() {
+        let waiting = world.waiting("one").await;
+        let read = |name: &str| fs::read(format!("/proc/{waiting}/{name}")).unwrap();
+        assert_eq!(read("environ"), b"");
+        assert!(read("cmdline").ends_with(b"hermes\0sandbox-exec\0"));
+        // The socket, signals, and what it looks at the machine with: nothing of the profile's.
+        for entry in fs::read_dir(format!("/proc/{waiting}/fd")).unwrap().flatten() {
+            let leads = fs::read_link(entry.path()).unwrap_or_default().display().to_string();
+            let harmless = ["socket:", "pipe:", "anon_inode:", "/proc", "/dev/null"];
+            assert!(harmless.iter().any(|known| leads.starts_with(known)), "{leads}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_killed_helper_is_not_missed() {
+    for world in World::each() {
+        let waiting = world.waiting("one").await;
+        kill_process(Pid::from_raw(waiting.cast_signed()).unwrap(), Signal::KILL).unwrap();
+        gone(waiting).await;
+        assert_eq!(world.sh("echo fine").await, ("fine".to_owned(), 0), "{}", world.wall());
+    }
+}
+
+#[tokio::test]
+async fn what_waits_ends_with_the_profile_and_with_its_settings() {
+    for world in World::each() {
+        let waiting = world.waiting("one").await;
+        let renewed = world.renewed();
+        gone(waiting).await;
+        // A turn that began under the former settings goes on, and nothing waits for it any more.
+        world.sh("true").await;
+        let id = SessionId::parse("one").unwrap();
+        assert_eq!(world.tools.waiting_helper(&id), None);
+        drop(renewed);
+
+        let world = World::at(&world.sandbox, |_| {});
+        let waiting = world.waiting("one").await;
+        world.tools.end_processes().await;
+        gone(waiting).await;
+
+        let world = World::at(&world.sandbox, |_| {});
+        let waiting = world.waiting("one").await;
+        drop(world);
+        gone(waiting).await;
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_was_replaced_is_not_shown_by_what_waits() {
+    for world in World::each() {
+        world.waiting("one").await;
+        let workspace = world.workspace();
+        fs::rename(workspace, workspace.with_extension("old")).unwrap();
+        fs::create_dir(workspace).unwrap();
+        let result = world.call("terminal", json!({ "command": "touch here" })).await;
+        assert_eq!(result["code"], "workspace_moved", "{} {result}", world.wall());
+    }
+}
+
+/// Behind a wall that was built ahead, a stop and a limit end a command like any other.
+#[tokio::test]
+async fn a_command_in_a_helper_that_waited_is_ended_like_any_other() {
+    for world in World::each() {
+        world.waiting("one").await;
+        let result = world.call("terminal", json!({ "command": "sleep 600", "timeout": 1 })).await;
+        assert_eq!(result["exit_code"], 124, "{} {result}", world.wall());
+        world.waiting("one").await;
+        let stop = CancellationToken::new();
+        let call = world.raw("one", "terminal", json!({ "command": "touch up; sleep 600" }), &stop, true);
+        let stopper = async {
+            while !world.workspace().join("up").exists() {
+                tokio::task::yield_now().await;
+            }
+            stop.cancel();
+        };
+        let (output, ()) = tokio::join!(call, stopper);
+        let result: Value = serde_json::from_str(&output.text).unwrap();
+        assert_eq!(result["exit_code"], 130, "{} {result}", world.wall());
+    }
+}
