@@ -183,6 +183,7 @@ mod tests {
             tools,
             tool_choice: None,
             parallel: None,
+            limit: None,
             sampling: &Sampling::default(),
         };
         let mut streamed = String::new();

@@ -14,7 +14,7 @@ use super::{
     writer::Urgency,
 };
 use crate::domain::{
-    self, Code, Event, PromptId, RunRecord, RunSpec, Seq, SessionId, UpstreamCall, UpstreamRun, Usage,
+    self, Code, Event, PromptId, RunRecord, RunSpec, Seq, SessionId, UpstreamCall, UpstreamRun, Usage, both,
 };
 use std::{mem, sync::Arc};
 use tokio::sync::oneshot;
@@ -161,14 +161,16 @@ impl LogWriter {
         self.durable = true;
     }
 
-    /// Adds an upstream call's usage to the record (written with the next commit).
-    pub fn add_usage(&mut self, usage: Usage) {
-        self.live.state().record.usage += usage;
+    /// Adds an upstream call's usage, and its cost in billionths of a dollar, to the record (written with the next commit).
+    pub fn add_usage(&mut self, usage: Usage, cost: Option<u64>) {
+        let record = &mut self.live.state().record;
+        record.usage += usage;
+        record.cost = both(record.cost, cost);
     }
 
     /// Notes a model call, and adds its usage to the record (written with the next commit).
     pub fn add_call(&mut self, call: UpstreamCall) {
-        self.add_usage(call.usage);
+        self.add_usage(call.usage, call.cost);
         self.calls.push(call);
     }
 

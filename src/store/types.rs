@@ -58,6 +58,8 @@ pub struct SessionAppend {
     /// Why the last message ended, when the model ended it.
     pub finish: Option<Finish>,
     pub usage: Usage,
+    /// As in [`crate::domain::RunRecord`].
+    pub cost: Option<u64>,
     /// The prompt that the session goes on with; `None`: the one that it has.
     pub prompt: Option<SystemPrompt>,
 }

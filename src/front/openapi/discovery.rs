@@ -205,7 +205,12 @@ pub fn components() -> Vec<(&'static str, Schema)> {
                 .has("permission", list(any()))
                 .has("root", text())
                 .has("parent", text().or_null())
-                .may("description", text()),
+                .may("description", text())
+                .may(
+                    "context_length",
+                    integer().note("Tokens of prompt and answer together; only where known."),
+                )
+                .may("max_model_len", integer().note("The same.")),
         ),
         ("Capabilities", capabilities_schema()),
     ]

@@ -43,6 +43,8 @@
 //! | `@@usage CACHED REASONING` | a text, and so many tokens of the input and the output told apart |
 //! | `@@empty` | no text at all |
 //! | `@@fits BYTES` | refused as too long, unless the request is shorter than that; then a text |
+//! | `@@most N` | refused with what it can, unless the request's limit is at most N; then a text |
+//! | `@@reserves` | refused as too long together with the limit, if the request has one; then a text |
 //! | `@@leave-out-done` | a text without `[DONE]` at its end |
 //! | (a helper's question) | `Summed up.`; silence, if the record has `@@silent-helper`; 500, if it has `@@no-helper` |
 //! | anything else | `You said: …` |
@@ -206,6 +208,20 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
             refuse(400, None, "This model's maximum context length is exceeded".to_owned())
         }
         "@@fits" => stream([Step::Text("It fits.".to_owned())]),
+        "@@most" if limit(body) > number(0, 0) => {
+            let text = format!(
+                "max_tokens is too large: {}. This model supports at most {rest} completion tokens.",
+                limit(body)
+            );
+            refuse(400, None, text)
+        }
+        "@@most" => stream([Step::Text("Little enough.".to_owned())]),
+        "@@reserves" if limit(body) > 0 => {
+            let text = "This model's maximum context length is 40000 tokens. However, you requested 41000 tokens \
+                        (13000 in the messages, 28000 in the completion).";
+            refuse(400, None, text.to_owned())
+        }
+        "@@reserves" => stream([Step::Text("It fits.".to_owned())]),
         "@@empty" => stream([]),
         "@@leave-out-done" => Plan::Stream { steps: vec![Step::Text("No end.".to_owned())], done: false },
         _ => by_turns(directive, rest, asked_before, &results)
@@ -253,6 +269,10 @@ fn by_turns(directive: &str, rest: &str, asked_before: usize, results: &[String]
         },
         _ => return None,
     })
+}
+
+fn limit(body: &Value) -> u64 {
+    body["max_tokens"].as_u64().unwrap_or(0)
 }
 
 /// What a helper answers. Its opinion on a command is the one that the command names.
