@@ -200,6 +200,8 @@ async fn memory_keeps_little_of_what_the_disk_has_and_a_long_chat_is_still_one_r
                 settled(&store).await;
             }
         }
+        // The text's own commit is told of after the one that waits for it: by the next one both are through.
+        settled(&store).await;
         settled(&store).await;
         assert_eq!(live.state().holds_more_than(kept, usize::MAX), !durable, "durable: {durable}");
         log.append(completed("text"), Vec::new()).unwrap().await.unwrap();
