@@ -21,7 +21,16 @@ use futures_util::future::join_all;
 use rustix::fs::FlockOperation;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fs::File, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// What a file tool that was led out would have made in the other profile's folder.
@@ -225,6 +234,8 @@ impl<'a> Trial<'a> {
         let ids = [attack.id];
         let swapping = self.command(attack.id, &ids);
         tokio::pin!(swapping);
+        let over = Arc::new(AtomicBool::new(false));
+        let careless = self.careless.then(|| self.read_by_path(over.clone()));
         let (mut rounds, mut leaked) = (0_u32, false);
         let said = loop {
             tokio::select! {
@@ -236,6 +247,10 @@ impl<'a> Trial<'a> {
                 }
             }
         };
+        over.store(true, Ordering::Release);
+        if let Some(careless) = careless {
+            leaked |= careless.await.unwrap_or(false);
+        }
         if leaked || self.site.written(self.number, WRITTEN) {
             return (Outcome::NotContained, format!("a file tool was led out within {rounds} rounds"));
         }
@@ -247,11 +262,17 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// As a program would that trusts a path, which the file tools are not; often, since it is a matter of luck.
-    fn read_by_path(&self) -> bool {
-        const OFTEN: u32 = 500;
+    /// As a program would that trusts a path, which the file tools are not. It is a matter of luck, so it is tried all the
+    /// time until it is `over`.
+    fn read_by_path(&self, over: Arc<AtomicBool>) -> JoinHandle<bool> {
         let path = self.profile().workspace().join("race/.env");
-        (0..OFTEN).any(|_| std::fs::read(&path).is_ok_and(|bytes| canary(&bytes)))
+        tokio::task::spawn_blocking(move || {
+            let mut leaked = false;
+            while !leaked && !over.load(Ordering::Acquire) {
+                leaked = std::fs::read(&path).is_ok_and(|bytes| canary(&bytes));
+            }
+            leaked
+        })
     }
 
     /// One use of each tool. True when it came back with a secret.
@@ -261,7 +282,7 @@ impl<'a> Trial<'a> {
             ("search_files", json!({ "path": "race", "pattern": "SECRET" })),
             ("write_file", json!({ "path": format!("race/{WRITTEN}"), "content": "x" })),
         ];
-        let mut leaked = self.careless && self.read_by_path();
+        let mut leaked = false;
         for (name, arguments) in calls {
             leaked |= canary(self.call("race", name, &arguments).await.to_string().as_bytes());
         }

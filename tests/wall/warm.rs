@@ -114,6 +114,30 @@ async fn a_killed_helper_is_not_missed() {
     }
 }
 
+/// The last of those below it is to become the command.
+#[tokio::test]
+async fn a_killed_process_of_what_waits_is_not_missed() {
+    for world in World::each() {
+        let waiting = world.waiting("one").await;
+        let start = Instant::now();
+        let mut last = waiting;
+        for _ in 0..if world.is_strict() { 2 } else { 1 } {
+            let children = loop {
+                let children = fs::read_to_string(format!("/proc/{last}/task/{last}/children")).unwrap();
+                if !children.is_empty() {
+                    break children;
+                }
+                assert!(start.elapsed() < PATIENCE, "{last} has no child");
+                tokio::task::yield_now().await;
+            };
+            last = children.trim().parse().unwrap();
+        }
+        kill_process(Pid::from_raw(last.cast_signed()).unwrap(), Signal::KILL).unwrap();
+        gone(waiting).await;
+        assert_eq!(world.sh("echo fine").await, ("fine".to_owned(), 0), "{}", world.wall());
+    }
+}
+
 #[tokio::test]
 async fn what_waits_ends_with_the_profile_and_with_its_settings() {
     for world in World::each() {
