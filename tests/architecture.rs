@@ -202,6 +202,24 @@ fn files_stay_short() {
     assert_eq!(long, [""; 0], "at most {LONGEST} lines: split by idea");
 }
 
+/// `docs/AGENT.md` names a test for each promise.
+#[test]
+fn every_promise_names_a_test_that_there_is() {
+    let page = fs::read_to_string("docs/AGENT.md").unwrap();
+    let named: Vec<&str> = page.split('`').filter(|word| word.contains(".rs::")).collect();
+    assert!(named.len() > 80, "{}", named.len());
+    for place in named {
+        let (file, name) = place.split_once("::").unwrap();
+        let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{place}: {error}"));
+        let before = text.split(&format!("fn {name}(")).next().filter(|before| before.len() < text.len());
+        let marks = before.unwrap_or_else(|| panic!("{place}: no such test")).rsplit("\n\n").next().unwrap();
+        assert!(marks.contains("test]"), "{place}: no test");
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| promise"));
+    let bare: Vec<&str> = rows.filter(|row| !row.contains(".rs::")).collect();
+    assert_eq!(bare, [""; 0], "a promise without a test");
+}
+
 #[test]
 fn the_reader_of_imports_reads_them() {
     let code =

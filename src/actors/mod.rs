@@ -27,6 +27,7 @@ mod sessions;
 mod tenant;
 mod under_way;
 
+pub use crate::model::SeenWindows;
 pub use board::Board;
 pub use caller::{AuthError, Caller, KEY_REVOKED, Unavailable};
 pub use directory::Directory;

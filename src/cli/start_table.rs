@@ -8,6 +8,7 @@ use super::{
 use crate::{
     config::Secret,
     gateway::{Gateway, KeyState, ProfileStatus, State},
+    sandbox::PROJECT_QUOTA,
 };
 
 pub async fn print(gateway: &Gateway, context: &Context, output: &Output) {
@@ -80,13 +81,20 @@ fn row(status: &ProfileStatus) -> Vec<Cell> {
         url,
         Cell::plain(clip(&status.model, 14)),
         Cell::plain(clip(&status.upstream, 20)),
-        Cell::plain(match status.uid {
-            Some(uid) => format!("{}, {}, uid {uid}", status.sandbox, status.limits),
-            None => format!("{}, {}", status.sandbox, status.limits),
-        }),
+        Cell::plain(sandbox(status)),
         Cell::plain(status.network.clone()),
         Cell::plain(key),
     ]
+}
+
+/// The level, and what else of the machine holds the profile's commands.
+fn sandbox(status: &ProfileStatus) -> String {
+    let known = [&status.sandbox, &status.limits].into_iter().filter(|text| !text.is_empty());
+    let mut parts: Vec<String> = known.cloned().collect();
+    // Elsewhere the gateway's own watcher does.
+    parts.extend((status.disk == PROJECT_QUOTA).then(|| "project quota".to_owned()));
+    parts.extend(status.uid.map(|uid| format!("uid {uid}")));
+    parts.join(", ")
 }
 
 fn try_it(status: &ProfileStatus, key: Option<&Secret>, context: &Context, output: &Output) {

@@ -105,6 +105,7 @@ fn elsewhere(
         api_key: key.map(|found| upstream::sendable(&found)).transpose()?,
         more_keys: Vec::new(),
         context_length: None,
+        max_tokens: None,
         prices: None,
         send_reasoning: provider::wants_reasoning(name),
         ..own.clone()

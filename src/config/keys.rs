@@ -75,6 +75,7 @@ pub(super) const KNOWN: &[&str] = &[
     "model.default",
     "model.first_byte_timeout",
     "model.idle_timeout",
+    "model.max_tokens",
     "model.prices.cached",
     "model.prices.input",
     "model.prices.output",

@@ -10,7 +10,7 @@ use super::{
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry::Vacant};
 
 /// What may stand in an entry of `providers`.
-const PROVIDER_KEYS: [&str; 12] = [
+const PROVIDER_KEYS: [&str; 13] = [
     "api_key",
     "api_keys",
     "api_mode",
@@ -18,6 +18,7 @@ const PROVIDER_KEYS: [&str; 12] = [
     "context_length",
     "default",
     "key_env",
+    "max_tokens",
     "models",
     "options",
     "prices",

@@ -19,8 +19,14 @@ const INHERITED: [&str; 7] = ["model", "providers", "agent", "approvals", "termi
 
 /// What of `model` belongs together: an endpoint of the profile's own is not completed with parts of the home's, or
 /// its key could be sent to the home's server.
-const ENDPOINT: [&str; 5] =
-    ["model.provider", "model.base_url", "model.api_key", "model.default", "model.context_length"];
+const ENDPOINT: [&str; 6] = [
+    "model.provider",
+    "model.base_url",
+    "model.api_key",
+    "model.default",
+    "model.context_length",
+    "model.max_tokens",
+];
 
 /// The layers of one profile.
 pub(super) struct Settings<'a> {

@@ -112,6 +112,8 @@ pub struct ModelConfig {
     pub options: Map<String, Value>,
     pub api_key: Option<Secret>,
     pub context_length: Option<u64>,
+    /// `model.max_tokens`: of an answer whose client names no limit. `None`: what is left of the window, where that is known.
+    pub max_tokens: Option<u64>,
     /// 10 s.
     pub connect_timeout: Duration,
     /// Until the first byte of the answer's head, 120 s.

@@ -62,6 +62,10 @@ impl Entry<'_> {
             (true, below) => settings.yaml("model.context_length")?.or(below),
             (false, below) => below,
         };
+        let max_tokens = match (self.own, self.yaml(settings, "max_tokens")?) {
+            (true, below) => settings.yaml("model.max_tokens")?.or(below),
+            (false, below) => below,
+        };
         let vision = match (self.own, self.yaml(settings, "vision")?) {
             (true, below) => settings.yaml("model.vision")?.or(below),
             (false, below) => below,
@@ -85,6 +89,7 @@ impl Entry<'_> {
             options: self.options(settings)?,
             api_key,
             context_length: context_length.map(|found| found.number(1_024..=100_000_000)).transpose()?,
+            max_tokens: max_tokens.map(|found| found.number(1..=100_000_000)).transpose()?,
             connect_timeout: settings.duration("model.connect_timeout", 1..=600, 10)?,
             first_byte_timeout: settings.duration("model.first_byte_timeout", 1..=3_600, 120)?,
             idle_timeout: settings.duration("model.idle_timeout", 1..=3_600, 180)?,

@@ -34,6 +34,8 @@ pub struct Report {
     pub api_calls: usize,
     pub tools: Vec<ToolSummary>,
     pub usage: Usage,
+    /// As in [`super::RunRecord`].
+    pub cost: Option<u64>,
     pub seconds: f64,
 }
 

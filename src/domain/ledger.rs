@@ -91,10 +91,7 @@ impl AddAssign for UsageSums {
         self.failed = self.failed.saturating_add(other.failed);
         self.usage += other.usage;
         self.ms = self.ms.saturating_add(other.ms);
-        self.cost = match (self.cost, other.cost) {
-            (Some(one), Some(other)) => Some(one.saturating_add(other)),
-            (one, other) => one.or(other),
-        };
+        self.cost = both(self.cost, other.cost);
     }
 }
 
@@ -137,6 +134,15 @@ pub enum UsageGroup {
         model: String,
     },
     Kind(CallKind),
+}
+
+/// Two costs together, where there is one.
+#[must_use]
+pub fn both(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.saturating_add(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 /// Dollars of a sum in billionths.

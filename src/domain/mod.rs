@@ -36,7 +36,7 @@ pub use delegation::{Ended, Parent, Report, Subagent, SubagentEnd, Task};
 pub use event::{ApprovalRequest, Event, Logged, RetryAction, Retrying};
 pub use idempotency::{KeptAnswer, StandsFor};
 pub use ids::{ApprovalId, IdError, KeyId, ProfileName, ResponseId, RunId, Seq, SessionId, TranscriptId};
-pub use ledger::{CallKind, UpstreamCall, UsageBy, UsageGroup, UsageSums, dollars};
+pub use ledger::{CallKind, UpstreamCall, UsageBy, UsageGroup, UsageSums, both, dollars};
 pub use memory::{
     MemoryAct, MemoryAuthor, MemoryChange, MemoryEntry, MemoryOperation, MemoryOrigin, MemoryPlace,
     MemoryRecord, MemoryScope, MemoryTarget,

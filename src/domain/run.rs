@@ -202,6 +202,9 @@ pub struct RunRecord {
     /// All text so far; the whole output once completed.
     pub text: String,
     pub usage: Usage,
+    /// In billionths of a dollar, of those calls that have a price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<u64>,
     pub tools: Vec<ToolSummary>,
     /// Questions that wait for an answer, oldest first.
     pub waiting: Vec<ApprovalId>,
@@ -248,6 +251,7 @@ impl RunRecord {
             parent: spec.parent.as_ref().map(|parent| parent.run),
             text: String::new(),
             usage: Usage::default(),
+            cost: None,
             tools: Vec::new(),
             waiting: Vec::new(),
             asking: Vec::new(),

@@ -5,6 +5,7 @@ use crate::{
     actors::{GetLoad, ModelCall, ProfileLoad, Scope, Tenant, TenantState},
     config::{ModelConfig, Provider},
     domain::{Code, now, seconds, timestamp},
+    sandbox::disk_holder,
 };
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
@@ -68,7 +69,7 @@ pub async fn detailed(auth: Authorised) -> Result<HttpResponse, ApiError> {
                               "waiting_for_approval": load.waiting_for_approval, "queued": load.queued,
                               "process_completions": 0, "active_delegations": 0},
     });
-    let sandbox = tenant.sandbox();
+    let (sandbox, unheld) = (tenant.sandbox(), tenant.toolbox().unheld());
     let at = timestamp(now());
     let listener = json!({
         "state": if running { "connected" } else { "disconnected" },
@@ -91,6 +92,8 @@ pub async fn detailed(auth: Authorised) -> Result<HttpResponse, ApiError> {
         "sandbox": {"level": sandbox.level.name(), "way": sandbox.way_name(), "abi": sandbox.abi,
                     "reason": sandbox.reason, "breach": sandbox.standing.breach(),
                     "limits": super::discovery::held(&sandbox.machine)},
+        "disk_quota": {"held_by": disk_holder(unheld.is_none()), "reason": unheld,
+                       "bytes": config.terminal.limits.disk_quota},
         "uid": tenant.toolbox().owner().map(|owner| owner.uid),
         "network": super::discovery::network(&config, sandbox),
         "active_agents": load.active_runs,

@@ -65,6 +65,9 @@ pub struct ProfileStatus {
     /// Who holds the limits of its commands: `cgroup` or `rlimits`.
     #[serde(default)]
     pub limits: String,
+    /// Who holds its workspace to the quota: `project_quota` of the file system, or the gateway's `watcher`.
+    #[serde(default)]
+    pub disk: String,
     /// What its commands may reach, as far as this machine holds them to it.
     pub network: String,
     /// Why its commands are refused: what came through when the gateway attacked its wall.
@@ -88,6 +91,7 @@ impl ProfileStatus {
             upstream: String::new(),
             sandbox: String::new(),
             limits: String::new(),
+            disk: String::new(),
             network: String::new(),
             breach: None,
             uid: None,

@@ -2,7 +2,7 @@
 //! one removes what a process that was killed has left.
 
 use super::site::NAMES;
-use crate::sandbox::{attack::Names, remove_tmp};
+use crate::sandbox::{Project, attack::Names, remove_tmp};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -83,8 +83,13 @@ fn clear(home: &Path, leavings: &Leavings) {
     for name in NAMES {
         let _ = remove_tmp(name, &home.join("profiles").join(name));
     }
+    let workspace = |name| home.join("profiles").join(name).join("workspace");
+    let projects: Vec<_> = NAMES.into_iter().filter_map(|name| Project::of(&workspace(name))).collect();
     for folder in ["profiles", "run"] {
         let _ = fs::remove_dir_all(home.join(folder));
+    }
+    for project in projects {
+        let _ = project.forget();
     }
     let _ = fs::remove_dir_all(home);
 }

@@ -6,7 +6,7 @@ use super::{
     base_url,
     connection::{Call, Endpoint},
     demo,
-    members::Members,
+    members::{Limit, Members, Sent},
     reader::AnswerBody,
     retry::{Failed, Repeat},
     rules::Remedy,
@@ -16,7 +16,7 @@ use crate::{
     domain::RetryAction,
 };
 use awc::http::{Method, Uri};
-use std::{rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// A profile's way to its model; belongs to the thread that made it. Cheap to clone.
@@ -40,6 +40,9 @@ enum Way {
     Http(Rc<HttpModel>),
 }
 
+/// Of so many models of one upstream the limits are remembered: a client may name any.
+const MODELS: usize = 256;
+
 struct HttpModel {
     endpoint: Endpoint,
     /// Of chat completions.
@@ -48,6 +51,8 @@ struct HttpModel {
     attempts: u32,
     /// What the model thought before it called tools goes back to it.
     thoughts: bool,
+    /// By model.
+    limits: RefCell<HashMap<String, Limit>>,
 }
 
 impl ModelClient {
@@ -62,6 +67,7 @@ impl ModelClient {
                 idle_timeout: config.idle_timeout,
                 attempts: config.attempts,
                 thoughts: config.send_reasoning,
+                limits: RefCell::default(),
             })),
         };
         Self { way, pace: Pace::default() }
@@ -111,10 +117,14 @@ impl HttpModel {
     ) -> Result<ModelAnswer, ModelError> {
         let (mut attempt, mut attempts) = (1, 1);
         let mut reconnected = false;
-        let mut members = Members::default();
+        let known = self.limits.borrow().get(request.model).copied().unwrap_or_default();
+        let mut members = Members::of(known);
         loop {
             let mut failed = match self.attempt(request, &members, on_delta).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.remember(request.model, known, members.limit);
+                    return Ok(answer);
+                }
                 Err(failed) => failed,
             };
             if failed.repeat == Repeat::Now {
@@ -123,7 +133,7 @@ impl HttpModel {
                 }
                 failed.repeat = Repeat::Later;
             }
-            let next = self.next(&failed, attempt, pace, &mut members);
+            let next = self.next(&failed, attempt, pace, (&mut members, request.sent_limit()));
             let Some((action, wait)) = next else { return Err(failed.error) };
             tracing::warn!(attempts, ?wait, error = %failed.error, "model call failed, trying again");
             on_delta(Delta::Again(Again { error: &failed.error, action, attempt: attempts, wait }));
@@ -139,7 +149,7 @@ impl HttpModel {
         failed: &Failed,
         attempt: u32,
         pace: Pace,
-        members: &mut Members,
+        (members, sent): (&mut Members, Option<Sent>),
     ) -> Option<(RetryAction, Duration)> {
         if failed.error.is_partial() {
             return None;
@@ -156,14 +166,25 @@ impl HttpModel {
                 Remedy::AnotherKey if failed.other_key => {
                     return Some((RetryAction::RotateKey, Duration::ZERO));
                 }
-                Remedy::WithoutMember if members.learn(&failed.error.to_string()) => {
+                Remedy::WithoutMember if members.learn(&failed.error.to_string(), sent) => {
+                    return Some((RetryAction::Repair, Duration::ZERO));
+                }
+                Remedy::WithoutLimit if members.without_own_limit(&failed.error.to_string(), sent) => {
                     return Some((RetryAction::Repair, Duration::ZERO));
                 }
                 Remedy::AnotherModel if pace.others => return None,
-                Remedy::AnotherKey | Remedy::WithoutMember | Remedy::AnotherModel => {}
+                Remedy::AnotherKey | Remedy::WithoutMember | Remedy::WithoutLimit | Remedy::AnotherModel => {}
             }
         }
         None
+    }
+
+    /// What a model's server said of limits would be said again at each call.
+    fn remember(&self, model: &str, known: Limit, learnt: Limit) {
+        let mut limits = self.limits.borrow_mut();
+        if learnt != known && (limits.len() < MODELS || limits.contains_key(model)) {
+            limits.insert(model.to_owned(), learnt);
+        }
     }
 
     async fn attempt(
@@ -204,6 +225,7 @@ mod tests {
             tools: None,
             tool_choice: None,
             parallel: None,
+            limit: None,
             sampling: &Sampling::default(),
         };
         let (stop, mut deltas) = (CancellationToken::new(), |_: Delta<'_>| {});

@@ -93,7 +93,9 @@ struct ToolResult {
     output: Option<String>,
     content: Option<String>,
     error: Option<String>,
+    hint: Option<String>,
     exit_code: Option<i64>,
+    exit_code_meaning: Option<String>,
 }
 
 fn report(results: &[(&str, &str)]) -> String {
@@ -109,8 +111,14 @@ fn report_one(name: &str, result: &str) -> String {
     let error = parsed.error.filter(|error| !error.is_empty());
     let code = parsed.exit_code.filter(|&code| code != 0);
     let head = match (&error, code) {
-        (Some(error), _) => format!("`{name}` failed: {error}"),
-        (None, Some(code)) => format!("`{name}` ended with exit code {code}."),
+        (Some(error), _) => match parsed.hint {
+            Some(hint) => format!("`{name}` failed: {error}\n\nHint: {hint}."),
+            None => format!("`{name}` failed: {error}"),
+        },
+        (None, Some(code)) => match parsed.exit_code_meaning {
+            Some(meaning) => format!("`{name}` ended with exit code {code}: {meaning}."),
+            None => format!("`{name}` ended with exit code {code}."),
+        },
         (None, None) => format!("`{name}` is done."),
     };
     match shown {
@@ -175,6 +183,7 @@ mod tests {
             tools,
             tool_choice: None,
             parallel: None,
+            limit: None,
             sampling: &Sampling::default(),
         };
         let mut streamed = String::new();
@@ -239,7 +248,12 @@ mod tests {
             (r#"{"output":"a\n","exit_code":0,"error":null}"#, "`terminal` is done.\n\n```\na\n```"),
             (r#"{"output":"","exit_code":0}"#, "`terminal` is done."),
             (r#"{"output":"no","exit_code":2}"#, "`terminal` ended with exit code 2.\n\n```\nno\n```"),
-            (r#"{"error":"denied"}"#, "`terminal` failed: denied"),
+            (
+                r#"{"output":"","exit_code":1,"exit_code_meaning":"nothing matched"}"#,
+                "`terminal` ended with exit code 1: nothing matched.",
+            ),
+            (r#"{"error":"denied","hint":null}"#, "`terminal` failed: denied"),
+            (r#"{"error":"denied","hint":"ask"}"#, "`terminal` failed: denied\n\nHint: ask."),
             ("a ``` b", "`terminal` answered:\n\n````\na ``` b\n````"),
         ];
         for (result, expected) in cases {

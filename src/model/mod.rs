@@ -38,4 +38,5 @@ pub use self::{
     request::ModelRequest,
     retry::Backoff,
     upstreams::{Asked, Mind, Upstreams},
+    window::SeenWindows,
 };

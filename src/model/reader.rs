@@ -6,6 +6,7 @@ use super::{
     retry::{Failed, Repeat},
     sse::EventParser,
 };
+use actix_http::{HttpMessage as _, Payload};
 use awc::{
     ClientResponse,
     http::{Version, header},
@@ -35,7 +36,10 @@ enum State {
 
 /// The body of one answer.
 pub(super) struct AnswerBody {
-    response: ClientResponse,
+    /// Of the response nothing else is kept: its head would cost as much as all the rest of a held run's text.
+    payload: Payload,
+    /// Only the end of the connection would tell where such a body ends. awc takes it for an answer without one.
+    unframed: bool,
     idle: Duration,
     parser: EventParser,
     /// The whole body, when it is one JSON object instead of a stream.
@@ -45,10 +49,16 @@ pub(super) struct AnswerBody {
 }
 
 impl AnswerBody {
-    pub(super) fn new(response: ClientResponse, idle: Duration) -> Self {
-        let content_type = response.headers().get(header::CONTENT_TYPE);
+    pub(super) fn new(mut response: ClientResponse, idle: Duration) -> Self {
+        let payload = response.take_payload();
+        let headers = response.headers();
+        let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+        let unframed =
+            response.version() == Version::HTTP_11 && !framed.iter().any(|name| headers.contains_key(name));
+        let content_type = headers.get(header::CONTENT_TYPE);
         let is_json = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-        Self { response, idle, parser: EventParser::default(), whole: is_json.then(Vec::new), ended: false }
+        let (parser, whole) = (EventParser::default(), is_json.then(Vec::new));
+        Self { payload, unframed, idle, parser, whole, ended: false }
     }
 
     /// Reads up to the end of the answer.
@@ -65,7 +75,7 @@ impl AnswerBody {
     /// Waits for bytes and parses them, and all that have come since.
     async fn read_once(&mut self, assembler: &mut Assembler<'_>) -> Result<State, Failed> {
         let limit = if assembler.is_finished() { self.idle.min(AFTER_FINISH) } else { self.idle };
-        let mut next = match timeout(limit, self.response.next()).await {
+        let mut next = match timeout(limit, self.payload.next()).await {
             Ok(next) => next,
             Err(_elapsed) if assembler.is_finished() => return Ok(State::Done),
             Err(_elapsed) => return Err(self.silent(assembler)),
@@ -84,7 +94,7 @@ impl AnswerBody {
             if taken > MAX_READ {
                 return Ok(State::Open);
             }
-            next = match self.response.next().now_or_never() {
+            next = match self.payload.next().now_or_never() {
                 Some(next) => next,
                 None => return Ok(State::Open),
             };
@@ -139,19 +149,12 @@ impl AnswerBody {
         if !assembler.has_begun() && self.parser.saw_strange_lines() {
             return Err(assembler.garbage("something that is no event stream").into());
         }
-        if !assembler.has_begun() && self.is_unframed() {
+        if !assembler.has_begun() && self.unframed {
             let what = "an HTTP/1.1 answer without `Content-Length` and without chunks, which cannot be read; put a proxy \
                         before it that frames answers";
             return Err(assembler.garbage(what).into());
         }
         Err(cut(assembler))
-    }
-
-    /// Only the end of the connection would tell where such a body ends. awc takes it for an answer without one.
-    fn is_unframed(&self) -> bool {
-        let headers = self.response.headers();
-        let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
-        self.response.version() == Version::HTTP_11 && !framed.iter().any(|name| headers.contains_key(name))
     }
 
     fn silent(&self, assembler: &mut Assembler<'_>) -> Failed {
@@ -169,12 +172,12 @@ impl AnswerBody {
         if self.ended {
             return kept();
         }
-        match self.response.next().now_or_never() {
+        match self.payload.next().now_or_never() {
             Some(None) => kept(),
             Some(Some(_more)) => {}
             None => {
                 tokio::task::spawn_local(async move {
-                    if let Ok(None) = timeout(AFTER_DONE, self.response.next()).await {
+                    if let Ok(None) = timeout(AFTER_DONE, self.payload.next()).await {
                         kept();
                     }
                 });

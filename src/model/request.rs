@@ -1,6 +1,6 @@
 //! A question to the model, and its JSON, written straight from borrowed parts: no history is cloned for a call.
 
-use super::members::Members;
+use super::members::{LIMIT, Members, Sent};
 use crate::domain::{Message, Sampling, ToolCall};
 use serde::{
     Serialize, Serializer,
@@ -21,6 +21,8 @@ pub struct ModelRequest<'a> {
     pub tool_choice: Option<&'a Value>,
     /// `parallel_tool_calls`, when the client said something about it; sent only with tools.
     pub parallel: Option<bool>,
+    /// The most tokens of the answer, where `sampling` says nothing of them.
+    pub limit: Option<u64>,
     /// Sent as it is. Which members belong to this call is for the caller to decide.
     pub sampling: &'a Sampling,
 }
@@ -33,6 +35,12 @@ impl ModelRequest<'_> {
     /// The tools, unless there are none: some servers refuse an empty list.
     pub(super) fn tools(&self) -> Option<&str> {
         self.tools.map(str::trim).filter(|tools| !tools.is_empty() && *tools != "[]")
+    }
+
+    /// The limit for the answer that goes with it.
+    pub(super) fn sent_limit(&self) -> Option<Sent> {
+        let clients = self.sampling.answer_limit().map(|tokens| Sent { tokens, own: false });
+        clients.or(self.limit.map(|tokens| Sent { tokens, own: true }))
     }
 
     /// The body of the HTTP request. `thoughts`: answers that call tools go back with what the model thought; `members`: what
@@ -82,9 +90,17 @@ impl Serialize for Body<'_> {
             }
         }
         for (name, value) in &request.sampling.0 {
-            if let Some(name) = members.name(name).filter(|name| !OURS.contains(name)) {
-                map.serialize_entry(name, value)?;
+            if let Some(sent) = members.name(name).filter(|name| !OURS.contains(name)) {
+                match value.as_u64().filter(|_| LIMIT.contains(&name.as_str())) {
+                    Some(tokens) => map.serialize_entry(sent, &members.at_most(tokens))?,
+                    None => map.serialize_entry(sent, value)?,
+                }
             }
+        }
+        if let Some(Sent { tokens, own: true }) = request.sent_limit()
+            && let (Some(name), Some(tokens)) = (members.name(LIMIT[0]), members.own_limit(tokens))
+        {
+            map.serialize_entry(name, &tokens)?;
         }
         map.end()
     }
@@ -175,6 +191,7 @@ mod tests {
             tools,
             tool_choice: Some(&choice),
             parallel: Some(false),
+            limit: None,
             sampling: &serde_json::from_value(sampling).unwrap(),
         };
         serde_json::from_slice(&request.body(thoughts, &Members::default()).unwrap()).unwrap()

@@ -2,10 +2,13 @@
 //!
 //! | remedy | done by |
 //! |---|---|
-//! | again, another key, without a member | the client, within one call |
+//! | again, another key, without a member or a limit | the client, within one call |
 //! | another model | the turn, which asks the next of `fallback_providers` |
 
-use super::ModelError;
+use super::{
+    ModelError,
+    members::{LIMIT, TOO_MUCH},
+};
 use crate::domain::Code;
 use std::ops::RangeInclusive;
 
@@ -39,6 +42,8 @@ pub(super) enum Remedy {
     AnotherKey,
     /// At once, without the member that is complained of.
     WithoutMember,
+    /// At once, without the limit for the answer that nobody asked for.
+    WithoutLimit,
     /// By whoever asked: with another provider, where the turn has one.
     AnotherModel,
 }
@@ -53,7 +58,7 @@ pub(super) struct Rule {
     pub(super) remedies: &'static [Remedy],
 }
 
-use Remedy::{Again, AnotherKey, AnotherModel, WithoutMember};
+use Remedy::{Again, AnotherKey, AnotherModel, WithoutLimit, WithoutMember};
 
 #[rustfmt::skip]
 const RULES: [Rule; 13] = [
@@ -62,7 +67,7 @@ const RULES: [Rule; 13] = [
     rule(Meaning::RateLimited,    Code::UpstreamRateLimited,   true,  &[AnotherKey, AnotherModel, Again]),
     rule(Meaning::OutOfCredit,    Code::UpstreamRateLimited,   false, &[AnotherKey, AnotherModel]),
     rule(Meaning::Unpaid,         Code::UpstreamError,         false, &[AnotherKey, AnotherModel]),
-    rule(Meaning::ContextTooLong, Code::ContextLengthExceeded, false, &[]),
+    rule(Meaning::ContextTooLong, Code::ContextLengthExceeded, false, &[WithoutLimit]),
     rule(Meaning::Blind,          Code::VisionUnsupported,     false, &[]),
     rule(Meaning::BadKey,         Code::UpstreamError,         false, &[AnotherKey, AnotherModel]),
     rule(Meaning::NoSuchModel,    Code::UpstreamError,         false, &[AnotherModel]),
@@ -141,6 +146,8 @@ const SIGNS: &[Sign] = &[
     sign(403..=403, &[],        &[],       &[],       Meaning::BadKey),
     sign(404..=404, &[],        &[],       &[],       Meaning::NoSuchModel),
     sign(408..=408, &[],        &[],       &[],       Meaning::Passing),
+    sign(400..=400, &LIMIT,     TOO_MUCH,  &[],       Meaning::BadMember),
+    sign(422..=422, &LIMIT,     TOO_MUCH,  &[],       Meaning::BadMember),
     sign(400..=400, BAD_MEMBER, &[],       &[],       Meaning::BadMember),
     sign(422..=422, BAD_MEMBER, &[],       &[],       Meaning::BadMember),
     sign(500..=599, &[],        &[],       &[],       Meaning::Passing),
@@ -155,6 +162,7 @@ const IN_STREAM: &[Sign] = &[
     sign(0..=0, &["insufficient_quota"], &[], &[],    Meaning::OutOfCredit),
     sign(0..=0, &["invalid_api_key", "authentication_error"], &[], &[], Meaning::BadKey),
     sign(0..=0, &["rate_limit"], &[],      &[],       Meaning::RateLimited),
+    sign(0..=0, &LIMIT,         TOO_MUCH,  &[],       Meaning::BadMember),
     sign(0..=0, BAD_MEMBER,     &[],       &[],       Meaning::BadMember),
     sign(0..=0, &["invalid_"],  &[],       &[],       Meaning::Refused),
     sign(0..=0, &[],            &[],       &[],       Meaning::Passing),

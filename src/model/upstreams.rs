@@ -2,7 +2,7 @@
 
 use super::{
     HermesClient, ModelClient,
-    window::{self, Windows},
+    window::{self, SeenWindows, Windows},
 };
 use crate::{
     config::{ModelConfig, Prices, Provider, SelectionConfig, Vision},
@@ -34,6 +34,7 @@ struct Upstream {
     vision: Vision,
     options: Map<String, Value>,
     windows: Windows,
+    max_tokens: Option<u64>,
     way: Way,
     prices: Option<Prices>,
     /// It has had enough of us until then.
@@ -62,15 +63,17 @@ pub struct Asked<C> {
     /// What the turn asks of the model, the upstream's own options included.
     pub sampling: Sampling,
     pub prices: Option<Prices>,
+    /// Tokens of an answer whose client names no limit.
+    pub max_tokens: Option<u64>,
 }
 
 impl Upstreams {
     #[must_use]
-    pub fn new(own: &ModelConfig, selection: &SelectionConfig) -> Self {
+    pub fn new(own: &ModelConfig, selection: &SelectionConfig, seen: &SeenWindows) -> Self {
         let others = selection.providers.iter();
-        let others = others.map(|(name, config)| (name.clone(), Upstream::new(config))).collect();
-        let fallbacks = selection.fallbacks.iter().map(Upstream::new).collect();
-        Self(Rc::new(All { own: Upstream::new(own), others, fallbacks }))
+        let others = others.map(|(name, config)| (name.clone(), Upstream::new(config, seen))).collect();
+        let fallbacks = selection.fallbacks.iter().map(|config| Upstream::new(config, seen)).collect();
+        Self(Rc::new(All { own: Upstream::new(own, seen), others, fallbacks }))
     }
 
     /// What a turn with this choice thinks with; `None` when its provider is not configured any more.
@@ -91,10 +94,20 @@ impl Upstreams {
     /// How many tokens a model of this provider can read. The endpoint may be asked for that, once, for later calls.
     #[must_use]
     pub fn window(&self, provider: &str, model: &str) -> u64 {
+        let upstream = self.named(provider);
+        upstream.map_or_else(|| window::by_name(model), |upstream| upstream.windows.of(model))
+    }
+
+    /// The same, where it is configured or the endpoint has said it.
+    #[must_use]
+    pub fn known_window(&self, provider: &str, model: &str) -> Option<u64> {
+        self.named(provider)?.windows.known(model)
+    }
+
+    fn named(&self, provider: &str) -> Option<&Upstream> {
         let All { own, others, fallbacks, .. } = &*self.0;
         let mut all = std::iter::once(own).chain(others.values()).chain(fallbacks);
-        let upstream = all.find(|upstream| upstream.name == provider);
-        upstream.map_or_else(|| window::by_name(model), |upstream| upstream.windows.of(model))
+        all.find(|upstream| upstream.name == provider)
     }
 
     /// Who is asked when the profile's own upstream gives no answer: of the list behind the first `tried`, the next that
@@ -141,7 +154,7 @@ impl Upstreams {
 }
 
 impl Upstream {
-    fn new(config: &ModelConfig) -> Self {
+    fn new(config: &ModelConfig, seen: &SeenWindows) -> Self {
         let way = match &config.provider {
             Provider::Demo | Provider::OpenAi { .. } => Way::Model(ModelClient::new(config)),
             Provider::Hermes { base_url } => Way::Hermes(HermesClient::new(base_url, config)),
@@ -151,7 +164,8 @@ impl Upstream {
             default: config.default.clone(),
             vision: config.vision,
             options: config.options.clone(),
-            windows: Windows::new(config),
+            windows: Windows::new(config, seen),
+            max_tokens: config.max_tokens,
             way,
             prices: config.prices,
             rests_until: Cell::new(None),
@@ -165,6 +179,7 @@ impl Upstream {
     fn asked<C>(&self, client: C, model: String, sampling: &Sampling) -> Asked<C> {
         let mut all = self.options.clone();
         all.extend(sampling.0.iter().map(|(name, value)| (name.clone(), value.clone())));
-        Asked { client, provider: self.name.clone(), model, sampling: Sampling(all), prices: self.prices }
+        let (prices, max_tokens) = (self.prices, self.max_tokens);
+        Asked { client, provider: self.name.clone(), model, sampling: Sampling(all), prices, max_tokens }
     }
 }

@@ -12,9 +12,10 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     collections::HashMap,
     rc::Rc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::time::timeout;
@@ -81,10 +82,43 @@ const KNOWN: [(&str, u64); 40] = [
     ("minimax", 204_800),
 ];
 
+/// What endpoints have said of their models, by their address and the model. Belongs to the profile, so that it outlives
+/// whoever asked.
+#[derive(Debug, Clone, Default)]
+pub struct SeenWindows(Arc<Mutex<Seen>>);
+
+type Seen = HashMap<String, HashMap<String, u64>>;
+
+impl SeenWindows {
+    /// The window of a model, where it is configured, its endpoint said it, or its name tells.
+    #[must_use]
+    pub fn window(&self, upstream: &ModelConfig, model: &str) -> Option<u64> {
+        let configured = upstream.context_length.filter(|_| is_meant(upstream, model));
+        let said = || match &upstream.provider {
+            Provider::OpenAi { base_url } => self.said(base_url, model).or_else(|| named(model)),
+            Provider::Hermes { .. } | Provider::Demo => None,
+        };
+        configured.or_else(said)
+    }
+
+    fn said(&self, base_url: &str, model: &str) -> Option<u64> {
+        self.lock().get(base_url)?.get(model).copied()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the window that is configured is this model's: of others the same upstream may have another.
+fn is_meant(upstream: &ModelConfig, model: &str) -> bool {
+    model == upstream.default || upstream.default.is_empty()
+}
+
 /// The windows of one upstream's models.
 pub(super) struct Windows {
     configured: Option<u64>,
-    /// Whose window is configured: of others the same upstream may have another.
+    /// Whose window is configured.
     model: String,
     endpoint: Option<Rc<Listing>>,
 }
@@ -93,17 +127,19 @@ struct Listing {
     endpoint: Endpoint,
     address: Result<Uri, String>,
     asked: Cell<bool>,
-    found: RefCell<HashMap<String, u64>>,
+    base_url: String,
+    seen: SeenWindows,
 }
 
 impl Windows {
-    pub(super) fn new(config: &ModelConfig) -> Self {
+    pub(super) fn new(config: &ModelConfig, seen: &SeenWindows) -> Self {
         let endpoint = match &config.provider {
             Provider::OpenAi { base_url } => Some(Rc::new(Listing {
                 endpoint: Endpoint::new(config),
                 address: base_url::models(base_url),
                 asked: Cell::new(false),
-                found: RefCell::default(),
+                base_url: base_url.clone(),
+                seen: seen.clone(),
             })),
             Provider::Hermes { .. } | Provider::Demo => None,
         };
@@ -122,8 +158,10 @@ impl Windows {
         by_name(model)
     }
 
-    fn known(&self, model: &str) -> Option<u64> {
-        let found = || self.endpoint.as_ref().and_then(|listing| listing.found.borrow().get(model).copied());
+    /// As it is configured, or as the endpoint has said it.
+    pub(super) fn known(&self, model: &str) -> Option<u64> {
+        let said = |listing: &Rc<Listing>| listing.seen.said(&listing.base_url, model);
+        let found = || self.endpoint.as_ref().and_then(said);
         self.configured.filter(|_| model == self.model || self.model.is_empty()).or_else(found)
     }
 }
@@ -132,7 +170,7 @@ impl Listing {
     async fn ask(&self) {
         let asked = timeout(PATIENCE, self.list()).await;
         match asked {
-            Ok(Some(found)) => *self.found.borrow_mut() = found,
+            Ok(Some(found)) => drop(self.seen.lock().insert(self.base_url.clone(), found)),
             Ok(None) | Err(_) => {
                 tracing::debug!("the upstream does not say how long its models' windows are");
             }
@@ -169,13 +207,17 @@ fn read(body: &[u8]) -> Option<HashMap<String, u64>> {
 }
 
 pub(super) fn by_name(model: &str) -> u64 {
+    named(model).unwrap_or(GUESS)
+}
+
+fn named(model: &str) -> Option<u64> {
     let model = model.to_ascii_lowercase();
     // A provider's or owner's name may stand before the model's.
     let bare = model.rsplit('/').next().unwrap_or_default();
     KNOWN
         .iter()
         .find(|(part, _)| if part.len() == 2 { bare.starts_with(part) } else { bare.contains(part) })
-        .map_or(GUESS, |(_, window)| *window)
+        .map(|(_, window)| *window)
 }
 
 #[cfg(test)]

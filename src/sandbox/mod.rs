@@ -22,6 +22,7 @@
 #![allow(unsafe_code)]
 
 pub mod attack;
+mod below;
 mod guise;
 mod handover;
 mod helper;
@@ -32,6 +33,7 @@ mod limits;
 mod link;
 mod network;
 mod probe;
+mod quota;
 mod remove;
 mod seccomp;
 mod standing;
@@ -47,6 +49,7 @@ pub use launch::Helper;
 pub use limits::{Breach, Excess, Limits, Machine, Seat, Usage};
 pub use link::Report;
 pub use probe::Sandbox;
+pub use quota::{PROJECT_QUOTA, Project, Room, disk_holder, disk_of};
 pub use remove::remove_folder;
 pub use standing::Standing;
 pub use tmp::{clean_tmp, profile_tmp, remove_tmp, session_tmp};

@@ -92,8 +92,9 @@ impl Inner {
     }
 
     pub(super) fn admit(&self, state: LiveState) -> Arc<Live> {
-        let Options { ring_events: events, ring_bytes: bytes, ring_unread: unread, .. } = self.options;
-        let live = Arc::new(Live::new(state, Limits { events, bytes, unread }));
+        let Options { ring_events: events, ring_bytes: bytes, ring_read: read, ring_unread: unread, .. } =
+            self.options;
+        let live = Arc::new(Live::new(state, Limits { events, bytes, read, unread }));
         lock_of(&self.live).insert(live.run, Arc::clone(&live));
         live
     }

@@ -16,6 +16,8 @@ use tokio::sync::Notify;
 pub(super) struct Limits {
     pub(super) events: usize,
     pub(super) bytes: usize,
+    /// Beside what the disk does not have: for readers, and when there are none.
+    pub(super) read: usize,
     pub(super) unread: usize,
 }
 
@@ -60,7 +62,8 @@ impl Live {
     /// Ends a change of the state: what may be seen is shown, what need not be kept is dropped.
     pub(super) fn publish(&self, mut state: MutexGuard<'_, LiveState>) {
         let more = state.settle();
-        let events = if self.readers() == 0 { self.limits.unread } else { self.limits.events };
+        let events =
+            if self.readers() == 0 { self.limits.unread } else { self.limits.read.min(self.limits.events) };
         state.trim(events, self.limits.bytes);
         drop(state);
         if more {

@@ -13,7 +13,9 @@ use super::{
     usage,
     writer::Urgency,
 };
-use crate::domain::{self, Code, Event, PromptId, RunRecord, RunSpec, Seq, UpstreamCall, UpstreamRun, Usage};
+use crate::domain::{
+    self, Code, Event, PromptId, RunRecord, RunSpec, Seq, SessionId, UpstreamCall, UpstreamRun, Usage, both,
+};
 use std::{mem, sync::Arc};
 use tokio::sync::oneshot;
 
@@ -30,6 +32,8 @@ pub struct LogWriter {
     /// Text that is being written, a tail of it perhaps held back.
     pub(super) text: Option<Text>,
     spec: SpecToStore,
+    /// A child's calls are its parent's session's.
+    parents_session: Option<SessionId>,
     /// Number of the run's next message.
     messages: u64,
     /// Model calls that the store has not been given yet …
@@ -46,11 +50,13 @@ impl LogWriter {
     pub(super) fn begin(store: Arc<Inner>, spec: Arc<RunSpec>, with: Vec<Change>) -> (Self, Committed) {
         let durable = spec.durable || !with.is_empty();
         let live = store.admit(LiveState::begin(RunRecord::new(&spec), durable));
+        let parents_session = spec.parent.as_ref().map(|parent| parent.session.clone());
         let mut writer = Self {
             store,
             live,
             text: None,
             spec: SpecToStore::new(spec),
+            parents_session,
             messages: 0,
             calls: Vec::new(),
             last_call: 0,
@@ -70,6 +76,8 @@ impl LogWriter {
             live,
             text: None,
             spec: SpecToStore::none(),
+            // No child is taken up again.
+            parents_session: None,
             messages: messages as u64,
             calls: Vec::new(),
             last_call: 0,
@@ -153,14 +161,16 @@ impl LogWriter {
         self.durable = true;
     }
 
-    /// Adds an upstream call's usage to the record (written with the next commit).
-    pub fn add_usage(&mut self, usage: Usage) {
-        self.live.state().record.usage += usage;
+    /// Adds an upstream call's usage, and its cost in billionths of a dollar, to the record (written with the next commit).
+    pub fn add_usage(&mut self, usage: Usage, cost: Option<u64>) {
+        let record = &mut self.live.state().record;
+        record.usage += usage;
+        record.cost = both(record.cost, cost);
     }
 
     /// Notes a model call, and adds its usage to the record (written with the next commit).
     pub fn add_call(&mut self, call: UpstreamCall) {
-        self.add_usage(call.usage);
+        self.add_usage(call.usage, call.cost);
         self.calls.push(call);
     }
 
@@ -264,7 +274,8 @@ impl LogWriter {
             // By time, so that a former process's are not written over.
             self.last_call = u64::try_from(call.at).unwrap_or(0).max(self.last_call + 1);
             let RunRecord { session_id, key_id, .. } = &state.record;
-            writes.push(usage::write(run, self.last_call, session_id, key_id, &call)?);
+            let session = self.parents_session.as_ref().unwrap_or(session_id);
+            writes.push(usage::write(run, self.last_call, session, key_id, &call)?);
         }
         let open = Key::run(Table::OpenRun, run);
         match stage {

@@ -138,6 +138,7 @@ pub(super) async fn say(store: &Store, session: &str, messages: Vec<Message>) {
         messages,
         finish: Some(Finish::Stop),
         usage: Usage::default(),
+        cost: None,
     };
     store.commit(vec![Change::SessionAppend(append)]).await.unwrap();
 }

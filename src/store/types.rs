@@ -58,6 +58,8 @@ pub struct SessionAppend {
     /// Why the last message ended, when the model ended it.
     pub finish: Option<Finish>,
     pub usage: Usage,
+    /// As in [`crate::domain::RunRecord`].
+    pub cost: Option<u64>,
     /// The prompt that the session goes on with; `None`: the one that it has.
     pub prompt: Option<SystemPrompt>,
 }
@@ -161,10 +163,12 @@ pub struct Housekept {
 /// The store's limits; the defaults are the product's.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Events that a live run keeps in memory for its readers …
+    /// Events that a live run keeps in memory before it begins to write them to the disk …
     pub ring_events: usize,
     /// … and their size, whichever is reached first.
     pub ring_bytes: usize,
+    /// Events that are kept in memory for readers though the disk has them: who is further behind reads them there.
+    pub ring_read: usize,
     /// Events that are kept in memory while nobody reads.
     pub ring_unread: usize,
     /// Numbers that are reserved at once.
@@ -206,6 +210,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             ring_events: 512,
+            ring_read: 64,
             ring_bytes: 64 << 10,
             ring_unread: 32,
             reserve: 4096,

@@ -1,5 +1,6 @@
 //! The one shape of a refusal.
 
+use super::disk::FREE_SOMETHING;
 use crate::{domain::ToolOutput, sandbox::JailError};
 use serde_json::{Map, Value, json};
 use std::{fmt, io};
@@ -55,13 +56,11 @@ impl Failure {
 
     pub fn io(what: &str, error: &io::Error) -> Self {
         let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
-        let code = if full.contains(&error.kind()) {
-            "no_space"
-        } else if error.kind() == io::ErrorKind::PermissionDenied {
-            "permission_denied"
-        } else {
-            "io_error"
-        };
+        if full.contains(&error.kind()) {
+            return Self::new("no_space", format!("{what}: {error}")).hint(FREE_SOMETHING);
+        }
+        let code =
+            if error.kind() == io::ErrorKind::PermissionDenied { "permission_denied" } else { "io_error" };
         Self::new(code, format!("{what}: {error}"))
     }
 

@@ -42,6 +42,8 @@ pub struct Ground {
 pub struct Footing {
     /// Whose the agent's commands and files are; `None`: the gateway's own user's.
     pub owner: Option<Owner>,
+    /// The file system holds the workspace to its quota.
+    pub held: bool,
     /// What will not work, a sentence each, with the line that mends it.
     pub warnings: Vec<String>,
 }
@@ -107,15 +109,27 @@ impl Ground {
         held.as_ref().and_then(|roots| roots.owner())
     }
 
+    /// Why the file system does not hold the workspace to its quota; `None`: it does.
+    pub fn unheld(&self) -> Option<String> {
+        let held = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        match held.as_ref().map(|roots| roots.held()) {
+            Some(held) => held.err().map(str::to_owned),
+            None => Some("the workspace is not open".to_owned()),
+        }
+    }
+
     /// Opens the folders, and gives the workspace to the profile's user. Blocking: for the profile's start.
     pub fn prepare(&self) -> Footing {
         let name = &self.config.name;
         match self.roots() {
             Ok(roots) => Footing {
                 owner: roots.owner(),
+                held: roots.held().is_ok(),
                 warnings: roots.trouble().iter().map(|trouble| format!("`{name}`: {trouble}")).collect(),
             },
-            Err(failure) => Footing { owner: None, warnings: vec![format!("`{name}`: {failure}")] },
+            Err(failure) => {
+                Footing { owner: None, held: false, warnings: vec![format!("`{name}`: {failure}")] }
+            }
         }
     }
 
@@ -137,12 +151,18 @@ impl Ground {
             |user: &Owner| self.sandbox.level == SandboxLevel::Strict || roots.can_be_reached_by(*user);
         let owner = self.user.filter(walks);
         let ours = hidden(&config.root).iter().any(|home| roots.workspace().path().starts_with(real(home)));
-        roots.settle(owner, self.user, ours, PATIENCE).map_err(|error| {
+        let mut roots = roots.settle(owner, self.user, ours, PATIENCE).map_err(|error| {
             Failure::io(
                 &format!("the workspace `{}` cannot be given to its user", workspace.display()),
                 &error,
             )
-        })
+        })?;
+        // A workspace elsewhere is the operator's, and so is its project.
+        if let Some(room) = self.disk.room().filter(|_| ours) {
+            roots.hold(room, PATIENCE);
+            self.disk.set_held(roots.held().is_ok());
+        }
+        Ok(roots)
     }
 }
 

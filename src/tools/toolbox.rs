@@ -167,6 +167,12 @@ impl Toolbox {
         self.ground.owner()
     }
 
+    /// Why the file system does not hold the workspace to its quota, once the folders were opened; `None`: it does.
+    #[must_use]
+    pub fn unheld(&self) -> Option<String> {
+        self.ground.unheld()
+    }
+
     /// What the profile's own files bring into the prompt of a session that begins now.
     pub async fn prompt_parts(&self, session_key: Option<&str>) -> Arc<PromptParts> {
         let config = &self.ground.config;

@@ -267,3 +267,49 @@ async fn an_always_allows_that_command_and_no_other_of_its_kind() {
     }
     house.close().await;
 }
+
+#[actix_web::test]
+async fn a_decision_is_on_record_with_who_made_it_and_why() {
+    let mut house = House::open().await;
+    let alice = house.alice().await;
+    let (run, events, request) = asked(&alice, "rm -rf ./none").await;
+    let path = format!("/v1/approvals/{}", request["approval_id"].as_str().unwrap());
+    alice.post(&path, json!({"choice": "deny", "reason": "not today"})).await;
+    events.rest().await;
+    let kept = alice.get(&path).await.body;
+    assert_eq!((&kept["decision"], &kept["reason"]), (&json!("deny"), &json!("not today")), "{kept}");
+    assert!(kept["decided_by"].is_string() && kept["decided_at"].is_number(), "{kept}");
+    assert!(!kept["rule_ids"].as_array().unwrap().is_empty(), "{kept}");
+    let last =
+        house.upstream.requests().pop().unwrap()["messages"].as_array().unwrap().last().unwrap().clone();
+    let told: Value = serde_json::from_str(last["content"].as_str().unwrap()).unwrap();
+    assert!(told["error"].as_str().unwrap().contains("not today"), "{told}");
+    assert!(told["hint"].as_str().unwrap().contains("do not retry"), "{told}");
+    house.stop(std::time::Duration::from_secs(5)).await;
+    let log = house.audit("alice");
+    let answered = log.iter().find(|entry| entry["act"] == "approval.answered").unwrap();
+    assert_eq!((&answered["run"], &answered["choice"]), (&json!(run), &json!("deny")), "{answered}");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn settings_open_single_commands_or_all_questions_and_never_what_is_refused() {
+    for config in ["command_allowlist: ['rm -r ./bui*', 'rm -rf /']\n", "approvals:\n  mode: off\n"] {
+        let house = House::with(Plan::config(config)).await;
+        let commands = ["mkdir -p ./build", "rm -r ./build", "rm -rf /"];
+        let results = unasked(&house, &commands).await;
+        assert_eq!(
+            (&results[1]["exit_code"], results[1].get("status")),
+            (&json!(0), None),
+            "{config}: {results:?}"
+        );
+        assert_eq!(results[2]["code"], "blocked", "{config}: {results:?}");
+        house.close().await;
+    }
+    let house = House::with(Plan::config("command_allowlist: ['rm -r ./bui*']\n")).await;
+    let commands = ["rm -r ./build && rm -r ./src", "rm -r ./build; rm -r ./src", "rm -r ./other"];
+    for (command, result) in commands.iter().zip(unasked(&house, &commands).await) {
+        assert_eq!(result["code"], "blocked", "{command}: {result}");
+    }
+    house.close().await;
+}

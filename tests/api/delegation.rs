@@ -225,3 +225,25 @@ async fn a_child_that_waits_ends_with_its_parent_when_the_gateway_does() {
     assert_eq!(alice.get("/v1/approvals?status=pending").await.body["data"], json!([]));
     house.close().await;
 }
+
+#[actix_web::test]
+async fn a_child_has_a_cap_of_its_own_and_sums_up_at_it() {
+    let house = House::with(Plan::config("delegation:\n  max_iterations: 2\n")).await;
+    let alice = house.alice().await;
+    let goal = r#"@@as-long-as-offered terminal {"command":"date +%N"}"#;
+    let run = alice.run(&delegate(&json!({ "goal": goal }))).await;
+    let ended = alice.finished(&run).await;
+    assert_eq!(ended["status"], "completed", "{ended}");
+    let result = result(&house);
+    let one = &result["results"][0];
+    assert_eq!(
+        (&one["summary"], &one["api_calls"]),
+        (&json!("This is what was done."), &json!(3)),
+        "{result}"
+    );
+    for member in ["task_index", "duration_seconds", "model", "exit_reason", "tokens", "tool_trace"] {
+        assert!(!one[member].is_null(), "{member}: {result}");
+    }
+    assert!(result["total_duration_seconds"].is_number(), "{result}");
+    house.close().await;
+}

@@ -76,6 +76,7 @@ gateway:
         "models": ["small", "large"],
         "base_url": "http://127.0.0.1:9/v1",
         "context_length": null,
+        "max_tokens": null,
         "vision": "false",
         "has_api_key": true,
         "more_api_keys": 0,

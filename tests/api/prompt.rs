@@ -294,3 +294,15 @@ async fn how_long_a_look_takes() {
     println!("a look at 100 skills: p50 {:?}, p99 {:?}", took[250], took[495]);
     house.close().await;
 }
+
+#[actix_web::test]
+async fn a_long_file_of_instructions_is_shown_with_its_beginning_and_its_end() {
+    let house = House::open().await;
+    let text = format!("First of all.\n{}Last of all.\n", "Use tabs.\n".repeat(6_000));
+    write(&house, "workspace/AGENTS.md", &text);
+    house.alice().await.chat("hello").await;
+    let prompt = prompt(&house);
+    assert!(prompt.contains("First of all.") && prompt.contains("Last of all."), "{prompt}");
+    assert!(prompt.chars().count() < 24_000, "{}", prompt.chars().count());
+    house.close().await;
+}

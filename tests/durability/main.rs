@@ -11,6 +11,7 @@ mod descriptors;
 mod kept;
 mod killed;
 mod logged;
+mod memory;
 mod parked;
 mod ports;
 mod queued;

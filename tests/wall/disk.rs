@@ -68,6 +68,20 @@ async fn space_that_is_taken_without_writing_is_not_a_sleepers_fault() {
     assert_eq!(seen["status"], "running", "{seen}");
 }
 
+/// A file's owner may take it out of the project that a quota of the file system hangs on, if nothing refuses the calls.
+#[tokio::test]
+async fn no_command_takes_its_files_out_of_their_project() {
+    // `FS_IOC_SETFLAGS` and `FS_IOC_FSSETXATTR`.
+    let script = "import fcntl\nfor request in (0x40086602, 0x401c5820):\n  try:\n    fcntl.ioctl(open('f', 'w'), request, bytes(28)); \
+                  print('done')\n  except OSError as error: print(error.strerror)";
+    for sandbox in crate::support::walls() {
+        let world = World::at(&sandbox, |_| {});
+        world.call("write_file", json!({ "path": "leave.py", "content": script })).await;
+        let refused = "Operation not permitted\nOperation not permitted".to_owned();
+        assert_eq!(world.sh("/usr/bin/python3 leave.py").await, (refused, 0), "{}", world.wall());
+    }
+}
+
 #[tokio::test]
 async fn it_is_seen_soon_although_others_free_space_meanwhile() {
     let world = World::with(quota);

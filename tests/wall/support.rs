@@ -217,6 +217,7 @@ fn model() -> ModelConfig {
         options: serde_json::Map::new(),
         api_key: None,
         context_length: None,
+        max_tokens: None,
         connect_timeout: second,
         first_byte_timeout: second,
         idle_timeout: second,

@@ -154,7 +154,7 @@ fn clear_tmp(name: &ProfileName, root: &Path, now: SystemTime) {
 /// What runs work with, made of the configuration.
 fn kit(tenant: &Tenant, config: &Arc<ProfileConfig>) -> Kit {
     Kit {
-        upstreams: Upstreams::new(&config.model, &config.selection),
+        upstreams: Upstreams::new(&config.model, &config.selection, tenant.windows()),
         toolbox: tenant.toolbox(),
         rest: Rc::default(),
         policy: Rc::new(Policy {

@@ -64,7 +64,7 @@ pub(super) async fn work(bench: &Bench, call_id: &str, task: Task) -> Result<Rep
     bench.kit.toolbox.forget_session(&session, &bench.store).await?;
     let api_calls = calls(bench.store.clone(), run).await;
     let report = report(record, told.model.clone(), api_calls, begun.elapsed().as_secs_f64());
-    bench.tell(Event::SubagentComplete(Box::new(end(told, &report))), Some(report.usage));
+    bench.tell(Event::SubagentComplete(Box::new(end(told, &report))), Some((report.usage, report.cost)));
     Ok(report)
 }
 
@@ -198,6 +198,7 @@ fn report(record: RunRecord, model: String, api_calls: usize, seconds: f64) -> R
         api_calls,
         tools: record.tools,
         usage: record.usage,
+        cost: record.cost,
         seconds: (seconds * 1_000.0).round() / 1_000.0,
     }
 }

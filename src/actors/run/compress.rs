@@ -115,7 +115,8 @@ impl Driver {
     /// Tokens from which on the conversation is too long.
     fn limit(&self, mind: &Asked<ModelClient>, rules: &CompressionConfig) -> u64 {
         let window = self.kit.upstreams.window(&mind.provider, &mind.model);
-        context::threshold(window, self.spec.sampling.answer_limit().unwrap_or(0), rules.threshold)
+        let answer = self.spec.sampling.answer_limit().or(mind.max_tokens);
+        context::threshold(window, answer.unwrap_or(0), rules.threshold)
     }
 
     /// Whether something gave way.

@@ -307,7 +307,7 @@ impl Driver {
         let aside: Vec<Message> = cut.into_iter().chain(nudge).collect();
         let theirs = [self.session_system.as_deref(), self.spec.system.as_deref()];
         let systems: Vec<&str> = std::iter::once(&*system).chain(theirs.into_iter().flatten()).collect();
-        let other = if limits { self.fitting(&mind) } else { Some(mind.sampling.without_limits()) };
+        let (sampling, limit) = self.bounds(&mind, limits);
         let [first, second, third] =
             said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening]);
         let shown = self.room.shown([first, second, third, self.turn.messages()]);
@@ -318,7 +318,8 @@ impl Driver {
             tools: offer.map(|offer| &*offer.tools),
             tool_choice: offer.and_then(|offer| offer.choice.as_ref()),
             parallel: offer.and_then(|offer| offer.parallel),
-            sampling: other.as_ref().unwrap_or(&mind.sampling),
+            limit,
+            sampling: &sampling,
         };
         let (length, broken) = (self.log.text_length(), self.wrote_text && self.turn.part().is_empty());
         // Text and what is said meanwhile go into the same log.
@@ -345,7 +346,7 @@ impl Driver {
                     biased;
                     answer = &mut asking => break answer,
                     Some(said) = self.inbox.said.recv() => {
-                        let taken = take_in(&mut log.borrow_mut(), &mut self.changes, Amid::ModelCall, said);
+                        let taken = take_in(&mut log.borrow_mut(), &mut self.changes, Amid::ModelCall, *said);
                         self.unheard.extend(taken);
                     }
                 }

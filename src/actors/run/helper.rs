@@ -84,6 +84,7 @@ impl Driver {
             tools: None,
             tool_choice: None,
             parallel: None,
+            limit: None,
             sampling: &asked.sampling,
         };
         let mut nobody = |_: crate::model::Delta<'_>| {};

@@ -38,6 +38,7 @@ pub(super) async fn look(bench: &Bench, look: Look) -> Result<String, Declined> 
         tools: None,
         tool_choice: None,
         parallel: None,
+        limit: None,
         sampling: &mind.sampling,
     };
     let begun = Instant::now();

@@ -116,14 +116,15 @@ pub(super) struct Control {
     /// The run has its place, and reads what was said before it begins.
     pub entering: watch::Sender<bool>,
     questions: RefCell<HashMap<ApprovalId, Question>>,
-    answers: mpsc::UnboundedSender<Decide>,
-    said: mpsc::UnboundedSender<steer::Said>,
+    /// Both in boxes: a channel keeps room for 32 of what it carries, and hardly any run hears one.
+    answers: mpsc::UnboundedSender<Box<Decide>>,
+    said: mpsc::UnboundedSender<Box<steer::Said>>,
 }
 
 /// The driver's ends of what the actor passes on.
 struct Inbox {
-    answered: mpsc::UnboundedReceiver<Decide>,
-    said: mpsc::UnboundedReceiver<steer::Said>,
+    answered: mpsc::UnboundedReceiver<Box<Decide>>,
+    said: mpsc::UnboundedReceiver<Box<steer::Said>>,
 }
 
 /// A question that somebody was asked.
@@ -252,7 +253,7 @@ impl Handler<Decide> for RunActor {
         let mut settled = question.settled.subscribe();
         if !std::mem::replace(&mut question.answered, true) {
             // The driver holds the other end for as long as it has questions.
-            let _sent = self.control.answers.send(answer);
+            let _sent = self.control.answers.send(Box::new(answer));
         }
         Box::pin(async move { settled.wait_for(Option::is_some).await.ok()?.clone() })
     }

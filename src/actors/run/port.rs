@@ -27,10 +27,13 @@ pub(super) struct Bench {
     telling: mpsc::UnboundedSender<Told>,
 }
 
+/// Tokens, and what they cost where that is known.
+type Spent = (Usage, Option<u64>);
+
 /// Something for the turn's log.
 pub(super) enum Told {
-    /// A fact; its tokens, if it has any, count as the turn's own.
-    Event(Box<Event>, Option<Usage>),
+    /// A fact; its tokens and what they cost, if it has any, count as the turn's own.
+    Event(Box<Event>, Option<Spent>),
     /// A model call that the turn makes beside its own.
     Call(UpstreamCall),
 }
@@ -56,9 +59,9 @@ impl Bench {
         (Rc::new(bench), told)
     }
 
-    pub fn tell(&self, event: Event, usage: Option<Usage>) {
+    pub fn tell(&self, event: Event, spent: Option<Spent>) {
         // A driver that is gone has ended its turn: there is nothing left to tell.
-        let _gone = self.telling.send(Told::Event(Box::new(event), usage));
+        let _gone = self.telling.send(Told::Event(Box::new(event), spent));
     }
 
     /// A model call that the turn made beside its own.
@@ -71,8 +74,9 @@ impl Bench {
 pub(super) fn write(log: &mut LogWriter, changes: &mut Vec<Change>, told: Told) {
     let event = match told {
         Told::Call(call) => return log.add_call(call),
-        Told::Event(event, usage) => {
-            log.add_usage(usage.unwrap_or_default());
+        Told::Event(event, spent) => {
+            let (usage, cost) = spent.unwrap_or_default();
+            log.add_usage(usage, cost);
             *event
         }
     };

@@ -1,11 +1,124 @@
-//! A question of another gateway's agent, as one of ours.
+//! Questions of another gateway's agent: for approval, and its own. Each becomes one of ours under the same id, and is
+//! answered on either side.
 
-use super::drive::Driver;
-use crate::domain::{Approval, ApprovalRequest, ApprovalScope, ApprovalStatus, Finding, Millis, now};
+use super::{Decide, drive::Break, drive::Driver, relay::Agent};
+use crate::{
+    domain::{
+        Approval, ApprovalId, ApprovalRequest, ApprovalScope, ApprovalStatus, Choice, Clarification,
+        ClarifyRequest, Event, Finding, Millis, Unattended, now,
+    },
+    model::ModelError,
+    store::Change,
+};
 use std::time::Duration;
 
+/// What the other side's agent is told where nobody can be asked.
+const NOBODY: &str =
+    "Nobody can answer here. Go on with what is most likely meant, and say what you assumed.";
+
 impl Driver {
-    pub(super) fn question_there(&self, request: &ApprovalRequest) -> Approval {
+    /// A call of the other side waits for approval; one that nobody can be asked about is denied.
+    pub(super) async fn approval_there(
+        &mut self,
+        agent: &Agent,
+        run: &str,
+        request: Box<ApprovalRequest>,
+    ) -> Result<(), Break> {
+        let id = request.approval_id;
+        if !self.is_new(id)? {
+            return Ok(());
+        }
+        if self.spec.unattended == Some(Unattended::Deny) {
+            let reason = "the connection of this turn cannot ask anybody";
+            let denied = agent.client.decide(run, id, Choice::Deny, Some(reason)).await;
+            return denied.map_err(|error| self.model_failed(&error));
+        }
+        let approval = self.approval(&request);
+        self.ask_here(approval, Event::ApprovalRequest(request))
+    }
+
+    /// The other side's agent asks something itself; where nobody can answer, it is told so.
+    pub(super) async fn clarify_there(
+        &mut self,
+        agent: &Agent,
+        run: &str,
+        request: Box<ClarifyRequest>,
+    ) -> Result<(), Break> {
+        let id = request.clarify_id;
+        if !self.is_new(id)? {
+            return Ok(());
+        }
+        if self.spec.unattended == Some(Unattended::Deny) {
+            let told = agent.client.clarify(run, id, NOBODY).await;
+            return told.map_err(|error| self.model_failed(&error));
+        }
+        let question = self.question(&request);
+        self.ask_here(question, Event::ClarifyRequest(request))
+    }
+
+    /// Whether a question is to be asked here: it was not yet, and no stop ends it over there.
+    fn is_new(&mut self, id: ApprovalId) -> Result<bool, Break> {
+        if self.control.stop.is_cancelled() {
+            return Ok(false);
+        }
+        match self.store.approval(id)?.map(|known| known.run_id) {
+            None => Ok(true),
+            Some(run) if run == self.spec.run_id => Ok(false),
+            Some(_) => {
+                let text = "The upstream asks under an id that belongs to another question of this profile."
+                    .to_owned();
+                Err(self.model_failed(&ModelError::Garbage { message: text, partial: false }))
+            }
+        }
+    }
+
+    fn ask_here(&mut self, mut approval: Approval, event: Event) -> Result<(), Break> {
+        self.tenant.redactor().clean_approval(&mut approval);
+        self.pose(&approval);
+        self.changes.push(Change::Approval(approval.clone()));
+        self.approvals.push(approval);
+        drop(self.log.append(event, std::mem::take(&mut self.changes))?);
+        Ok(())
+    }
+
+    /// Passes a person's answer on.
+    pub(super) async fn tell_there(
+        &self,
+        agent: &Agent,
+        run: &str,
+        answer: &Decide,
+    ) -> Result<(), ModelError> {
+        let (id, reason) = (answer.approval, answer.reason.as_deref());
+        let asks = self.pending().any(|approval| approval.id == id && approval.question.is_some());
+        if asks {
+            agent.client.clarify(run, id, reason.unwrap_or_default()).await
+        } else {
+            agent.client.decide(run, id, answer.choice, reason).await
+        }
+    }
+
+    /// The other side has its answer: ours on its way back, one given over there, or none in time (no `decision`).
+    pub(super) async fn answered_there(
+        &mut self,
+        id: ApprovalId,
+        choice: Choice,
+        decision: Option<Choice>,
+        response: Option<String>,
+    ) {
+        if self.pending().any(|approval| approval.id == id) {
+            let mut reason = response;
+            reason.iter_mut().for_each(|reason| self.tenant.redactor().clean_text(reason));
+            let how = move |approval: &mut Approval| {
+                approval.status =
+                    if decision.is_none() { ApprovalStatus::Expired } else { ApprovalStatus::Decided };
+                approval.decision = decision;
+                approval.reason = reason;
+            };
+            self.settle(id, choice, decision.is_none(), how).await;
+        }
+    }
+
+    fn approval(&self, request: &ApprovalRequest) -> Approval {
         let finding = |rule: &String| Finding {
             rule: rule.clone(),
             category: String::new(),
@@ -33,6 +146,25 @@ impl Driver {
             reason: None,
             question: None,
         }
+    }
+
+    fn question(&self, request: &ClarifyRequest) -> Approval {
+        let ClarifyRequest { clarify_id, call_id, question, choices, multi_select: _, expires_at } = request;
+        let asked = self.approval(&ApprovalRequest {
+            approval_id: *clarify_id,
+            call_id: call_id.clone(),
+            tool: super::clarify::NAME.to_owned(),
+            command: question.clone(),
+            arguments_digest: String::new(),
+            pattern_key: String::new(),
+            pattern_keys: Vec::new(),
+            description: "The agent asks.".to_owned(),
+            allow_permanent: false,
+            choices: Vec::new(),
+            expires_at: *expires_at,
+        });
+        let question = Clarification { question: question.clone(), choices: choices.clone() };
+        Approval { question: Some(question), ..asked }
     }
 }
 

@@ -14,11 +14,8 @@ use super::{
 };
 use crate::{
     agent::Answered,
-    domain::{
-        Approval, ApprovalId, ApprovalRequest, ApprovalStatus, Choice, Code, Content, Event, Failure, Finish,
-        Message, RunId, Seq, Unattended, UpstreamRun,
-    },
-    model::{Asked, HermesClient, Mind, ModelError, RemoteTurn},
+    domain::{Choice, Code, Content, Event, Failure, Finish, Message, RunId, Seq, UpstreamRun},
+    model::{Asked, HermesClient, Mind, RemoteTurn},
     store::Change,
 };
 use std::time::Duration;
@@ -27,7 +24,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 /// How long the other side may take to hear of a stop, and then to end.
 const STOPPING: Duration = Duration::from_secs(3);
 
-type Agent = Asked<HermesClient>;
+pub(super) type Agent = Asked<HermesClient>;
 
 impl Driver {
     /// Has `agent` do the turn.
@@ -81,8 +78,8 @@ impl Driver {
                         waiting.parked = Some(ParkedRun::enter(self));
                     }
                 }
-                Some(answer) = self.inbox.answered.recv() => self.pass_on(agent, &run.id, answer).await,
-                Some(said) = self.inbox.said.recv() => self.say_there(agent, &run.id, said).await,
+                Some(answer) = self.inbox.answered.recv() => self.pass_on(agent, &run.id, *answer).await,
+                Some(said) = self.inbox.said.recv() => self.say_there(agent, &run.id, *said).await,
                 told = events.next() => {
                     let (seq, event) = match told {
                         Ok(told) => told,
@@ -175,8 +172,8 @@ impl Driver {
         if self.pending().all(|approval| approval.id != answer.approval) {
             return;
         }
-        let (id, choice) = (answer.approval, answer.choice);
-        match agent.client.decide(run, id, choice, answer.reason.as_deref()).await {
+        let id = answer.approval;
+        match self.tell_there(agent, run, &answer).await {
             Ok(()) => self.answer(answer).await,
             Err(error) => {
                 tracing::warn!(run = %self.spec.run_id, %error, "an answer was not taken over there");
@@ -218,9 +215,15 @@ impl Driver {
             Event::ToolStarted { .. } | Event::ToolCompleted { .. } | Event::RunRetrying(_) => {
                 drop(self.log.append(event, Vec::new())?);
             }
-            Event::ApprovalRequest(request) => self.ask_here(agent, &run.id, *request).await?,
+            Event::ApprovalRequest(request) => self.approval_there(agent, &run.id, request).await?,
+            Event::ClarifyRequest(request) => self.clarify_there(agent, &run.id, request).await?,
             Event::ApprovalResponded { approval_id, choice, resolved: _, expired } => {
-                self.answered_there(approval_id, choice, expired).await;
+                let decision = (!expired).then_some(choice);
+                self.answered_there(approval_id, choice, decision, None).await;
+            }
+            Event::ClarifyResponded { clarify_id, response, expired } => {
+                let decision = (!expired).then_some(Choice::Once);
+                self.answered_there(clarify_id, Choice::Once, decision, response).await;
             }
             Event::RunCompleted { output, usage, finish_reason, tool_calls: _, pending_steer } => {
                 self.heard_there(pending_steer);
@@ -250,11 +253,9 @@ impl Driver {
                 let lost = "The upstream no longer keeps a part of this answer.";
                 return Err(Break::Failed(Failure::new(Code::UpstreamError, lost)));
             }
-            // Of children and questions over there nothing can be answered here.
+            // Of children over there nothing can be answered here.
             Event::SubagentStart(_)
             | Event::SubagentComplete(_)
-            | Event::ClarifyRequest(_)
-            | Event::ClarifyResponded { .. }
             | Event::RunStarted { .. }
             | Event::ContextCompressed(_)
             | Event::RunSteered { .. }
@@ -286,46 +287,6 @@ impl Driver {
             self.changes.push(Change::Message(message.clone()));
         }
         Ok(End::Completed(finish))
-    }
-
-    /// A question of the other side becomes one of ours, under the same id; one that nobody can be asked is denied.
-    async fn ask_here(&mut self, agent: &Agent, run: &str, request: ApprovalRequest) -> Result<(), Break> {
-        if self.control.stop.is_cancelled() {
-            // The stop ends the question over there, too.
-            return Ok(());
-        }
-        let id = request.approval_id;
-        if self.spec.unattended == Some(Unattended::Deny) {
-            let reason = "the connection of this turn cannot ask anybody";
-            let denied = agent.client.decide(run, id, Choice::Deny, Some(reason)).await;
-            return denied.map_err(|error| self.model_failed(&error));
-        }
-        let known = self.store.approval(id)?.map(|known| known.run_id);
-        if known.is_some_and(|known| known != self.spec.run_id) {
-            let text = "The upstream asks under an id that belongs to another question of this profile.";
-            return Err(self.model_failed(&ModelError::Garbage { message: text.to_owned(), partial: false }));
-        }
-        if known.is_some() {
-            return Ok(());
-        }
-        let mut approval = self.question_there(&request);
-        self.tenant.redactor().clean_approval(&mut approval);
-        self.pose(&approval);
-        self.changes.push(Change::Approval(approval.clone()));
-        self.approvals.push(approval);
-        drop(self.log.append(Event::ApprovalRequest(Box::new(request)), std::mem::take(&mut self.changes))?);
-        Ok(())
-    }
-
-    /// The other side has its answer: ours on its way back, one given over there, or none in time.
-    async fn answered_there(&mut self, id: ApprovalId, choice: Choice, expired: bool) {
-        if self.pending().any(|approval| approval.id == id) {
-            let how = move |approval: &mut Approval| {
-                approval.status = if expired { ApprovalStatus::Expired } else { ApprovalStatus::Decided };
-                approval.decision = (!expired).then_some(choice);
-            };
-            self.settle(id, choice, expired, how).await;
-        }
     }
 }
 

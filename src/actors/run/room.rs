@@ -10,9 +10,12 @@ use crate::{
     model::{Asked, ModelClient},
     store::SessionContext,
 };
+use std::borrow::Cow;
 
 /// Tokens below which a limit is no use.
 const LEAST_ANSWER: u64 = 256;
+/// Nobody waits for a longer answer, and few models give one.
+const MOST_ANSWER: u64 = 65_536;
 
 /// The state of one turn.
 #[derive(Default)]
@@ -111,9 +114,43 @@ impl Driver {
         tokens
     }
 
+    /// What bounds the next call's answer: the members of the request (`limits`: those for the final answer too), and the
+    /// gateway's own limit where they have none.
+    pub(super) fn bounds<'a>(
+        &self,
+        mind: &'a Asked<ModelClient>,
+        limits: bool,
+    ) -> (Cow<'a, Sampling>, Option<u64>) {
+        let sampling = if limits {
+            self.fitting(mind).map_or(Cow::Borrowed(&mind.sampling), Cow::Owned)
+        } else {
+            Cow::Owned(mind.sampling.without_limits())
+        };
+        let limit = if sampling.limits_answer() { None } else { self.own_limit(mind) };
+        (sampling, limit)
+    }
+
+    /// `model.max_tokens`, and no more than is left of a window that is known: an upstream that reserves room for the answer
+    /// refuses a call whose prompt and limit are more than its window, and one with a small limit of its own cuts answers
+    /// that had room.
+    fn own_limit(&self, mind: &Asked<ModelClient>) -> Option<u64> {
+        let left = self.kit.upstreams.known_window(&mind.provider, &mind.model).map(|window| {
+            let prompt = self.room.scale.apply(self.room.guessed);
+            // The first guess of a prompt may be far off.
+            window.saturating_sub(prompt + prompt / 4)
+        });
+        let limit = match (mind.max_tokens, left) {
+            (Some(most), Some(left)) => Some(most.min(left)),
+            (Some(most), None) => return Some(most),
+            (None, left) => left.map(|left| left.min(MOST_ANSWER)),
+        };
+        // Too little for any answer: the upstream says so, and the conversation is made shorter.
+        limit.filter(|limit| *limit >= LEAST_ANSWER.min(mind.max_tokens.unwrap_or(LEAST_ANSWER)))
+    }
+
     /// The members of the next call with a limit that fits into what is left of the window: an upstream refuses a call
     /// whose prompt and limit are more than that together. `None`: they fit as they are.
-    pub(super) fn fitting(&self, mind: &Asked<ModelClient>) -> Option<Sampling> {
+    fn fitting(&self, mind: &Asked<ModelClient>) -> Option<Sampling> {
         let wanted = mind.sampling.answer_limit()?;
         let window = self.kit.upstreams.window(&mind.provider, &mind.model);
         let left = window.saturating_sub(self.room.scale.apply(self.room.guessed));

@@ -64,7 +64,7 @@ impl Handler<Steer> for RunActor {
 
     fn handle(&mut self, Steer { input, manner }: Steer, _ctx: &mut Self::Context) -> Self::Result {
         let (taken, told) = oneshot::channel();
-        let sent = self.control.said.send(Said { input, manner, taken });
+        let sent = self.control.said.send(Box::new(Said { input, manner, taken }));
         Box::pin(async move {
             // A driver that has ended takes nothing any more.
             let (Ok(()), Ok(committed)) = (sent, told.await) else {
@@ -115,7 +115,7 @@ impl Driver {
     /// Takes in what nobody has looked at yet, and lets the next model call hear it.
     pub(super) fn hear_all(&mut self) {
         while let Ok(said) = self.inbox.said.try_recv() {
-            self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
+            self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, *said));
         }
         self.hear();
     }

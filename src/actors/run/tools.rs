@@ -250,7 +250,7 @@ impl Driver {
                         noted = true;
                     }
                     Some(said) = self.inbox.said.recv() => {
-                        self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
+                        self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, *said));
                     }
                 }
             }
@@ -282,7 +282,8 @@ impl Driver {
         };
         if let Some(reason) = reason {
             text.push_str(" Their reason: ");
-            text.push_str(reason);
+            text.push_str(reason.trim().trim_end_matches('.'));
+            text.push('.');
         }
         text.push_str(" Nothing was run.");
         Err(blocked(&text, "do not retry it or look for another way to the same end; say what was denied"))

@@ -63,6 +63,7 @@ pub(in crate::actors) fn append(
         messages,
         finish,
         usage: record.usage,
+        cost: record.cost,
         prompt,
     }))
 }

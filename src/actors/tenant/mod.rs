@@ -23,6 +23,7 @@ use crate::{
     domain::{Millis, ProfileName, RunId, Toolset, now},
     egress::Listeners,
     isolation::Examination,
+    model::SeenWindows,
     redact::{Redactor, Redactors, Secrets},
     sandbox::{Owner, Sandbox},
     store::{Options, ProfileLock, Store, StoreError},
@@ -101,6 +102,7 @@ pub struct Tenant {
     under_way: UnderWay,
     redactor: Redactor,
     model_calls: ModelCalls,
+    windows: SeenWindows,
     prompts: Prompts,
     audit: AuditLog,
     started_at: Millis,
@@ -168,6 +170,7 @@ impl Tenant {
             under_way: UnderWay::default(),
             redactor,
             model_calls: ModelCalls::default(),
+            windows: SeenWindows::default(),
             prompts: Prompts::default(),
             audit,
             started_at: now(),
@@ -240,6 +243,11 @@ impl Tenant {
 
     /// What is known of the profile's own model.
     #[must_use]
+    /// What the upstreams have said of their models' windows.
+    pub const fn windows(&self) -> &SeenWindows {
+        &self.windows
+    }
+
     pub const fn model_calls(&self) -> &ModelCalls {
         &self.model_calls
     }

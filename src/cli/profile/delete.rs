@@ -8,7 +8,7 @@ use crate::{
     },
     domain::{ProfileName, now},
     gateway::{Command, Offline, RunDir, Users},
-    sandbox::{remove_folder, remove_tmp},
+    sandbox::{Project, remove_folder, remove_tmp},
 };
 use std::fs;
 
@@ -44,6 +44,7 @@ pub fn run(
     // Held until all is gone: no gateway starts it meanwhile.
     let _lock = Offline::lock(&context.home, &place.state_dir)?;
     let at = |error: std::io::Error| CliError::failed(format!("{}: {error}", found.root.display()));
+    let project = found.config.as_ref().ok().and_then(|config| Project::of(&config.workspace));
     // Out of sight in one step; an interrupted deletion leaves no half profile.
     let grave = found.root.with_file_name(format!(".{name}.deleted-{}", now()));
     fs::rename(&found.root, &grave).map_err(at)?;
@@ -51,6 +52,9 @@ pub fn run(
     // The profile is gone by now, so what is left of it in `/tmp` is worth a word, not a failure.
     if let Err(error) = remove_tmp(name.as_str(), &found.root) {
         output.note(format_args!("warning: the temporary folders of `{name}` are still there: {error}"));
+    }
+    if let Some(Err(error)) = project.map(Project::forget) {
+        output.note(format_args!("warning: the file system still keeps a quota for `{name}`: {error}"));
     }
     if let Err(error) = Users::forget(RunDir::at(&context.home).path(), name) {
         output.note(format_args!("warning: the user of `{name}` is still kept for that name: {error}"));

@@ -1,5 +1,6 @@
 //! Whole homes on disk, read as a gateway reads them.
 
+mod compression;
 mod documented;
 mod fallbacks;
 mod homes;

@@ -1,7 +1,8 @@
 //! `/v1/models`: the names that a request may write as `model`; and `/api/model/options`: all that may be chosen.
 
 use crate::{
-    config::{ModelConfig, ProfileConfig, Provider},
+    actors::SeenWindows,
+    config::{ModelConfig, ModelRoute, ProfileConfig, Provider},
     domain::{Code, Millis},
     front::{auth::Authorised, error::ApiError},
 };
@@ -23,6 +24,11 @@ struct Model<'a> {
     /// The built-in demo model says what it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'static str>,
+    /// Tokens that it reads, prompt and answer together, under the names by which clients look for them. Only where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_length: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_model_len: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -33,8 +39,9 @@ struct List<'a> {
 
 /// The agent under its own name, then the routes, then, where a bare `model` counts, the models of the profile's
 /// upstream.
-fn models(config: &ProfileConfig, started_at: Millis) -> Vec<Model<'_>> {
+fn models<'a>(config: &'a ProfileConfig, windows: &SeenWindows, started_at: Millis) -> Vec<Model<'a>> {
     let demo = matches!(config.model.provider, Provider::Demo);
+    let window = windows.window(&config.model, &config.model.default);
     let agent = Model {
         id: &config.model_name,
         object: "model",
@@ -44,21 +51,31 @@ fn models(config: &ProfileConfig, started_at: Millis) -> Vec<Model<'_>> {
         root: &config.model_name,
         parent: None,
         description: demo.then_some("Demo model: answers by rule. Set `model.provider` to use a real one."),
+        context_length: window,
+        max_model_len: window,
     };
-    let below = |id, root, owned_by| Model {
+    let below = |id, root, owned_by, window| Model {
         id,
         root,
         owned_by,
         parent: Some(&config.model_name),
         description: None,
+        context_length: window,
+        max_model_len: window,
         ..agent
     };
     let routes = config.selection.routes.iter().filter(|(alias, _)| **alias != config.model_name);
-    let mut all: Vec<Model<'_>> = routes.map(|(alias, route)| below(alias, &route.model, "hermes")).collect();
+    let of_route = |route: &ModelRoute| {
+        let upstream = config.upstreams().find(|upstream| upstream.provider_name == route.provider)?;
+        windows.window(upstream, &route.model)
+    };
+    let mut all: Vec<Model<'_>> =
+        routes.map(|(alias, route)| below(alias, &route.model, "hermes", of_route(route))).collect();
     if config.selection.direct_model_requests {
         for model in names(&config.model) {
             if model != config.model_name && !config.selection.routes.contains_key(model) {
-                all.push(below(model, model, &config.model.provider_name));
+                let window = windows.window(&config.model, model);
+                all.push(below(model, model, &config.model.provider_name, window));
             }
         }
     }
@@ -75,13 +92,13 @@ fn names(upstream: &ModelConfig) -> Vec<&str> {
 
 pub async fn list(auth: Authorised) -> Result<HttpResponse, ApiError> {
     let config = auth.tenant.config();
-    let data = models(&config, auth.tenant.started_at());
+    let data = models(&config, auth.tenant.windows(), auth.tenant.started_at());
     Ok(HttpResponse::Ok().json(List { object: "list", data }))
 }
 
 pub async fn one(auth: Authorised, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let config = auth.tenant.config();
-    let mut models = models(&config, auth.tenant.started_at());
+    let mut models = models(&config, auth.tenant.windows(), auth.tenant.started_at());
     match models.iter().position(|model| model.id == *id) {
         Some(at) => Ok(HttpResponse::Ok().json(models.swap_remove(at))),
         None => {
@@ -96,10 +113,10 @@ pub async fn one(auth: Authorised, id: web::Path<String>) -> Result<HttpResponse
 
 /// What `model`, `provider` and `model_options` may say, and what answers now. No address and no key.
 pub async fn options(auth: Authorised) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(choices(&auth.tenant.config())))
+    Ok(HttpResponse::Ok().json(choices(&auth.tenant.config(), auth.tenant.windows())))
 }
 
-fn choices(config: &ProfileConfig) -> Value {
+fn choices(config: &ProfileConfig, windows: &SeenWindows) -> Value {
     let provider = |upstream: &ModelConfig| {
         let current = upstream.provider_name == config.model.provider_name;
         let models = names(upstream);
@@ -113,7 +130,7 @@ fn choices(config: &ProfileConfig) -> Value {
             "models": models,
             // Without a list any name may be tried.
             "models_are_all": !upstream.models.is_empty(),
-            "context_length": upstream.context_length,
+            "context_length": windows.window(upstream, &upstream.default),
         })
     };
     let routes = config.selection.routes.iter();

@@ -4,7 +4,7 @@ use super::{
     Access, Operation,
     schema::{Schema, always, any, boolean, integer, list, map, named, object, one_of, text, time},
 };
-use crate::{actors::Scope, config::NetworkMode, domain::Code};
+use crate::{actors::Scope, config::NetworkMode, domain::Code, sandbox::disk_holder};
 
 const TAG: &str = "discovery";
 
@@ -127,6 +127,10 @@ fn health_schema() -> Schema {
         .has("error_code", text().or_null())
         .has("error_message", text().or_null())
         .has("updated_at", text());
+    let disk_quota = object()
+        .has("held_by", one_of([disk_holder(true), disk_holder(false)]))
+        .has("reason", text().or_null().note("Why the file system does not hold it."))
+        .has("bytes", integer());
     object()
         .has("status", one_of(["ok", "degraded"]))
         .has("readiness", readiness)
@@ -136,6 +140,7 @@ fn health_schema() -> Schema {
         .has("gateway_state", text())
         .has("platforms", map(platform))
         .has("sandbox", sandbox)
+        .has("disk_quota", disk_quota)
         .has(
             "uid",
             integer()
@@ -200,7 +205,12 @@ pub fn components() -> Vec<(&'static str, Schema)> {
                 .has("permission", list(any()))
                 .has("root", text())
                 .has("parent", text().or_null())
-                .may("description", text()),
+                .may("description", text())
+                .may(
+                    "context_length",
+                    integer().note("Tokens of prompt and answer together; only where known."),
+                )
+                .may("max_model_len", integer().note("The same.")),
         ),
         ("Capabilities", capabilities_schema()),
     ]

@@ -50,7 +50,10 @@ pub fn components() -> Vec<(&'static str, Schema)> {
         .has("total_models", integer())
         .has("models", list(text()))
         .has("models_are_all", boolean().note("False: other names may be tried, too."))
-        .has("context_length", integer().or_null());
+        .has(
+            "context_length",
+            integer().or_null().note("Tokens that the default model reads; null: not known."),
+        );
     let route = object().has("id", text()).has("provider", text()).has("model", text());
     let options = object()
         .has("object", always("hermes.model.options"))

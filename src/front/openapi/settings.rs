@@ -78,6 +78,7 @@ fn upstream() -> Schema {
         .has("models", list(text()).note("The only ones that may be chosen; empty: any."))
         .has("base_url", text().or_null().note("Without credentials."))
         .has("context_length", integer().or_null())
+        .has("max_tokens", integer().or_null())
         .has("vision", one_of(Vision::NAMES.map(|(name, _)| name)))
         .has("has_api_key", boolean())
         .has("more_api_keys", integer())

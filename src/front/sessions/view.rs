@@ -1,7 +1,7 @@
 //! Sessions and their messages as clients see them.
 
 use crate::{
-    domain::{Content, Finish, Message, Summary, ToolCall, seconds},
+    domain::{Content, Finish, Message, Summary, ToolCall, dollars, seconds},
     store::{SessionHeader, SessionMessage},
 };
 use serde::Serialize;
@@ -64,7 +64,7 @@ impl<'a> SessionView<'a> {
             cache_read_tokens: header.usage.cached_tokens,
             cache_write_tokens: 0,
             reasoning_tokens: header.usage.reasoning_tokens,
-            estimated_cost_usd: None,
+            estimated_cost_usd: header.cost.map(dollars),
             actual_cost_usd: None,
             api_call_count: header.answers,
             parent_session_id: header.parent.as_ref().map(crate::domain::SessionId::as_str),

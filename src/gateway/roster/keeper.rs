@@ -24,6 +24,7 @@ use crate::{
         plane::Place,
         status::{KeyState, ProfileStatus, State, floor_warning, tenant_state},
     },
+    sandbox::disk_holder,
     store::StoreError,
 };
 use std::{rc::Rc, sync::Arc, time::Duration};
@@ -232,6 +233,7 @@ impl Keeper {
             view.status.address = Some(up.address);
             view.status.tls = up.tls.is_some();
             view.status.keys = up.keys;
+            disk_holder(up.footing.held).clone_into(&mut view.status.disk);
             view.status.uid = up.footing.owner.map(|owner| owner.uid);
             view.first_key.clone_from(&up.first_key);
             view.seat = Some(Seat { tenant: up.tenant.clone(), place: self.place.clone() });

@@ -84,6 +84,15 @@ impl HermesClient {
         self.post(&format!("/runs/{run}/approval"), &[], body.to_string().into_bytes()).await.map(drop)
     }
 
+    /// Answers what the agent of the run asks itself.
+    ///
+    /// # Errors
+    /// As [`HermesClient::decide`].
+    pub async fn clarify(&self, run: &str, question: ApprovalId, response: &str) -> Result<(), ModelError> {
+        let body = json!({ "clarify_id": question, "response": response });
+        self.post(&format!("/runs/{run}/clarify"), &[], body.to_string().into_bytes()).await.map(drop)
+    }
+
     /// Says something to the running turn.
     ///
     /// # Errors

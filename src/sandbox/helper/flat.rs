@@ -1,8 +1,17 @@
 //! Levels `landlock` and `none`: the helper's own world, the command confined or not, and the helper as its reaper.
 
 use super::{
-    KILLED, NOT_STARTED, code_of, confine::Confinement, group_of, meter::Meter, proc::Proc, receive_order,
-    report, signals::Signals, start::Start, terminal, tree::Tree, watch,
+    KILLED, NOT_STARTED, code_of,
+    confine::Confinement,
+    group_of,
+    meter::{Meter, disks},
+    proc::Proc,
+    receive_order, report,
+    signals::Signals,
+    start::Start,
+    terminal,
+    tree::Tree,
+    watch,
 };
 use crate::sandbox::{
     Report, Wall, World,
@@ -44,7 +53,7 @@ pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world
         return Ok(NOT_STARTED);
     };
     // What the command takes counts from here on.
-    let meter = Meter::new(world, group, &tree);
+    let meter = Meter::new(world, group, disks(world), &tree);
     // The machine's own terminals are not in the command's view.
     let open = |window| terminal::open(window, world.owner, &mut control);
     let started = order.terminal.map(open).transpose();

@@ -5,14 +5,14 @@ use crate::sandbox::{
     Wall, World,
     limits::{Breach, Limits, Usage},
     link::{self, Reply},
+    quota::disk_of,
 };
 use rustix::{
     fd::OwnedFd,
-    fs::{CWD, Mode, OFlags, fstat, fstatvfs, openat},
+    fs::{fstat, fstatvfs},
 };
 use std::{
     os::unix::net::UnixStream,
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -43,18 +43,18 @@ pub struct Meter {
     next: Instant,
 }
 
-struct Disk {
+pub struct Disk {
     /// A folder on it.
     folder: OwnedFd,
     free_at_start: u64,
 }
 
 impl Meter {
-    pub fn new(world: &World, group: Option<Group>, tree: &Tree) -> Self {
+    pub fn new(world: &World, group: Option<Group>, disks: Vec<Disk>, tree: &Tree) -> Self {
         let limits = world.limits.clone();
         let quiet = tree.proc().machine_tasks().unwrap_or(0).saturating_add(limits.processes / 2);
         let shared = tree.proc().memory().map_or(0, |memory| memory.shared);
-        let disks = disks(&[&world.workspace, &world.tmp]);
+        let disks = disks.into_iter().map(Disk::begin).collect();
         let counts = world.has(Wall::Meter);
         Self { limits, counts, group, quiet, disks, shared, told: Usage::default(), next: Instant::now() }
     }
@@ -96,7 +96,10 @@ impl Meter {
     /// What ended the command although nobody here did: the kernel, for its group's memory.
     pub fn killed_by_group(&self) -> Option<Breach> {
         let group = self.group.as_ref()?;
-        group.out_of_memory().then_some(Breach::Memory(self.limits.memory_bytes))
+        let own = || {
+            if group.is_full() { Breach::Memory(self.limits.memory_bytes) } else { Breach::MemoryTogether }
+        };
+        group.out_of_memory().then(own)
     }
 
     pub const fn group(&self) -> Option<&Group> {
@@ -159,24 +162,28 @@ impl Meter {
 }
 
 impl Disk {
+    /// What the command takes counts from here on.
+    fn begin(self) -> Self {
+        Self { free_at_start: self.free().unwrap_or(0), ..self }
+    }
+
     fn free(&self) -> Option<u64> {
         let stat = fstatvfs(&self.folder).ok()?;
         Some(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }
 
-/// The disks of the folders, each once.
-fn disks(folders: &[&Path]) -> Vec<Disk> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened = folders.iter().filter_map(|path| openat(CWD, *path, flags, Mode::empty()).ok());
+/// The disks that the command writes to, each once. To be opened by whoever can walk to them, the helper before it
+/// becomes the profile's user.
+pub fn disks(world: &World) -> Vec<Disk> {
+    let opened = [&world.workspace, &world.tmp].into_iter().filter_map(|folder| disk_of(folder));
     let mut seen = Vec::new();
     let mut disks = Vec::new();
     for folder in opened {
         let Ok(stat) = fstat(&folder) else { continue };
         if !seen.contains(&stat.st_dev) {
             seen.push(stat.st_dev);
-            let disk = Disk { folder, free_at_start: 0 };
-            disks.push(Disk { free_at_start: disk.free().unwrap_or(0), ..disk });
+            disks.push(Disk { folder, free_at_start: 0 });
         }
     }
     disks

@@ -2,7 +2,7 @@
 
 use crate::{
     config::ExtraRoot,
-    sandbox::{Handover, Owner, guise::as_agent, handover::hand_over, view::real},
+    sandbox::{Handover, Owner, Room, guise::as_agent, handover::hand_over, quota, view::real},
 };
 use rustix::{
     fs::{Access, AtFlags, CWD, Gid, Mode, OFlags, accessat, chmod, chownat, fstat, openat},
@@ -51,6 +51,8 @@ pub struct Roots {
     skills: bool,
     /// What will not work, a sentence each.
     trouble: Vec<String>,
+    /// Whether the file system holds the workspace to its quota; else why not.
+    held: Result<(), String>,
 }
 
 impl Roots {
@@ -75,6 +77,7 @@ impl Roots {
             owner: None,
             skills: false,
             trouble: Vec::new(),
+            held: Err("nobody has asked for it".to_owned()),
         };
         for ExtraRoot { path, writable } in extra {
             match folder(path) {
@@ -127,6 +130,20 @@ impl Roots {
             roots.filter_map(|root| root.closed_to(owner).transpose()).collect::<Result<_, _>>()?;
         self.trouble.extend(closed);
         Ok(self)
+    }
+
+    /// Has the file system hold the workspace to `room`, where it can. Blocking, see there.
+    pub fn hold(&mut self, room: Room, patience: Duration) {
+        self.held = quota::hold(&self.workspace.dir, room, patience);
+    }
+
+    /// Whether the file system holds the workspace to its quota.
+    ///
+    /// # Errors
+    ///
+    /// Why not, as half a sentence.
+    pub fn held(&self) -> Result<(), &str> {
+        self.held.as_ref().copied().map_err(String::as_str)
     }
 
     fn hand_over(&mut self, to: Owner, patience: Duration) -> io::Result<()> {

@@ -4,7 +4,7 @@
 mod others;
 mod sockets;
 
-use super::World;
+use super::{World, quota};
 use crate::config::SandboxLevel;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -110,11 +110,12 @@ impl Filters {
             }
         }
         refused.insert(libc::SYS_clone, namespaces);
-        let typing = TYPING.iter().map(|&request| {
+        let leaving = quota::LEAVING.map(u64::from);
+        let requests = TYPING.iter().chain(&leaving).map(|&request| {
             let same = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request)?;
             SeccompRule::new(vec![same])
         });
-        refused.insert(libc::SYS_ioctl, typing.collect::<Result<_, _>>()?);
+        refused.insert(libc::SYS_ioctl, requests.collect::<Result<_, _>>()?);
         refused.extend(sockets::refused(world)?);
         if world.level < SandboxLevel::Strict {
             refused.extend(others::refused()?);

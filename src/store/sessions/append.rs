@@ -7,7 +7,7 @@ use super::{
     writing::{Draft, Sessions, fresh},
 };
 use crate::{
-    domain::{Millis, SystemPrompt, now},
+    domain::{Millis, SystemPrompt, both, now},
     store::{
         SessionAppend, StoreError, codec, index,
         prompts::{self, StoredPrompt},
@@ -54,6 +54,7 @@ impl Sessions {
         }
         header.turns += 1;
         header.usage += append.usage;
+        header.cost = both(header.cost, append.cost);
         header.last_active = at.max(header.last_active);
         // A label that somebody then names has become a session.
         header.named |= append.session.named;

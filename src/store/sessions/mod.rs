@@ -56,6 +56,9 @@ pub struct SessionHeader {
     pub messages: u64,
     pub turns: u64,
     pub usage: Usage,
+    /// In billionths of a dollar, of those calls that have a price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// It has a system prompt of its own.

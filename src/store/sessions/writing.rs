@@ -305,6 +305,7 @@ pub(super) fn fresh(id: SessionId, model: String, at: Millis) -> SessionHeader {
         messages: 0,
         turns: 0,
         usage: Usage::default(),
+        cost: None,
         title: None,
         has_prompt: false,
         prompt: None,

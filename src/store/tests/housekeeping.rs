@@ -41,6 +41,7 @@ fn append(session: &SessionRef, run_id: RunId) -> SessionAppend {
         messages: vec![crate::domain::Message::user("hi")],
         finish: None,
         usage: crate::domain::Usage::default(),
+        cost: None,
     }
 }
 

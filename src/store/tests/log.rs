@@ -199,7 +199,8 @@ async fn a_log_that_is_dropped_fails_its_run() {
     let (mut log, begun) = store.begin(Arc::clone(&spec), None);
     begun.await.unwrap();
     log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
-    log.add_usage(Usage { input_tokens: 1, output_tokens: 2, total_tokens: 3, ..Usage::default() });
+    let usage = Usage { input_tokens: 1, output_tokens: 2, total_tokens: 3, ..Usage::default() };
+    log.add_usage(usage, None);
     drop(log);
     settled(&store).await;
     let record = store.run(spec.run_id).unwrap().unwrap();

@@ -21,6 +21,7 @@ fn append(session: &SessionRef, texts: &[&str]) -> Change {
         finish: None,
         messages: texts.iter().map(|text| Message::user(*text)).collect(),
         usage: Usage { input_tokens: 1, output_tokens: 1, total_tokens: 2, ..Usage::default() },
+        cost: None,
     })
 }
 

@@ -252,6 +252,7 @@ async fn old_labels_go_and_take_their_messages_along() {
         messages: texts(3),
         finish: None,
         usage: Usage::default(),
+        cost: None,
     };
     store.commit(vec![Change::SessionAppend(label)]).await.unwrap();
     let day = std::time::Duration::from_secs(24 * 3600);

@@ -118,6 +118,7 @@ async fn labelled(store: &Store, label: &str, says: &str) -> RunId {
         messages: vec![Message::user(says), Message::assistant("yes")],
         finish: Some(Finish::Stop),
         usage: Usage::default(),
+        cost: None,
     };
     log.append(completed("yes"), vec![Change::SessionAppend(append)]).unwrap().await.unwrap();
     settled(store).await;
@@ -177,4 +178,38 @@ async fn a_first_chat_is_four_records_and_its_session_knows_it_through_later_tur
     assert_eq!(runs_of(&store, "l"), [], "an old run is not listed by a header that names it");
     let fourth = labelled(&store, "l", "late").await;
     assert_eq!(runs_of(&store, "l"), [fourth]);
+}
+
+#[tokio::test]
+async fn memory_keeps_little_of_what_the_disk_has_and_a_long_chat_is_still_one_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let kept = store.0.options.ring_read;
+    for durable in [true, false] {
+        let spec = Arc::new(spec(durable));
+        let (mut log, begun) = store.begin(Arc::clone(&spec), None);
+        begun.await.unwrap();
+        let live = store.0.live(spec.run_id).unwrap();
+        // Somebody reads, and is far behind.
+        let reader = store.tail(spec.run_id, Seq(0)).unwrap().unwrap();
+        log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
+        for number in 0..2 * kept {
+            log.delta(delta(&format!("{number} "))).unwrap();
+            // Now and then the disk gets what there is.
+            if number % 16 == 0 {
+                settled(&store).await;
+            }
+        }
+        // The text's own commit is told of after the one that waits for it: by the next one both are through.
+        settled(&store).await;
+        settled(&store).await;
+        assert_eq!(live.state().holds_more_than(kept, usize::MAX), !durable, "durable: {durable}");
+        log.append(completed("text"), Vec::new()).unwrap().await.unwrap();
+        settled(&store).await;
+        drop(reader);
+        let read = read_all(&store, spec.run_id, 0).await;
+        assert_eq!(read.len(), 2 * kept + 2, "durable: {durable}");
+        assert!((1..).zip(&read).all(|(seq, logged)| logged.seq == Seq(seq)), "durable: {durable}");
+    }
+    assert_eq!((records(&store, Table::WholeRun), records(&store, Table::Run)), (1, 1));
 }

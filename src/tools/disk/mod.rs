@@ -12,14 +12,20 @@ mod watch;
 pub use watch::Watch;
 
 use super::{failure::Failure, units};
-use crate::config::LimitsConfig;
+use crate::{
+    config::LimitsConfig,
+    sandbox::{Room, disk_of},
+};
 use figure::Figures;
 use measure::{MOST_ENTRIES, Size, measure};
-use rustix::fs::statvfs;
+use rustix::fs::fstatvfs;
 use std::{
     io,
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{
+        Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -32,7 +38,8 @@ const LEISURE: u32 = 20;
 const HASTE: u32 = 4;
 /// Less than this is not worth a walk.
 const SMALL: u64 = 1 << 20;
-const FREE_SOMETHING: &str =
+/// What to do when there is no room.
+pub const FREE_SOMETHING: &str =
     "delete what is not needed with the terminal (rm), or tell the user that the space is used up";
 
 /// What a profile has on the disk, and may have.
@@ -41,6 +48,8 @@ pub struct Disk {
     folders: Vec<PathBuf>,
     quota: u64,
     reserve: u64,
+    /// The file system holds the workspace to the quota.
+    held: AtomicBool,
     known: Mutex<Option<Known>>,
     walking: Mutex<()>,
     figures: Figures,
@@ -73,11 +82,29 @@ impl Disk {
             folders,
             quota,
             reserve,
+            held: AtomicBool::new(false),
             known: Mutex::default(),
             walking: Mutex::default(),
             figures: Figures::default(),
             blame: Mutex::default(),
         }
+    }
+
+    /// What a file system that counts by project is to hold the workspace to. `None`: there is no quota.
+    pub fn room(&self) -> Option<Room> {
+        (self.quota < u64::MAX).then_some(Room { bytes: self.quota, entries: MOST_ENTRIES })
+    }
+
+    /// Takes note of who holds the quota.
+    pub fn set_held(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
+    }
+
+    /// What there may be before somebody has to go. Who was refused by the file system at the very quota has passed
+    /// nothing, although the temporary folders count here and not there.
+    fn bound(&self) -> u64 {
+        let slack = if self.held.load(Ordering::Relaxed) { SMALL } else { 0 };
+        self.quota.saturating_add(slack)
     }
 
     /// Whether a file tool may write so many bytes more. Blocking; long only when the quota is near.
@@ -144,7 +171,7 @@ impl Disk {
     /// What a count means for who is to blame.
     fn counted(&self, size: Size, begun: Instant) {
         let mut blame = self.blame();
-        let within = size.bytes <= self.quota && size.entries <= MOST_ENTRIES;
+        let within = size.bytes <= self.bound() && size.entries <= MOST_ENTRIES;
         // A count that was under way when somebody went has not seen all.
         let settled = blame.settling.is_some_and(|went| went <= begun);
         if within && blame.settling.is_none() {
@@ -185,7 +212,7 @@ impl Disk {
     /// What a command may come to. Of a profile that is over its quota already, it may delete and not add.
     fn most(&self, known: &Known) -> Size {
         let Size { bytes, entries, closed: _ } = known.size;
-        Size { bytes: bytes.max(self.quota), entries: entries.max(MOST_ENTRIES), closed: 0 }
+        Size { bytes: bytes.max(self.bound()), entries: entries.max(MOST_ENTRIES), closed: 0 }
     }
 
     fn full(&self, size: Size) -> String {
@@ -198,7 +225,7 @@ impl Disk {
 
     /// Free on the disk that has less.
     fn free(&self) -> Option<u64> {
-        let disks = self.folders.iter().filter_map(|folder| statvfs(folder.as_path()).ok());
+        let disks = self.folders.iter().filter_map(|folder| fstatvfs(disk_of(folder)?).ok());
         disks.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)).min()
     }
 

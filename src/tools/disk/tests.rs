@@ -63,3 +63,17 @@ fn a_command_of_a_full_profile_may_stay_but_not_add() {
     assert_eq!(watch.judge(most, &with(MIB, 1), free), None);
     assert!(watch.judge(most, &with(MIB, 1), Some(0)).unwrap().contains("chmod"));
 }
+
+/// A command that only met the file system's refusal at the quota is not killed for the temporary folders beside it.
+#[test]
+fn where_the_file_system_holds_the_quota_the_watcher_leaves_it_some_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = disk(&folder, MIB);
+    let watch = Watch::new(&disk);
+    let known = disk.look().unwrap();
+    let with = |bytes| Known { size: Size { bytes, ..known.size }, ..known };
+    let full = |bytes| watch.judge(disk.most(&known), &with(bytes), disk.free()).is_some();
+    assert!(full(MIB + 4_096));
+    disk.set_held(true);
+    assert!(!full(MIB + 4_096) && full(3 * MIB));
+}

@@ -7,7 +7,7 @@ use super::{
 use crate::sandbox::Usage;
 use std::{sync::Arc, time::Duration};
 
-/// Between two looks. A look is one system call unless there is reason to count.
+/// Between two looks. A look is some system calls unless there is reason to count.
 const PERIOD: Duration = Duration::from_millis(500);
 /// What the disk may lose while files hide in folders that cannot be counted.
 const BENEFIT_OF_DOUBT: u64 = 64 << 20;
@@ -26,7 +26,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// From now on. Blocking, one system call.
+    /// From now on. Blocking, some system calls.
     pub fn new(disk: &Arc<Disk>) -> Self {
         let most = disk.known().map(|known| disk.most(&known));
         Self { disk: Arc::clone(disk), most, free: disk.free().unwrap_or(0), own: disk.figures.enter() }

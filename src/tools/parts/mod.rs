@@ -22,7 +22,7 @@ use std::{
     fs,
     io::Read as _,
     path::Path,
-    sync::Arc,
+    sync::{self, Arc, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::{sync::Mutex, task::spawn_blocking};
@@ -61,12 +61,25 @@ pub struct PromptParts {
 
 /// The parts by whose memory is among them, with the moment at which they were last looked at.
 #[derive(Default)]
-pub struct Held(Mutex<HashMap<MemoryScope, Looked>>);
+pub struct Held(sync::Mutex<HashMap<MemoryScope, Slot>>);
+
+/// What is held of one scope. Whoever looks for it holds up those of the same scope alone.
+type Slot = Arc<Mutex<Option<Looked>>>;
 
 struct Looked {
     began: Instant,
     took: Duration,
     parts: Watched<PromptParts>,
+}
+
+impl Held {
+    fn of(&self, scope: &MemoryScope) -> Slot {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= SCOPES && !slots.contains_key(scope) {
+            slots.clear();
+        }
+        slots.entry(scope.clone()).or_default().clone()
+    }
 }
 
 impl Looked {
@@ -88,18 +101,19 @@ impl Ground {
     /// The parts as they are when this is asked, or later.
     pub async fn parts(self: &Arc<Self>, scope: MemoryScope) -> Arc<PromptParts> {
         let asked = Instant::now();
-        let mut held = self.held.0.lock().await;
-        if let Some(looked) = held.get(&scope).filter(|looked| looked.began >= asked) {
+        let slot = self.held.of(&scope);
+        let mut held = slot.lock().await;
+        if let Some(looked) = held.as_ref().filter(|looked| looked.began >= asked) {
             return looked.parts.value.clone();
         }
-        if let Some(looked) = held.get_mut(&scope)
+        if let Some(looked) = held.as_mut()
             && looked.is_warm()
             && looked.hold()
         {
             return looked.parts.value.clone();
         }
-        let before = held.remove(&scope);
-        let (ground, of) = (self.clone(), scope.clone());
+        let before = held.take();
+        let ground = self.clone();
         let look = move || {
             if let Some(mut before) = before
                 && before.hold()
@@ -107,7 +121,7 @@ impl Ground {
                 return before;
             }
             let began = Instant::now();
-            let parts = Watched::read(|watch| ground.read(watch, &of));
+            let parts = Watched::read(|watch| ground.read(watch, &scope));
             // How long a look takes is not known yet: the next one is no reading.
             Looked { began, took: Duration::MAX, parts }
         };
@@ -115,10 +129,7 @@ impl Ground {
             return Arc::default();
         };
         let value = looked.parts.value.clone();
-        if held.len() >= SCOPES {
-            held.clear();
-        }
-        held.insert(scope, looked);
+        *held = Some(looked);
         value
     }
 
@@ -186,6 +197,19 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_look_for_one_scope_holds_up_no_other() {
+        let held = Held::default();
+        let of = |key: &str| held.of(&MemoryScope::of_key(key));
+        let (ada, other) = (of("ada"), of("bob"));
+        let _looking = ada.try_lock().unwrap();
+        assert!(of("ada").try_lock().is_err() && other.try_lock().is_ok());
+        for number in 0..2 * SCOPES {
+            of(&number.to_string());
+        }
+        assert!(held.0.lock().unwrap().len() <= SCOPES);
+    }
 
     #[test]
     fn a_long_file_keeps_head_and_tail() {

@@ -106,6 +106,7 @@ async fn a_turn_of_a_session_of_5000_messages_costs_no_more_than_the_window() {
             prompt: None,
             finish: None,
             usage: Usage::default(),
+            cost: None,
         };
         store.commit(vec![Change::SessionAppend(append)]).await.unwrap();
     }

@@ -4,6 +4,7 @@ mod asked;
 mod long;
 mod prompt;
 mod turns;
+mod window;
 
 use crate::support::{Client, House, Plan};
 use serde_json::{Value, json};

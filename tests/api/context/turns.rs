@@ -156,3 +156,25 @@ async fn the_limit_of_an_answer_fits_into_what_is_left_of_the_window() {
     assert!((10_000..25_000).contains(&limits[1]), "{limits:?}");
     house.close().await;
 }
+
+#[actix_web::test]
+async fn the_open_list_of_steps_is_carried_over() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let id = session(&alice).await;
+    say(&alice, &id, "hello").await;
+    say(&alice, &id, "hello again").await;
+    let todo = json!({"todos": [{"id": "1", "content": "water the ferns", "status": "in_progress"}]});
+    say(&alice, &id, &format!("@@tool todo {todo}")).await;
+    for number in 1..=20 {
+        say(&alice, &id, &format!("this is the word number{number} of many")).await;
+    }
+    let done = alice.post(&format!("/api/sessions/{id}/compress"), json!({})).await;
+    assert_eq!(done.body["compressed"], true, "{}", done.text);
+    say(&alice, &id, "what now?").await;
+    let (answers, _) = calls(&house);
+    let told = answers.last().unwrap()["messages"].as_array().unwrap().clone();
+    let summary = told.iter().filter_map(|message| message["content"].as_str()).find(|text| is_summary(text));
+    assert!(summary.unwrap().contains("water the ferns"), "{summary:?}");
+    house.close().await;
+}

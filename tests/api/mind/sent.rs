@@ -74,3 +74,15 @@ async fn a_turn_that_was_stopped_between_its_calls_leaves_a_history_that_is_whol
     assert!(!house.profile_dir("alice").join("workspace/never").exists());
     house.close().await;
 }
+
+#[actix_web::test]
+async fn a_stop_ends_the_wait_between_two_attempts() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let run = alice.run("@@status 503 50").await;
+    alice.events(&run, None).await.until("run.retrying").await;
+    alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
+    assert_eq!(alice.finished(&run).await["status"], "cancelled");
+    assert_eq!(house.upstream.requests().len(), 1, "nobody waited for the second one");
+    house.close().await;
+}

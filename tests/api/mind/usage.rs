@@ -44,6 +44,32 @@ async fn every_surface_tells_what_the_ledger_has() {
 }
 
 #[actix_web::test]
+async fn a_session_tells_what_it_cost_with_its_children_as_the_ledger_does() {
+    let house = House::with(Plan::config("  prices: {input: 2, cached: 0.5, output: 10}\n")).await;
+    let alice = house.alice().await;
+    let child = json!({"goal": r#"@@tool terminal {"command":"echo hi"}"#});
+    let mut told = Vec::new();
+    for said in ["hello".to_owned(), format!("@@tool delegate_task {child}")] {
+        let run = alice.run_with(json!({"input": said, "session_id": "s"})).await;
+        alice.finished(&run).await;
+        let session = alice.get("/api/sessions/s").await.body["session"].clone();
+        let (cost, sum) = (&session["estimated_cost_usd"], &total(&alice, "").await["cost_usd"]);
+        assert!(cost.as_f64() > Some(0.0) && cost == sum, "{said}: {cost} {sum}");
+        assert_eq!(session["actual_cost_usd"], Value::Null, "no provider has sent its bill");
+        told.push(cost.as_f64());
+    }
+    assert!(told[0] < told[1], "{told:?}");
+    house.close().await;
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let run = alice.run_with(json!({"input": "hello", "session_id": "s"})).await;
+    alice.finished(&run).await;
+    let session = alice.get("/api/sessions/s").await.body["session"].clone();
+    assert_eq!(session["estimated_cost_usd"], Value::Null, "without prices nobody knows");
+    house.close().await;
+}
+
+#[actix_web::test]
 async fn failed_turns_and_failed_attempts_are_in_it_too() {
     let mut house = House::open().await;
     let alice = house.alice().await;
@@ -151,6 +177,10 @@ async fn what_children_and_looks_at_images_cost_is_the_turns_own_and_counts_once
         let record = alice.finished(&run).await;
         paid += tokens(&record["usage"]).0;
         assert_eq!(tokens(&total(&alice, "").await).0, paid, "{call}: {record}");
+        let by_session = alice.get("/api/usage?by=session").await.body;
+        let own = by_session["data"].as_array().unwrap().iter();
+        let own: Vec<&Value> = own.filter(|row| row["session_id"] == record["session_id"]).collect();
+        assert_eq!(tokens(own[0]), tokens(&record["usage"]), "{call}: {by_session}");
     }
     assert_eq!(house.upstream.requests().len() as u64, total(&alice, "").await["calls"].as_u64().unwrap());
     let by_kind = alice.get("/api/usage?by=kind").await.body;

@@ -29,6 +29,7 @@ fn client(base_url: &str, limit: Duration) -> ModelClient {
         options: serde_json::Map::new(),
         api_key: Some(Secret::new("sk-test")),
         context_length: None,
+        max_tokens: None,
         connect_timeout: LONG,
         first_byte_timeout: limit,
         idle_timeout: limit,
@@ -58,6 +59,7 @@ async fn ask_and_tell(
         tools: None,
         tool_choice: None,
         parallel: None,
+        limit: None,
         sampling: &Sampling::default(),
     };
     let mut on_delta = |delta: Delta<'_>| {

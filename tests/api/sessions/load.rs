@@ -36,6 +36,7 @@ fn turn(session: usize) -> Change {
             .collect(),
         finish: Some(Finish::Stop),
         usage: Usage::default(),
+        cost: None,
     })
 }
 

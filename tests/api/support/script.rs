@@ -43,6 +43,8 @@
 //! | `@@usage CACHED REASONING` | a text, and so many tokens of the input and the output told apart |
 //! | `@@empty` | no text at all |
 //! | `@@fits BYTES` | refused as too long, unless the request is shorter than that; then a text |
+//! | `@@most N` | refused with what it can, unless the request's limit is at most N; then a text |
+//! | `@@reserves` | refused as too long together with the limit, if the request has one; then a text |
 //! | `@@leave-out-done` | a text without `[DONE]` at its end |
 //! | (a helper's question) | `Summed up.`; silence, if the record has `@@silent-helper`; 500, if it has `@@no-helper` |
 //! | anything else | `You said: …` |
@@ -163,10 +165,7 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
             let text = Some(rest).filter(|rest| !rest.is_empty()).map(|rest| Step::Text(rest.to_owned()));
             stream(text.into_iter().chain([Step::Filtered]))
         }
-        "@@half-letters" => stream(["a\\ud83d", "b", "\\ude00c"].map(|text| {
-            let data = format!(r#"data: {{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#);
-            Step::Raw(format!("{data}\n\n").into_bytes())
-        })),
+        "@@half-letters" => half_letters(),
         "@@tools" => calls(&rest.split(";;").collect::<Vec<_>>(), 1, &results),
         "@@say" => before_a_call(rest, Step::Text, &results),
         "@@think" => before_a_call(rest, Step::Reason, &results),
@@ -189,13 +188,7 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
             let (code, text) = rest.split_once(' ').unwrap_or((rest, ""));
             refuse(code.parse().unwrap_or(500), None, text.to_owned())
         }
-        "@@cut-call" => match calls(&[rest], 1, &results) {
-            Plan::Stream { mut steps, done } if body.get("max_tokens").is_some() => {
-                steps.push(Step::Length);
-                Plan::Stream { steps, done }
-            }
-            whole => whole,
-        },
+        "@@cut-call" => cut_call(body, rest, &results),
         "@@json" => Plan::Json("A whole answer.".to_owned()),
         "@@drop" => stream((0..number(0, 3)).map(token).chain([Step::Cut])),
         "@@close-next" => Plan::CloseNext("Still here.".to_owned()),
@@ -215,10 +208,43 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
             refuse(400, None, "This model's maximum context length is exceeded".to_owned())
         }
         "@@fits" => stream([Step::Text("It fits.".to_owned())]),
+        "@@most" if limit(body) > number(0, 0) => {
+            let text = format!(
+                "max_tokens is too large: {}. This model supports at most {rest} completion tokens.",
+                limit(body)
+            );
+            refuse(400, None, text)
+        }
+        "@@most" => stream([Step::Text("Little enough.".to_owned())]),
+        "@@reserves" if limit(body) > 0 => {
+            let text = "This model's maximum context length is 40000 tokens. However, you requested 41000 tokens \
+                        (13000 in the messages, 28000 in the completion).";
+            refuse(400, None, text.to_owned())
+        }
+        "@@reserves" => stream([Step::Text("It fits.".to_owned())]),
         "@@empty" => stream([]),
         "@@leave-out-done" => Plan::Stream { steps: vec![Step::Text("No end.".to_owned())], done: false },
         _ => by_turns(directive, rest, asked_before, &results)
             .unwrap_or_else(|| stream([Step::Text("You said: ".to_owned()), Step::Text(said)])),
+    }
+}
+
+/// A letter whose two halves come in two pieces, with text between them.
+fn half_letters() -> Plan {
+    stream(["a\\ud83d", "b", "\\ude00c"].map(|text| {
+        let data = format!(r#"data: {{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#);
+        Step::Raw(format!("{data}\n\n").into_bytes())
+    }))
+}
+
+/// A call whose answer is at its limit, if it has one.
+fn cut_call(body: &Value, call: &str, results: &[String]) -> Plan {
+    match calls(&[call], 1, results) {
+        Plan::Stream { mut steps, done } if body.get("max_tokens").is_some() => {
+            steps.push(Step::Length);
+            Plan::Stream { steps, done }
+        }
+        whole => whole,
     }
 }
 
@@ -243,6 +269,10 @@ fn by_turns(directive: &str, rest: &str, asked_before: usize, results: &[String]
         },
         _ => return None,
     })
+}
+
+fn limit(body: &Value) -> u64 {
+    body["max_tokens"].as_u64().unwrap_or(0)
 }
 
 /// What a helper answers. Its opinion on a command is the one that the command names.

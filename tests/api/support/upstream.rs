@@ -31,8 +31,12 @@ struct Shared {
     /// Bodies and `Authorization` headers of all requests, in order.
     requests: Mutex<Vec<(Value, Option<String>)>>,
     gates: Mutex<HashMap<String, Gate>>,
+    /// What `/models` says of its model beside its name.
+    window: Mutex<Value>,
     asked: watch::Sender<usize>,
     connections: watch::Sender<usize>,
+    /// How often it was asked for its models.
+    listed: watch::Sender<usize>,
     /// Answers that the client did not wait for.
     hung_up: watch::Sender<usize>,
 }
@@ -87,6 +91,17 @@ impl Upstream {
     pub async fn asked(&self, count: usize) {
         let mut asked = self.shared.asked.subscribe();
         within(asked.wait_for(|seen| *seen >= count)).await.unwrap();
+    }
+
+    /// Has `/models` say these members of its model, too.
+    pub fn says_of_its_model(&self, members: Value) {
+        *self.shared.window.lock().unwrap() = members;
+    }
+
+    /// How often it was asked for its models, once it was.
+    pub async fn listed(&self) -> usize {
+        let mut listed = self.shared.listed.subscribe();
+        *within(listed.wait_for(|count| *count > 0)).await.unwrap()
     }
 
     /// Lets all answers go on that wait at this gate, or come to it later.
@@ -145,7 +160,11 @@ async fn serve(mut socket: TcpStream, shared: Arc<Shared>) {
     let mut close_next = false;
     while let Ok(Some((head, body))) = read_request(&mut socket).await {
         let answered = if head.starts_with("get ") {
-            let models = json!({ "object": "list", "data": [{ "id": "scripted", "object": "model" }] });
+            let mut model = json!({ "id": "scripted", "object": "model" });
+            let window = shared.window.lock().unwrap().clone();
+            model.as_object_mut().unwrap().extend(window.as_object().cloned().unwrap_or_default());
+            shared.listed.send_modify(|count| *count += 1);
+            let models = json!({ "object": "list", "data": [model] });
             whole(&mut socket, "200 OK", "application/json", "", &models.to_string()).await
         } else {
             let key = head.lines().find_map(|line| line.strip_prefix("authorization: ")).map(str::to_owned);

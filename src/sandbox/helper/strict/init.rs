@@ -73,7 +73,9 @@ fn counts_by_namespace() -> bool {
 type Begun = (Option<TcpListener>, Waiting);
 
 fn begin(link: &UnixStream, world: &World, way: Way, prepared: Prepared, nice: i32) -> Step<Begun> {
-    let Prepared { pieces, owner, tree: _, group } = prepared;
+    let Prepared { pieces, owner, tree: _, group, disks } = prepared;
+    // The helper's alone: they lie outside of the view.
+    drop(disks);
     die_with_helper(link)?;
     // For the command as well: it will not be able to.
     stand_back();

@@ -17,7 +17,7 @@ use super::{
     KILLED, NOT_STARTED, code_of, confine, fork,
     group::Group,
     group_of,
-    meter::Meter,
+    meter::{Disk, Meter, disks},
     proc::Proc,
     receive_order, report,
     signals::Signals,
@@ -89,7 +89,7 @@ pub fn serve(
     };
     // Some of it was needed to write the maps.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let Prepared { pieces, owner: _, tree, group } = prepared;
+    let Prepared { pieces, owner: _, tree, group, disks } = prepared;
     drop(pieces);
     let tree = match tree {
         Plant::Namespace(proc) => Tree::of_namespace(proc, pid),
@@ -99,7 +99,7 @@ pub fn serve(
     let handed = init.hand_on(&mut control, &mut inbox);
     let ended = match handed {
         Ok(Handed::Over) => {
-            let meter = Meter::new(world, group, &tree);
+            let meter = Meter::new(world, group, disks, &tree);
             let reap = world.has(Wall::PidNamespace) || world.has(Wall::Reaper);
             match watch::to_the_end(&control, signals, init.pid, tree, meter, reap)? {
                 End::Exited(_) | End::Signalled(_) => Some(init.last_word()?),
@@ -189,6 +189,7 @@ struct Prepared {
     tree: Plant,
     /// The command's control group.
     group: Option<Group>,
+    disks: Vec<Disk>,
 }
 
 /// How everything below the helper will be found and killed.
@@ -200,6 +201,7 @@ enum Plant {
 
 fn prepare(world: &World, way: Way) -> Step<Prepared> {
     let group = group_of(world)?;
+    let disks = disks(world);
     let proc = step("/proc", Proc::open())?;
     let tree = if world.has(Wall::PidNamespace) {
         Plant::Namespace(proc)
@@ -236,7 +238,7 @@ fn prepare(world: &World, way: Way) -> Step<Prepared> {
         step("the user map", map("gid_map", &format!("{INSIDE} {gid} 1")))?;
         step("the user map", map("uid_map", &format!("{INSIDE} {uid} 1")))?;
     }
-    Ok(Prepared { pieces, owner, tree, group })
+    Ok(Prepared { pieces, owner, tree, group, disks })
 }
 
 /// All but the mounts: those part when process 1 does so, since the helper goes on seeing the machine.
