@@ -155,12 +155,7 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
             _ => stream([Step::Text("From another one.".to_owned())]),
         },
         "@@for-key" if key != Some(&format!("Bearer {rest}")) => status(401, None),
-        "@@without" if body.get(rest).is_some() => {
-            refuse(400, None, format!("Unsupported parameter: '{rest}' is not supported with this model."))
-        }
         "@@tool" => calls(&[rest], 1, &results),
-        "@@as-long-as-offered" if body.get("tools").is_some() => calls(&[rest], usize::MAX, &results),
-        "@@as-long-as-offered" => stream([Step::Text("This is what was done.".to_owned())]),
         "@@filtered" => {
             let text = Some(rest).filter(|rest| !rest.is_empty()).map(|rest| Step::Text(rest.to_owned()));
             stream(text.into_iter().chain([Step::Filtered]))
@@ -204,11 +199,28 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
         }
         "@@length" => stream([Step::Text("Cut off".to_owned()), Step::Length]),
         "@@usage" => stream([Step::Text("Counted.".to_owned()), Step::Split(number(0, 0), number(1, 0))]),
-        "@@fits" if body.to_string().len() as u64 > number(0, 0) => {
+        "@@empty" => stream([]),
+        "@@leave-out-done" => Plan::Stream { steps: vec![Step::Text("No end.".to_owned())], done: false },
+        _ => by_members(body, directive, rest, &results)
+            .or_else(|| by_turns(directive, rest, asked_before, &results))
+            .unwrap_or_else(|| stream([Step::Text("You said: ".to_owned()), Step::Text(said)])),
+    }
+}
+
+/// What depends on the members of the request; `None`: an ordinary answer.
+fn by_members(body: &Value, directive: &str, rest: &str, results: &[String]) -> Option<Plan> {
+    let most: u64 = rest.parse().unwrap_or(0);
+    Some(match directive {
+        "@@without" if body.get(rest).is_some() => {
+            refuse(400, None, format!("Unsupported parameter: '{rest}' is not supported with this model."))
+        }
+        "@@as-long-as-offered" if body.get("tools").is_some() => calls(&[rest], usize::MAX, results),
+        "@@as-long-as-offered" => stream([Step::Text("This is what was done.".to_owned())]),
+        "@@fits" if body.to_string().len() as u64 > most => {
             refuse(400, None, "This model's maximum context length is exceeded".to_owned())
         }
         "@@fits" => stream([Step::Text("It fits.".to_owned())]),
-        "@@most" if limit(body) > number(0, 0) => {
+        "@@most" if limit(body) > most => {
             let text = format!(
                 "max_tokens is too large: {}. This model supports at most {rest} completion tokens.",
                 limit(body)
@@ -222,11 +234,8 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
             refuse(400, None, text.to_owned())
         }
         "@@reserves" => stream([Step::Text("It fits.".to_owned())]),
-        "@@empty" => stream([]),
-        "@@leave-out-done" => Plan::Stream { steps: vec![Step::Text("No end.".to_owned())], done: false },
-        _ => by_turns(directive, rest, asked_before, &results)
-            .unwrap_or_else(|| stream([Step::Text("You said: ".to_owned()), Step::Text(said)])),
-    }
+        _ => return None,
+    })
 }
 
 /// A letter whose two halves come in two pieces, with text between them.
