@@ -61,6 +61,11 @@ impl Group {
         self.number("memory.events", "oom_kill").is_some_and(|count| count > 0)
     }
 
+    /// It was its own memory that was used up, and not that of a group above it.
+    pub fn is_full(&self) -> bool {
+        self.number("memory.events", "oom").is_some_and(|count| count > 0)
+    }
+
     /// Everything in it, in one call in which nothing can fork. Kernels before 5.14 do not know it.
     pub fn kill(&self) {
         let file = openat(&self.dir, "cgroup.kill", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());

@@ -96,7 +96,10 @@ impl Meter {
     /// What ended the command although nobody here did: the kernel, for its group's memory.
     pub fn killed_by_group(&self) -> Option<Breach> {
         let group = self.group.as_ref()?;
-        group.out_of_memory().then_some(Breach::Memory(self.limits.memory_bytes))
+        let own = || {
+            if group.is_full() { Breach::Memory(self.limits.memory_bytes) } else { Breach::MemoryTogether }
+        };
+        group.out_of_memory().then(own)
     }
 
     pub const fn group(&self) -> Option<&Group> {

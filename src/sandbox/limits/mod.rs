@@ -53,6 +53,8 @@ pub enum Breach {
     Processes(u32),
     /// Bytes.
     Memory(u64),
+    /// Memory of a group above its own: of the profile's commands together, or of all.
+    MemoryTogether,
     /// Seconds.
     CpuTime(u64),
     /// Bytes that are left on the disk.

@@ -60,7 +60,7 @@ pub struct Quota {
     bytes: u64,
     hard_entries: u64,
     soft_entries: u64,
-    entries: u64,
+    pub entries: u64,
     block_grace: u64,
     entry_grace: u64,
     valid: u32,

@@ -22,7 +22,6 @@ use std::{
     io,
     os::fd::OwnedFd,
     path::Path,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -35,9 +34,6 @@ const TRIES: u32 = 1_000;
 
 /// What the file system's hold is called.
 pub const PROJECT_QUOTA: &str = "project_quota";
-
-/// Two profiles that start at once must not take the same project.
-static CHOICE: Mutex<()> = Mutex::new(());
 
 /// How much a workspace may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,13 +125,16 @@ const fn is_ours(project: u32) -> bool {
 
 /// Takes a free project for the folder, and notes it in it.
 fn choose(folder: &OwnedFd, attributes: Attributes) -> Result<u32, String> {
-    let _alone = CHOICE.lock().unwrap_or_else(PoisonError::into_inner);
     let inode = fstat(folder).map_err(|error| error.to_string())?.st_ino;
     for project in candidates(inode) {
-        let usage = usage(folder, project).map_err(|error| format!("projects cannot be read: {error}"))?;
-        if usage.is_free() {
-            set_attributes(folder, attributes.of(project, 0))
-                .map_err(|error| format!("the workspace cannot be given a project: {error}"))?;
+        let usage = || usage(folder, project).map_err(|error| format!("projects cannot be read: {error}"));
+        if !usage()?.is_free() {
+            continue;
+        }
+        set_attributes(folder, attributes.of(project, 0))
+            .map_err(|error| format!("the workspace cannot be given a project: {error}"))?;
+        // Another profile that starts at this moment may have found the same one free.
+        if usage()?.entries <= 1 {
             return Ok(project);
         }
     }

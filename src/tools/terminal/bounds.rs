@@ -22,6 +22,9 @@ pub fn breach(breach: Breach, limits: &Limits) -> String {
             "it took more than {} of memory (terminal.limits.memory) and was killed",
             size(limits.memory_bytes)
         ),
+        Breach::MemoryTogether => "all commands of this profile took more memory together than they may \
+             (terminal.limits.profile_memory), or the machine had none left, and this one, the largest, was killed"
+            .to_owned(),
         Breach::CpuTime(_) => format!(
             "it took more than {} s of processor time (terminal.limits.cpu_time) and was killed",
             limits.cpu_seconds
