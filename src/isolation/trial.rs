@@ -36,6 +36,9 @@ use tokio_util::sync::CancellationToken;
 /// What a file tool that was led out would have made in the other profile's folder.
 const WRITTEN: &str = "written-by-race";
 
+/// Exit code of a command that never ran.
+const SETUP_FAILED: i64 = -1;
+
 pub struct Trial<'a> {
     site: &'a Site,
     number: usize,
@@ -123,24 +126,25 @@ impl<'a> Trial<'a> {
         join_all(each).await
     }
 
-    /// Tries these in one sandbox, and what it did not come to in another one, as long as each comes further: a slow
-    /// machine needs more processor time for all of them than one sandbox has.
+    /// Tries these in one sandbox, and what it did not come to in another one: a slow machine needs more processor time
+    /// for all of them than one sandbox has. Of what takes a sandbox down all by itself nothing will be known.
     async fn together(&self, mut ids: Vec<&'static str>) -> Said {
         let mut all = Said::default();
-        loop {
-            let before = all.attempts.len();
-            if ids.is_empty() {
-                return all;
-            }
+        while !ids.is_empty() {
             self.warm("together").await;
             let Said { attempts, error, exit_code } = self.command("together", &ids).await;
+            let further = !attempts.is_empty();
             all.attempts.extend(attempts);
             (all.error, all.exit_code) = (error, exit_code);
             ids.retain(|id| !all.attempts.contains_key(*id));
-            if all.attempts.len() == before {
-                return all;
+            if exit_code == SETUP_FAILED {
+                break;
+            }
+            if !further {
+                ids.remove(0);
             }
         }
+        all
     }
 
     /// Has a helper wait for the next command of a session: what follows attacks a wall that was built ahead. All other
@@ -233,7 +237,6 @@ impl<'a> Trial<'a> {
 
     /// An attack that had its sandbox to itself, and took it down or was ended with it.
     fn silence(&self, attack: &Attack, said: &Said) -> (Outcome, String) {
-        const SETUP_FAILED: i64 = -1;
         let reason = said.error.clone().unwrap_or_else(|| format!("it ended with code {}", said.exit_code));
         let alone = matches!(attack.how, How::Alone(_) | How::Beside(_));
         // Who kills the warden is gone with it: nobody is left to have noticed.

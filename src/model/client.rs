@@ -166,10 +166,10 @@ impl HttpModel {
                 Remedy::AnotherKey if failed.other_key => {
                     return Some((RetryAction::RotateKey, Duration::ZERO));
                 }
-                Remedy::WithoutMember if members.learn(&failed.error.to_string(), sent) => {
+                Remedy::WithoutMember if members.learn(failed.error.said(), sent) => {
                     return Some((RetryAction::Repair, Duration::ZERO));
                 }
-                Remedy::WithoutLimit if members.without_own_limit(&failed.error.to_string(), sent) => {
+                Remedy::WithoutLimit if members.without_own_limit(failed.error.said(), sent) => {
                     return Some((RetryAction::Repair, Duration::ZERO));
                 }
                 Remedy::AnotherModel if pace.others => return None,

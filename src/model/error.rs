@@ -92,6 +92,20 @@ impl ModelError {
 }
 
 /// One sentence for the client: what happened and, when we know it, what to do.
+impl ModelError {
+    /// The server's own words, without anything of ours around them.
+    pub(super) fn said(&self) -> &str {
+        match self {
+            Self::Connection { message, .. }
+            | Self::Timeout { message, .. }
+            | Self::Status { message, .. }
+            | Self::Upstream { message, .. }
+            | Self::Garbage { message, .. } => message,
+            Self::Cancelled => "",
+        }
+    }
+}
+
 impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -108,6 +122,7 @@ impl fmt::Display for ModelError {
             Self::Cancelled => f.write_str("The call was cancelled.")?,
         }
         match self.meaning() {
+            Meaning::BulkyImage => f.write_str(" (send a smaller image)"),
             Meaning::BadKey => f.write_str(" (check the provider's key, `model.api_key`)"),
             Meaning::Nonsense => f.write_str("; does `model.base_url` point to a chat completions server?"),
             Meaning::Passing
@@ -152,8 +167,8 @@ mod tests {
     #[test]
     fn each_error_has_its_code_and_says_whether_to_try_again() {
         use Code::{
-            ContextLengthExceeded as TooLong, UpstreamError as Error, UpstreamRateLimited as Rate,
-            VisionUnsupported as Blind,
+            ContextLengthExceeded as TooLong, ImageTooLarge as Bulky, UpstreamError as Error,
+            UpstreamRateLimited as Rate, VisionUnsupported as Blind,
         };
         let cases = [
             (status(400, "bad", None), Error, false),
@@ -179,6 +194,23 @@ mod tests {
             (status(400, "unknown variant `image_url`, expected `text`", None), Blind, false),
             (in_stream("vision is not supported", Some("invalid_request_error")), Blind, false),
             (status(400, "unsupported image format", None), Error, false),
+            (
+                status(400, "messages.0: image exceeds 5 MB maximum: 6291456 > 5242880 bytes", None),
+                Bulky,
+                false,
+            ),
+            (status(413, "The image is too large", None), Bulky, false),
+            (
+                status(
+                    400,
+                    "At least one of the image dimensions exceed max allowed size: 8000 pixels",
+                    None,
+                ),
+                Bulky,
+                false,
+            ),
+            (in_stream("image too large", Some("invalid_request_error")), Bulky, false),
+            (status(400, "prompt is too long: 9000 tokens, images included", None), TooLong, false),
             (in_stream("oops", None), Error, true),
             (in_stream("", Some("server_error")), Error, true),
             (in_stream("", Some("429")), Rate, true),

@@ -189,6 +189,23 @@ mod tests {
     }
 
     #[test]
+    fn only_what_a_server_says_counts_as_a_limit() {
+        let status = crate::model::ModelError::Status {
+            status: 400,
+            message: "max_tokens must be a small number".to_owned(),
+            code: None,
+            retry_after: None,
+        };
+        let mut members = Members::default();
+        assert!(members.learn(status.said(), OWN), "{status}");
+        assert_eq!(
+            (members.own_limit(300), members.at_most(5_000)),
+            (None, 5_000),
+            "not the 400 of the status"
+        );
+    }
+
+    #[test]
     fn an_own_limit_that_does_not_fit_beside_the_prompt_is_left_out_of_that_call() {
         let complaint = "This model's maximum context length is 40000 tokens. However, you requested 41500 tokens \
                          (13000 in the messages, 28500 in the completion).";

@@ -24,6 +24,8 @@ pub(super) enum Meaning {
     Unpaid,
     ContextTooLong,
     Blind,
+    /// An image has more bytes or points than the model takes.
+    BulkyImage,
     BadKey,
     NoSuchModel,
     /// A member of the request is none that this model takes.
@@ -61,7 +63,7 @@ pub(super) struct Rule {
 use Remedy::{Again, AnotherKey, AnotherModel, WithoutLimit, WithoutMember};
 
 #[rustfmt::skip]
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     rule(Meaning::Passing,        Code::UpstreamError,         true,  &[Again, AnotherModel]),
     rule(Meaning::Slow,           Code::UpstreamTimeout,       true,  &[AnotherModel]),
     rule(Meaning::RateLimited,    Code::UpstreamRateLimited,   true,  &[AnotherKey, AnotherModel, Again]),
@@ -75,6 +77,7 @@ const RULES: [Rule; 13] = [
     rule(Meaning::Refused,        Code::UpstreamError,         false, &[]),
     rule(Meaning::Nonsense,       Code::UpstreamError,         false, &[AnotherModel]),
     rule(Meaning::Cancelled,      Code::RunCancelled,          false, &[]),
+    rule(Meaning::BulkyImage,     Code::ImageTooLarge,         false, &[]),
 ];
 
 const fn rule(meaning: Meaning, code: Code, retryable: bool, remedies: &'static [Remedy]) -> Rule {
@@ -115,6 +118,7 @@ const TOO_LONG: &[&str] = &[
 const IMAGES: &[&str] = &["image", "vision", "multimodal"];
 const NOT_TAKEN: &[&str] = &["support", "not allowed", "does not accept", "unknown variant", "text only"];
 const ONE_IMAGE: &[&str] = &["format", "mime", "download", "too large"];
+const TOO_BIG: &[&str] = &["too large", "too big", "exceed", "maximum size", "max allowed size"];
 /// That there is no such member for this model.
 const BAD_MEMBER: &[&str] = &[
     "unsupported parameter",
@@ -134,6 +138,8 @@ const SIGNS: &[Sign] = &[
     sign(429..=429, &[],        &[],       &[],       Meaning::RateLimited),
     sign(402..=402, &["try again", "rate limit", "too many requests"], &[], &[], Meaning::RateLimited),
     sign(402..=402, &[],        &[],       &[],       Meaning::Unpaid),
+    // No summary makes an image smaller.
+    sign(400..=422, &["image"], TOO_BIG,  TOO_LONG,  Meaning::BulkyImage),
     sign(413..=413, &[],        &[],       &[],       Meaning::ContextTooLong),
     sign(400..=499, TOO_LONG,   &[],       &[],       Meaning::ContextTooLong),
     sign(400..=400, IMAGES,     NOT_TAKEN, ONE_IMAGE, Meaning::Blind),
@@ -158,6 +164,7 @@ const SIGNS: &[Sign] = &[
 #[rustfmt::skip]
 const IN_STREAM: &[Sign] = &[
     sign(0..=0, TOO_LONG,       &[],       &[],       Meaning::ContextTooLong),
+    sign(0..=0, &["image"],     TOO_BIG,  &[],       Meaning::BulkyImage),
     sign(0..=0, IMAGES,         NOT_TAKEN, ONE_IMAGE, Meaning::Blind),
     sign(0..=0, &["insufficient_quota"], &[], &[],    Meaning::OutOfCredit),
     sign(0..=0, &["invalid_api_key", "authentication_error"], &[], &[], Meaning::BadKey),

@@ -105,6 +105,33 @@ async fn a_session_that_the_server_has_forgotten_is_opened_anew() {
 }
 
 #[actix_web::test]
+async fn tools_that_change_are_there_with_the_next_turn() {
+    let server = McpServer::telling(simple(&["add", "stream"])).await;
+    let house = House::with(notes(&server, "")).await;
+    let alice = house.alice().await;
+    called(&house, &alice, "mcp_notes_add", json!({})).await;
+    assert_eq!(offered(&house), ["mcp_notes_add", "mcp_notes_stream"]);
+    server.change(simple(&["stream", "remove"])).await;
+    let sets = alice.get("/v1/toolsets").await.body;
+    let set = sets["data"].as_array().unwrap().iter().find(|set| set["name"] == "mcp_notes").unwrap();
+    assert_eq!(set["tools"], json!(["mcp_notes_remove", "mcp_notes_stream"]));
+    assert_eq!(called(&house, &alice, "mcp_notes_add", json!({})).await["code"], "unknown_tool");
+    assert_eq!(called(&house, &alice, "mcp_notes_remove", json!({})).await["content"], "remove got {}");
+
+    // The answer of a call says it, too; the turn that called has the tools that it began with.
+    called(&house, &alice, "mcp_notes_stream", json!({"name": "later"})).await;
+    server.replied("amid").await;
+    assert_eq!(offered(&house), ["mcp_notes_remove", "mcp_notes_stream"]);
+    assert_eq!(called(&house, &alice, "mcp_notes_later", json!({})).await["content"], "later got {}");
+    server.forget();
+    assert_eq!(called(&house, &alice, "mcp_notes_later", json!({})).await["content"], "later got {}");
+    server.change(simple(&["add"])).await;
+    alice.chat("hi").await;
+    assert_eq!(offered(&house), ["mcp_notes_add"], "a new session is listened to as well");
+    house.close().await;
+}
+
+#[actix_web::test]
 async fn its_headers_are_sent_and_never_shown() {
     let server = McpServer::start(simple(&["head"])).await;
     let more = "    headers:\n      Authorization: Bearer ${NOTES_TOKEN}\n";

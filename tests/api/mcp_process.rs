@@ -19,6 +19,20 @@ async fn says(house: &House, client: &Client, text: &str) {
     assert_eq!(call(house, client, "say", json!({ "text": text })).await["content"], text);
 }
 
+/// The notifications that alice's server has had. It may answer late where calls may not take long.
+async fn heard(house: &House, client: &Client) -> Value {
+    within(async {
+        loop {
+            let got = call(house, client, "heard", json!({})).await;
+            match got["content"].as_str() {
+                Some(text) => return serde_json::from_str(text).unwrap(),
+                None => assert_eq!(got["code"], "timeout", "{got}"),
+            }
+        }
+    })
+    .await
+}
+
 /// Processes of the house that run a server's script with this mark.
 fn processes(mark: &str) -> usize {
     let numbers = fs::read_dir("/proc").unwrap().flatten();
@@ -47,13 +61,13 @@ async fn a_server_that_dies_amid_a_call_fails_it_once_and_is_started_again() {
 
 #[actix_web::test]
 async fn one_that_dies_at_once_is_not_started_for_every_turn_and_says_why() {
-    let house = house(&["dies"], "").await;
+    let house = house(&["dies"], "    env: {TOKEN: a-very-secret-token}\n").await;
     let alice = house.alice().await;
     for _ in 0..30 {
         let sets = alice.get("/v1/toolsets").await.body;
         let set = sets["data"].as_array().unwrap().iter().find(|set| set["name"] == "mcp_local").unwrap();
         let why = set["missing"]["*"].as_str().unwrap();
-        assert!(why.contains("exit code 4") && why.contains("there is no database"), "{why}");
+        assert!(why.contains("exit code 4") && why.contains("there is no database [redacted"), "{why}");
     }
     // The rests double: thirty starts would take hours.
     let starts = mcp::starts(&house, "alice");
@@ -88,8 +102,7 @@ async fn a_call_that_hangs_is_given_up_and_taken_back_and_the_server_lives_on() 
     let alice = house.alice().await;
     let got = call(&house, &alice, "hang", json!({})).await;
     assert_eq!(got["code"], "timeout", "{got}");
-    let heard = call(&house, &alice, "heard", json!({})).await;
-    let heard: Value = serde_json::from_str(heard["content"].as_str().unwrap()).unwrap();
+    let heard = heard(&house, &alice).await;
     assert_eq!(heard[0]["method"], "notifications/initialized");
     assert_eq!(heard[1]["method"], "notifications/cancelled", "{heard}");
     assert!(heard[1]["params"]["requestId"].is_u64(), "{heard}");
@@ -112,8 +125,7 @@ async fn a_stop_of_the_run_takes_its_call_back_and_leaves_the_server() {
     .await;
     alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
     events.rest().await;
-    let heard = call(&house, &alice, "heard", json!({})).await;
-    let heard: Value = serde_json::from_str(heard["content"].as_str().unwrap()).unwrap();
+    let heard = heard(&house, &alice).await;
     assert_eq!(heard[1]["method"], "notifications/cancelled", "{heard}");
     assert_eq!(mcp::starts(&house, "alice"), 1);
     house.close().await;
@@ -136,6 +148,34 @@ async fn a_line_without_measure_fails_the_call_and_not_the_server() {
     assert!(got["error"].as_str().unwrap().contains("more than 4 MiB"), "{got}");
     says(&house, &alice, "still here").await;
     assert_eq!(mcp::starts(&house, "alice"), 1);
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn one_that_reads_nothing_costs_its_calls_alone_and_ends_with_the_gateway() {
+    let mark = mark("deaf");
+    let mut house = house(&[&mark], "    timeout: 1\n").await;
+    let (alice, bob) = (house.alice().await, house.bob().await);
+    let long = "x".repeat(300_000);
+    for arguments in [json!({}), json!({ "text": long }), json!({ "text": long }), json!({})] {
+        assert_eq!(call(&house, &alice, "deaf", arguments).await["code"], "timeout");
+    }
+    assert_eq!(bob.chat("hi").await.status, 200);
+    house.stop(Duration::ZERO).await;
+    assert_eq!(processes(&mark), 0);
+}
+
+#[actix_web::test]
+async fn a_flood_of_lines_is_read_at_leisure_and_others_go_on() {
+    let house = house(&[], "").await;
+    let (alice, bob) = (house.alice().await, house.bob().await);
+    let flood = call(&house, &alice, "flood", json!({}));
+    let beside = async {
+        let statuses = [bob.chat("hi").await.status, bob.get("/health").await.status];
+        assert_eq!(statuses, [200, 200]);
+    };
+    let (flooded, ()) = tokio::join!(flood, beside);
+    assert_eq!(flooded["content"], "at last", "{flooded}");
     house.close().await;
 }
 
@@ -175,7 +215,9 @@ async fn a_reload_and_a_stop_of_its_profile_end_it_and_not_the_neighbours() {
 async fn a_descendant_that_goes_its_own_way_ends_with_it() {
     let mark = mark("strays");
     let script = format!("(setsid sleep 1000 {mark} >/dev/null 2>&1 &) ; exec python3 mcp_server.py");
-    let config = format!("mcp_servers:\n  local:\n    command: sh\n    args: [-c, '{script}']\n");
+    let config = format!(
+        "mcp_servers:\n  local:\n    command: sh\n    args: [-c, '{script}']\n    connect_timeout: 60\n"
+    );
     let mut house = House::with(Plan::config(&config)).await;
     mcp::install(&house);
     let alice = house.alice().await;

@@ -39,7 +39,7 @@ async fn a_process_brings_its_tools_and_stays_from_turn_to_turn() {
     assert_eq!(content(&house, &alice, "say", json!({"text": "ö\n\u{2028}"})).await, "ö\n\u{2028}");
     assert_eq!(mcp::starts(&house, "alice"), 1);
     let set = set(&alice).await;
-    assert_eq!((&set["enabled"], set["tools"].as_array().unwrap().len()), (&json!(true), 13), "{set}");
+    assert_eq!((&set["enabled"], set["tools"].as_array().unwrap().len()), (&json!(true), 17), "{set}");
     house.close().await;
 }
 

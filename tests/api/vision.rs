@@ -78,3 +78,25 @@ async fn a_session_with_images_is_not_gone_on_with_by_a_model_that_cannot_see() 
     assert_eq!(other.status, 200, "{}", other.text);
     house.close().await;
 }
+
+#[actix_web::test]
+async fn an_image_that_the_model_finds_too_large_is_told_and_nothing_else_is_tried() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    for refusal in
+        ["@@refuse 413 The image is too large", "@@refuse 400 image exceeds 5 MB maximum: 6291456 bytes"]
+    {
+        let mut content = parts();
+        content[0]["text"] = json!(refusal);
+        let before = house.upstream.requests().len();
+        let reply = alice.post(CHAT, body(&content)).await;
+        assert_eq!((reply.status, reply.code()), (400, "image_too_large"), "{}", reply.text);
+        assert!(reply.text.contains("send a smaller image"), "{}", reply.text);
+        assert_eq!(
+            house.upstream.requests().len(),
+            before + 1,
+            "no summary would make it smaller: {refusal}"
+        );
+    }
+    house.close().await;
+}

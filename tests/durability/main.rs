@@ -18,6 +18,7 @@ mod queued;
 mod relayed;
 mod remembered;
 mod responses;
+mod served;
 mod spent;
 mod stopped;
 mod support;

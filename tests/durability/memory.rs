@@ -24,7 +24,7 @@ async fn add(alice: &Client, first: usize, count: usize) -> usize {
             }
         }
     };
-    drop(select(pin!(writing), pin!(enough.notified())).await);
+    let _ = select(pin!(writing), pin!(enough.notified())).await;
     next.get()
 }
 

@@ -11,6 +11,7 @@ mod installers;
 mod isolation;
 mod lifetime;
 mod limits;
+mod mcp;
 mod network;
 mod owner;
 mod roots;

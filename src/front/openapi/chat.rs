@@ -29,6 +29,7 @@ pub fn complete() -> Operation {
             Code::UnsupportedParameter,
             Code::ContextLengthExceeded,
             Code::VisionUnsupported,
+            Code::ImageTooLarge,
             Code::KeyRevoked,
             Code::RunNotFound,
             Code::UpstreamError,

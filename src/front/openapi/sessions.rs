@@ -211,6 +211,7 @@ fn turn(name: &'static str, summary: &'static str) -> Operation {
             Code::InvalidContentPart,
             Code::ModelNotFound,
             Code::ContextLengthExceeded,
+            Code::ImageTooLarge,
             Code::KeyRevoked,
             Code::RunNotFound,
             Code::UpstreamError,

@@ -135,6 +135,11 @@ impl Disk {
         }
     }
 
+    /// Counts, if there is reason to: what is added from now on is then seen as added. Blocking.
+    pub fn count(&self) {
+        self.look();
+    }
+
     /// What is known, after a walk when there is reason for one.
     fn look(&self) -> Option<Known> {
         let Some(known) = *self.known() else { return self.walk(0) };

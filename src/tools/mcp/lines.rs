@@ -9,7 +9,7 @@ use tokio::{
 /// Room of one read.
 const PIECE: usize = 16 << 10;
 /// Who floods its output is slowed to this much per pause: it shares the thread with streams of others.
-const BURST: usize = 256 << 10;
+const BURST: usize = 64 << 10;
 const PAUSE: Duration = Duration::from_millis(2);
 
 #[derive(Debug, PartialEq, Eq)]

@@ -108,6 +108,8 @@ fn prepare(keeper: &Keeper) -> Result<Ready, Failure> {
             Failure::new("sandbox_below_floor", format!("servers that are commands are not run: {why}"));
         return Err(refused.hint("the operator can lower terminal.sandbox"));
     }
+    // It lives long: what it adds in its first moments may not pass for what was there before.
+    ground.disk.count();
     let mut args: Vec<String> = ["-c", SHELL, "sh", &command.program].map(str::to_owned).to_vec();
     args.extend(command.args.iter().cloned());
     let errand = Errand {

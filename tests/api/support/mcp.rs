@@ -1,6 +1,6 @@
 //! Small MCP servers: one over HTTP, on a port of its own, and one that is a process.
 
-use super::House;
+use super::{House, within};
 use hermes_gateway::{domain::ProfileName, gateway::Action};
 use serde_json::{Value, json};
 use std::{
@@ -11,6 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
 };
 
 pub struct McpServer {
@@ -27,6 +28,9 @@ struct Shared {
     seen: Vec<(String, Value)>,
     /// The session that is good now.
     session: u32,
+    /// It says when its tools change, and these hear it.
+    tells: bool,
+    listeners: Vec<mpsc::UnboundedSender<Value>>,
 }
 
 impl Drop for McpServer {
@@ -37,9 +41,18 @@ impl Drop for McpServer {
 
 impl McpServer {
     pub async fn start(tools: Vec<Value>) -> Self {
+        Self::of(Shared { tools, session: 1, ..Shared::default() }).await
+    }
+
+    /// One that says when its tools have changed.
+    pub async fn telling(tools: Vec<Value>) -> Self {
+        Self::of(Shared { tools, session: 1, tells: true, ..Shared::default() }).await
+    }
+
+    async fn of(shared: Shared) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Mutex::new(Shared { tools, session: 1, ..Shared::default() }));
+        let shared = Arc::new(Mutex::new(shared));
         let kept = shared.clone();
         let served = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
@@ -69,9 +82,42 @@ impl McpServer {
             .collect()
     }
 
+    /// Has other tools, says so to whoever listens, and waits until that was heard.
+    pub async fn change(&self, tools: Vec<Value>) {
+        within(async {
+            while self.shared.lock().unwrap().listeners.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let id = {
+            let mut shared = self.shared.lock().unwrap();
+            shared.tools = tools;
+            let id = format!("heard-{}", shared.seen.len());
+            let changed = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });
+            let ping = json!({ "jsonrpc": "2.0", "id": id, "method": "ping" });
+            for listener in &shared.listeners {
+                listener.send(changed.clone()).unwrap();
+                listener.send(ping.clone()).unwrap();
+            }
+            id
+        };
+        within(self.replied(&id)).await;
+    }
+
+    /// Waits for the reply to a request of its own.
+    pub async fn replied(&self, id: &str) {
+        let is_it = |(_, message): &(String, Value)| message["id"] == id && message["result"] == json!({});
+        while !self.shared.lock().unwrap().seen.iter().any(is_it) {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Forgets every session.
     pub fn forget(&self) {
-        self.shared.lock().unwrap().session += 1;
+        let mut shared = self.shared.lock().unwrap();
+        shared.session += 1;
+        shared.listeners.clear();
     }
 }
 
@@ -98,9 +144,32 @@ async fn serve(mut socket: TcpStream, shared: &Mutex<Shared>) -> std::io::Result
         }
         let message: Value = serde_json::from_slice(&bytes[at + 4..end]).unwrap_or_default();
         bytes.drain(..end);
+        if head.starts_with("get ") {
+            return tell(socket, &head, shared).await;
+        }
         let answer = answer(&head, &message, shared);
         socket.write_all(answer.as_bytes()).await?;
     }
+}
+
+/// A stream of what it says of its own accord, if it says anything.
+async fn tell(mut socket: TcpStream, head: &str, shared: &Mutex<Shared>) -> std::io::Result<()> {
+    let (listener, mut said) = mpsc::unbounded_channel();
+    let tells = shared.lock().unwrap().tells;
+    if !tells || !head.contains("accept: text/event-stream") {
+        return socket.write_all(b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n").await;
+    }
+    socket
+        .write_all(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+        )
+        .await?;
+    shared.lock().unwrap().listeners.push(listener);
+    while let Some(message) = said.recv().await {
+        let event = format!("event: message\ndata: {message}\n\n");
+        socket.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes()).await?;
+    }
+    Ok(())
 }
 
 async fn more(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<bool> {
@@ -118,13 +187,21 @@ fn answer(head: &str, message: &Value, shared: &Mutex<Shared>) -> String {
     if method != "initialize" && !head.contains(&format!("mcp-session-id: {session}")) {
         return "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned();
     }
+    if method.is_empty() {
+        // A reply to what it has asked.
+        return "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".to_owned();
+    }
     let arguments = &message["params"]["arguments"];
     let text = |text: String| json!({ "content": [{ "type": "text", "text": text }] });
     let result = match (method, message["params"]["name"].as_str().unwrap_or_default()) {
         ("notifications/initialized", _) => {
             return "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".to_owned();
         }
-        ("initialize", _) => json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": {} }),
+        ("initialize", _) => {
+            let capabilities =
+                if shared.tells { json!({ "tools": { "listChanged": true } }) } else { json!({}) };
+            json!({ "protocolVersion": "2025-06-18", "capabilities": capabilities, "serverInfo": {} })
+        }
         ("tools/list", _) => {
             // Two to a page.
             let from = message["params"]["cursor"].as_str().and_then(|at| at.parse().ok()).unwrap_or(0);
@@ -137,6 +214,10 @@ fn answer(head: &str, message: &Value, shared: &Mutex<Shared>) -> String {
         ("tools/call", "fail") => {
             json!({ "isError": true, "content": [{ "type": "text", "text": "it is full" }] })
         }
+        ("tools/call", "stream") if arguments["name"].is_string() => {
+            shared.tools.push(tool(arguments["name"].as_str().unwrap(), &json!({})));
+            text("grown".to_owned())
+        }
         ("tools/call", "head") => text(head.to_owned()),
         ("tools/call", "long") => text("x".repeat(200_000)),
         ("tools/call", "structured") => json!({ "structuredContent": { "n": 1 }, "content": [] }),
@@ -146,8 +227,16 @@ fn answer(head: &str, message: &Value, shared: &Mutex<Shared>) -> String {
     let body = json!({ "jsonrpc": "2.0", "id": message["id"], "result": result });
     let streamed = message["params"]["name"] == "stream";
     let (kind, body) = if streamed {
-        let noise = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": {} });
-        ("text/event-stream", format!("event: message\ndata: {noise}\n\nevent: message\ndata: {body}\n\n"))
+        let mut said = vec![
+            json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": {} }),
+            json!({ "jsonrpc": "2.0", "id": "amid", "method": "ping" }),
+            body,
+        ];
+        if arguments["name"].is_string() {
+            said.insert(0, json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" }));
+        }
+        let events = said.iter().map(|message| format!("event: message\ndata: {message}\n\n"));
+        ("text/event-stream", events.collect())
     } else {
         ("application/json", body.to_string())
     };
@@ -160,7 +249,9 @@ fn answer(head: &str, message: &Value, shared: &Mutex<Shared>) -> String {
 /// The settings of a server `local` that is a process: the script of [`install`], with these arguments.
 pub fn command(arguments: &[&str], more: &str) -> String {
     let arguments = [&["mcp_server.py"], arguments].concat().join(", ");
-    format!("mcp_servers:\n  local:\n    command: python3\n    args: [{arguments}]\n{more}")
+    // A machine that is busy with other tests may take long to start a program.
+    let patience = if more.contains("connect_timeout") { "" } else { "    connect_timeout: 60\n" };
+    format!("mcp_servers:\n  local:\n    command: python3\n    args: [{arguments}]\n{patience}{more}")
 }
 
 /// Puts the script into both workspaces.

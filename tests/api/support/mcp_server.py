@@ -2,16 +2,18 @@
 import json
 import os
 import socket
+import subprocess
 import sys
+import time
 
 home = os.getcwd()
 with open(os.path.join(home, "starts"), "a") as starts:
     starts.write("start %s\n" % " ".join(sys.argv[1:]))
 if "dies" in sys.argv:
-    print("there is no database", file=sys.stderr)
+    print("there is no database %s" % os.environ.get("TOKEN"), file=sys.stderr)
     sys.exit(4)
 
-tools = ["ask", "big", "connect", "crash", "env", "fetch", "garbage", "grow", "hang", "heard", "read", "say", "write"]
+tools = ["ask", "big", "connect", "crash", "deaf", "env", "fetch", "fill", "flood", "fork", "garbage", "grow", "hang", "heard", "read", "say", "write"]
 heard = []
 
 
@@ -82,8 +84,21 @@ def call(message):
     elif name == "crash":
         print("something broke", file=sys.stderr, flush=True)
         os._exit(3)
+    elif name == "deaf":
+        time.sleep(1000)
     elif name == "env":
         text(message, dict(os.environ))
+    elif name == "fill":
+        for number in range(arguments["megabytes"]):
+            with open("full-%d" % (number // 10), "ab") as file:
+                file.write(b"x" * 1000000)
+    elif name == "flood":
+        for _ in range(200000):
+            sys.stdout.write("no message at all, and there are many of them\n" * 2)
+        text(message, "at last")
+    elif name == "fork":
+        for _ in range(arguments["count"]):
+            subprocess.Popen(["sleep", "100"])
     elif name == "garbage":
         sys.stdout.write("starting up...\n\x00\xff\n{\"id\":\n[]\n7\nnull\n")
         say({"jsonrpc": "2.0", "id": 123456, "result": {"content": []}})

@@ -144,7 +144,6 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
     let (directive, rest) = said.split_once(' ').unwrap_or((&said, ""));
     let numbers: Vec<u64> = rest.split_whitespace().map_while(|word| word.parse().ok()).collect();
     let number = |at: usize, default: u64| numbers.get(at).copied().unwrap_or(default);
-    let token = |n: u64| Step::Text(format!("tok{n} "));
     match directive {
         "@@only" => match rest.split_once(' ') {
             Some((model, words)) if body["model"] == model => {
@@ -189,26 +188,25 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
             refuse(code.parse().unwrap_or(500), None, text.to_owned())
         }
         "@@cut-call" => cut_call(body, rest, &results),
-        "@@json" => Plan::Json("A whole answer.".to_owned()),
-        "@@drop" => stream((0..number(0, 3)).map(token).chain([Step::Cut])),
-        "@@close-next" => Plan::CloseNext("Still here.".to_owned()),
-        "@@no-head" => Plan::NoHead,
-        "@@hang" => stream([Step::Hang]),
-        "@@unframed" => Plan::Unframed,
-        "@@garbage" => Plan::Page,
-        "@@bigline" => stream([Step::Raw([b"data: ".as_slice(), &vec![b'x'; 10_000_000], b"\n\n"].concat())]),
-        "@@midstream-error" => {
-            let error = json!({ "error": { "message": "scripted error", "code": numbers.first() } });
-            let error = Step::Raw(format!("data: {error}\n\n").into_bytes());
-            stream(numbers.is_empty().then(|| token(0)).into_iter().chain([error, Step::Cut]))
-        }
         "@@length" => stream([Step::Text("Cut off".to_owned()), Step::Length]),
         "@@usage" => stream([Step::Text("Counted.".to_owned()), Step::Split(number(0, 0), number(1, 0))]),
-        "@@fits" if body.to_string().len() as u64 > number(0, 0) => {
+        "@@empty" => stream([]),
+        _ => by_turns(directive, rest, asked_before, &results)
+            .or_else(|| by_size(directive, rest, body))
+            .or_else(|| ill_formed(directive, rest))
+            .unwrap_or_else(|| stream([Step::Text("You said: ".to_owned()), Step::Text(said)])),
+    }
+}
+
+/// Requests that ask for too much are refused; `None`: it is not about size.
+fn by_size(directive: &str, rest: &str, body: &Value) -> Option<Plan> {
+    let most = rest.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0);
+    Some(match directive {
+        "@@fits" if body.to_string().len() as u64 > most => {
             refuse(400, None, "This model's maximum context length is exceeded".to_owned())
         }
         "@@fits" => stream([Step::Text("It fits.".to_owned())]),
-        "@@most" if limit(body) > number(0, 0) => {
+        "@@most" if limit(body) > most => {
             let text = format!(
                 "max_tokens is too large: {}. This model supports at most {rest} completion tokens.",
                 limit(body)
@@ -222,11 +220,30 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
             refuse(400, None, text.to_owned())
         }
         "@@reserves" => stream([Step::Text("It fits.".to_owned())]),
-        "@@empty" => stream([]),
+        _ => return None,
+    })
+}
+
+/// Answers that are not what a chat's answer is, or that break off; `None`: an ordinary answer.
+fn ill_formed(directive: &str, rest: &str) -> Option<Plan> {
+    let number: Option<u64> = rest.split_whitespace().next().and_then(|word| word.parse().ok());
+    Some(match directive {
+        "@@json" => Plan::Json("A whole answer.".to_owned()),
+        "@@drop" => stream((0..number.unwrap_or(3)).map(token).chain([Step::Cut])),
+        "@@close-next" => Plan::CloseNext("Still here.".to_owned()),
+        "@@no-head" => Plan::NoHead,
+        "@@hang" => stream([Step::Hang]),
+        "@@unframed" => Plan::Unframed,
+        "@@garbage" => Plan::Page,
+        "@@bigline" => stream([Step::Raw([b"data: ".as_slice(), &vec![b'x'; 10_000_000], b"\n\n"].concat())]),
+        "@@midstream-error" => {
+            let error = json!({ "error": { "message": "scripted error", "code": number } });
+            let error = Step::Raw(format!("data: {error}\n\n").into_bytes());
+            stream(number.is_none().then(|| token(0)).into_iter().chain([error, Step::Cut]))
+        }
         "@@leave-out-done" => Plan::Stream { steps: vec![Step::Text("No end.".to_owned())], done: false },
-        _ => by_turns(directive, rest, asked_before, &results)
-            .unwrap_or_else(|| stream([Step::Text("You said: ".to_owned()), Step::Text(said)])),
-    }
+        _ => return None,
+    })
 }
 
 /// A letter whose two halves come in two pieces, with text between them.
@@ -246,6 +263,10 @@ fn cut_call(body: &Value, call: &str, results: &[String]) -> Plan {
         }
         whole => whole,
     }
+}
+
+fn token(n: u64) -> Step {
+    Step::Text(format!("tok{n} "))
 }
 
 /// What differs from one request with the same directive to the next; `None`: an ordinary answer.
