@@ -21,11 +21,23 @@ use futures_util::future::join_all;
 use rustix::fs::FlockOperation;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fs::File, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// What a file tool that was led out would have made in the other profile's folder.
 const WRITTEN: &str = "written-by-race";
+
+/// Exit code of a command that never ran.
+const SETUP_FAILED: i64 = -1;
 
 pub struct Trial<'a> {
     site: &'a Site,
@@ -114,24 +126,25 @@ impl<'a> Trial<'a> {
         join_all(each).await
     }
 
-    /// Tries these in one sandbox, and what it did not come to in another one, as long as each comes further: a slow
-    /// machine needs more processor time for all of them than one sandbox has.
+    /// Tries these in one sandbox, and what it did not come to in another one: a slow machine needs more processor time
+    /// for all of them than one sandbox has. Of what takes a sandbox down all by itself nothing will be known.
     async fn together(&self, mut ids: Vec<&'static str>) -> Said {
         let mut all = Said::default();
-        loop {
-            let before = all.attempts.len();
-            if ids.is_empty() {
-                return all;
-            }
+        while !ids.is_empty() {
             self.warm("together").await;
             let Said { attempts, error, exit_code } = self.command("together", &ids).await;
+            let further = !attempts.is_empty();
             all.attempts.extend(attempts);
             (all.error, all.exit_code) = (error, exit_code);
             ids.retain(|id| !all.attempts.contains_key(*id));
-            if all.attempts.len() == before {
-                return all;
+            if exit_code == SETUP_FAILED {
+                break;
+            }
+            if !further {
+                ids.remove(0);
             }
         }
+        all
     }
 
     /// Has a helper wait for the next command of a session: what follows attacks a wall that was built ahead. All other
@@ -224,7 +237,6 @@ impl<'a> Trial<'a> {
 
     /// An attack that had its sandbox to itself, and took it down or was ended with it.
     fn silence(&self, attack: &Attack, said: &Said) -> (Outcome, String) {
-        const SETUP_FAILED: i64 = -1;
         let reason = said.error.clone().unwrap_or_else(|| format!("it ended with code {}", said.exit_code));
         let alone = matches!(attack.how, How::Alone(_) | How::Beside(_));
         // Who kills the warden is gone with it: nobody is left to have noticed.
@@ -240,6 +252,8 @@ impl<'a> Trial<'a> {
         let ids = [attack.id];
         let swapping = self.command(attack.id, &ids);
         tokio::pin!(swapping);
+        let over = Arc::new(AtomicBool::new(false));
+        let careless = self.careless.then(|| self.read_by_path(over.clone()));
         let (mut rounds, mut leaked) = (0_u32, false);
         let said = loop {
             tokio::select! {
@@ -251,6 +265,10 @@ impl<'a> Trial<'a> {
                 }
             }
         };
+        over.store(true, Ordering::Release);
+        if let Some(careless) = careless {
+            leaked |= careless.await.unwrap_or(false);
+        }
         if leaked || self.site.written(self.number, WRITTEN) {
             return (Outcome::NotContained, format!("a file tool was led out within {rounds} rounds"));
         }
@@ -262,11 +280,17 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// As a program would that trusts a path, which the file tools are not; often, since it is a matter of luck.
-    fn read_by_path(&self) -> bool {
-        const OFTEN: u32 = 500;
+    /// As a program would that trusts a path, which the file tools are not. It is a matter of luck, so it is tried all the
+    /// time until it is `over`.
+    fn read_by_path(&self, over: Arc<AtomicBool>) -> JoinHandle<bool> {
         let path = self.profile().workspace().join("race/.env");
-        (0..OFTEN).any(|_| std::fs::read(&path).is_ok_and(|bytes| canary(&bytes)))
+        tokio::task::spawn_blocking(move || {
+            let mut leaked = false;
+            while !leaked && !over.load(Ordering::Acquire) {
+                leaked = std::fs::read(&path).is_ok_and(|bytes| canary(&bytes));
+            }
+            leaked
+        })
     }
 
     /// One use of each tool. True when it came back with a secret.
@@ -276,7 +300,7 @@ impl<'a> Trial<'a> {
             ("search_files", json!({ "path": "race", "pattern": "SECRET" })),
             ("write_file", json!({ "path": format!("race/{WRITTEN}"), "content": "x" })),
         ];
-        let mut leaked = self.careless && self.read_by_path();
+        let mut leaked = false;
         for (name, arguments) in calls {
             leaked |= canary(self.call("race", name, &arguments).await.to_string().as_bytes());
         }

@@ -145,6 +145,11 @@ impl Inbox {
         Ok(Some(message))
     }
 
+    /// Nothing came that was not taken.
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.fd.as_ref().map(AsFd::as_fd)
     }

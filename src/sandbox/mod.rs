@@ -3,13 +3,15 @@
 //! ```text
 //! gateway                                   helper (`hermes sandbox-exec`)          command
 //! Sandbox::start ── spawn, fd 0 = socket
-//!                ── World ────────────────► build what can be built before the command is known
+//!                ── World ────────────────► build it, fork ──────────────────────► confines itself, waits
 //!      ◄──────────── Ready ────────────────
-//! Helper::send ──── Order + real stdin ───► confine a child, exec ────────────────► runs
+//! Helper::send ──── Order + real stdin ───► hand it on ───────────────────────────► exec, runs
 //!      ◄──────────── output (one pipe) ──────────────────────────────────────────── writes
 //!      ◄──────────── Report ─────────────── main child ended: kill what is left
 //! drop / kill ────── end of the socket ───► kill the whole tree, exit
 //! ```
+//!
+//! Nothing of a command is known before its order, so a helper can be started long before there is one.
 //!
 //! The gateway never runs code between `fork` and `exec` (its heap is large, and other threads hold locks); all that
 //! must happen there happens in the helper, which is small and has one thread. The helper itself stays outside the

@@ -9,7 +9,7 @@ use super::{
     receive_order, report,
     signals::Signals,
     start::Start,
-    terminal::Terminal,
+    terminal,
     tree::Tree,
     watch,
 };
@@ -29,11 +29,15 @@ pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world
     let nice = getpriority_process(None)?;
     // Among hundreds of busy processes the helper must still get to run. Refused to ordinary users.
     let _ = setpriority_process(None, -20);
+    // All processes and threads of the user are counted, the gateway's too: a last fence, not the limit.
+    let fence = world.limits.user_processes;
     let prepared = group_of(world).and_then(|group| {
-        let confinement = Confinement::prepare(world, world.owner);
-        Ok((group, confinement.map_err(|error| format!("the sandbox cannot be set up: {error}"))?))
+        let waiting = Confinement::prepare(world, world.owner)
+            .and_then(|confinement| Start::new(world, nice, fence, group.as_ref(), Some(confinement)))
+            .and_then(Start::fork);
+        Ok((group, waiting.map_err(|error| format!("the sandbox cannot be set up: {error}"))?))
     });
-    let (group, confinement) = match prepared {
+    let (group, waiting) = match prepared {
         Ok(prepared) => prepared,
         Err(reason) => {
             report(&mut control, Report::NotStarted(reason));
@@ -41,20 +45,19 @@ pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world
         }
     };
     link::send(&mut control, &Reply::Ready, None)?;
+    if let Err(error) = watch::until_order(&control, &inbox, waiting.pid()) {
+        report(&mut control, Report::NotStarted(error.to_string()));
+        return Ok(NOT_STARTED);
+    }
     let Some((order, stdin)) = receive_order(&control, &mut inbox)? else {
         return Ok(NOT_STARTED);
     };
     // What the command takes counts from here on.
     let meter = Meter::new(world, group, disks(world), &tree);
-    // All processes and threads of the user are counted, the gateway's too: a last fence, not the limit.
-    let fence = world.limits.user_processes;
-    let started = Start::new(world, nice, fence, meter.group(), Some(confinement))
-        .map_err(|error| format!("the sandbox cannot be set up: {error}"))
-        .and_then(|start| {
-            // Before any wall stands: the machine's own terminals are not in the view.
-            let open = |window| Terminal::open(window, world.owner, &mut control);
-            start.run(&order, stdin, order.terminal.map(open).transpose()?)
-        });
+    // The machine's own terminals are not in the command's view.
+    let open = |window| terminal::open(window, world.owner, &mut control);
+    let started = order.terminal.map(open).transpose();
+    let started = started.and_then(|terminal| waiting.run(&order, &terminal.unwrap_or(stdin)));
     let main = match started {
         Ok(main) => main,
         Err(reason) => {

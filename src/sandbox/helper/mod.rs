@@ -22,7 +22,7 @@ use super::{
 };
 use crate::config::SandboxLevel;
 use group::Group;
-use rustix::{io::fcntl_dupfd_cloexec, stdio::dup2_stdin};
+use rustix::{io::fcntl_dupfd_cloexec, process::Pid, stdio::dup2_stdin};
 use signals::Signals;
 use std::{
     fs::File,
@@ -101,6 +101,15 @@ const fn code_of(report: &Report) -> i32 {
         Report::Signalled(signal) => 128 + *signal,
         Report::Over(_) => KILLED,
         Report::NotStarted(_) => NOT_STARTED,
+    }
+}
+
+/// `None` in the child.
+fn fork() -> io::Result<Option<Pid>> {
+    // SAFETY: this process has one thread, so the child is as whole as the parent.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        child => Ok(Pid::from_raw(child)),
     }
 }
 

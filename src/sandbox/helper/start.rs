@@ -1,23 +1,33 @@
 //! From an order to a running program.
+//!
+//! The command's process is there before its order is: it has entered everything that holds it, and waits. What is left
+//! to do is to become the program.
 
 use super::{
+    NOT_STARTED,
     confine::Confinement,
+    fork,
     group::{Door, Group},
-    signals,
-    terminal::{self, Terminal},
+    receive_order, signals, terminal,
 };
-use crate::sandbox::{Order, Wall, World};
+use crate::sandbox::{
+    Order, Wall, World,
+    link::{self, Inbox},
+};
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, getpid, getppid, getrlimit, set_parent_process_death_signal,
-    setpriority_process, setrlimit, setsid,
+    Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getppid, getrlimit, set_parent_process_death_signal,
+    setpriority_process, setrlimit, setsid, waitpid,
 };
 use std::{
     io,
-    os::{fd::OwnedFd, unix::process::CommandExt},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{net::UnixStream, process::CommandExt},
+    },
     process::Command,
 };
 
-/// What happens in the command's process between `fork` and `exec`.
+/// What happens in the command's process before its order.
 pub struct Start {
     parent: Pid,
     /// The helper's own is better, so that it can always act.
@@ -27,8 +37,12 @@ pub struct Start {
     limits: Vec<(Resource, u64)>,
     /// `None`: the parent is confined already.
     confinement: Option<Confinement>,
-    /// What it reads from is its controlling terminal.
-    on_terminal: bool,
+}
+
+/// The command's process, which waits for its order.
+pub struct Waiting {
+    pid: Pid,
+    link: UnixStream,
 }
 
 impl Start {
@@ -54,27 +68,34 @@ impl Start {
         ];
         let limits = if world.has(Wall::Rlimits) { limits } else { Vec::new() };
         let door = group.map(Group::door).transpose()?;
-        Ok(Self { parent: getpid(), nice, door, limits, confinement, on_terminal: false })
+        Ok(Self { parent: getpid(), nice, door, limits, confinement })
     }
 
-    /// Starts the command, on a terminal or with this standard input; a sentence when that failed.
-    pub fn run(mut self, order: &Order, stdin: OwnedFd, terminal: Option<Terminal>) -> Result<Pid, String> {
-        let mut command = Command::new(&order.program);
-        command.args(&order.args).env_clear().envs(order.env.iter().map(|(name, value)| (name, value)));
-        command.current_dir(&order.dir);
-        self.on_terminal = terminal.is_some();
-        match terminal.map(Terminal::ends).transpose() {
-            Ok(Some([input, output, errors])) => command.stdin(input).stdout(output).stderr(errors),
-            Ok(None) => command.stdin(stdin),
-            Err(error) => return Err(format!("a terminal cannot be had: {error}")),
-        };
-        // SAFETY: this process has one thread, so the child of its fork may allocate and lock like any other process.
-        unsafe { command.pre_exec(move || self.enter()) };
-        let child = command.spawn().map_err(|error| {
-            let (program, dir) = (order.program.display(), order.dir.display());
-            format!("`{program}` could not be started in `{dir}`: {error}")
-        })?;
-        pid_of(&child).ok_or_else(|| "the child has no number".to_owned())
+    /// Makes the command's process.
+    pub fn fork(self) -> io::Result<Waiting> {
+        let (link, theirs) = UnixStream::pair()?;
+        match fork()? {
+            Some(pid) => Ok(Waiting { pid, link }),
+            None => {
+                drop(link);
+                self.wait(theirs);
+                // SAFETY: ends this process at once. What its parent holds is not its own to clear up.
+                unsafe { libc::_exit(NOT_STARTED) }
+            }
+        }
+    }
+
+    /// In the child. Comes back only when there will be no command; whoever waits at the other end is told why.
+    fn wait(mut self, mut link: UnixStream) {
+        if let Err(error) = self.enter() {
+            let _ = link::send(&mut link, &format!("the sandbox cannot be entered: {error}"), None);
+            return;
+        }
+        let Ok(Some((order, stdin))) = receive_order(&link, &mut Inbox::default()) else { return };
+        let error = become_program(&order, stdin);
+        let (program, dir) = (order.program.display(), order.dir.display());
+        let text = format!("`{program}` could not be started in `{dir}`: {error}");
+        let _ = link::send(&mut link, &text, None);
     }
 
     fn enter(&mut self) -> io::Result<()> {
@@ -83,9 +104,6 @@ impl Start {
             door.enter()?;
         }
         setsid()?;
-        if self.on_terminal {
-            terminal::control()?;
-        }
         stand_back();
         setpriority_process(None, self.nice)?;
         for &(resource, wanted) in &self.limits {
@@ -100,14 +118,46 @@ impl Start {
     }
 }
 
+/// Comes back only when that fails. `stdin`: what it reads from, or its terminal.
+fn become_program(order: &Order, stdin: OwnedFd) -> io::Error {
+    let mut command = Command::new(&order.program);
+    command.args(&order.args).env_clear().envs(order.env.iter().map(|(name, value)| (name, value)));
+    command.current_dir(&order.dir);
+    if order.terminal.is_some() {
+        let ends = terminal::control(&stdin).and_then(|()| Ok((stdin.try_clone()?, stdin.try_clone()?)));
+        match ends {
+            Ok((output, errors)) => command.stdout(output).stderr(errors),
+            Err(error) => return error,
+        };
+    }
+    command.stdin(stdin).exec()
+}
+
+impl Waiting {
+    pub const fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Lets it become the program, with this standard input, or on this terminal; a sentence when that failed.
+    pub fn run(self, order: &Order, stdin: &OwnedFd) -> Result<Pid, String> {
+        let Self { pid, mut link } = self;
+        let sent = link::send(&mut link, order, Some(stdin.as_fd()));
+        let why = match sent.and_then(|()| Inbox::default().receive(&link)) {
+            // Its end is closed by the program's start.
+            Ok(None) => return Ok(pid),
+            Ok(Some(reason)) => reason,
+            Err(error) => format!("the command's process is gone: {error}"),
+        };
+        drop(link);
+        let _ = waitpid(Some(pid), WaitOptions::empty());
+        Err(why)
+    }
+}
+
 /// Has the kernel kill this process when its parent ends.
 pub fn die_with(parent: Pid) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() == Some(parent) { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
-}
-
-fn pid_of(child: &std::process::Child) -> Option<Pid> {
-    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
 }
 
 /// Before anything else of the machine runs out of memory or processor time. Best effort: the niceness counts only

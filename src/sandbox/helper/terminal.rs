@@ -18,23 +18,13 @@ use std::{
     },
 };
 
-/// The command's end of a terminal.
-pub struct Terminal(OwnedFd);
-
-impl Terminal {
-    /// Makes one where this process stands, and sends the other end to the gateway. Its name is a name inside of the
-    /// sandbox at level `strict` only; elsewhere programs may use it and not find it.
-    pub fn open(window: Window, owner: Option<Owner>, gateway: &mut UnixStream) -> Result<Self, String> {
-        let failed = |error: io::Error| format!("a terminal cannot be had: {error}");
-        let (ours, theirs) = pair(window, owner).map_err(failed)?;
-        link::send(gateway, &Reply::Terminal, Some(theirs.as_fd())).map_err(failed)?;
-        Ok(Self(ours))
-    }
-
-    /// For standard input, output and error.
-    pub fn ends(self) -> io::Result<[OwnedFd; 3]> {
-        Ok([self.0.try_clone()?, self.0.try_clone()?, self.0])
-    }
+/// Makes one where this process stands, and sends the other end to the gateway; gives back the command's. Its name is a
+/// name inside of the sandbox at level `strict` only; elsewhere programs may use it and not find it.
+pub fn open(window: Window, owner: Option<Owner>, gateway: &mut UnixStream) -> Result<OwnedFd, String> {
+    let failed = |error: io::Error| format!("a terminal cannot be had: {error}");
+    let (ours, theirs) = pair(window, owner).map_err(failed)?;
+    link::send(gateway, &Reply::Terminal, Some(theirs.as_fd())).map_err(failed)?;
+    Ok(ours)
 }
 
 fn pair(window: Window, owner: Option<Owner>) -> io::Result<(OwnedFd, OwnedFd)> {
@@ -50,7 +40,7 @@ fn pair(window: Window, owner: Option<Owner>) -> io::Result<(OwnedFd, OwnedFd)> 
     Ok((ours, theirs))
 }
 
-/// In the child, as the leader of a new session: what it reads from is its controlling terminal.
-pub fn control() -> io::Result<()> {
-    Ok(ioctl_tiocsctty(io::stdin())?)
+/// In the child, as the leader of a new session: this is its controlling terminal.
+pub fn control(terminal: &OwnedFd) -> io::Result<()> {
+    Ok(ioctl_tiocsctty(terminal)?)
 }

@@ -1,15 +1,15 @@
-//! Waiting for whatever ends a command: itself, the gateway, a signal, or one of its limits.
+//! Waiting: for an order, and for whatever ends a command, itself, the gateway, a signal, or one of its limits.
 
 use super::{
     meter::Meter,
     signals::{Notice, Signals},
     tree::Tree,
 };
-use crate::sandbox::{Breach, Report};
+use crate::sandbox::{Breach, Report, link::Inbox};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    process::{Pid, WaitId, WaitIdOptions, waitid},
+    process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid},
 };
 use std::{io, os::unix::net::UnixStream};
 
@@ -37,6 +37,30 @@ impl End {
 
 /// How often the machine is looked at. A fork bomb makes some hundred processes in that time.
 const PERIOD: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// Waits until an order comes, which may be long.
+///
+/// # Errors
+///
+/// The process that is to have it was killed meanwhile. Whoever waits with it must end, too, so that nobody gives it one.
+pub fn until_order(orders: &UnixStream, inbox: &Inbox, below: Pid) -> io::Result<()> {
+    // Kernels before 5.3 cannot say it; then the order finds it out.
+    let Ok(end) = pidfd_open(below, PidfdFlags::empty()) else { return Ok(()) };
+    while inbox.is_empty() {
+        let mut fds = [PollFd::new(orders, PollFlags::IN), PollFd::new(&end, PollFlags::IN)];
+        match poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if !fds[1].revents().is_empty() {
+            return Err(io::Error::other("it was killed before it had an order"));
+        }
+        if !fds[0].revents().is_empty() {
+            break;
+        }
+    }
+    Ok(())
+}
 
 /// Waits for the end, and sees to it that it is one. `reap` is false only where a test wants something to be left.
 pub fn to_the_end(

@@ -6,10 +6,9 @@ use crate::sandbox::{
     helper::{
         NOT_STARTED,
         confine::Confinement,
-        group::Group,
         receive_order,
-        start::{Start, stand_back},
-        terminal::Terminal,
+        start::{Start, Waiting, stand_back},
+        terminal, watch,
     },
     link::{self, Inbox, Reply},
 };
@@ -28,19 +27,19 @@ use std::{
 
 /// The life of process 1. Its exit code says nothing; the last message does.
 pub fn run(mut link: UnixStream, world: &World, way: Way, prepared: Prepared, nice: i32) -> i32 {
-    let report = match begin(&link, world, way, prepared) {
-        Ok((listener, group)) => {
+    let report = match begin(&link, world, way, prepared, nice) {
+        Ok((listener, waiting)) => {
             let sent = link::send(&mut link, &Reply::Ready, listener.as_ref().map(AsFd::as_fd));
             drop(listener);
-            let order = sent.and_then(|()| receive_order(&link, &mut Inbox::default()));
+            let mut inbox = Inbox::default();
+            let told = sent.and_then(|()| watch::until_order(&link, &inbox, waiting.pid()));
+            let order = told.and_then(|()| receive_order(&link, &mut inbox));
             let Ok(Some((order, stdin))) = order else {
                 return NOT_STARTED;
             };
-            let start = Start::new(world, nice, fence(world, way), group.as_ref(), None);
-            let started = start.map_err(|error| format!("the sandbox cannot be set up: {error}"));
-            let open = |window| Terminal::open(window, None, &mut link);
+            let open = |window| terminal::open(window, None, &mut link);
             let terminal = order.terminal.map(open).transpose();
-            let ran = started.and_then(|start| start.run(&order, stdin, terminal?));
+            let ran = terminal.and_then(|terminal| waiting.run(&order, &terminal.unwrap_or(stdin)));
             match ran {
                 Ok(main) => until_ended(main),
                 Err(reason) => Report::NotStarted(reason),
@@ -71,9 +70,9 @@ fn counts_by_namespace() -> bool {
     }
 }
 
-type Begun = (Option<TcpListener>, Option<Group>);
+type Begun = (Option<TcpListener>, Waiting);
 
-fn begin(link: &UnixStream, world: &World, way: Way, prepared: Prepared) -> Step<Begun> {
+fn begin(link: &UnixStream, world: &World, way: Way, prepared: Prepared, nice: i32) -> Step<Begun> {
     let Prepared { pieces, owner, tree: _, group, disks } = prepared;
     // The helper's alone: they lie outside of the view.
     drop(disks);
@@ -88,7 +87,9 @@ fn begin(link: &UnixStream, world: &World, way: Way, prepared: Prepared) -> Step
     }
     // A change of user has cleared it.
     die_with_helper(link)?;
-    Ok((listener, group))
+    let start = Start::new(world, nice, fence(world, way), group.as_ref(), None);
+    let waiting = start.and_then(Start::fork);
+    Ok((listener, waiting.map_err(|error| format!("the sandbox cannot be set up: {error}"))?))
 }
 
 /// The helper cannot be named from in here, so its number cannot show whether it has died meanwhile; its end of the

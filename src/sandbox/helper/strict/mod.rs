@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! helper  ── fork ──► process 1 ──────────── fork ──► command
-//! on the machine      builds the world, confines      inherits all of it
-//! watches, kills      itself, starts, reaps
+//! on the machine      builds the world, confines      inherits all of it,
+//! watches, kills      itself, forks, reaps            waits for its order
 //! ```
 //!
 //! Process 1 is apart from the command because a process 1 ignores what would end others: `kill -TERM $$` would do
@@ -14,7 +14,7 @@ mod init;
 mod mounts;
 
 use super::{
-    KILLED, NOT_STARTED, code_of, confine,
+    KILLED, NOT_STARTED, code_of, confine, fork,
     group::Group,
     group_of,
     meter::{Disk, Meter, disks},
@@ -145,6 +145,9 @@ impl Init {
         let listener = self.inbox.take_fd();
         link::send(control, &Reply::Ready, listener.as_ref().map(AsFd::as_fd))?;
         drop(listener);
+        if watch::until_order(control, inbox, self.pid).is_err() {
+            return Ok(gone());
+        }
         let Some((order, stdin)) = receive_order(control, inbox)? else {
             return Ok(Handed::Nothing);
         };
@@ -255,12 +258,4 @@ fn namespaces(world: &World, way: Way) -> UnshareFlags {
 /// The kernel takes each of these in one write only.
 fn map(name: &str, text: &str) -> io::Result<()> {
     fs::OpenOptions::new().write(true).open(format!("/proc/self/{name}"))?.write_all(text.as_bytes())
-}
-
-fn fork() -> io::Result<Option<Pid>> {
-    // SAFETY: this process has one thread, so the child is as whole as the parent.
-    match unsafe { libc::fork() } {
-        -1 => Err(io::Error::last_os_error()),
-        child => Ok(Pid::from_raw(child)),
-    }
 }
