@@ -87,10 +87,14 @@ fn row(status: &ProfileStatus) -> Vec<Cell> {
     ]
 }
 
-/// The level, and what else of the machine holds the profile's commands.
+/// The level with the Landlock ABI, and what else of the machine holds the profile's commands.
 fn sandbox(status: &ProfileStatus) -> String {
-    let known = [&status.sandbox, &status.limits].into_iter().filter(|text| !text.is_empty());
-    let mut parts: Vec<String> = known.cloned().collect();
+    let level = match status.abi {
+        0 => status.sandbox.clone(),
+        abi => format!("{} (abi {abi})", status.sandbox),
+    };
+    let mut parts = vec![level, status.limits.clone()];
+    parts.retain(|text| !text.is_empty());
     // Elsewhere the gateway's own watcher does.
     parts.extend((status.disk == PROJECT_QUOTA).then(|| "project quota".to_owned()));
     parts.extend(status.uid.map(|uid| format!("uid {uid}")));

@@ -62,6 +62,9 @@ pub struct ProfileStatus {
     /// The model behind it, and who serves it.
     pub upstream: String,
     pub sandbox: String,
+    /// The Landlock ABI that its wall uses; 0: none.
+    #[serde(default)]
+    pub abi: u32,
     /// Who holds the limits of its commands: `cgroup` or `rlimits`.
     #[serde(default)]
     pub limits: String,
@@ -90,6 +93,7 @@ impl ProfileStatus {
             model: String::new(),
             upstream: String::new(),
             sandbox: String::new(),
+            abi: 0,
             limits: String::new(),
             disk: String::new(),
             network: String::new(),
@@ -105,6 +109,7 @@ impl ProfileStatus {
         self.upstream = upstream(config);
         let sandbox = sandbox.at_most(config.terminal.sandbox_most);
         sandbox.level.name().clone_into(&mut self.sandbox);
+        self.abi = sandbox.abi;
         sandbox.machine.holder().0.clone_into(&mut self.limits);
         sandbox.network(config.terminal.network.mode).name().clone_into(&mut self.network);
     }

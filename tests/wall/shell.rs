@@ -66,7 +66,7 @@ async fn directory_and_exports_are_carried_over_per_session() {
 async fn commands_beside_each_other_lose_nothing_of_what_the_other_leaves() {
     for (world, first) in World::each().iter().flat_map(|world| [(world, true), (world, false)]) {
         if !first {
-            world.sh("rm -rf one two; cd ~; export BASE=1").await;
+            world.sh("cd ~; rm -rf one two; export BASE=1").await;
         }
         let meet = |own: &str, other: &str, change: &str| {
             let command = format!("mkdir {own}; until [ -e {other} ]; do sleep 0.02; done; {change}");
