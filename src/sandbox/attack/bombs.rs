@@ -17,6 +17,9 @@ const COUNTED: &[Wall] = &[Meter];
 const BOTH: &[Wall] = &[Meter, Rlimits];
 const MIB: usize = 1 << 20;
 
+/// Seconds within which whoever counts has to see what is taken, also on a busy machine.
+const SEEN: u64 = 20;
+
 pub const ATTACKS: &[Attack] = &[
     Attack::alone("fork-bomb", "starts more processes than it may have", fork_bomb).killed(COUNTED, COUNTED),
     Attack::alone("memory-bomb", "takes more memory than it may have", memory_bomb).killed(BOTH, BOTH),
@@ -95,7 +98,7 @@ fn fork_bomb(scene: &Scene) -> Attempt {
             Err(error) => return Attempt::Refused(format!("{} after {count}", brief(&error))),
         }
     }
-    stay(scene, 8);
+    stay(scene);
     Attempt::Succeeded(format!("{most} processes live"))
 }
 
@@ -107,8 +110,8 @@ fn rest(wait: &OwnedFd, most: Duration) {
 }
 
 /// Whoever counts does so from time to time.
-fn stay(scene: &Scene, seconds: u64) {
-    std::thread::sleep(Duration::from_secs(seconds.min(scene.bounds.stays_seconds)));
+fn stay(scene: &Scene) {
+    std::thread::sleep(Duration::from_secs(SEEN.min(scene.bounds.stays_seconds)));
 }
 
 /// A quarter more than is allowed.
@@ -119,7 +122,7 @@ fn memory_bomb(scene: &Scene) -> Attempt {
             return Attempt::Refused(brief(&error));
         }
     }
-    stay(scene, 8);
+    stay(scene);
     Attempt::Succeeded(format!("{} MiB are in use", most / MIB))
 }
 
@@ -138,7 +141,7 @@ fn many_memory_bombs(scene: &Scene) -> Attempt {
                 drop((hold, full));
                 let filled = sys::use_memory(each);
                 let _ = say.write_all(if filled.is_ok() { b"y" } else { b"n" });
-                rest(&OwnedFd::from(wait), Duration::from_secs(15));
+                rest(&OwnedFd::from(wait), Duration::from_secs(SEEN));
                 sys::leave(0);
             }
             Ok(Some(_)) => {}
@@ -151,7 +154,7 @@ fn many_memory_bombs(scene: &Scene) -> Attempt {
     if filled.is_err() || answers.contains(&b'n') {
         return Attempt::Refused("one of them did not get it".to_owned());
     }
-    stay(scene, 8);
+    stay(scene);
     Attempt::Succeeded(format!("{} MiB are in use", MANY * each / MIB))
 }
 
@@ -171,7 +174,7 @@ fn disk_filler(scene: &Scene) -> Attempt {
             file.sync_data()?;
         }
         // Within 5 s where others free space meanwhile.
-        stay(scene, 8);
+        stay(scene);
         Ok(())
     };
     let filled = fill();
