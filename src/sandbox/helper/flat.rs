@@ -8,7 +8,7 @@ use super::{
     proc::Proc,
     receive_order, report,
     signals::Signals,
-    start::Start,
+    start::{Start, stand_among_many},
     terminal,
     tree::Tree,
     watch,
@@ -17,7 +17,7 @@ use crate::sandbox::{
     Report, Wall, World,
     link::{self, Inbox, Reply},
 };
-use rustix::process::{getpid, getpriority_process, set_child_subreaper, setpriority_process};
+use rustix::process::{getpid, getpriority_process, set_child_subreaper};
 use std::{io, os::unix::net::UnixStream};
 
 pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world: &World) -> io::Result<i32> {
@@ -27,8 +27,7 @@ pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world
     }
     let tree = Tree::plant(Proc::open()?, world);
     let nice = getpriority_process(None)?;
-    // Among hundreds of busy processes the helper must still get to run. Refused to ordinary users.
-    let _ = setpriority_process(None, -20);
+    stand_among_many();
     // All processes and threads of the user are counted, the gateway's too: a last fence, not the limit.
     let fence = world.limits.user_processes;
     let prepared = group_of(world).and_then(|group| {

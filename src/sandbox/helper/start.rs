@@ -160,6 +160,17 @@ pub fn die_with(parent: Pid) -> io::Result<()> {
     if getppid() == Some(parent) { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
 }
 
+/// Among hundreds of busy processes the helper must still get to run. Where the kernel shares the processor out among
+/// sessions it does: each of the command's counts next to nothing against the gateway's, which the helper is in, and there
+/// it must not go before the gateway's own threads. Refused to ordinary users.
+pub fn stand_among_many() {
+    let by_session =
+        std::fs::read("/proc/sys/kernel/sched_autogroup_enabled").is_ok_and(|on| on.starts_with(b"1"));
+    if !by_session {
+        let _ = setpriority_process(None, -20);
+    }
+}
+
 /// Before anything else of the machine runs out of memory or processor time. Best effort: the niceness counts only
 /// within a session where the kernel shares the processor out among sessions, and there the session needs its own.
 pub fn stand_back() {

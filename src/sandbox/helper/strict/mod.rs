@@ -21,6 +21,7 @@ use super::{
     proc::Proc,
     receive_order, report,
     signals::Signals,
+    start::stand_among_many,
     tree::Tree,
     watch::{self, End},
 };
@@ -32,7 +33,7 @@ use mounts::Piece;
 use rustix::{
     process::{
         DumpableBehavior, Pid, getegid, geteuid, getpid, getpriority_process, set_child_subreaper,
-        set_dumpable_behavior, setpriority_process,
+        set_dumpable_behavior,
     },
     thread::{CapabilitySet, UnshareFlags, capabilities, unshare_unsafe},
 };
@@ -67,8 +68,7 @@ pub fn serve(
     way: Way,
 ) -> io::Result<i32> {
     let nice = getpriority_process(None)?;
-    // Among hundreds of busy processes the helper must still get to run. Refused to ordinary users.
-    let _ = setpriority_process(None, -20);
+    stand_among_many();
     let forked = prepare(world, way).and_then(|prepared| {
         let (ours, theirs) = step("a pair of sockets", UnixStream::pair())?;
         Ok((prepared, ours, theirs, step("fork", fork())?))
