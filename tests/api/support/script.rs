@@ -142,8 +142,7 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
         return helper(&body["messages"][1]);
     }
     let (directive, rest) = said.split_once(' ').unwrap_or((&said, ""));
-    let numbers: Vec<u64> = rest.split_whitespace().map_while(|word| word.parse().ok()).collect();
-    let number = |at: usize, default: u64| numbers.get(at).copied().unwrap_or(default);
+    let number = |at: usize, default: u64| number(rest, at).unwrap_or(default);
     match directive {
         "@@only" => match rest.split_once(' ') {
             Some((model, words)) if body["model"] == model => {
@@ -200,7 +199,7 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
 
 /// Requests that ask for too much are refused; `None`: it is not about size.
 fn by_size(directive: &str, rest: &str, body: &Value) -> Option<Plan> {
-    let most = rest.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0);
+    let most = number(rest, 0).unwrap_or(0);
     Some(match directive {
         "@@fits" if body.to_string().len() as u64 > most => {
             refuse(400, None, "This model's maximum context length is exceeded".to_owned())
@@ -226,7 +225,7 @@ fn by_size(directive: &str, rest: &str, body: &Value) -> Option<Plan> {
 
 /// Answers that are not what a chat's answer is, or that break off; `None`: an ordinary answer.
 fn ill_formed(directive: &str, rest: &str) -> Option<Plan> {
-    let number: Option<u64> = rest.split_whitespace().next().and_then(|word| word.parse().ok());
+    let number = number(rest, 0);
     Some(match directive {
         "@@json" => Plan::Json("A whole answer.".to_owned()),
         "@@drop" => stream((0..number.unwrap_or(3)).map(token).chain([Step::Cut])),
@@ -265,14 +264,18 @@ fn cut_call(body: &Value, call: &str, results: &[String]) -> Plan {
     }
 }
 
+/// One of the numbers that a directive begins with.
+fn number(rest: &str, at: usize) -> Option<u64> {
+    rest.split_whitespace().map_while(|word| word.parse().ok()).nth(at)
+}
+
 fn token(n: u64) -> Step {
     Step::Text(format!("tok{n} "))
 }
 
 /// What differs from one request with the same directive to the next; `None`: an ordinary answer.
 fn by_turns(directive: &str, rest: &str, asked_before: usize, results: &[String]) -> Option<Plan> {
-    let numbers: Vec<u64> = rest.split_whitespace().map_while(|word| word.parse().ok()).collect();
-    let number = |at: usize, default: u64| numbers.get(at).copied().unwrap_or(default);
+    let number = |at: usize, default: u64| number(rest, at).unwrap_or(default);
     let early = (asked_before as u64) < number(0, 1);
     Some(match directive {
         "@@flaky" if early => status(number(1, 500), None),
