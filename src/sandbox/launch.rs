@@ -100,8 +100,11 @@ impl Helper {
     }
 
     /// False: it has ended before it had an order.
-    #[must_use]
-    pub fn is_there(&self) -> bool {
+    pub fn is_there(&mut self) -> bool {
+        // What it has started ends a moment after it, and holds the socket until then.
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return false;
+        }
         let mut socket = [PollFd::new(&self.talk.control, PollFlags::IN)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         let looked = poll(&mut socket, Some(&now));

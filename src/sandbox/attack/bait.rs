@@ -68,7 +68,9 @@ impl Names {
         let name = CString::new(self.name.as_str())?;
         let name = || Arg::In(name.as_bytes_with_nul());
         let flags = number(libc::O_CREAT | libc::O_RDWR | libc::O_CLOEXEC);
-        drop(open(libc::SYS_mq_open, [name(), flags, number(0o600), NULL]));
+        // Of one short message: a user has room for nine of the usual ones. Flags, messages, bytes of one, and what is not read.
+        let room = [0_i64, 1, 64, 0, 0, 0, 0, 0].map(i64::to_ne_bytes).concat();
+        drop(open(libc::SYS_mq_open, [name(), flags, number(0o600), Arg::In(&room)]));
         let (kind, payload) = (Arg::In(c"user".to_bytes_with_nul()), secret.as_bytes());
         let length = number(i64::try_from(payload.len()).map_err(io::Error::other)?);
         let _ = call(libc::SYS_add_key, [kind, name(), Arg::In(payload), length, number(USER_KEYRING)]);

@@ -100,7 +100,7 @@ impl Spare {
             Some(_) | None => None,
         };
         drop(state);
-        let Held { helper, seat, .. } = held.filter(|held| held.world == *world)?;
+        let Held { mut helper, seat, .. } = held.filter(|held| held.world == *world)?;
         // It may have been killed, by the machine's last resort when its memory is full, say.
         helper.is_there().then_some((helper, seat))
     }
