@@ -28,6 +28,7 @@ mod model;
 mod neighbour;
 mod network;
 mod processes;
+mod project;
 mod prompt;
 mod redaction;
 mod reference_faults;

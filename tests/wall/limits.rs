@@ -231,6 +231,25 @@ async fn commands_stand_back_behind_everything_else() {
     }
 }
 
+/// The kernel shares the processor out among sessions: the gateway's, which is ours here, must not go down with a command's.
+#[tokio::test]
+async fn the_gateway_does_not_stand_back_with_its_commands() {
+    let autogroup = "/proc/self/autogroup";
+    if !fs::exists(autogroup).unwrap() {
+        return left_out("this kernel has no autogroups");
+    }
+    // To where it began, which anybody may; ten times a second on the whole machine.
+    while fs::write(autogroup, "0").is_err() {
+        tokio::task::yield_now().await;
+    }
+    for world in worlds(|_| {}) {
+        world.sh("true").await;
+        world.sh("true").await;
+        let ours = fs::read_to_string(autogroup).unwrap();
+        assert!(ours.ends_with("nice 0\n"), "{ours} {}", world.wall());
+    }
+}
+
 /// Of the sessions of all live processes with `mark` as the beginning of their command line.
 fn autogroups(mark: &str) -> Vec<String> {
     let entries = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
