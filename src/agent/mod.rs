@@ -18,6 +18,7 @@ mod shell;
 mod turn;
 #[cfg(test)]
 mod turn_tests;
+mod typing;
 
 pub use beside::{Reach, beside};
 pub use exit::exit_code_meaning;
@@ -30,3 +31,4 @@ pub use policy::{Ask, Policy, Verdict, digest};
 pub use prompt::{Prompt, Remembered, SkillLine, day};
 pub use review::{Opinion, REVIEWER, question};
 pub use turn::{Answered, Asking, Bounds, Step, Turn};
+pub use typing::{Keyboard, Typed};
