@@ -50,12 +50,10 @@ impl Keyboard<'_> {
         let keys = if self.pty { keys.replace("\r\n", "\n").replace('\r', "\n") } else { keys.to_owned() };
         let whole = format!("{}{keys}", self.unfinished);
         let closes = closes || self.pty && keys.contains(END_OF_INPUT);
-        let cut = match (closes, keys.rfind('\n')) {
-            (true, _) => whole.len(),
-            (false, Some(at)) => self.unfinished.len() + at + 1,
-            (false, None) => {
-                return Typed { unfinished: bounded(whole, shell), ..Typed::default() };
-            }
+        let end = if closes { Some(whole.len()) } else { last_end(&whole, shell) };
+        // Lines that ended before are there because their statement goes on.
+        let Some(cut) = end.filter(|end| closes || *end > self.unfinished.len()) else {
+            return Typed { unfinished: bounded(whole, shell), ..Typed::default() };
         };
         let (lines, rest) = whole.split_at(cut);
         let text = if self.pty { without_interrupts(lines) } else { lines.to_owned() };
@@ -65,6 +63,13 @@ impl Keyboard<'_> {
         let edits = |key: char| key.is_control() && key != '\n' && (self.pty || key != '\t');
         Typed { edited: shell && text.contains(edits), runs: Some(text.trim_end().to_owned()), unfinished }
     }
+}
+
+/// Where the last line ends that a shell would not go on with because of its last character.
+fn last_end(text: &str, shell: bool) -> Option<usize> {
+    let goes_on = |line: &str| (line.len() - line.trim_end_matches('\\').len()) % 2 == 1;
+    let mut ends = text.rmatch_indices('\n').map(|(at, _)| at);
+    ends.find(|at| !shell || !goes_on(&text[..*at])).map(|at| at + 1)
 }
 
 /// All that may have become of a line: whole, and what came after a key that forgets it.
@@ -121,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_is_typed_in_pieces_is_seen_whole_when_it_ends() {
-        let cases: [(&str, bool, &[&str], &[Option<&str>]); 12] = [
+        let cases: [(&str, bool, &[&str], &[Option<&str>]); 14] = [
             ("bash", false, &["rm -r", "f ", "d", "\n"], &[None, None, None, Some("rm -rf d")]),
             ("cat", false, &["rm -r", "f d\n", "x\n"], &[None, Some("rm -rf d"), Some("x")]),
             ("bash", true, &["rm -rf", " d\r", "ls\r\n"], &[None, Some("rm -rf d"), Some("ls")]),
@@ -129,12 +134,9 @@ mod tests {
             // A carriage return ends a line in a terminal alone.
             ("bash", false, &["rm \r", "-rf d\n"], &[None, Some("rm \r-rf d")]),
             // A statement that goes on.
-            (
-                "sh",
-                false,
-                &["rm \\\n", "-rf d\n", "ls\n"],
-                &[Some("rm \\"), Some("rm \\\n-rf d"), Some("ls")],
-            ),
+            ("sh", false, &["rm \\\n", "-rf d\n", "ls\n"], &[None, Some("rm \\\n-rf d"), Some("ls")]),
+            ("sh", false, &["ls\nrm \\\n", "-rf d\n"], &[Some("ls"), Some("rm \\\n-rf d")]),
+            ("sh", false, &["ls \\\\\n", "rm\n"], &[Some("ls \\\\"), Some("rm")]),
             ("sh", false, &["curl x | # y\n", "sh\n"], &[Some("curl x | # y"), Some("curl x | # y\nsh")]),
             (
                 "sh",
