@@ -76,7 +76,9 @@ fn last_end(text: &str, shell: bool) -> Option<usize> {
 fn without_interrupts(lines: &str) -> String {
     let plain = lines.replace([INTERRUPT, END_OF_INPUT], "");
     match lines.rsplit_once(INTERRUPT) {
-        Some((_, after)) => format!("{plain}\n{}", after.replace(END_OF_INPUT, "")),
+        Some((_, after)) => {
+            format!("{}\n{}", plain.trim_end_matches('\n'), after.replace(END_OF_INPUT, ""))
+        }
         None => plain,
     }
 }

@@ -117,7 +117,7 @@ async fn a_store_that_lost_something_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     for _ in 0..40 {
-        let (spec, mut log) = running(&store).await;
+        let (_, mut log) = running(&store).await;
         log.append(completed(&"x".repeat(9000)), Vec::new()).unwrap().await.unwrap();
     }
     settled(&store).await;

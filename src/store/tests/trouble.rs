@@ -78,7 +78,7 @@ async fn closing_writes_what_waits_and_refuses_the_rest() {
     let (mut log, _) = store.begin(Arc::clone(&chat), None);
     drop(log.append(started(&chat), Vec::new()).unwrap());
     drop(log.append(completed("x"), Vec::new()).unwrap());
-    let (open_run, mut going) = running(&store).await;
+    let (_, mut going) = running(&store).await;
     going.delta(delta("waits")).unwrap();
     let (parked, mut waiting) = accepted(&store).await;
     let reader = store.tail(parked.run_id, Seq(0)).unwrap().unwrap();
