@@ -142,7 +142,9 @@ impl Driver {
         }
         let Some(verdict) = self.judge(call, &arguments, earlier) else {
             let why = "another call of the same answer types into this process";
-            return Ok(Plan::Refused(refused("one_at_a_time", why, "make this call when that one is done")).into());
+            return Ok(
+                Plan::Refused(refused("one_at_a_time", why, "make this call when that one is done")).into()
+            );
         };
         let mut ask = match self.unless_to_be_remembered(verdict, call, &arguments) {
             Verdict::Run => return Ok(Plan::Run(arguments).into()),
