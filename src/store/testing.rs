@@ -1,6 +1,6 @@
 //! What the module's tests share.
 
-use super::{Change, Options, ProfileLock, SessionAppend, Store, StoreError, lock_of};
+use super::{Change, LogWriter, Options, ProfileLock, SessionAppend, Store, StoreError, lock_of};
 use crate::domain::{
     ClientTools, Content, Event, Finish, KeyId, Logged, Message, OnDisconnect, RunId, RunSpec, Sampling,
     SessionId, SessionRef, Surface, ToolSelection, Usage, now,
@@ -70,6 +70,21 @@ pub(super) fn spec(durable: bool) -> RunSpec {
 
 pub(super) fn started(spec: &RunSpec) -> Event {
     Event::RunStarted { session_id: spec.session.id.clone(), model: spec.model.clone() }
+}
+
+/// A durable run that was taken on, and the writer of its log.
+pub(super) async fn accepted(store: &Store) -> (Arc<RunSpec>, LogWriter) {
+    let spec = Arc::new(spec(true));
+    let (log, begun) = store.begin(Arc::clone(&spec), None);
+    begun.await.unwrap();
+    (spec, log)
+}
+
+/// The same, begun.
+pub(super) async fn running(store: &Store) -> (Arc<RunSpec>, LogWriter) {
+    let (spec, mut log) = accepted(store).await;
+    log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
+    (spec, log)
 }
 
 pub(super) fn delta(text: &str) -> Event {
