@@ -1,6 +1,7 @@
 //! Decisions of the agent, without I/O: what comes next in a turn, what a command may do, what the model is told.
 
 mod beside;
+mod caps;
 pub mod context;
 mod exit;
 mod guard;
@@ -20,6 +21,7 @@ mod turn;
 mod turn_tests;
 
 pub use beside::{Reach, beside};
+pub use caps::{Caps, cut};
 pub use exit::exit_code_meaning;
 pub use guard::{Alarm, Guard};
 pub use history::{INTERRUPTED, NO_RESULT, Stray, is_whole, mended};

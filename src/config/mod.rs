@@ -65,7 +65,7 @@ pub use listen::DEFAULT_PORT;
 pub use mcp::{McpCommand, McpServer, McpTransport};
 pub use memory::{MemoryConfig, MemoryScoping};
 pub use network::{AllowedHost, AllowedPlace, NetworkConfig, NetworkMode};
-pub use prompt::{PromptConfig, SkillsConfig};
+pub use prompt::{Personality, PromptConfig, SkillsConfig};
 pub use secret::Secret;
 pub use server::ServerConfig;
 pub use tls::{TlsConfig, TlsFile};

@@ -8,7 +8,7 @@ use super::{
     ground::{Footing, Ground},
     mcp, memory,
     parts::PromptParts,
-    process, search, session_search, skills, specs, terminal, todo, vision, web,
+    process, search, session_search, skills, specs, terminal, todo, verbose, vision, web,
 };
 use crate::{
     config::{NetworkMode, ProfileConfig, Vision},
@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 /// All tools of the profile's agent.
 fn specs(config: &ProfileConfig, mcp: &mcp::Servers) -> Vec<ToolSpec> {
     let own = specs::ALL.iter().filter(|spec| missing(config, spec).is_none()).cloned();
+    let own = own.map(|spec| if config.agent.verbose_tools { verbose::told(spec) } else { spec });
     own.chain(mcp.specs().into_iter().filter(|spec| config.tools.takes(spec))).collect()
 }
 

@@ -24,6 +24,7 @@ mod helper;
 mod history;
 mod ledger;
 mod look;
+mod nearby;
 mod nested;
 mod port;
 mod prompt;

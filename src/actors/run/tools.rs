@@ -197,6 +197,8 @@ impl Driver {
                 Plan::Asked(arguments) => self.decided(call).map(|()| arguments),
             };
             let decided = self.permitted(call).and(decided);
+            let folders = decided.as_ref().map(|arguments| tools::folders_of(&call.name, arguments));
+            let folders = folders.unwrap_or_default();
             let shown = decided.as_ref().ok().copied().cloned();
             let shown = shown.unwrap_or_else(|| as_written(&call.arguments));
             let started = Event::ToolStarted {
@@ -206,14 +208,14 @@ impl Driver {
                 arguments: shown,
             };
             let committed = self.log.append(started, std::mem::take(&mut self.changes))?;
-            waits.push((call, decided, committed));
+            waits.push((call, folders, decided, committed));
         }
         let untrusted = self.has_read_strangers();
         let (bench, mut told) = Bench::of(self);
         let done = {
             let bench = &bench;
             let (kit, spec, control, store) = (&self.kit, &self.spec, &self.control, &self.store);
-            let running = waits.into_iter().map(|(call, decided, committed)| async move {
+            let running = waits.into_iter().map(|(call, folders, decided, committed)| async move {
                 let output = match decided {
                     Ok(arguments) => {
                         // The tool acts only when the disk knows that it was about to.
@@ -236,7 +238,7 @@ impl Driver {
                     }
                     Err(output) => output,
                 };
-                (call, output, begun.elapsed())
+                (call, folders, output, begun.elapsed())
             });
             let mut running = pin!(join_all(running));
             let mut noted = false;
@@ -258,8 +260,8 @@ impl Driver {
         while let Ok(told) = told.try_recv() {
             port::write(&mut self.log, &mut self.changes, told);
         }
-        for (call, output, took) in done {
-            self.finished(call, output, took).await?;
+        for (call, folders, output, took) in done {
+            self.finished(call, output, took, folders).await?;
         }
         if self.control.stop.is_cancelled() { Err(self.stopped()) } else { Ok(()) }
     }
