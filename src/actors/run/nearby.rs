@@ -33,11 +33,12 @@ impl Driver {
             let begin = format!("\n\n[Instructions of the folder `{folder}`");
             let begin = self.tenant.redactor().clean(&begin).into_owned();
             (!self.is_told(&begin)).then(|| {
-                let mut text = self.tenant.redactor().clean(cut(text.trim(), most).as_ref()).into_owned();
+                let mut text = cut(text.trim(), most).into_owned();
                 for ours in OURS {
                     text = text.replace(&format!("[{ours}"), &format!("({ours}"));
                 }
-                format!("{begin} ({name}), for work in it:]\n{text}\n[End of the instructions.]")
+                let told = format!("{begin} ({name}), for work in it:]\n{text}\n[End of the instructions.]");
+                self.tenant.redactor().clean(&told).into_owned()
             })
         });
         for told in news.take(MOST) {
