@@ -10,6 +10,7 @@ mod client_tools;
 mod context;
 mod delegation;
 mod discovery;
+mod documents;
 mod faults;
 mod hardening;
 mod http_contract;

@@ -37,7 +37,7 @@ pub struct Start {
     parent: Pid,
     /// The helper's own is better, so that it can always act.
     nice: i32,
-    /// Into the command's control group.
+    /// Into the command's control group; `None` also where the parent is in it already.
     door: Option<Door>,
     limits: Vec<(Resource, u64)>,
     /// `None`: the parent is confined already.
@@ -72,7 +72,8 @@ impl Start {
             (Resource::Cpu, limits.cpu_seconds + 2),
         ];
         let limits = if world.has(Wall::Rlimits) { limits } else { Vec::new() };
-        let door = group.map(Group::door).transpose()?;
+        // Process 1 of a world of its own, which is the one that is confined, has entered before.
+        let door = group.filter(|_| confinement.is_some()).map(Group::door).transpose()?;
         Ok(Self { parent: getpid(), nice, door, limits, confinement })
     }
 

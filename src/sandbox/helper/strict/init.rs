@@ -79,6 +79,10 @@ fn begin(link: &UnixStream, world: &World, way: Way, prepared: Prepared, nice: i
     die_with_helper(link)?;
     // For the command as well: it will not be able to.
     go_first_when_memory_ends();
+    // Before its namespace is made: the root of that is the group that its maker is in, and above it stand names.
+    if let Some(group) = &group {
+        step("its control group", group.door().and_then(|door| door.enter()))?;
+    }
     let listener = build::world(world, way, pieces, owner)?;
     let confinement = Confinement::prepare(world, owner);
     step("the confinement", confinement.and_then(|mut confinement| confinement.enter()))?;

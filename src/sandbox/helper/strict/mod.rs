@@ -242,7 +242,8 @@ fn prepare(world: &World, way: Way) -> Step<Prepared> {
     Ok(Prepared { pieces, owner, tree, group, disks })
 }
 
-/// All but the mounts: those part when process 1 does so, since the helper goes on seeing the machine.
+/// All but the mounts and the groups, which process 1 parts from itself: the helper goes on seeing the machine, and where
+/// a command has a group, only process 1 is in it.
 fn namespaces(world: &World, way: Way) -> UnshareFlags {
     let mut flags = UnshareFlags::empty();
     if way.user_namespace {
@@ -252,7 +253,6 @@ fn namespaces(world: &World, way: Way) -> UnshareFlags {
     flags.set(UnshareFlags::NEWNET, build::has_own_network(world));
     flags.set(UnshareFlags::NEWIPC, world.has(Wall::IpcNamespace));
     flags.set(UnshareFlags::NEWUTS, world.has(Wall::UtsNamespace));
-    flags.set(UnshareFlags::NEWCGROUP, world.has(Wall::CgroupNamespace));
     flags
 }
 
