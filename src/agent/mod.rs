@@ -19,6 +19,7 @@ mod shell;
 mod turn;
 #[cfg(test)]
 mod turn_tests;
+mod typing;
 
 pub use beside::{Reach, beside};
 pub use caps::{Caps, cut};
@@ -32,3 +33,4 @@ pub use policy::{Ask, Policy, Verdict, digest};
 pub use prompt::{Prompt, Remembered, SkillLine, day};
 pub use review::{Opinion, REVIEWER, question};
 pub use turn::{Answered, Asking, Bounds, Step, Turn};
+pub use typing::{Keyboard, Typed};

@@ -57,7 +57,7 @@ pub use compression::CompressionConfig;
 pub use env_write::write_env_value;
 pub use environment::{ProcessEnv, find_home};
 pub use error::ConfigError;
-pub use front_matter::front_matter;
+pub use front_matter::FrontMatter;
 pub use helper::HelperConfig;
 pub use home::{FoundProfile, Home, Select};
 pub use limits::LimitsConfig;

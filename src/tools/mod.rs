@@ -38,6 +38,7 @@ pub use memory::{Edit, EditError, Edited, MemoryBook, Page, Wanted, threat_in, u
 pub use mend::parse_arguments;
 pub use parts::{Instructions, PromptParts, Recalled, folders_of};
 pub use preview::preview;
+pub use process::{Keys, Typist};
 pub use skills::{Skill, SkillLock, State as SkillState, folder_digest as skill_digest};
 pub use toolbox::{Behalf, CallContext, Toolbox};
 

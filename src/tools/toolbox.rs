@@ -145,6 +145,12 @@ impl Toolbox {
         self.ground.spare.pid(&self.ground.tmp(session))
     }
 
+    /// A background command of a session that can be typed into.
+    #[must_use]
+    pub fn typist(&self, session: &SessionId, id: &str) -> Option<process::Typist> {
+        self.ground.jobs.typist(session, id)
+    }
+
     /// Ends the background commands of a session that is no more, and forgets them.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod attacks;
 mod doctor;
 mod records;
 mod running;
+mod servers;
 mod support;
 mod usage;
 mod users;

@@ -40,6 +40,7 @@ mod steer;
 mod text;
 mod tools;
 mod transcript;
+mod typing;
 
 pub use drive::{Entry, Kit, Work};
 pub use helper::Rest;

@@ -3,8 +3,8 @@
 use super::protocol::{Command, GatewayStatus, KeyInfo, ProfileAnswer, Reply};
 use crate::{
     actors::{
-        AnswerQuestion, ApprovalTarget, DecideApproval, Editor, ListApprovals, NewKey, ProfileError, Tenant,
-        Unavailable,
+        AnswerQuestion, ApprovalTarget, Asker, DecideApproval, Editor, ListApprovals, NewKey, ProfileError,
+        Tenant, Unavailable,
     },
     domain::{ApprovalStatus, KeyId, Millis, ProfileName},
     front::operator,
@@ -75,7 +75,8 @@ impl Answers {
             }
             Command::AnswerQuestion { profile, run, id, response } => {
                 let key_id = KeyId::cli();
-                let answer = AnswerQuestion { run, clarify: Some(id), response, key_id, rights: None };
+                let asker = Asker::Run(run);
+                let answer = AnswerQuestion { asker, clarify: Some(id), response, key_id, rights: None };
                 let settled = self.with(profile, |tenant| async move { ask(&tenant, answer).await }).await?;
                 Ok(Reply::Approvals(vec![settled]))
             }

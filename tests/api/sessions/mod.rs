@@ -2,6 +2,7 @@
 
 mod load;
 mod model;
+mod questions;
 mod resources;
 mod search;
 mod turns;
