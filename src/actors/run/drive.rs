@@ -303,7 +303,6 @@ impl Driver {
         if self.make_room(&mind, self.fixed(&system, offer)).await? {
             system = self.system(toolset, allowed).await?;
         }
-        let config = self.tenant.config();
         let part = self.turn.part();
         let cut = (!part.is_empty()).then(|| Message::assistant(part));
         let nudge = nudge.map(|nudge| Message::user(nudge.text()));
@@ -331,7 +330,7 @@ impl Driver {
         let mut text = TextWriter {
             log: &log,
             break_first: broken,
-            reasoning: config.api.show_reasoning,
+            reasoning: self.tenant.config().api.show_reasoning,
             wrote: false,
             failed: None,
             provider: &mind.provider,

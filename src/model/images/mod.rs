@@ -41,11 +41,12 @@ impl Images {
         let mut some = false;
         for url in messages.iter().copied().flatten().flat_map(urls).filter(|url| is_data(url)) {
             let hash = blake3::hash(url.as_bytes());
-            if !self.0.contains_key(&hash) {
-                let made = shrinker.smaller(url.to_owned()).await;
-                some |= made.is_some();
-                self.0.insert(hash, made);
+            if self.0.contains_key(&hash) {
+                continue;
             }
+            let made = shrinker.smaller(url.to_owned()).await;
+            some |= made.is_some();
+            self.0.insert(hash, made);
         }
         some
     }
