@@ -31,8 +31,6 @@ pub struct Ground {
     /// Held while what a command has left is taken over: commands of one session may end at the same time.
     pub carrying: Mutex<()>,
     pub spare: Spare,
-    /// Of the jobs, when these settings began to hold.
-    pub era: u64,
     /// What the prompt is made of.
     pub held: Held,
 }
@@ -49,13 +47,7 @@ pub struct Footing {
 }
 
 impl Ground {
-    pub fn new(
-        config: Arc<ProfileConfig>,
-        sandbox: Sandbox,
-        user: Option<Owner>,
-        egress: Egress,
-        jobs: Arc<Jobs>,
-    ) -> Self {
+    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>, egress: Egress) -> Self {
         let folders = vec![config.workspace.clone(), profile_tmp(config.name.as_str(), &config.root)];
         let mut limits = config.terminal.limits.clone();
         if sandbox.omit.contains(&Wall::Quota) {
@@ -70,8 +62,7 @@ impl Ground {
             view: OnceLock::new(),
             roots: Mutex::new(None),
             disk,
-            era: jobs.era(),
-            jobs,
+            jobs: Arc::default(),
             carrying: Mutex::default(),
             spare: Spare::default(),
             held: Held::default(),
