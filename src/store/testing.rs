@@ -142,11 +142,17 @@ pub(super) fn id(text: &str) -> SessionId {
 
 /// A turn of a session that said this.
 pub(super) async fn say(store: &Store, session: &str, messages: Vec<Message>) {
-    let append = SessionAppend {
+    let append = turn(SessionRef { id: id(session), named: true }, RunId::new(), messages);
+    store.commit(vec![Change::SessionAppend(append)]).await.unwrap();
+}
+
+/// What a turn that said this leaves in its session.
+pub(super) fn turn(session: SessionRef, run_id: RunId, messages: Vec<Message>) -> SessionAppend {
+    SessionAppend {
         summary: None,
         prompt: None,
-        session: SessionRef { id: id(session), named: true },
-        run_id: RunId::new(),
+        session,
+        run_id,
         source: "api_server",
         model: "m".to_owned(),
         began_at: 7,
@@ -154,6 +160,5 @@ pub(super) async fn say(store: &Store, session: &str, messages: Vec<Message>) {
         finish: Some(Finish::Stop),
         usage: Usage::default(),
         cost: None,
-    };
-    store.commit(vec![Change::SessionAppend(append)]).await.unwrap();
+    }
 }

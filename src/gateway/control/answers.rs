@@ -3,8 +3,8 @@
 use super::protocol::{Command, GatewayStatus, KeyInfo, ProfileAnswer, Reply};
 use crate::{
     actors::{
-        AnswerQuestion, ApprovalTarget, Asker, DecideApproval, Editor, ListApprovals, NewKey, ProfileError, Tenant,
-        Unavailable,
+        AnswerQuestion, ApprovalTarget, Asker, DecideApproval, Editor, ListApprovals, NewKey, ProfileError,
+        Tenant, Unavailable,
     },
     domain::{ApprovalStatus, KeyId, Millis, ProfileName},
     front::operator,
