@@ -3,8 +3,11 @@
 
 mod attacks;
 mod doctor;
+mod import;
 mod records;
 mod running;
+#[path = "../api/support/state_db.rs"]
+mod state_db;
 mod support;
 mod usage;
 mod users;
