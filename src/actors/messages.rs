@@ -243,11 +243,19 @@ pub struct DecideApproval {
     pub key_id: KeyId,
 }
 
-/// Command: answer what the agent of a run asks. Answers when that is on disk.
+/// Whose agent asks.
+#[derive(Debug, Clone)]
+pub enum Asker {
+    Run(RunId),
+    /// Any run of it.
+    Session(SessionId),
+}
+
+/// Command: answer what an agent asks. Answers when that is on disk.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Approval, ProfileError>")]
 pub struct AnswerQuestion {
-    pub run: RunId,
+    pub asker: Asker,
     /// `None`: the only question.
     pub clarify: Option<ApprovalId>,
     pub response: String,
@@ -255,6 +263,11 @@ pub struct AnswerQuestion {
     /// Of whoever answers; `None`: the operator's.
     pub rights: Option<Rights>,
 }
+
+/// Query: what waits for a person, for approval or for an answer, oldest first; of one session, which must be known.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<Approval>, ProfileError>")]
+pub struct ListWaiting(pub Option<SessionId>);
 
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Approval, ProfileError>")]

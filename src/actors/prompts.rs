@@ -38,6 +38,8 @@ pub struct Made {
     pub toolset: Arc<Toolset>,
     pub parts: Arc<PromptParts>,
     pub model: String,
+    /// Characters of a file: more, once the model's window is known.
+    pub most: usize,
     pub day: String,
 }
 
@@ -46,7 +48,7 @@ impl PartialEq for Made {
         Arc::ptr_eq(&self.config, &other.config)
             && Arc::ptr_eq(&self.toolset, &other.toolset)
             && Arc::ptr_eq(&self.parts, &other.parts)
-            && (&self.model, &self.day) == (&other.model, &other.day)
+            && (&self.model, self.most, &self.day) == (&other.model, other.most, &other.day)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{
     rules::{self, Category, Severity},
     shell::{self, Script, Word},
+    typing::Typed,
 };
 use crate::domain::{ApprovalScope, Finding};
 use serde_json::Value;
@@ -48,12 +49,24 @@ impl Policy {
         let text = |member: &str| arguments.get(member).and_then(Value::as_str);
         match (tool, text("command")) {
             ("terminal", Some(command)) => self.judge_command(command),
-            // What reads it may be a shell.
-            ("process", _) if matches!(text("action"), Some("write" | "submit")) => {
-                text("data").map_or(Verdict::Run, |data| self.judge_command(data))
-            }
             ("execute_code", _) => text("code").map_or(Verdict::Run, |code| self.judge_script(code)),
             _ => Verdict::Run,
+        }
+    }
+
+    /// Looks at what is typed into a process: what reads it may be a shell.
+    #[must_use]
+    pub fn judge_typed(&self, typed: &Typed) -> Verdict {
+        let Some(text) = &typed.runs else { return Verdict::Run };
+        match self.judge_command(text) {
+            Verdict::Run if typed.edited && !self.off => {
+                let description = "has keys in it that make another line of it";
+                let mut ask = Ask::about(text);
+                ask.find("unreadable", Category::Code, description, text.clone());
+                ask.description = description.to_owned();
+                Verdict::Ask(ask)
+            }
+            verdict => verdict,
         }
     }
 

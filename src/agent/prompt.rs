@@ -1,8 +1,9 @@
 //! What the model is told about itself: built once per session, and the same bytes in all of its turns, so that an
 //! upstream's prompt cache holds. What changes most often stands last.
 
+use super::caps::cut;
 use crate::domain::Millis;
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 const IDENTITY: &str =
     "You are Hermes, a careful and capable assistant that works for one person on their own machine.";
@@ -67,15 +68,21 @@ pub struct Remembered<'a> {
 pub struct Prompt<'a> {
     /// `SOUL.md` of the profile, if it has one.
     pub soul: Option<&'a str>,
+    /// How the agent speaks, if that was chosen.
+    pub personality: Option<&'a str>,
     /// Names of the tools that are offered.
     pub tools: &'a [&'a str],
     pub skills: &'a [SkillLine<'a>],
     /// Name and text of the workspace's own instructions.
     pub context: Option<(&'a str, &'a str)>,
+    /// Characters of each file above that are shown: see [`Caps`](super::Caps).
+    pub most: usize,
     pub workspace: &'a str,
     pub profile: &'a str,
     /// How answers are read; `None`: in a chat.
     pub hint: Option<&'a str>,
+    /// What is added to that.
+    pub more_hint: Option<&'a str>,
     pub memory: Option<Remembered<'a>>,
     pub user: Option<Remembered<'a>>,
     pub model: &'a str,
@@ -85,15 +92,15 @@ pub struct Prompt<'a> {
 impl Prompt<'_> {
     #[must_use]
     pub fn render(&self) -> String {
-        let mut parts: Vec<String> = vec![self.identity().to_owned(), WORK.to_owned()];
+        let mut parts: Vec<String> = vec![self.identity().into_owned()];
+        parts.extend(self.personality.map(|text| text.trim().to_owned()));
+        parts.push(WORK.to_owned());
         let offered = |(tool, _): &&(&str, &str)| self.tools.contains(tool);
         parts.extend(GUIDANCE.iter().filter(offered).map(|(_, text)| (*text).to_owned()));
         parts.extend(self.index());
-        parts.extend(
-            self.context.map(|(name, text)| {
-                format!("# The workspace's own instructions ({name})\n\n{}", text.trim())
-            }),
-        );
+        parts.extend(self.context.map(|(name, text)| {
+            format!("# The workspace's own instructions ({name})\n\n{}", cut(text.trim(), self.most))
+        }));
         parts.push(format!(
             "Working directory: {} (it is also your home directory; relative paths of all tools start there). Temporary \
              files: `$TMPDIR` in commands; file tools call that same folder `/tmp` (their `/tmp/x` is `$TMPDIR/x`). In \
@@ -101,7 +108,10 @@ impl Prompt<'_> {
              are closed to you.",
             self.workspace, self.profile,
         ));
-        parts.push(self.hint.unwrap_or(HINT).trim().to_owned());
+        let hints = [Some(self.hint.unwrap_or(HINT)), self.more_hint];
+        parts.push(
+            hints.into_iter().flatten().map(str::trim).collect::<Vec<_>>().join("\n").trim().to_owned(),
+        );
         parts.extend(self.memory.and_then(|remembered| block("MEMORY (your notes)", remembered)));
         parts.extend(
             self.user.and_then(|remembered| block("USER (about the person you work for)", remembered)),
@@ -111,8 +121,9 @@ impl Prompt<'_> {
         parts.join("\n\n")
     }
 
-    fn identity(&self) -> &str {
-        self.soul.map(str::trim).filter(|soul| !soul.is_empty()).unwrap_or(IDENTITY)
+    fn identity(&self) -> Cow<'_, str> {
+        let soul = self.soul.map(str::trim).filter(|soul| !soul.is_empty());
+        soul.map_or(Cow::Borrowed(IDENTITY), |soul| cut(soul, self.most))
     }
 
     /// The skills by category, as far as there is room; only for agents that can read them.
@@ -173,6 +184,7 @@ mod tests {
     fn prompt<'a>() -> Prompt<'a> {
         Prompt {
             soul: Some("I am Ada.\n"),
+            most: 100,
             profile: "alice",
             workspace: "/w",
             model: "m",
@@ -199,19 +211,21 @@ mod tests {
         let text = Prompt {
             tools: &["memory", "skill_view"],
             skills: &skills,
+            personality: Some("Speak like a pirate.\n"),
             context: Some(("AGENTS.md", "Use tabs.\n")),
+            more_hint: Some("Be brief."),
             memory: remembered("likes tea"),
             user: remembered(" "),
             ..prompt()
         }
         .render();
         let order = [
-            "I am Ada.",
+            "I am Ada.\n\nSpeak like a pirate.\n\nUse tools",
             "Memory: keep",
             "# Skills\n- greet: Says hello.\nwork:\n- report",
             "Use tabs.",
             "/w",
-            "markdown",
+            "markdown is fine.\nBe brief.\n\n",
             "MEMORY (your notes) [1%",
             "likes tea",
             "Date",

@@ -39,12 +39,19 @@ fn isolation(context: &Context, json: bool, output: &Output) -> Result<(), CliEr
     } else {
         print(&examination, output);
     }
-    match examination.breaches().count() {
-        0 => Ok(()),
-        1 => Err(CliError::failed("1 attack came through that this level promises to stop")),
-        some => {
-            Err(CliError::failed(format!("{some} attacks came through that this level promises to stop")))
-        }
+    breaches(&examination).map_or(Ok(()), |text| Err(CliError::failed(text)))
+}
+
+fn breaches(examination: &Examination) -> Option<String> {
+    let (known, unknown): (Vec<_>, Vec<_>) = examination.breaches().partition(|finding| finding.known);
+    let attacks = |count: usize| if count == 1 { "1 attack".to_owned() } else { format!("{count} attacks") };
+    let through = || format!("{} came through that this level promises to stop", attacks(known.len()));
+    let silent = || format!("nothing is known of {}, which counts as much", attacks(unknown.len()));
+    match (known.is_empty(), unknown.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(through()),
+        (true, false) => Some(silent()),
+        (false, false) => Some(format!("{}; {}", through(), silent())),
     }
 }
 

@@ -62,9 +62,10 @@ pub(super) fn resolve(
         agent: AgentConfig {
             max_turns: settings.number("agent.max_turns", 1..=10_000, 90)?,
             loop_guard: settings.choice("agent.loop_guard", &LoopGuard::NAMES, LoopGuard::default())?,
+            verbose_tools: settings.bool("tools.verbose", false)?,
         },
         memory: memory::read(settings)?,
-        prompt: prompt::prompt(settings)?,
+        prompt: prompt::prompt(settings, warnings)?,
         skills: prompt::skills(settings, root, warnings)?,
         tools: tools::selection(settings)?,
         delegation: tools::delegation(settings)?,

@@ -141,7 +141,8 @@ impl Settings<'_> {
     /// The names below a section, each with its place: the profile's own, then the inherited ones that it has not.
     pub fn names(&self, section: &str) -> Vec<Found> {
         let mut names: Vec<Found> = Vec::new();
-        let home = self.home.filter(|_| INHERITED.contains(&section)).map(|home| home.yaml);
+        let above = section.split('.').next().unwrap_or(section);
+        let home = self.home.filter(|_| INHERITED.contains(&above)).map(|home| home.yaml);
         for file in [self.yaml].into_iter().chain(home) {
             for member in file.root.at(section).into_iter().flat_map(Node::members) {
                 if names.iter().all(|known| known.text != member.key) {

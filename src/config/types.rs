@@ -320,6 +320,8 @@ pub struct AgentConfig {
     /// `agent.max_turns`, default 90: model calls per turn.
     pub max_turns: u32,
     pub loop_guard: LoopGuard,
+    /// `tools.verbose`: tools are described with examples, which a small model may need.
+    pub verbose_tools: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
-//! `POST /v1/runs/{id}/clarify`: the answer to a question of the agent.
+//! Answers to questions of agents: `POST /v1/runs/{id}/clarify`, and what sessions share of it.
 
 use super::{ask::ask, auth::Authorised, body, error::ApiError, json::Object, runs::run_id};
 use crate::{
-    actors::{AnswerQuestion, GetRun, Scope},
+    actors::{AnswerQuestion, Asker, GetRun, Scope},
     domain::{ApprovalId, Clarification, Code, RunId},
 };
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -47,7 +47,8 @@ pub async fn answer(
     ask(&auth.tenant, GetRun(run)).await?;
     let (clarify, response) = parse(body::json(&request, payload, &auth.tenant).await?)?;
     let key_id = auth.caller.key_id.clone();
-    let answer = AnswerQuestion { run, clarify, response, key_id, rights: Some(auth.caller.rights) };
+    let asker = Asker::Run(run);
+    let answer = AnswerQuestion { asker, clarify, response, key_id, rights: Some(auth.caller.rights) };
     let settled = ask(&auth.tenant, answer).await?;
     Ok(HttpResponse::Ok().json(Answered {
         object: "hermes.run.clarify_response",
@@ -57,7 +58,12 @@ pub async fn answer(
     }))
 }
 
-fn parse(body: Value) -> Result<(Option<ApprovalId>, String), ApiError> {
+/// Which question, if it is named, and the answer.
+///
+/// # Errors
+///
+/// 400 for what is no answer; 409 for a name that no question has.
+pub fn parse(body: Value) -> Result<(Option<ApprovalId>, String), ApiError> {
     let mut body = Object::body(body)?;
     let id = body.string("clarify_id")?;
     let unknown = |id: &String| {

@@ -96,8 +96,9 @@ pub fn table() -> Vec<Path> {
         at("/api/sessions")
             .get(sessions::resources::list, of::sessions::list_all())
             .post(sessions::resources::create, of::sessions::create()),
-        // Before the ids: a session of this name can be used, but not looked at.
+        // Before the ids: a session of such a name can be used, but not looked at.
         at("/api/sessions/search").get(sessions::search::search, of::session_search::search()),
+        at("/api/sessions/waiting").get(sessions::clarify::waiting, of::session_clarify::waiting()),
         at("/api/sessions/{session_id}")
             .get(sessions::resources::show, of::sessions::show())
             .patch(sessions::resources::change, of::sessions::change())
@@ -110,6 +111,9 @@ pub fn table() -> Vec<Path> {
         at("/api/sessions/{session_id}/chat/stream").post(sessions::chat::stream, of::sessions::stream()),
         at("/api/sessions/{session_id}/compress")
             .post(sessions::compress::compress, of::session_compress::compress()),
+        at("/api/sessions/{session_id}/clarify")
+            .get(sessions::clarify::list, of::session_clarify::list_all())
+            .post(sessions::clarify::answer, of::session_clarify::answer()),
         at("/v1/approvals").get(approvals::list, of::approvals::list_all()),
         at("/v1/approvals/rules").get(approvals::rules, of::approvals::rules()),
         at("/v1/approvals/rules/{rule_id}").delete(approvals::remove_rule, of::approvals::remove_rule()),

@@ -67,7 +67,11 @@ fn view(config: &ProfileConfig) -> Value {
                 "disk_reserve": terminal.limits.disk_reserve,
             },
             "tool_output": {"max_bytes": terminal.max_output},
-            "display": {"show_reasoning": api.show_reasoning},
+            "display": {
+                "show_reasoning": api.show_reasoning,
+                "personality": config.prompt.personality.as_ref().map(|chosen| &chosen.name),
+            },
+            "tools": {"verbose": agent.verbose_tools},
             "retention": {
                 "runs": seconds(retention.runs),
                 "derived_sessions": seconds(retention.derived_sessions),

@@ -50,6 +50,25 @@ impl Asked {
     }
 }
 
+/// What an attack is judged to have come to.
+pub struct Verdict {
+    pub outcome: Outcome,
+    pub reason: String,
+    pub known: bool,
+}
+
+impl Verdict {
+    pub const fn new(outcome: Outcome, reason: String) -> Self {
+        Self { outcome, reason, known: true }
+    }
+
+    /// Nobody saw its end. What is not known to be contained is not.
+    pub fn unknown(reason: &str) -> Self {
+        let reason = format!("nothing is known of it: {reason}");
+        Self { outcome: Outcome::NotContained, reason, known: false }
+    }
+}
+
 /// One attack and its end.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
@@ -61,15 +80,18 @@ pub struct Finding {
     pub reason: String,
     /// The level promises that it is stopped.
     pub promised: bool,
+    /// Its end was seen. Else it is taken to have come through, which it may not have.
+    pub known: bool,
 }
 
 impl Finding {
-    pub(super) fn new(attack: &Attack, wall: Asked, outcome: Outcome, reason: String) -> Self {
+    pub(super) fn new(attack: &Attack, wall: Asked, verdict: Verdict) -> Self {
         let promised = !matches!(attack.promise(wall.level), Promise::Open(_)) && !wall.asks_for(attack);
-        Self { attack: attack.id, tries: attack.tries, outcome, reason, promised }
+        let Verdict { outcome, reason, known } = verdict;
+        Self { attack: attack.id, tries: attack.tries, outcome, reason, promised, known }
     }
 
-    /// It came through where the level promises that it does not.
+    /// It came through, or may have, where the level promises that it does not.
     #[must_use]
     pub fn is_breach(&self) -> bool {
         self.promised && self.outcome == Outcome::NotContained
@@ -93,16 +115,21 @@ impl Examination {
         self.findings.iter().filter(|finding| finding.is_breach())
     }
 
-    /// One sentence, when something came through: for whoever is refused a tool because of it.
+    /// One sentence, when something came through or may have: for whoever is refused a tool because of it.
     #[must_use]
     pub fn breach(&self) -> Option<String> {
-        let ids: Vec<_> = self.breaches().map(|finding| finding.attack).collect();
-        (!ids.is_empty()).then(|| {
-            format!(
-                "the gateway attacked its own sandbox, and this came through: {}; `hermes doctor isolation` says more",
-                ids.join(", ")
-            )
-        })
+        let ids = |known: bool| {
+            let breaches = self.breaches().filter(|finding| finding.known == known);
+            breaches.map(|finding| finding.attack).collect::<Vec<_>>().join(", ")
+        };
+        let (through, unknown) = (ids(true), ids(false));
+        let what = match (through.is_empty(), unknown.is_empty()) {
+            (true, true) => return None,
+            (false, true) => format!("this came through: {through}"),
+            (true, false) => format!("nothing is known of this, which counts as much: {unknown}"),
+            (false, false) => format!("this came through: {through}; and nothing is known of: {unknown}"),
+        };
+        Some(format!("the gateway attacked its own sandbox, and {what}; `hermes doctor isolation` says more"))
     }
 
     /// The level in words.
@@ -140,5 +167,7 @@ impl Examination {
 /// Of two profiles' findings about the same attacks the worse ones.
 pub fn worse_of(one: Vec<Finding>, two: Vec<Finding>) -> Vec<Finding> {
     let pairs = one.into_iter().zip(two);
-    pairs.map(|(one, two)| if two.outcome > one.outcome { two } else { one }).collect()
+    // What is known of one is worse than what may be of the other.
+    let badness = |finding: &Finding| (finding.outcome, finding.known);
+    pairs.map(|(one, two)| if badness(&two) > badness(&one) { two } else { one }).collect()
 }

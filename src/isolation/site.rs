@@ -33,6 +33,14 @@ pub const SESSION: &str = "isolation";
 const MAX_OUTPUT: usize = 1 << 20;
 const TIMEOUT: Duration = Duration::from_secs(45);
 
+/// How much processor time a sandbox has.
+#[derive(Debug, Clone, Copy)]
+pub enum Pace {
+    Usual,
+    /// For what a slow machine did not come to.
+    Slow,
+}
+
 /// Gone when dropped.
 pub struct Site {
     pub secret: String,
@@ -62,6 +70,7 @@ impl Site {
         sandbox: &Sandbox,
         folder: &Path,
         chosen: &[Attack],
+        pace: Pace,
     ) -> io::Result<Self> {
         let secret = new_canary();
         let home = Home::make(folder)?;
@@ -69,8 +78,9 @@ impl Site {
         private(&root.join("run"))?;
         private(&root.join("profiles"))?;
         fs::write(root.join(".env"), format!("SECRET={secret}\n"))?;
-        let first = Profile::build(0, root, settings, sandbox, &secret).await?;
-        let second = Profile::build(1, root, settings, sandbox, &secret).await?;
+        let bounds = bounds(pace, sandbox);
+        let first = Profile::build(0, root, settings, sandbox, &secret, bounds).await?;
+        let second = Profile::build(1, root, settings, sandbox, &secret, bounds).await?;
         let mut shared = home.leavings.shared.clone();
         shared.retain(|path| fs::write(path, &secret).is_ok());
         for path in &shared {
@@ -81,8 +91,6 @@ impl Site {
         if chosen.iter().any(|attack| !attack.quick) {
             home.leavings.names.lay(&secret)?;
         }
-        let unseen = sandbox.omit.iter().any(|wall| matches!(wall, Wall::Meter | Wall::Quota));
-        let bounds = if unseen { Bounds { stays_seconds: STAYS_UNSEEN, ..BOUNDS } } else { BOUNDS };
         Ok(Self { secret, profiles: [first, second], shared, town, bounds, home })
     }
 
@@ -162,6 +170,17 @@ const BOUNDS: Bounds = Bounds {
 };
 /// Where nobody counts nobody is waited for; a look is due several times meanwhile.
 const STAYS_UNSEEN: u64 = 3;
+const SLOW_CPU_SECONDS: u64 = 16;
+
+fn bounds(pace: Pace, sandbox: &Sandbox) -> Bounds {
+    let unseen = sandbox.omit.iter().any(|wall| matches!(wall, Wall::Meter | Wall::Quota));
+    let stays_seconds = if unseen { STAYS_UNSEEN } else { BOUNDS.stays_seconds };
+    let cpu_seconds = match pace {
+        Pace::Usual => BOUNDS.cpu_seconds,
+        Pace::Slow => SLOW_CPU_SECONDS,
+    };
+    Bounds { stays_seconds, cpu_seconds, ..BOUNDS }
+}
 
 impl Profile {
     async fn build(
@@ -170,6 +189,7 @@ impl Profile {
         settings: &ProfileConfig,
         sandbox: &Sandbox,
         secret: &str,
+        bounds: Bounds,
     ) -> io::Result<Self> {
         let name = ProfileName::parse(NAMES[number]).map_err(|error| io::Error::other(error.to_string()))?;
         let session = SessionId::parse(SESSION).map_err(|error| io::Error::other(error.to_string()))?;
@@ -185,6 +205,7 @@ impl Profile {
             root,
         };
         let mut config = throw_away(settings, name, &folders, secret);
+        config.terminal.limits = limits(bounds);
         open_gates(&mut config.terminal, &sandbox.omit);
         for folder in [&folders.root, &folders.workspace, &config.skills_dir, &folders.root.join("spare")] {
             private(folder)?;
@@ -242,19 +263,22 @@ fn throw_away(settings: &ProfileConfig, name: ProfileName, folders: &Folders, se
     // What an operator lets through by name is no leak.
     config.terminal.env_passthrough.clear();
     config.terminal.network.allow.clear();
-    config.terminal.limits = LimitsConfig {
-        memory: BOUNDS.memory_bytes,
-        processes: BOUNDS.processes,
-        cpu_time: Duration::from_secs(BOUNDS.cpu_seconds),
-        file_size: BOUNDS.file_bytes,
-        open_files: BOUNDS.open_files,
-        disk_quota: BOUNDS.disk_bytes,
-        ..LimitsConfig::default()
-    };
     config.terminal.max_output = MAX_OUTPUT;
     config.terminal.timeout = TIMEOUT;
     config.terminal.max_timeout = TIMEOUT;
     config
+}
+
+fn limits(bounds: Bounds) -> LimitsConfig {
+    LimitsConfig {
+        memory: bounds.memory_bytes,
+        processes: bounds.processes,
+        cpu_time: Duration::from_secs(bounds.cpu_seconds),
+        file_size: bounds.file_bytes,
+        open_files: bounds.open_files,
+        disk_quota: bounds.disk_bytes,
+        ..LimitsConfig::default()
+    }
 }
 
 /// Walls that are settings, taken away; in tests alone.

@@ -2,7 +2,7 @@
 
 use super::{
     decoy::lives,
-    report::{Asked, Finding, Outcome},
+    report::{Asked, Finding, Outcome, Verdict},
     site::{LIVE_PROXY, PAST_PROXY, Profile, SESSION, Site},
 };
 use crate::{
@@ -116,12 +116,12 @@ impl<'a> Trial<'a> {
         let ids: Vec<_> = together.map(|attack| attack.id).collect();
         let together = self.together(ids).await;
         let each = attacks.iter().map(async |attack| {
-            let (outcome, reason) = match attack.how {
+            let verdict = match attack.how {
                 How::Together(_) => self.judge(attack, &together).await,
                 How::Alone(_) => self.judge(attack, &self.command(attack.id, &[attack.id]).await).await,
                 How::Beside(_) => self.race(attack).await,
             };
-            Finding::new(attack, self.wall, outcome, reason)
+            Finding::new(attack, self.wall, verdict)
         });
         join_all(each).await
     }
@@ -196,18 +196,20 @@ impl<'a> Trial<'a> {
         serde_json::from_str(&output.text).unwrap_or_default()
     }
 
-    async fn judge(&self, attack: &Attack, said: &Said) -> (Outcome, String) {
+    async fn judge(&self, attack: &Attack, said: &Said) -> Verdict {
         match said.attempts.get(attack.id) {
-            Some(Attempt::Refused(reason) | Attempt::Absent(reason)) => (Outcome::Contained, reason.clone()),
-            Some(Attempt::Killed(reason)) => (Outcome::DetectedAndKilled, reason.clone()),
-            Some(Attempt::Succeeded(reason)) => (Outcome::NotContained, reason.clone()),
+            Some(Attempt::Refused(reason) | Attempt::Absent(reason)) => {
+                Verdict::new(Outcome::Contained, reason.clone())
+            }
+            Some(Attempt::Killed(reason)) => Verdict::new(Outcome::DetectedAndKilled, reason.clone()),
+            Some(Attempt::Succeeded(reason)) => Verdict::new(Outcome::NotContained, reason.clone()),
             Some(Attempt::Done) => self.look(attack).await,
-            None => self.silence(attack, said),
+            None => Self::silence(attack, said),
         }
     }
 
     /// What the attacker itself could not see.
-    async fn look(&self, attack: &Attack) -> (Outcome, String) {
+    async fn look(&self, attack: &Attack) -> Verdict {
         let (through, how) = if attack.id == "signal-by-file" {
             (self.fragile_dies().await, "no signal arrived")
         } else {
@@ -217,9 +219,9 @@ impl<'a> Trial<'a> {
             (!free, "it was gone with its command")
         };
         if through {
-            (Outcome::NotContained, "it was seen from outside".to_owned())
+            Verdict::new(Outcome::NotContained, "it was seen from outside".to_owned())
         } else {
-            (Outcome::Contained, how.to_owned())
+            Verdict::new(Outcome::Contained, how.to_owned())
         }
     }
 
@@ -236,19 +238,19 @@ impl<'a> Trial<'a> {
     }
 
     /// An attack that had its sandbox to itself, and took it down or was ended with it.
-    fn silence(&self, attack: &Attack, said: &Said) -> (Outcome, String) {
+    fn silence(attack: &Attack, said: &Said) -> Verdict {
         let reason = said.error.clone().unwrap_or_else(|| format!("it ended with code {}", said.exit_code));
         let alone = matches!(attack.how, How::Alone(_) | How::Beside(_));
         // Who kills the warden is gone with it: nobody is left to have noticed.
         if alone && said.exit_code != SETUP_FAILED && attack.id != "kill-warden" {
-            (Outcome::DetectedAndKilled, reason)
+            Verdict::new(Outcome::DetectedAndKilled, reason)
         } else {
-            (Outcome::NotContained, format!("nothing is known of it: {reason}"))
+            Verdict::unknown(&reason)
         }
     }
 
     /// A command changes what a name means, all the time, while the file tools use it.
-    async fn race(&self, attack: &Attack) -> (Outcome, String) {
+    async fn race(&self, attack: &Attack) -> Verdict {
         let ids = [attack.id];
         let swapping = self.command(attack.id, &ids);
         tokio::pin!(swapping);
@@ -270,13 +272,14 @@ impl<'a> Trial<'a> {
             leaked |= careless.await.unwrap_or(false);
         }
         if leaked || self.site.written(self.number, WRITTEN) {
-            return (Outcome::NotContained, format!("a file tool was led out within {rounds} rounds"));
+            let how = format!("a file tool was led out within {rounds} rounds");
+            return Verdict::new(Outcome::NotContained, how);
         }
         match said.attempts.get(attack.id) {
             Some(Attempt::Done) => {
-                (Outcome::Contained, format!("{rounds} rounds of the file tools stayed inside"))
+                Verdict::new(Outcome::Contained, format!("{rounds} rounds of the file tools stayed inside"))
             }
-            Some(_) | None => self.silence(attack, &said),
+            Some(_) | None => Self::silence(attack, &said),
         }
     }
 

@@ -104,6 +104,12 @@ impl Upstreams {
         self.named(provider)?.windows.known(model)
     }
 
+    /// The same, or what the model's name tells; `None`: that would be a guess. Nobody is asked.
+    #[must_use]
+    pub fn likely_window(&self, provider: &str, model: &str) -> Option<u64> {
+        self.named(provider)?.windows.likely(model)
+    }
+
     fn named(&self, provider: &str) -> Option<&Upstream> {
         let All { own, others, fallbacks, .. } = &*self.0;
         let mut all = std::iter::once(own).chain(others.values()).chain(fallbacks);

@@ -158,6 +158,11 @@ impl Windows {
         by_name(model)
     }
 
+    /// As it is known by now, or as the name tells; nobody is asked.
+    pub(super) fn likely(&self, model: &str) -> Option<u64> {
+        self.known(model).or_else(|| named(model))
+    }
+
     /// As it is configured, or as the endpoint has said it.
     pub(super) fn known(&self, model: &str) -> Option<u64> {
         let said = |listing: &Rc<Listing>| listing.seen.said(&listing.base_url, model);

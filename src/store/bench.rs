@@ -10,10 +10,11 @@ use super::{
     mark::{Mark, MarkFile},
     opening::{self, Meta},
     sessions::{Draft, Sessions},
+    values::ValueWriter,
     wake::WakeFile,
     writer::Work,
 };
-use crate::domain::RunId;
+use crate::{domain::RunId, redact::Redactor};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -26,6 +27,8 @@ pub(super) struct Bench {
     /// The last commit.
     pub(super) at: Mark,
     pub(super) wake: WakeFile,
+    /// Where the longer values of wide commits go.
+    pub(super) values: ValueWriter,
     /// Runs without a terminal event, as the disk has them.
     pub(super) open: HashSet<RunId>,
     /// In which generation each open run's last deltas are.
@@ -41,12 +44,64 @@ pub(super) struct Bench {
 /// Text of a run, under its key.
 type Chunk = (Key, Vec<u8>);
 
+/// What a commit does beside the records that it puts into the batch.
+#[derive(Default)]
+struct Sheet {
+    opened: HashSet<RunId>,
+    closed: HashSet<RunId>,
+    chunks: Vec<Chunk>,
+    /// It changes keys.
+    keys: bool,
+    /// Writes of the main database.
+    count: usize,
+    sessions: Sessions,
+}
+
+impl Sheet {
+    fn take(&mut self, draft: &mut Draft<'_>, redactor: &Redactor, write: Write) -> Result<(), StoreError> {
+        self.count += usize::from(!matches!(write, Write::Deltas(..)));
+        match write {
+            Write::Put(key, json) => {
+                self.keys |= key.is(Table::Key);
+                if key.is(Table::OpenRun) {
+                    self.opened.insert(RunId::from_bytes(key.id()));
+                }
+                draft.put_json(key, &json)
+            }
+            Write::Remove(key) => {
+                if key.is(Table::OpenRun) {
+                    self.closed.insert(RunId::from_bytes(key.id()));
+                }
+                draft.remove(key);
+                Ok(())
+            }
+            Write::Deltas(key, json) => {
+                self.chunks.push((key, json));
+                Ok(())
+            }
+            Write::Session { mut append, unlisted } => {
+                clean::append(redactor, &mut append);
+                self.sessions.append(draft, &append, unlisted)
+            }
+            Write::Summary(change) => self.sessions.summarise(draft, &change),
+            Write::SessionEdit(edit) => self.sessions.settle(draft, &edit),
+        }
+    }
+}
+
 impl Bench {
-    pub(super) fn new(file: MarkFile, at: Mark, wake: WakeFile, open: HashSet<RunId>) -> Self {
+    pub(super) fn new(
+        file: MarkFile,
+        at: Mark,
+        wake: WakeFile,
+        open: HashSet<RunId>,
+        values: ValueWriter,
+    ) -> Self {
         Self {
             file,
             at,
             wake,
+            values,
             open,
             generation_of: HashMap::new(),
             broken: None,
@@ -103,66 +158,29 @@ impl Bench {
     }
 
     fn write(&mut self, inner: &Arc<Inner>, commands: &mut [Command]) -> Result<(), StoreError> {
-        let writes: Vec<Write> = commands.iter_mut().flat_map(|command| command.writes.drain(..)).collect();
+        let wide = commands.len() >= inner.options.wide;
+        let writes = commands.iter_mut().flat_map(|command| command.writes.drain(..));
         let mut batch = sled::Batch::default();
-        let mut opened = HashSet::new();
-        let mut closed = HashSet::new();
-        let mut chunks = Vec::new();
-        let mut keys = false;
-        let mut sessions = Sessions::default();
-        let mut count = 0_usize;
-        for write in writes {
-            count += 1;
-            match write {
-                Write::Put(key, json) => {
-                    keys |= key.is(Table::Key);
-                    if key.is(Table::OpenRun) {
-                        opened.insert(RunId::from_bytes(key.id()));
-                    }
-                    codec::put(&mut batch, &inner.payloads, key, &json)?;
-                }
-                Write::Remove(key) => {
-                    if key.is(Table::OpenRun) {
-                        closed.insert(RunId::from_bytes(key.id()));
-                    }
-                    batch.remove(key.part(0).as_slice());
-                }
-                Write::Deltas(key, json) => {
-                    chunks.push((key, json));
-                    count -= 1;
-                }
-                Write::Session { mut append, unlisted } => {
-                    clean::append(&inner.options.redactor, &mut append);
-                    inner.read(|database| {
-                        let payloads = &inner.payloads;
-                        let mut draft = Draft { database, payloads, batch: &mut batch };
-                        sessions.append(&mut draft, &append, unlisted)
-                    })?;
-                }
-                Write::Summary(change) => {
-                    inner.read(|database| {
-                        let payloads = &inner.payloads;
-                        sessions.summarise(&mut Draft { database, payloads, batch: &mut batch }, &change)
-                    })?;
-                }
-                Write::SessionEdit(edit) => {
-                    inner.read(|database| {
-                        let payloads = &inner.payloads;
-                        sessions.settle(&mut Draft { database, payloads, batch: &mut batch }, &edit)
-                    })?;
-                }
-            }
-        }
-        self.wrote_sessions = !sessions.is_empty();
+        let mut sheet = Sheet::default();
+        self.values.begin();
         inner.read(|database| {
-            sessions.write(&mut Draft { database, payloads: &inner.payloads, batch: &mut batch })
+            let values = wide.then_some(&mut self.values);
+            let mut draft = Draft { database, payloads: &inner.payloads, batch: &mut batch, values };
+            for write in writes {
+                sheet.take(&mut draft, &inner.options.redactor, write)?;
+            }
+            self.wrote_sessions = !sheet.sessions.is_empty();
+            std::mem::take(&mut sheet.sessions).write(&mut draft)
         })?;
+        let Sheet { opened, closed, chunks, keys, mut count, sessions: _ } = sheet;
         if !opened.is_empty() {
             self.wake.set(|wake| wake.open_runs = true)?;
         }
         let chunks = self.chunks_beside(inner, &mut batch, chunks, &closed)?;
         // Chunks first: a terminal event that is on disk has all its text on disk.
         count += self.write_chunks(inner, &mut batch, &chunks)?;
+        // And values before the places that the batch names.
+        self.values.flush()?;
         if count > 0 {
             self.write_main(inner, batch)?;
         }

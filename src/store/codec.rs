@@ -2,9 +2,10 @@
 //!
 //! A value is a byte for its kind, a crc32c over key and content, the number of parts, and content: JSON. sled keeps
 //! large values in files of its own that no flush covers, so a record over 4 KiB is cut into parts under consecutive
-//! keys of the same batch, and one over 1 MiB becomes a [payload file](super::payload) that the value names.
+//! keys of the same batch, and one over 1 MiB becomes a [payload file](super::payload) that the value names. What many
+//! chats leave at once lies in a [value file](super::values).
 
-use super::{StoreError, keyspace::Key, payload};
+use super::{StoreError, keyspace::Key, payload, values::Place};
 use serde::{Deserialize, Serialize};
 
 /// Kind, crc, parts.
@@ -18,6 +19,8 @@ pub(super) enum Kind {
     Json = 1,
     /// The blake3 hash of a payload file that holds the JSON.
     Payload = 2,
+    /// The [`Place`] of the JSON in a value file.
+    Place = 3,
 }
 
 /// One value, taken apart and checked.
@@ -60,6 +63,11 @@ pub(super) fn put(
     Ok(())
 }
 
+/// Puts a record into the batch whose JSON lies in a value file.
+pub(super) fn put_place(batch: &mut sled::Batch, key: Key, place: Place) {
+    insert(batch, key, 0, Kind::Place, 1, &place.to_bytes());
+}
+
 fn insert(batch: &mut sled::Batch, key: Key, part: u16, kind: Kind, parts: u16, content: &[u8]) {
     let key = key.part(part);
     let mut value = Vec::with_capacity(HEADER + content.len());
@@ -82,6 +90,7 @@ pub(super) fn open<'a>(key: &[u8], value: &'a [u8]) -> Result<Part<'a>, StoreErr
     let kind = match header[0] {
         1 => Kind::Json,
         2 => Kind::Payload,
+        3 => Kind::Place,
         other => return Err(damaged(&format!("is of the unknown kind {other}"))),
     };
     let parts = u16::from_be_bytes([header[5], header[6]]);

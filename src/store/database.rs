@@ -7,6 +7,7 @@ use super::{
     files,
     keyspace::{Key, Table},
     payload::Payloads,
+    values::Place,
 };
 use serde::de::DeserializeOwned;
 use std::{
@@ -77,22 +78,39 @@ impl Database {
     pub(super) fn get(&self, key: Key) -> Result<Option<Vec<u8>>, StoreError> {
         guarded(|| {
             let first = key.part(0);
-            let Some(value) = self.db.get(first.as_slice())? else {
-                return Ok(None);
-            };
-            let part = codec::open(first.as_slice(), &value)?;
-            if part.kind == Kind::Payload {
-                return self.payloads.get(part.content).map(Some);
+            let mut moved = false;
+            loop {
+                let Some(value) = self.db.get(first.as_slice())? else {
+                    return Ok(None);
+                };
+                let part = codec::open(first.as_slice(), &value)?;
+                match part.kind {
+                    Kind::Json => return self.parts(key, part.parts, part.content).map(Some),
+                    Kind::Payload => return self.payloads.get(part.content).map(Some),
+                    Kind::Place => {
+                        let place = Place::of_bytes(part.content)?;
+                        match self.payloads.values().get(first.as_slice(), place)? {
+                            // Housekeeping has just moved it into the database: it is looked up once more.
+                            None if !moved => moved = true,
+                            None => return Err(StoreError::Damaged("a value file is missing".to_owned())),
+                            json => return Ok(json),
+                        }
+                    }
+                }
             }
-            let mut json = part.content.to_vec();
-            for number in 1..part.parts {
-                let key = key.part(number);
-                let next = self.db.get(key.as_slice())?;
-                let next = next.ok_or_else(|| StoreError::Damaged("a part is missing".to_owned()))?;
-                json.extend_from_slice(codec::open(key.as_slice(), &next)?.content);
-            }
-            Ok(Some(json))
         })
+    }
+
+    /// The JSON of a record in as many parts, of which this is the first.
+    fn parts(&self, key: Key, parts: u16, first: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut json = first.to_vec();
+        for number in 1..parts {
+            let key = key.part(number);
+            let next = self.db.get(key.as_slice())?;
+            let next = next.ok_or_else(|| StoreError::Damaged("a part is missing".to_owned()))?;
+            json.extend_from_slice(codec::open(key.as_slice(), &next)?.content);
+        }
+        Ok(json)
     }
 
     pub(super) fn read<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, StoreError> {
@@ -120,10 +138,17 @@ impl Database {
                 }
                 let key = record_key(table, &bytes)?;
                 let part = codec::open(&bytes, &value)?;
-                let json = if part.kind == Kind::Json && part.parts == 1 {
-                    part.content.to_vec()
-                } else {
-                    self.get(key)?.ok_or_else(|| StoreError::Damaged("a record is missing".to_owned()))?
+                let json = match part.kind {
+                    Kind::Json if part.parts == 1 => Some(part.content.to_vec()),
+                    Kind::Place => self.payloads.values().get(&bytes, Place::of_bytes(part.content)?)?,
+                    Kind::Json | Kind::Payload => None,
+                };
+                let json = match json {
+                    Some(json) => json,
+                    None => match self.get(key)? {
+                        Some(json) => json,
+                        None => return Err(StoreError::Damaged("a record is missing".to_owned())),
+                    },
                 };
                 if !visit(key, json)? {
                     break;
@@ -158,6 +183,21 @@ impl Database {
                 let part = codec::open(&bytes, &value)?;
                 if bytes.ends_with(&[0, 0]) && !visit(record_key(table, &bytes)?, part.content)? {
                     break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// All records of `table` that lie in value files, with their places.
+    pub(super) fn places(&self, table: Table, mut visit: impl FnMut(Key, Place)) -> Result<(), StoreError> {
+        let all = Key::table(table);
+        guarded(|| {
+            for entry in self.db.range(all.as_slice()..all.end().as_slice()) {
+                let (bytes, value) = entry?;
+                let part = codec::open(&bytes, &value)?;
+                if part.kind == Kind::Place {
+                    visit(record_key(table, &bytes)?, Place::of_bytes(part.content)?);
                 }
             }
             Ok(())

@@ -131,6 +131,9 @@ impl Table {
         Self::Process,
     ];
 
+    /// What stateless chats leave: of commits of many, these lie in [value files](super::values).
+    pub(super) const IN_FILES: &'static [Self] = &[Self::WholeRun, Self::SessionMessage, Self::Session];
+
     /// The table's name in a backup.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -297,6 +300,10 @@ impl Key {
 
     pub(super) const fn is(&self, table: Table) -> bool {
         self.bytes[0] == table as u8
+    }
+
+    pub(super) fn may_lie_in_file(&self) -> bool {
+        Table::IN_FILES.iter().any(|table| self.is(*table))
     }
 
     /// What stands between table and part.

@@ -24,6 +24,7 @@
 //! | `db/` | the main database |
 //! | `events/<generation>/` | text deltas, thrown away by the folder |
 //! | `payloads/` | records over 1 MiB, named by their content |
+//! | `payloads/values/` | what many chats left at once |
 //! | `search/` | the words of all messages; made anew when it is lost |
 
 mod backup;
@@ -50,6 +51,7 @@ mod opening;
 mod payload;
 mod processes;
 mod prompts;
+mod reclaim;
 mod records;
 mod replay;
 mod responses;
@@ -65,6 +67,7 @@ mod state;
 mod todos;
 mod types;
 mod usage;
+mod values;
 mod wake;
 mod whole;
 mod writer;

@@ -12,6 +12,7 @@ use super::{
     mark::{Mark, MarkFile},
     payload::Payloads,
     search::Search,
+    values::ValueWriter,
     wake::WakeFile,
 };
 use crate::domain::RunId;
@@ -54,6 +55,7 @@ impl Inner {
         let next_due_ms = Wake::read(dir).and_then(|wake| wake.next_due_ms);
         let found = Wake { open_runs: !open.is_empty(), next_due_ms, keys: count_keys(&database)? };
         let wake = WakeFile::open(dir, found)?;
+        let values = ValueWriter::open(payloads.values().clone())?;
         let deltas =
             Generations::new(dir.join("events"), payloads.clone(), options.cache, options.generation_bytes);
         Ok(Self {
@@ -62,7 +64,7 @@ impl Inner {
             main: RwLock::new(Some(database)),
             deltas,
             queue: Mutex::default(),
-            bench: Mutex::new(Bench::new(file, at, wake, open)),
+            bench: Mutex::new(Bench::new(file, at, wake, open, values)),
             turn: Mutex::default(),
             live: Mutex::default(),
             unsaved: Mutex::default(),

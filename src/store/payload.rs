@@ -1,6 +1,6 @@
 //! Values that are too large for the database: one file each, named by its content.
 
-use super::{StoreError, files};
+use super::{StoreError, files, values::Values};
 use std::{
     collections::HashSet,
     fs, io,
@@ -10,13 +10,21 @@ use std::{
 /// Values above this are kept as files.
 pub(super) const LARGE: usize = 1 << 20;
 
-/// The folder `state/payloads`, made when the first file comes.
+/// The folder `state/payloads`, made when the first file comes. The folder of [value files](super::values) is in it.
 #[derive(Debug, Clone)]
-pub(super) struct Payloads(PathBuf);
+pub(super) struct Payloads {
+    folder: PathBuf,
+    values: Values,
+}
 
 impl Payloads {
-    pub(super) const fn new(folder: PathBuf) -> Self {
-        Self(folder)
+    pub(super) fn new(folder: PathBuf) -> Self {
+        let values = Values::new(folder.join("values"));
+        Self { folder, values }
+    }
+
+    pub(super) const fn values(&self) -> &Values {
+        &self.values
     }
 
     /// Writes a file and its name to disk; the commit that names it comes after.
@@ -24,8 +32,8 @@ impl Payloads {
         let hash = blake3::hash(value);
         let path = self.path(hash.as_bytes());
         if !path.exists() {
-            files::create_dir(&self.0)?;
-            files::sync_parent(&self.0)?;
+            files::create_dir(&self.folder)?;
+            files::sync_parent(&self.folder)?;
             files::replace(&path, value)?;
         }
         Ok(*hash.as_bytes())
@@ -38,7 +46,7 @@ impl Payloads {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::Damaged("a payload file is missing".to_owned()));
             }
-            read => files::named(&self.0, read)?,
+            read => files::named(&self.folder, read)?,
         };
         if *blake3::hash(&value).as_bytes() == hash {
             Ok(value)
@@ -47,27 +55,30 @@ impl Payloads {
         }
     }
 
+    /// Whether it has no files of its own.
     pub(super) fn is_empty(&self) -> bool {
-        fs::read_dir(&self.0).map_or(true, |mut entries| entries.next().is_none())
+        let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
+        fs::read_dir(&self.folder).map_or(true, |entries| !entries.flatten().any(|entry| is_file(&entry)))
     }
 
     /// Removes the files that no record names.
     pub(super) fn keep_only(&self, named: &HashSet<String>) -> Result<(), StoreError> {
-        for entry in files::named(&self.0, fs::read_dir(&self.0))? {
-            let entry = files::named(&self.0, entry)?;
-            if entry.file_name().to_str().is_none_or(|name| !named.contains(name)) {
-                files::named(&self.0, fs::remove_file(entry.path()))?;
+        for entry in files::named(&self.folder, fs::read_dir(&self.folder))? {
+            let entry = files::named(&self.folder, entry)?;
+            let is_file = files::named(&self.folder, entry.file_type())?.is_file();
+            if is_file && entry.file_name().to_str().is_none_or(|name| !named.contains(name)) {
+                files::named(&self.folder, fs::remove_file(entry.path()))?;
             }
         }
         Ok(())
     }
 
     pub(super) fn folder(&self) -> &Path {
-        &self.0
+        &self.folder
     }
 
     fn path(&self, hash: &[u8; 32]) -> PathBuf {
-        self.0.join(Self::name(hash))
+        self.folder.join(Self::name(hash))
     }
 
     pub(super) fn name(hash: &[u8; 32]) -> String {

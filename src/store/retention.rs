@@ -52,6 +52,7 @@ impl Store {
         let mut bench = inner.bench();
         inner.delete_generations(&mut bench)?;
         inner.delete_payloads()?;
+        inner.reclaim_values(&mut bench)?;
         let compacted = inner.compact_if_grown(&mut bench)?;
         drop(bench);
         inner.shrink_index()?;
@@ -112,7 +113,7 @@ impl Inner {
             // With the writer's place, and looked at again: one that was used meanwhile is not old any more.
             self.delete(&mut self.bench(), |database, batch| {
                 let mut sessions = Sessions::default();
-                let mut draft = Draft { database, payloads: &self.payloads, batch };
+                let mut draft = Draft { database, payloads: &self.payloads, batch, values: None };
                 let count = sessions.forget(&mut draft, some)?;
                 sessions.write(&mut draft)?;
                 deleted += count;

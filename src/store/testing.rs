@@ -1,6 +1,6 @@
 //! What the module's tests share.
 
-use super::{Change, Options, ProfileLock, SessionAppend, Store, StoreError, lock_of};
+use super::{Change, LogWriter, Options, ProfileLock, SessionAppend, Store, StoreError, lock_of};
 use crate::domain::{
     ClientTools, Content, Event, Finish, KeyId, Logged, Message, OnDisconnect, RunId, RunSpec, Sampling,
     SessionId, SessionRef, Surface, ToolSelection, Usage, now,
@@ -72,6 +72,21 @@ pub(super) fn started(spec: &RunSpec) -> Event {
     Event::RunStarted { session_id: spec.session.id.clone(), model: spec.model.clone() }
 }
 
+/// A durable run that was taken on, and the writer of its log.
+pub(super) async fn accepted(store: &Store) -> (Arc<RunSpec>, LogWriter) {
+    let spec = Arc::new(spec(true));
+    let (log, begun) = store.begin(Arc::clone(&spec), None);
+    begun.await.unwrap();
+    (spec, log)
+}
+
+/// The same, begun.
+pub(super) async fn running(store: &Store) -> (Arc<RunSpec>, LogWriter) {
+    let (spec, mut log) = accepted(store).await;
+    log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
+    (spec, log)
+}
+
 pub(super) fn delta(text: &str) -> Event {
     Event::MessageDelta { delta: text.to_owned() }
 }
@@ -127,11 +142,17 @@ pub(super) fn id(text: &str) -> SessionId {
 
 /// A turn of a session that said this.
 pub(super) async fn say(store: &Store, session: &str, messages: Vec<Message>) {
-    let append = SessionAppend {
+    let append = turn(SessionRef { id: id(session), named: true }, RunId::new(), messages);
+    store.commit(vec![Change::SessionAppend(append)]).await.unwrap();
+}
+
+/// What a turn that said this leaves in its session.
+pub(super) fn turn(session: SessionRef, run_id: RunId, messages: Vec<Message>) -> SessionAppend {
+    SessionAppend {
         summary: None,
         prompt: None,
-        session: SessionRef { id: id(session), named: true },
-        run_id: RunId::new(),
+        session,
+        run_id,
         source: "api_server",
         model: "m".to_owned(),
         began_at: 7,
@@ -139,6 +160,5 @@ pub(super) async fn say(store: &Store, session: &str, messages: Vec<Message>) {
         finish: Some(Finish::Stop),
         usage: Usage::default(),
         cost: None,
-    };
-    store.commit(vec![Change::SessionAppend(append)]).await.unwrap();
+    }
 }

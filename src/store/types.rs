@@ -177,6 +177,8 @@ pub struct Options {
     pub background: Duration,
     /// Commands in one commit.
     pub group: usize,
+    /// Commands of one commit from which on longer values go to a file beside the database.
+    pub wide: usize,
     /// Events in one answer of a cursor.
     pub page: usize,
     /// Size of a database of deltas at which the next begins.
@@ -216,6 +218,7 @@ impl Default for Options {
             reserve: 4096,
             background: Duration::from_millis(50),
             group: 512,
+            wide: 16,
             page: 512,
             generation_bytes: 64 << 20,
             compact_floor: 64 << 20,

@@ -28,6 +28,7 @@ mod terminal;
 mod todo;
 mod toolbox;
 mod units;
+mod verbose;
 mod vision;
 mod web;
 
@@ -35,8 +36,9 @@ pub use clarify::{clarification, clarified, nobody_to_ask};
 pub use ground::Footing;
 pub use memory::{Edit, EditError, Edited, MemoryBook, Page, Wanted, threat_in, usage};
 pub use mend::parse_arguments;
-pub use parts::{PromptParts, Recalled};
+pub use parts::{Instructions, PromptParts, Recalled, folders_of};
 pub use preview::preview;
+pub use process::{Keys, Typist};
 pub use skills::{Skill, SkillLock, State as SkillState, folder_digest as skill_digest};
 pub use toolbox::{Behalf, CallContext, Toolbox};
 

@@ -69,7 +69,7 @@ pub const ALL: &[ToolSpec] = &[
     ToolSpec {
         name: Cow::Borrowed("read_file"),
         description: Cow::Borrowed(
-            "Read a text file, as `N|line`. Paths are relative to the workspace, or below /tmp (which \
+            "Read a text file, as `N|line`; notebooks, Word and Excel files (ipynb, docx, xlsx) are shown as text. Paths are relative to the workspace, or below /tmp (which \
                       commands know as $TMPDIR). Use offset and limit for long files; `truncated` and `hint` say how to go on.",
         ),
         parameters: Cow::Borrowed(include_str!("schema/read_file.json")),

@@ -8,7 +8,7 @@ use super::{
     ground::{Footing, Ground},
     mcp, memory,
     parts::PromptParts,
-    process, search, session_search, skills, specs, terminal, todo, vision, web,
+    process, search, session_search, skills, specs, terminal, todo, verbose, vision, web,
 };
 use crate::{
     config::{NetworkMode, ProfileConfig, Vision},
@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 /// All tools of the profile's agent.
 fn specs(config: &ProfileConfig, mcp: &mcp::Servers) -> Vec<ToolSpec> {
     let own = specs::ALL.iter().filter(|spec| missing(config, spec).is_none()).cloned();
+    let own = own.map(|spec| if config.agent.verbose_tools { verbose::told(spec) } else { spec });
     own.chain(mcp.specs().into_iter().filter(|spec| config.tools.takes(spec))).collect()
 }
 
@@ -142,6 +143,12 @@ impl Toolbox {
     #[must_use]
     pub fn waiting_helper(&self, session: &SessionId) -> Option<u32> {
         self.ground.spare.pid(&self.ground.tmp(session))
+    }
+
+    /// A background command of a session that can be typed into.
+    #[must_use]
+    pub fn typist(&self, session: &SessionId, id: &str) -> Option<process::Typist> {
+        self.ground.jobs.typist(session, id)
     }
 
     /// Ends the background commands of a session that is no more, and forgets them.

@@ -126,6 +126,98 @@ async fn what_is_typed_into_a_shell_is_judged_like_a_command() {
     house.close().await;
 }
 
+/// Types, where nothing stands in the way.
+async fn type_in(house: &House, client: &Client, id: &str, action: &str, data: &str) -> Value {
+    call(house, client, "s1", "process", json!({ "action": action, "session_id": id, "data": data })).await
+}
+
+/// Types what a person is asked about and does not allow; the command as they were shown it.
+async fn asked(client: &Client, id: &str, action: &str, data: &str) -> String {
+    let call = json!({ "action": action, "session_id": id, "data": data });
+    let input = format!("@@tool process {call}");
+    let run = client.run_with(json!({ "input": input, "session_id": "s1" })).await;
+    let asked = client.events(&run, None).await.until("approval.request").await.json();
+    client.post(&format!("/v1/runs/{run}/approval"), json!({ "choice": "deny" })).await;
+    client.finished(&run).await;
+    asked["command"].as_str().unwrap().to_owned()
+}
+
+#[actix_web::test]
+async fn a_line_that_is_typed_in_pieces_is_judged_whole_when_it_ends() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    for pty in [false, true] {
+        let shell = json!({ "command": "bash --norc", "background": true, "pty": pty });
+        let started = call(&house, &alice, "s1", "terminal", shell).await;
+        let id = started["session_id"].as_str().unwrap();
+        for piece in ["rm -r", "f ./no"] {
+            assert_eq!(type_in(&house, &alice, id, "write", piece).await["status"], "ok", "nothing runs yet");
+        }
+        let enter = if pty { "ne\r" } else { "ne\n" };
+        for (action, rest) in [("write", enter), ("submit", "ne")] {
+            assert_eq!(asked(&alice, id, action, rest).await, "rm -rf ./none", "pty: {pty}");
+        }
+        // What was not allowed was not typed: the beginning still stands there.
+        let refused = type_in(&house, &alice, id, "submit", "; rm -rf /").await;
+        assert_eq!(refused["status"], "blocked", "{refused}");
+        process(&house, &alice, "s1", "kill", id).await;
+    }
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn no_way_to_end_a_line_gets_around_the_judgement() {
+    let house = House::with(Plan::config("approvals:\n  unattended: deny\n")).await;
+    let alice = house.alice().await;
+    let shell = async |pty: bool| {
+        let shell = json!({ "command": "bash --norc", "background": true, "pty": pty });
+        call(&house, &alice, "s1", "terminal", shell).await["session_id"].as_str().unwrap().to_owned()
+    };
+    let blocked = |told: &Value| told["status"] == "blocked";
+    // A line that goes on, in two statements of the tool.
+    let id = shell(false).await;
+    type_in(&house, &alice, &id, "submit", "rm -rf \\").await;
+    assert!(blocked(&type_in(&house, &alice, &id, "submit", "/").await));
+    // The end of the input ends it, too.
+    type_in(&house, &alice, &id, "write", "/").await;
+    let closed = call(&house, &alice, "s1", "process", json!({ "action": "close", "session_id": id })).await;
+    assert!(blocked(&closed), "{closed}");
+    // A key of the terminal that forgets what was typed before, and one that may not.
+    let id = shell(true).await;
+    type_in(&house, &alice, &id, "write", "# ").await;
+    assert!(blocked(&type_in(&house, &alice, &id, "write", "\u{3}rm -rf /\r").await));
+    let id = shell(true).await;
+    type_in(&house, &alice, &id, "write", "rm -rf ").await;
+    assert!(blocked(&type_in(&house, &alice, &id, "submit", "\u{3}/").await));
+    let id = shell(true).await;
+    let shown = asked(&alice, &id, "write", "ls nothing\u{7f}\r").await;
+    assert!(shown.starts_with("ls nothing"), "a line that was edited is for a person: {shown}");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn of_two_calls_that_type_into_one_line_the_second_waits_for_the_first() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let id = start(&house, &alice, "s1", "bash").await;
+    let types =
+        |data: &str| format!("process {}", json!({ "action": "write", "session_id": id, "data": data }));
+    let both = async |first: &str, second: &str| {
+        let input = format!("@@tools {} ;; {}", types(first), types(second));
+        let run = alice.run_with(json!({ "input": input, "session_id": "s1" })).await;
+        alice.finished(&run).await;
+        result(&house)
+    };
+    assert_eq!(both("# ", "rm -rf ./none\n").await["code"], "one_at_a_time");
+    assert_eq!(type_in(&house, &alice, &id, "submit", "").await["status"], "ok", "the first was typed");
+    assert_eq!(both("echo one\n", "echo two\n").await["status"], "ok", "lines of their own");
+    let shown = asked(&alice, &id, "submit", "rm -rf ./none").await;
+    assert_eq!(shown, "rm -rf ./none");
+    type_in(&house, &alice, &id, "submit", "exit").await;
+    assert_eq!(process(&house, &alice, "s1", "wait", &id).await["output"], "one\ntwo");
+    house.close().await;
+}
+
 #[actix_web::test]
 async fn secrets_that_it_prints_are_not_shown() {
     let plan = Plan {

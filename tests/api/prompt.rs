@@ -306,3 +306,61 @@ async fn a_long_file_of_instructions_is_shown_with_its_beginning_and_its_end() {
     assert!(prompt.chars().count() < 24_000, "{}", prompt.chars().count());
     house.close().await;
 }
+
+#[actix_web::test]
+async fn a_profile_chooses_how_its_agent_speaks_and_what_is_said_of_its_readers() {
+    let config = "agent:\n  personalities:\n    pirate: Speak like a pirate.\n    calm: {system_prompt: Speak calmly.}\n\
+                  display: {personality: pirate}\nplatform_hints:\n  api_server:\n    append: Lines are short there.\n";
+    let mut house = House::with(Plan::config(config)).await;
+    let alice = house.alice().await;
+    turn(&alice, "kept").await;
+    let first = prompt(&house);
+    assert!(first.contains("\n\nSpeak like a pirate.\n\nUse tools"), "{first}");
+    assert!(first.contains("markdown is fine.\nLines are short there.\n\n"), "{first}");
+    assert!(!first.contains("calmly"), "{first}");
+    assert_eq!(alice.get("/api/config").await.body["config"]["display"]["personality"], "pirate");
+
+    house.stop(Duration::ZERO).await;
+    let path = house.profile_dir("alice").join("config.yaml");
+    let text = fs::read_to_string(&path).unwrap().replace("personality: pirate", "personality: calm");
+    fs::write(&path, text.replace("append: Lines", "replace: Lines")).unwrap();
+    house.start().await;
+    let alice = house.alice().await;
+    turn(&alice, "kept").await;
+    assert_eq!(prompt(&house), first, "a session keeps how it was begun");
+    turn(&alice, "new").await;
+    let second = prompt(&house);
+    assert!(second.contains("Speak calmly.") && !second.contains("pirate"), "{second}");
+    assert!(
+        second.contains("\n\nLines are short there.\n\n") && !second.contains("markdown is fine"),
+        "{second}"
+    );
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn tools_are_described_with_examples_where_the_profile_wants_it() {
+    let house = House::with(Plan::config("tools: {verbose: true}\n")).await;
+    let alice = house.alice().await;
+    alice.chat("hello").await;
+    let long = house.upstream.requests().pop().unwrap()["tools"].clone();
+    assert_eq!(alice.get("/api/config").await.body["config"]["tools"]["verbose"], true);
+    house.close().await;
+    let house = House::open().await;
+    house.alice().await.chat("hello").await;
+    let short = house.upstream.requests().pop().unwrap()["tools"].clone();
+    house.close().await;
+    let mut longer = Vec::new();
+    for (one, other) in short.as_array().unwrap().iter().zip(long.as_array().unwrap()) {
+        let (one, other) = (&one["function"], &other["function"]);
+        assert_eq!((&one["name"], &one["parameters"]), (&other["name"], &other["parameters"]));
+        let [brief, full] = [one, other].map(|function| function["description"].as_str().unwrap());
+        assert!(full.starts_with(brief), "{full}");
+        if full.len() > brief.len() {
+            longer.push(one["name"].as_str().unwrap());
+        }
+    }
+    for name in ["delegate_task", "memory", "patch", "process", "skill_manage", "terminal"] {
+        assert!(longer.contains(&name), "{name}: {longer:?}");
+    }
+}

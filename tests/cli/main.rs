@@ -6,6 +6,7 @@ mod doctor;
 mod import;
 mod records;
 mod running;
+mod servers;
 #[path = "../api/support/state_db.rs"]
 mod state_db;
 mod support;

@@ -2,10 +2,11 @@
 
 use crate::support::{World, walls};
 use hermes_gateway::{
+    config::{ExtraRoot, SandboxLevel},
     isolation::{Depth, Examination, Inquiry, Outcome},
     sandbox::{
         Owner, Sandbox,
-        attack::{Promise, attacks},
+        attack::{Promise, attacks, find},
     },
 };
 use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
@@ -84,4 +85,54 @@ fn the_table_of_attacks_in_the_documentation_is_that_of_the_program() {
             "{reason}"
         );
     }
+}
+
+/// Tries one attack by a program that first does `first`, and is the real one then.
+async fn by_way_of(sandbox: &Sandbox, first: &str) -> Examination {
+    let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (program, bin) = (place.path().join("hermes"), place.path().join("bin"));
+    fs::create_dir(&bin).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_hermes"), bin.join("hermes")).unwrap();
+    let text = format!(
+        "#!/bin/sh\ncase \"$1 $2\" in 'sandbox-attack decoy');; sandbox-attack*) {first};; esac\nexec {} \"$@\"\n",
+        bin.join("hermes").display()
+    );
+    fs::write(&program, text).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let sandbox = Sandbox { helper: Arc::new(program), ..sandbox.clone() };
+    let world = World::at(&sandbox, |config| {
+        // Where its commands find the real one.
+        config.terminal.roots.push(ExtraRoot { path: bin, writable: false });
+    });
+    let depth = Depth::Only(vec![find("hunt-environment").unwrap()]);
+    let (settings, folder) = (Arc::clone(&world.config), world.home.path().join("run"));
+    let inquiry = Inquiry { settings, sandbox, user: None, folder, depth };
+    tokio::task::spawn_blocking(move || inquiry.run().unwrap()).await.unwrap()
+}
+
+/// On a slow machine an attack may use up the processor time that a sandbox has here before it says anything.
+#[tokio::test]
+async fn an_attack_that_was_too_slow_is_given_more_time() {
+    // Of 2 s that it has at first.
+    let burn = "while read -r _ _ _ _ _ _ _ _ _ _ _ _ _ user system _ < /proc/$$/stat \
+                && [ $((user + system)) -lt 260 ]; do :; done";
+    let walls = walls();
+    let Some(sandbox) = walls.first().filter(|sandbox| sandbox.level == SandboxLevel::Strict) else {
+        eprintln!("not shown here: its own processor time is to be read at `strict` alone");
+        return;
+    };
+    let examination = by_way_of(sandbox, burn).await;
+    let [finding] = &examination.findings[..] else { panic!("{:?}", examination.findings) };
+    assert_eq!((finding.outcome, finding.known), (Outcome::Contained, true), "{finding:?}");
+    assert_eq!(examination.breach(), None);
+}
+
+#[tokio::test]
+async fn silence_counts_as_come_through_and_is_told_as_silence() {
+    let examination = by_way_of(&walls().pop().unwrap(), "exit 3").await;
+    let [finding] = &examination.findings[..] else { panic!("{:?}", examination.findings) };
+    assert_eq!((finding.outcome, finding.known), (Outcome::NotContained, false), "{finding:?}");
+    let breach = examination.breach().unwrap();
+    assert!(breach.contains("nothing is known of this, which counts as much: hunt-environment"), "{breach}");
+    assert_eq!(examination.to_json()["attacks"][0]["known"], false);
 }

@@ -2,11 +2,7 @@
 //! makes a test fail and nothing worse.
 
 use crate::support::{World, walls};
-use hermes_gateway::{
-    config::LimitsConfig,
-    domain::RunId,
-    sandbox::{self, Limits, Order, Report},
-};
+use hermes_gateway::config::LimitsConfig;
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -20,27 +16,6 @@ const PYTHON: &str = "/usr/bin/python3";
 /// A profile with these limits, at every level that this machine has.
 fn worlds(change: impl Fn(&mut LimitsConfig)) -> Vec<World> {
     walls().iter().map(|wall| World::at(wall, |config| change(&mut config.terminal.limits))).collect()
-}
-
-/// A control group of version 2 to try things in, where this process may make one. Removed when dropped, which a process
-/// that is left in it would prevent.
-struct TrialGroup(std::path::PathBuf);
-
-impl TrialGroup {
-    fn make() -> Option<Self> {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let line = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;
-        let path =
-            std::path::Path::new(line.split(' ').nth(4)?).join(format!("hermes-trial-{}", RunId::new()));
-        fs::create_dir(&path).ok()?;
-        Some(Self(path))
-    }
-}
-
-impl Drop for TrialGroup {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0);
-    }
 }
 
 /// What a test could not show on this machine.
@@ -231,6 +206,25 @@ async fn commands_stand_back_behind_everything_else() {
     }
 }
 
+/// The kernel shares the processor out among sessions: the gateway's, which is ours here, must not go down with a command's.
+#[tokio::test]
+async fn the_gateway_does_not_stand_back_with_its_commands() {
+    let autogroup = "/proc/self/autogroup";
+    if !fs::exists(autogroup).unwrap() {
+        return left_out("this kernel has no autogroups");
+    }
+    // To where it began, which anybody may; ten times a second on the whole machine.
+    while fs::write(autogroup, "0").is_err() {
+        tokio::task::yield_now().await;
+    }
+    for world in worlds(|_| {}) {
+        world.sh("true").await;
+        world.sh("true").await;
+        let ours = fs::read_to_string(autogroup).unwrap();
+        assert!(ours.ends_with("nice 0\n"), "{ours} {}", world.wall());
+    }
+}
+
 /// Of the sessions of all live processes with `mark` as the beginning of their command line.
 fn autogroups(mark: &str) -> Vec<String> {
     let entries = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
@@ -320,56 +314,5 @@ async fn file_tools_keep_the_reserve_of_the_disk() {
         assert_eq!(refused["code"], "no_space", "{refused}");
         assert!(refused["error"].as_str().unwrap().contains("terminal.disk_reserve"), "{refused}");
         assert!(!world.workspace().join("f").exists());
-    }
-}
-
-/// The group has no controllers here: that a command is in it from its first process on, and that nothing is left in it
-/// after the end, needs none.
-#[tokio::test]
-async fn a_command_lives_and_dies_in_its_control_group() {
-    for world in worlds(|_| {}) {
-        let Some(group) = TrialGroup::make() else {
-            left_out("this process may make no control group of version 2");
-            return;
-        };
-        let limits = Limits { group: Some(group.0.clone()), ..Limits::default() };
-        let command =
-            "setsid sleep 30 & (setsid sleep 30 &) & touch up; until [ -e go ]; do sleep 0.02; done";
-        let order = Order {
-            program: "/bin/bash".into(),
-            args: vec!["-c".into(), command.to_owned()],
-            env: Vec::new(),
-            dir: world.home.path().into(),
-            terminal: None,
-        };
-        let mut helper = world.sandbox.start(&sandbox::World { limits, ..world.bare() }).unwrap();
-        helper.send(&order).await.unwrap();
-        let inside = || fs::read_to_string(group.0.join("cgroup.procs")).unwrap().lines().count();
-        let start = Instant::now();
-        while !world.home.path().join("up").exists() || inside() < 3 {
-            assert!(start.elapsed() < Duration::from_secs(20), "{} inside", inside());
-            tokio::task::yield_now().await;
-        }
-        fs::write(world.home.path().join("go"), "").unwrap();
-        assert_eq!(helper.report().await.unwrap(), Report::Exited(0));
-        assert_eq!(inside(), 0);
-    }
-}
-
-#[tokio::test]
-async fn a_command_whose_control_group_is_gone_does_not_run() {
-    for world in worlds(|_| {}) {
-        let limits = Limits { group: Some("/nonexistent/group".into()), ..Limits::default() };
-        let order = Order {
-            program: "/bin/true".into(),
-            args: Vec::new(),
-            env: Vec::new(),
-            dir: world.home.path().into(),
-            terminal: None,
-        };
-        let mut helper = world.sandbox.start(&sandbox::World { limits, ..world.bare() }).unwrap();
-        helper.send(&order).await.unwrap();
-        let report = helper.report().await.unwrap();
-        assert!(matches!(&report, Report::NotStarted(why) if why.contains("control group")), "{report:?}");
     }
 }

@@ -7,6 +7,7 @@ mod background;
 mod disk;
 mod escapes;
 mod files;
+mod groups;
 mod installers;
 mod isolation;
 mod lifetime;

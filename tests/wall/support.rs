@@ -270,7 +270,11 @@ fn config(root: &Path) -> ProfileConfig {
         memory: MemoryConfig::default(),
         prompt: hermes_gateway::config::PromptConfig::default(),
         skills: hermes_gateway::config::SkillsConfig::default(),
-        agent: AgentConfig { max_turns: 90, loop_guard: hermes_gateway::config::LoopGuard::Off },
+        agent: AgentConfig {
+            max_turns: 90,
+            loop_guard: hermes_gateway::config::LoopGuard::Off,
+            verbose_tools: false,
+        },
         tools: hermes_gateway::domain::ToolSelection::default(),
         delegation: hermes_gateway::config::DelegationConfig::default(),
         web: hermes_gateway::config::WebConfig::default(),

@@ -107,9 +107,9 @@ fn without(omit: &[Wall], chosen: Vec<Attack>, sandbox: &Sandbox) -> Vec<Finding
 
 /// A sentence for an attack that is in no group, or in the wrong one.
 fn complaint(walls: &[Wall], finding: &Finding) -> Option<String> {
-    let Finding { attack, outcome, reason, .. } = finding;
+    let Finding { attack, outcome, reason, known, .. } = finding;
     // Silence is no success, but for the one that kills whoever would tell.
-    let silent = reason.starts_with("nothing is known of it") && attack != &"kill-warden";
+    let silent = !known && attack != &"kill-warden";
     let through = *outcome == Outcome::NotContained && !silent;
     match excuse(attack, if through { "" } else { reason }) {
         Some(known) if through => {

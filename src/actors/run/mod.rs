@@ -24,6 +24,7 @@ mod helper;
 mod history;
 mod ledger;
 mod look;
+mod nearby;
 mod nested;
 mod port;
 mod prompt;
@@ -39,6 +40,7 @@ mod steer;
 mod text;
 mod tools;
 mod transcript;
+mod typing;
 
 pub use drive::{Entry, Kit, Work};
 pub use helper::Rest;

@@ -5,8 +5,8 @@
 use super::drive::{Break, Driver};
 use crate::{
     actors::prompts::Made,
-    agent::{Prompt, Remembered, SkillLine, day},
-    config::ProfileConfig,
+    agent::{Caps, Prompt, Remembered, SkillLine, day},
+    config::{ProfileConfig, PromptConfig},
     domain::{Message, PromptId, SystemPrompt, ToolChoice, Toolset, now},
     store::{Change, StoreError},
     tools::{PromptParts, Recalled, Skill, SkillState},
@@ -110,6 +110,7 @@ impl Driver {
     ) -> SystemPrompt {
         let config = self.tenant.config();
         let parts = self.kit.toolbox.prompt_parts(self.spec.session_key.as_deref()).await;
+        let Caps { file: most, .. } = self.caps();
         let client = &self.spec.client_tools;
         let usual = allowed.is_none() && client.definitions.is_empty() && self.spec.parent.is_none();
         let build = || {
@@ -119,7 +120,7 @@ impl Driver {
             let ours = matches!(client.choice, ToolChoice::Auto | ToolChoice::None);
             let names = toolset.specs().iter().map(|spec| &*spec.name).filter(|_| ours);
             let tools: Vec<&str> = names.filter(offered).collect();
-            self.build(&config, &parts, &tools, model)
+            self.build(&config, &parts, &tools, (model, most))
         };
         if !usual {
             return build();
@@ -129,6 +130,7 @@ impl Driver {
             toolset: toolset.clone(),
             parts: parts.clone(),
             model: model.to_owned(),
+            most,
             day: day(now()),
         };
         self.tenant.prompts().made(of, build)
@@ -139,20 +141,24 @@ impl Driver {
         config: &ProfileConfig,
         parts: &PromptParts,
         tools: &[&str],
-        model: &str,
+        (model, most): (&str, usize),
     ) -> SystemPrompt {
         let skills: Vec<SkillLine<'_>> = parts.skills.iter().filter(is_used).map(line).collect();
         let workspace = config.workspace.display().to_string();
         // A child works for its parent, not for the person.
         let remembers = self.spec.parent.is_none();
+        let PromptConfig { hint, more_hint, personality } = &config.prompt;
         let text = Prompt {
             soul: parts.soul.as_deref(),
+            personality: personality.as_ref().filter(|_| remembers).map(|chosen| chosen.text.as_str()),
             tools,
             skills: &skills,
-            context: parts.context.as_ref().map(|(name, text)| (name.as_str(), text.as_str())),
+            context: parts.context.as_ref().map(|found| (found.name.as_str(), found.text.as_str())),
+            most,
             workspace: &workspace,
             profile: config.name.as_str(),
-            hint: config.prompt.hint.as_deref(),
+            hint: hint.as_deref(),
+            more_hint: more_hint.as_deref(),
             memory: parts.memory.as_ref().filter(|_| remembers).map(remembered),
             user: parts.user.as_ref().filter(|_| remembers).map(remembered),
             model,

@@ -16,44 +16,46 @@ use std::time::Duration;
 const NOBODY: &str =
     "Nobody can answer here. Go on with what is most likely meant, and say what you assumed.";
 
-impl Driver {
-    /// A call of the other side waits for approval; one that nobody can be asked about is denied.
-    pub(super) async fn approval_there(
-        &mut self,
-        agent: &Agent,
-        run: &str,
-        request: Box<ApprovalRequest>,
-    ) -> Result<(), Break> {
-        let id = request.approval_id;
-        if !self.is_new(id)? {
-            return Ok(());
-        }
-        if self.spec.unattended == Some(Unattended::Deny) {
-            let reason = "the connection of this turn cannot ask anybody";
-            let denied = agent.client.decide(run, id, Choice::Deny, Some(reason)).await;
-            return denied.map_err(|error| self.model_failed(&error));
-        }
-        let approval = self.approval(&request);
-        self.ask_here(approval, Event::ApprovalRequest(request))
-    }
+/// What is told where it wants to run something.
+const UNATTENDED: &str = "the connection of this turn cannot ask anybody";
 
-    /// The other side's agent asks something itself; where nobody can answer, it is told so.
-    pub(super) async fn clarify_there(
-        &mut self,
-        agent: &Agent,
-        run: &str,
-        request: Box<ClarifyRequest>,
-    ) -> Result<(), Break> {
-        let id = request.clarify_id;
+/// What the other side asks.
+pub(super) enum There {
+    Approval(Box<ApprovalRequest>),
+    Question(Box<ClarifyRequest>),
+}
+
+impl There {
+    const fn id(&self) -> ApprovalId {
+        match self {
+            Self::Approval(request) => request.approval_id,
+            Self::Question(request) => request.clarify_id,
+        }
+    }
+}
+
+impl Driver {
+    /// The other side asks: for approval, or something of its agent's own. Where nobody can be asked, it is told so.
+    pub(super) async fn asked_there(&mut self, agent: &Agent, run: &str, asked: There) -> Result<(), Break> {
+        let id = asked.id();
         if !self.is_new(id)? {
             return Ok(());
         }
         if self.spec.unattended == Some(Unattended::Deny) {
-            let told = agent.client.clarify(run, id, NOBODY).await;
+            let told = match asked {
+                There::Approval(_) => agent.client.decide(run, id, Choice::Deny, Some(UNATTENDED)).await,
+                There::Question(_) => agent.client.clarify(run, id, NOBODY).await,
+            };
             return told.map_err(|error| self.model_failed(&error));
         }
-        let question = self.question(&request);
-        self.ask_here(question, Event::ClarifyRequest(request))
+        match asked {
+            There::Approval(request) => {
+                self.ask_here(self.approval(&request), Event::ApprovalRequest(request))
+            }
+            There::Question(request) => {
+                self.ask_here(self.question(&request), Event::ClarifyRequest(request))
+            }
+        }
     }
 
     /// Whether a question is to be asked here: it was not yet, and no stop ends it over there.

@@ -10,6 +10,7 @@ use super::{
     drive::Break,
     drive::Driver,
     finish::{End, note_stop},
+    question_there::There,
     steer::{Amid, Manner, Said, take_in},
 };
 use crate::{
@@ -215,8 +216,12 @@ impl Driver {
             Event::ToolStarted { .. } | Event::ToolCompleted { .. } | Event::RunRetrying(_) => {
                 drop(self.log.append(event, Vec::new())?);
             }
-            Event::ApprovalRequest(request) => self.approval_there(agent, &run.id, request).await?,
-            Event::ClarifyRequest(request) => self.clarify_there(agent, &run.id, request).await?,
+            Event::ApprovalRequest(request) => {
+                self.asked_there(agent, &run.id, There::Approval(request)).await?;
+            }
+            Event::ClarifyRequest(request) => {
+                self.asked_there(agent, &run.id, There::Question(request)).await?;
+            }
             Event::ApprovalResponded { approval_id, choice, resolved: _, expired } => {
                 let decision = (!expired).then_some(choice);
                 self.answered_there(approval_id, choice, decision, None).await;

@@ -10,7 +10,7 @@ use crate::{
     model::{Asked, ModelClient},
     store::SessionContext,
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 /// Tokens below which a limit is no use.
 const LEAST_ANSWER: u64 = 256;
@@ -40,6 +40,8 @@ pub(super) struct Room {
     pub rounds: u32,
     /// What the agent's own prompt was made of may have changed: it is built anew.
     pub new_prompt: bool,
+    /// Folders whose own instructions were looked for since.
+    pub looked_into: HashSet<String>,
     pub scale: Scale,
     /// Tokens of the last request, as guessed before the scale.
     pub guessed: u64,
@@ -75,9 +77,10 @@ impl Room {
         [&self.base, first, second, third, own]
     }
 
-    /// The base changed: all is counted anew.
-    pub const fn recount(&mut self) {
+    /// The base changed: all is counted anew, and what stood in results may be shown no more.
+    pub fn recount(&mut self) {
         (self.counted, self.tokens) = (0, 0);
+        self.looked_into.clear();
     }
 }
 

@@ -62,8 +62,8 @@ impl Driver {
         self.store_unheard();
         self.withdraw_unkept(calls).await;
         let mut plans = Vec::with_capacity(calls.len());
-        for call in calls {
-            let plan = match self.plan(call)? {
+        for (at, call) in calls.iter().enumerate() {
+            let plan = match self.plan(call, &calls[..at])? {
                 Judged::Settled(plan) => plan,
                 Judged::Open(arguments, ask) => self.reviewed(call, arguments, ask).await?,
             };
@@ -120,7 +120,8 @@ impl Driver {
         Err(Break::Failed(Failure::new(Code::InsufficientScope, text)))
     }
 
-    fn plan(&mut self, call: &ToolCall) -> Result<Judged, Break> {
+    /// `earlier`: the calls before it in the same answer.
+    fn plan(&mut self, call: &ToolCall, earlier: &[ToolCall]) -> Result<Judged, Break> {
         if let Err(refused) = self.permitted(call) {
             return Ok(Plan::Refused(refused).into());
         }
@@ -139,7 +140,12 @@ impl Driver {
         if call.name == clarify::NAME && self.kit.toolbox.toolset().get(clarify::NAME).is_some() {
             return self.plan_question(call, arguments).map(Judged::from);
         }
-        let verdict = self.kit.policy.judge(&call.name, &arguments);
+        let Some(verdict) = self.judge(call, &arguments, earlier) else {
+            let why = "another call of the same answer types into this process";
+            return Ok(
+                Plan::Refused(refused("one_at_a_time", why, "make this call when that one is done")).into()
+            );
+        };
         let mut ask = match self.unless_to_be_remembered(verdict, call, &arguments) {
             Verdict::Run => return Ok(Plan::Run(arguments).into()),
             Verdict::Refuse(why) => {
@@ -184,6 +190,20 @@ impl Driver {
         Ok(Plan::Asked(arguments))
     }
 
+    /// The arguments of a call whose turn has come, or why it does not run.
+    fn let_through<'a>(&self, call: &ToolCall, plan: &'a Plan) -> Result<&'a Value, ToolOutput> {
+        let decided = match plan {
+            Plan::Run(arguments) => Ok(arguments),
+            Plan::Refused(output) => Err(output.clone()),
+            Plan::Asked(arguments) => self.decided(call).map(|()| arguments),
+        };
+        let decided = self.permitted(call).and(decided);
+        if let Ok(arguments) = &decided {
+            self.note_typing(call, arguments);
+        }
+        decided
+    }
+
     async fn call_some(&mut self, calls: &[ToolCall], plans: &[Plan]) -> Result<(), Break> {
         if self.control.stop.is_cancelled() {
             return Err(self.stopped());
@@ -191,12 +211,9 @@ impl Driver {
         let begun = Instant::now();
         let mut waits = Vec::with_capacity(calls.len());
         for (call, plan) in calls.iter().zip(plans) {
-            let decided = match plan {
-                Plan::Run(arguments) => Ok(arguments),
-                Plan::Refused(output) => Err(output.clone()),
-                Plan::Asked(arguments) => self.decided(call).map(|()| arguments),
-            };
-            let decided = self.permitted(call).and(decided);
+            let decided = self.let_through(call, plan);
+            let folders = decided.as_ref().map(|arguments| tools::folders_of(&call.name, arguments));
+            let folders = folders.unwrap_or_default();
             let shown = decided.as_ref().ok().copied().cloned();
             let shown = shown.unwrap_or_else(|| as_written(&call.arguments));
             let started = Event::ToolStarted {
@@ -206,14 +223,14 @@ impl Driver {
                 arguments: shown,
             };
             let committed = self.log.append(started, std::mem::take(&mut self.changes))?;
-            waits.push((call, decided, committed));
+            waits.push((call, folders, decided, committed));
         }
         let untrusted = self.has_read_strangers();
         let (bench, mut told) = Bench::of(self);
         let done = {
             let bench = &bench;
             let (kit, spec, control, store) = (&self.kit, &self.spec, &self.control, &self.store);
-            let running = waits.into_iter().map(|(call, decided, committed)| async move {
+            let running = waits.into_iter().map(|(call, folders, decided, committed)| async move {
                 let output = match decided {
                     Ok(arguments) => {
                         // The tool acts only when the disk knows that it was about to.
@@ -236,7 +253,7 @@ impl Driver {
                     }
                     Err(output) => output,
                 };
-                (call, output, begun.elapsed())
+                (call, folders, output, begun.elapsed())
             });
             let mut running = pin!(join_all(running));
             let mut noted = false;
@@ -258,8 +275,8 @@ impl Driver {
         while let Ok(told) = told.try_recv() {
             port::write(&mut self.log, &mut self.changes, told);
         }
-        for (call, output, took) in done {
-            self.finished(call, output, took).await?;
+        for (call, folders, output, took) in done {
+            self.finished(call, output, took, folders).await?;
         }
         if self.control.stop.is_cancelled() { Err(self.stopped()) } else { Ok(()) }
     }

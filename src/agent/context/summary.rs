@@ -25,6 +25,8 @@ const SHOWN: usize = 6_000;
 const RESULT: usize = 1_200;
 /// Characters of the list of open tasks that is carried over as it is.
 const TASKS: usize = 4_000;
+/// Characters of an extract for which there is room in any window.
+const LEAST_EXTRACT: usize = 2_000;
 /// The tool whose last result that is.
 const TODO: &str = "todo";
 
@@ -137,6 +139,7 @@ pub fn extract(messages: &[&Message], room: usize) -> String {
             Message::System { .. } | Message::Tool { .. } => {}
         }
     }
+    let room = room.max(LEAST_EXTRACT);
     let mut text = String::from("(No model could write this summary: it is an extract.)\n");
     for (heading, lines, share) in [
         ("What the user said", said, 2),
@@ -144,14 +147,7 @@ pub fn extract(messages: &[&Message], room: usize) -> String {
         ("Tools that were called", calls, 4),
     ] {
         let _ = write!(text, "\n## {heading}\n");
-        let mut left = room / share;
-        let fitting = lines.iter().rev().take_while(|line| {
-            let fits = line.len() <= left;
-            left = left.saturating_sub(line.len());
-            fits
-        });
-        let mut shown: Vec<&String> = fitting.collect();
-        shown.reverse();
+        let shown = newest(&lines, room / share);
         if shown.len() < lines.len() {
             let _ = writeln!(text, "- ({} earlier ones are left out)", lines.len() - shown.len());
         }
@@ -160,6 +156,25 @@ pub fn extract(messages: &[&Message], room: usize) -> String {
         }
     }
     text
+}
+
+/// The last of the lines, in their order, as far as there is room. The very last one is among them, shortened where it
+/// must be: it says where the conversation stands.
+fn newest(lines: &[String], room: usize) -> Vec<Cow<'_, str>> {
+    let mut left = room;
+    let mut shown: Vec<Cow<'_, str>> = Vec::new();
+    for line in lines.iter().rev() {
+        if line.len() > left {
+            if shown.is_empty() {
+                shown.push(shortened(line, left));
+            }
+            break;
+        }
+        left -= line.len();
+        shown.push(line.into());
+    }
+    shown.reverse();
+    shown
 }
 
 #[cfg(test)]
@@ -203,7 +218,19 @@ mod tests {
                 && !text.contains("question 5\n")
                 && text.contains("earlier ones are left out")
         );
-        assert!(text.len() < 2_000);
+        assert!(text.len() < LEAST_EXTRACT + 300, "{}", text.len());
+    }
+
+    #[test]
+    fn an_extract_keeps_the_last_word_of_each_side_however_little_room_there_is() {
+        let long = |who: &str| format!("{who} begins {} {who} ends", "x".repeat(5_000));
+        let all = [Message::user(long("question")), Message::assistant(long("answer"))];
+        let all: Vec<&Message> = all.iter().collect();
+        let text = extract(&all, 8);
+        for part in ["question begins", "question ends", "answer begins", "answer ends"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("left out") && text.len() < LEAST_EXTRACT + 300, "{}", text.len());
     }
 
     #[test]

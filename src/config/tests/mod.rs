@@ -7,6 +7,7 @@ mod homes;
 mod inheritance;
 mod listening;
 mod models;
+mod prompt;
 mod roots;
 mod selection;
 mod tools;

@@ -32,7 +32,8 @@ pub fn isolation() -> Operation {
         .has("tries", text().note("The rest of a sentence that begins with \"a command\"."))
         .has("outcome", one_of(["contained", "detected_and_killed", "not_contained"]))
         .has("reason", text())
-        .has("promised", boolean().note("The level promises to stop it."));
+        .has("promised", boolean().note("The level promises to stop it."))
+        .has("known", boolean().note("Its end was seen; else it counts as not contained."));
     let counts = object()
         .has("contained", integer())
         .has("detected_and_killed", integer())

@@ -14,6 +14,7 @@ mod operation;
 pub mod responses;
 pub mod runs;
 mod schema;
+pub mod session_clarify;
 pub mod session_compress;
 pub mod session_search;
 pub mod sessions;

@@ -91,10 +91,6 @@ pub fn steer() -> Operation {
 }
 
 pub fn clarify() -> Operation {
-    let body = object()
-        .may("clarify_id", text().note("Which question; may be left out when one waits."))
-        .has("response", either([text(), list(text())]))
-        .open();
     let answer = object()
         .has("object", always("hermes.run.clarify_response"))
         .has("run_id", text())
@@ -102,7 +98,7 @@ pub fn clarify() -> Operation {
         .has("response", text().or_null());
     Operation::new(TAG, "run_clarify", SCOPE, "Answer what the agent asks")
         .text("The same answer again is no mistake; another one comes too late.")
-        .body(body)
+        .body(answer_to_question())
         .answers(200, answer, "The answer is on record, and the run goes on.")
         .keeps_its_answer()
         .fails([Code::RunNotFound, Code::ClarifyNotPending, Code::ClarifyAmbiguous])
@@ -174,7 +170,16 @@ fn run() -> Schema {
         .may("retry_after", integer())
 }
 
-fn clarification() -> Schema {
+/// What answers a question of the agent.
+pub fn answer_to_question() -> Schema {
+    object()
+        .may("clarify_id", text().note("Which question; may be left out when one waits."))
+        .has("response", either([text(), list(text())]))
+        .open()
+}
+
+/// A question of the agent.
+pub fn clarification() -> Schema {
     object()
         .has("clarify_id", text())
         .has("question", text())

@@ -54,7 +54,8 @@ pub fn components() -> Vec<(&'static str, Schema)> {
         .has("approvals", approvals())
         .has("terminal", terminal())
         .has("tool_output", object().has("max_bytes", integer()))
-        .has("display", object().has("show_reasoning", boolean()))
+        .has("display", object().has("show_reasoning", boolean()).has("personality", text().or_null()))
+        .has("tools", object().has("verbose", boolean()))
         .has("retention", retention)
         .has("api_server", api_server())
         .note("By section, with every default filled in; times in seconds.");

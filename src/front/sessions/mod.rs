@@ -2,6 +2,7 @@
 //! turn belongs to.
 
 pub mod chat;
+pub mod clarify;
 pub mod compress;
 pub mod model;
 pub mod request;

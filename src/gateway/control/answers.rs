@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     actors::{
-        AnswerQuestion, ApprovalTarget, DecideApproval, Editor, ListApprovals, NewKey, ProfileError, Tenant,
+        AnswerQuestion, ApprovalTarget, Asker, DecideApproval, Editor, ListApprovals, NewKey, ProfileError, Tenant,
         Unavailable,
     },
     domain::{ApprovalStatus, KeyId, Millis, ProfileName},
@@ -83,7 +83,8 @@ impl Answers {
             }
             Command::AnswerQuestion { profile, run, id, response } => {
                 let key_id = KeyId::cli();
-                let answer = AnswerQuestion { run, clarify: Some(id), response, key_id, rights: None };
+                let asker = Asker::Run(run);
+                let answer = AnswerQuestion { asker, clarify: Some(id), response, key_id, rights: None };
                 let settled = self.with(profile, |tenant| async move { ask(&tenant, answer).await }).await?;
                 Ok(Reply::Approvals(vec![settled]))
             }

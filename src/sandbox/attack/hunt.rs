@@ -86,10 +86,10 @@ fn hunt(scene: &Scene, mut open: Vec<PathBuf>) -> Attempt {
     let own = [&scene.own.workspace, &scene.own.tmp].map(|path| identity(path));
     let (start, mut seen) = (Instant::now(), 0_u32);
     while let Some(folder) = open.pop() {
-        if start.elapsed() > PATIENCE {
-            return Attempt::Refused(format!("found none in {seen} files; its time was over"));
-        }
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if start.elapsed() > PATIENCE {
+                return Attempt::Refused(format!("found none in {seen} files; its time was over"));
+            }
             let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
             let given = kind.is_dir() && own.contains(&identity(&path));
             if given || DULL.iter().any(|dull| path == Path::new(dull)) {

@@ -11,46 +11,32 @@ use std::{
 const JUDGED: &[Wall] = &[Addresses];
 
 pub const ATTACKS: &[Attack] = &[
-    Attack::together("proxy-own-port", "has the proxy connect to the gateway's own port", |scene| {
+    judged("proxy-own-port", "has the proxy connect to the gateway's own port", |scene| {
         tunnel_home(scene, "127.0.0.1")
-    })
-    .held(JUDGED, JUDGED),
-    Attack::together("proxy-by-name", "does that with a name for the address", |scene| {
-        tunnel_home(scene, "localhost")
-    })
-    .held(JUDGED, JUDGED),
-    Attack::together("proxy-trailing-dot", "does that with a name that ends with a dot", |scene| {
+    }),
+    judged("proxy-by-name", "does that with a name for the address", |scene| tunnel_home(scene, "localhost")),
+    judged("proxy-trailing-dot", "does that with a name that ends with a dot", |scene| {
         tunnel_home(scene, "localhost.")
-    })
-    .held(JUDGED, JUDGED),
-    Attack::together("proxy-mapped", "does that with an IPv6 form of the address", |scene| {
+    }),
+    judged("proxy-mapped", "does that with an IPv6 form of the address", |scene| {
         tunnel_home(scene, "[::ffff:127.0.0.1]")
-    })
-    .held(JUDGED, JUDGED),
-    Attack::together("proxy-number", "does that with the address as one number", |scene| {
+    }),
+    judged("proxy-number", "does that with the address as one number", |scene| {
         tunnel_home(scene, "2130706433")
-    })
-    .held(JUDGED, JUDGED),
-    Attack::together("proxy-short", "does that with the address in hexadecimal and short", |scene| {
+    }),
+    judged("proxy-short", "does that with the address in hexadecimal and short", |scene| {
         tunnel_home(scene, "0x7f.1")
-    })
-    .held(JUDGED, JUDGED),
-    Attack::together("proxy-any-address", "does that with the address 0.0.0.0", |scene| {
-        tunnel_home(scene, "0.0.0.0")
-    })
-    .held(JUDGED, JUDGED),
-    Attack::together("proxy-forward", "has the proxy fetch a page of the gateway's own port", |scene| {
+    }),
+    judged("proxy-any-address", "does that with the address 0.0.0.0", |scene| tunnel_home(scene, "0.0.0.0")),
+    judged("proxy-forward", "has the proxy fetch a page of the gateway's own port", |scene| {
         forward(scene, &format!("http://127.0.0.1:{}/", scene.addresses.own_port))
-    })
-    .held(JUDGED, JUDGED),
-    Attack::together("proxy-user-in-address", "hides the address behind a user's name", |scene| {
+    }),
+    judged("proxy-user-in-address", "hides the address behind a user's name", |scene| {
         forward(scene, &format!("http://example.com@127.0.0.1:{}/", scene.addresses.own_port))
-    })
-    .held(JUDGED, JUDGED),
-    Attack::together("proxy-metadata", "has the proxy ask the cloud's metadata address", |scene| {
+    }),
+    judged("proxy-metadata", "has the proxy ask the cloud's metadata address", |scene| {
         tunnel(scene, "169.254.169.254:80")
-    })
-    .held(JUDGED, JUDGED),
+    }),
     Attack::together("proxy-guessed-token", "shows the proxy a token that no run has", |scene| {
         let guessed =
             Proxy::own(scene).map(|own| Proxy { login: Some(format!("run:{}", "0".repeat(32))), ..own });
@@ -78,6 +64,11 @@ pub const ATTACKS: &[Attack] = &[
     })
     .held(&[Wall::NetNamespace, Wall::Landlock], &[Wall::Landlock]),
 ];
+
+/// What the proxy's judgement of addresses is to hold.
+const fn judged(id: &'static str, does: &'static str, run: fn(&Scene) -> Attempt) -> Attack {
+    Attack::together(id, does, run).held(JUDGED, JUDGED)
+}
 
 /// To the gateway's own port, by one of the names that its machine has.
 fn tunnel_home(scene: &Scene, host: &str) -> Attempt {

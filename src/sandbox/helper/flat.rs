@@ -17,7 +17,7 @@ use crate::sandbox::{
     Report, Wall, World,
     link::{self, Inbox, Reply},
 };
-use rustix::process::{getpid, getpriority_process, set_child_subreaper};
+use rustix::process::{getpid, set_child_subreaper};
 use std::{io, os::unix::net::UnixStream};
 
 pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world: &World) -> io::Result<i32> {
@@ -25,9 +25,8 @@ pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world
     if reap {
         set_child_subreaper(Some(getpid()))?;
     }
-    let tree = Tree::plant(Proc::open()?, world);
-    let nice = getpriority_process(None)?;
-    stand_among_many();
+    let mut tree = Tree::plant(Proc::open()?, world);
+    let nice = stand_among_many()?;
     // All processes and threads of the user are counted, the gateway's too: a last fence, not the limit.
     let fence = world.limits.user_processes;
     let prepared = group_of(world).and_then(|group| {
@@ -44,7 +43,7 @@ pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world
         }
     };
     link::send(&mut control, &Reply::Ready, None)?;
-    if let Err(error) = watch::until_order(&control, &inbox, waiting.pid()) {
+    if let Err(error) = watch::until_order(&control, &inbox, waiting.pid(), || tree.stand_back()) {
         report(&mut control, Report::NotStarted(error.to_string()));
         return Ok(NOT_STARTED);
     }

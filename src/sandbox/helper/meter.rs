@@ -41,6 +41,7 @@ pub struct Meter {
     shared: u64,
     told: Usage,
     next: Instant,
+    next_count: Instant,
 }
 
 pub struct Disk {
@@ -56,7 +57,8 @@ impl Meter {
         let shared = tree.proc().memory().map_or(0, |memory| memory.shared);
         let disks = disks.into_iter().map(Disk::begin).collect();
         let counts = world.has(Wall::Meter);
-        Self { limits, counts, group, quiet, disks, shared, told: Usage::default(), next: Instant::now() }
+        let (told, next) = (Usage::default(), Instant::now());
+        Self { limits, counts, group, quiet, disks, shared, told, next, next_count: next }
     }
 
     /// To be called every few milliseconds; most of the calls do next to nothing.
@@ -65,16 +67,22 @@ impl Meter {
             return None;
         }
         let counted = self.group.as_ref().is_some_and(Group::counts);
-        if !counted && tree.proc().machine_tasks().is_none_or(|now| now > self.quiet) {
+        let start = Instant::now();
+        if !counted
+            && start >= self.next_count
+            && tree.proc().machine_tasks().is_none_or(|now| now > self.quiet)
+        {
             let count = tree.count(self.limits.processes);
+            let now = Instant::now();
+            self.next_count = now + (now - start) * THRIFT;
             if count > self.limits.processes {
                 return Some(Breach::Processes(count));
             }
         }
-        if Instant::now() < self.next {
+        let start = Instant::now();
+        if start < self.next {
             return None;
         }
-        let start = Instant::now();
         let (usage, breach) = match &self.group {
             Some(group) if counted => {
                 let (cpu, written) = (group.cpu(), tree.written());

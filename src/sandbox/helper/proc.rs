@@ -38,6 +38,13 @@ pub struct Stat {
     pub resident: u64,
 }
 
+impl Stat {
+    /// Whether the process that it is of has begun a session.
+    pub const fn leads(&self, pid: Pid) -> bool {
+        self.session == pid.as_raw_nonzero().get()
+    }
+}
+
 impl Proc {
     pub fn open() -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

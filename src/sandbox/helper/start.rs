@@ -15,8 +15,8 @@ use crate::sandbox::{
     link::{self, Inbox},
 };
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getppid, getrlimit, set_parent_process_death_signal,
-    setpriority_process, setrlimit, setsid, waitpid,
+    Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getppid, getpriority_process, getrlimit,
+    set_parent_process_death_signal, setpriority_process, setrlimit, setsid, waitpid,
 };
 use std::{
     io,
@@ -27,12 +27,17 @@ use std::{
     process::Command,
 };
 
+/// How far the helper stands behind the gateway's threads.
+const BEHIND: i32 = 5;
+/// In nanoseconds; the kernel takes no longer one.
+const LONGEST_SLICE: u64 = 100_000_000;
+
 /// What happens in the command's process before its order.
 pub struct Start {
     parent: Pid,
     /// The helper's own is better, so that it can always act.
     nice: i32,
-    /// Into the command's control group.
+    /// Into the command's control group; `None` also where the parent is in it already.
     door: Option<Door>,
     limits: Vec<(Resource, u64)>,
     /// `None`: the parent is confined already.
@@ -67,15 +72,23 @@ impl Start {
             (Resource::Cpu, limits.cpu_seconds + 2),
         ];
         let limits = if world.has(Wall::Rlimits) { limits } else { Vec::new() };
-        let door = group.map(Group::door).transpose()?;
+        // Process 1 of a world of its own, which is the one that is confined, has entered before.
+        let door = group.filter(|_| confinement.is_some()).map(Group::door).transpose()?;
         Ok(Self { parent: getpid(), nice, door, limits, confinement })
     }
 
-    /// Makes the command's process.
+    /// Makes the command's process, and waits until it has entered everything that holds it.
     pub fn fork(self) -> io::Result<Waiting> {
         let (link, theirs) = UnixStream::pair()?;
         match fork()? {
-            Some(pid) => Ok(Waiting { pid, link }),
+            Some(pid) => {
+                drop(theirs);
+                match Inbox::default().receive(&link)? {
+                    Some(Ok(())) => Ok(Waiting { pid, link }),
+                    Some(Err(reason)) => Err(io::Error::other::<String>(reason)),
+                    None => Err(io::Error::other("the command's process was killed")),
+                }
+            }
             None => {
                 drop(link);
                 self.wait(theirs);
@@ -87,8 +100,8 @@ impl Start {
 
     /// In the child. Comes back only when there will be no command; whoever waits at the other end is told why.
     fn wait(mut self, mut link: UnixStream) {
-        if let Err(error) = self.enter() {
-            let _ = link::send(&mut link, &format!("the sandbox cannot be entered: {error}"), None);
+        let entered = self.enter().map_err(|error| error.to_string());
+        if link::send(&mut link, &entered, None).is_err() || entered.is_err() {
             return;
         }
         let Ok(Some((order, stdin))) = receive_order(&link, &mut Inbox::default()) else { return };
@@ -104,8 +117,8 @@ impl Start {
             door.enter()?;
         }
         setsid()?;
-        stand_back();
-        setpriority_process(None, self.nice)?;
+        go_first_when_memory_ends();
+        give_way(self.nice)?;
         for &(resource, wanted) in &self.limits {
             lower(resource, wanted)?;
         }
@@ -162,19 +175,56 @@ pub fn die_with(parent: Pid) -> io::Result<()> {
 
 /// Among hundreds of busy processes the helper must still get to run. Where the kernel shares the processor out among
 /// sessions it does: each of the command's counts next to nothing against the gateway's, which the helper is in, and there
-/// it must not go before the gateway's own threads. Refused to ordinary users.
-pub fn stand_among_many() {
+/// it goes behind the gateway's own threads. To go before others is refused to ordinary users.
+///
+/// Returns the niceness that the command may have at best.
+pub fn stand_among_many() -> io::Result<i32> {
+    let own = getpriority_process(None)?;
     let by_session =
         std::fs::read("/proc/sys/kernel/sched_autogroup_enabled").is_ok_and(|on| on.starts_with(b"1"));
-    if !by_session {
-        let _ = setpriority_process(None, -20);
+    if by_session {
+        let behind = own.max(BEHIND);
+        setpriority_process(None, behind)?;
+        return Ok(behind);
     }
+    let _ = setpriority_process(None, -20);
+    Ok(own)
 }
 
-/// Before anything else of the machine runs out of memory or processor time. Best effort: the niceness counts only
-/// within a session where the kernel shares the processor out among sessions, and there the session needs its own.
-pub fn stand_back() {
-    let _ = std::fs::write("/proc/self/autogroup", "19");
+/// What runs here never takes the processor from others by waking up, and gives it up at once when others do. Kernels
+/// before 6.12 know nothing of slices, and none may know of batches: the niceness alone counts then.
+fn give_way(nice: i32) -> io::Result<()> {
+    /// `struct sched_attr` of the kernel, in its first version.
+    #[repr(C)]
+    struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        /// Nanoseconds: for ordinary tasks the slice, of which the shorter one goes first.
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+    setpriority_process(None, nice)?;
+    let attributes = Attributes {
+        size: u32::try_from(size_of::<Attributes>()).map_err(io::Error::other)?,
+        policy: libc::SCHED_BATCH.cast_unsigned(),
+        flags: 0,
+        nice,
+        priority: 0,
+        runtime: LONGEST_SLICE,
+        deadline: 0,
+        period: 0,
+    };
+    // SAFETY: the kernel reads as many bytes as the structure says that it has.
+    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+    Ok(())
+}
+
+/// Before anything else of the machine runs out of memory. Best effort.
+pub fn go_first_when_memory_ends() {
     let _ = std::fs::write("/proc/self/oom_score_adj", "500");
 }
 

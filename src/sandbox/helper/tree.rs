@@ -111,13 +111,12 @@ impl Tree {
                 usage.memory += stat.resident;
                 all.push(pid);
             }
-            if stat.session == pid.as_raw_nonzero().get() {
+            if stat.leads(pid) {
                 leaders.insert(pid);
             }
             open.extend(self.children(pid));
         }
-        let done = |pid: &Pid| self.weakened.contains(pid) || self.proc.weaken_session(*pid);
-        self.weakened = leaders.into_iter().filter(done).collect();
+        self.weaken(leaders);
         if usage.memory > doubt {
             // Who hides its map of memory is taken at the simple figure; who is about to end has neither.
             let simple = |pid| self.proc.stat(pid).map_or(0, |stat| stat.resident);
@@ -125,6 +124,24 @@ impl Tree {
             usage.memory = all.iter().map(real).sum();
         }
         usage
+    }
+
+    /// Puts each session that was begun behind the gateway's; false: the kernel has let us do too much of that lately.
+    pub fn stand_back(&mut self) -> bool {
+        let mut leaders = HashSet::new();
+        let mut open = self.children(getpid());
+        while let Some(pid) = open.pop() {
+            leaders.extend(self.proc.stat(pid).filter(|stat| stat.leads(pid)).map(|_| pid));
+            open.extend(self.children(pid));
+        }
+        self.weaken(leaders)
+    }
+
+    fn weaken(&mut self, leaders: HashSet<Pid>) -> bool {
+        let all = leaders.len();
+        let done = |pid: &Pid| self.weakened.contains(pid) || self.proc.weaken_session(*pid);
+        self.weakened = leaders.into_iter().filter(done).collect();
+        self.weakened.len() == all
     }
 
     /// Bytes written to disks so far. Who hides has written more than anybody.

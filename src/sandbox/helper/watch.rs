@@ -38,17 +38,24 @@ impl End {
 /// How often the machine is looked at. A fork bomb makes some hundred processes in that time.
 const PERIOD: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// Waits until an order comes, which may be long.
+/// Waits until an order comes, which may be long. `settle` is called now and then, until it says that it is done.
 ///
 /// # Errors
 ///
 /// The process that is to have it was killed meanwhile. Whoever waits with it must end, too, so that nobody gives it one.
-pub fn until_order(orders: &UnixStream, inbox: &Inbox, below: Pid) -> io::Result<()> {
+pub fn until_order(
+    orders: &UnixStream,
+    inbox: &Inbox,
+    below: Pid,
+    mut settle: impl FnMut() -> bool,
+) -> io::Result<()> {
+    let mut settled = settle();
     // Kernels before 5.3 cannot say it; then the order finds it out.
     let Ok(end) = pidfd_open(below, PidfdFlags::empty()) else { return Ok(()) };
     while inbox.is_empty() {
         let mut fds = [PollFd::new(orders, PollFlags::IN), PollFd::new(&end, PollFlags::IN)];
-        match poll(&mut fds, None) {
+        match poll(&mut fds, if settled { None } else { Some(&PERIOD) }) {
+            Ok(0) => settled = settle(),
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -91,7 +98,9 @@ fn until_end(
     tree: &mut Tree,
     meter: &mut Meter,
 ) -> io::Result<End> {
+    let mut behind = false;
     loop {
+        behind = behind || tree.stand_back();
         let mut fds = [PollFd::new(control, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
         match poll(&mut fds, Some(&PERIOD)) {
             Ok(_) | Err(Errno::INTR) => {}

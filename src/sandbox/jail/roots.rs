@@ -16,6 +16,7 @@ use std::{
         unix::fs::DirBuilderExt,
     },
     path::{Path, PathBuf},
+    ptr,
     time::Duration,
 };
 
@@ -186,6 +187,11 @@ impl Roots {
     #[must_use]
     pub const fn workspace(&self) -> &Root {
         &self.workspace
+    }
+
+    /// Whether it is the folder of the profile's skills.
+    pub(super) fn is_skills(&self, root: &Root) -> bool {
+        self.skills && self.extra.last().is_some_and(|skills| ptr::eq(skills, root))
     }
 
     /// The roots beside the workspace that exist, skills included.

@@ -116,7 +116,8 @@ impl Groups {
         let path = above.join(number.to_string());
         make(&path)?;
         let leaf = Leaf(path);
-        set(&leaf.0, limits.memory_bytes, limits.processes)?;
+        // At `strict` process 1 of the command's world is in there, too.
+        set(&leaf.0, limits.memory_bytes, limits.processes.saturating_add(1))?;
         // A command of which one process is gone would go on in a way that nobody foresaw.
         write_if_there(&leaf.0.join("memory.oom.group"), "1")?;
         Ok(leaf)

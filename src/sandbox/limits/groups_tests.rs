@@ -55,7 +55,7 @@ fn a_command_gets_a_leaf_with_its_limits_below_those_of_its_profile() {
     assert_eq!((read(above.join("memory.max")), read(above.join("pids.max"))), ("1000".into(), "50".into()));
     assert_eq!(one.path().parent(), Some(above.as_path()));
     assert_eq!(read(one.path().join("memory.max")), "99");
-    assert_eq!(read(one.path().join("pids.max")), "7");
+    assert_eq!(read(one.path().join("pids.max")), "8", "process 1 of a world of its own is in it as well");
     assert!(!own.path().join("hermes-4242/gateway/cpu.weight").exists(), "no such controller here");
 }
 

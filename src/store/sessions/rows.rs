@@ -110,7 +110,7 @@ mod tests {
         let transcript = transcript_key(TranscriptId::new());
         // Two turns: the second one begins behind a list.
         let mut batch = sled::Batch::default();
-        let mut draft = Draft { database: &database, payloads: &payloads, batch: &mut batch };
+        let mut draft = Draft { database: &database, payloads: &payloads, batch: &mut batch, values: None };
         let rows: Vec<Vec<u8>> = all.iter().map(|row| row.clone().into_bytes()).collect();
         write(&mut draft, transcript, 0, &rows[..2]).unwrap();
         write(&mut draft, transcript, 2, &rows[2..]).unwrap();

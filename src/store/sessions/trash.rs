@@ -20,8 +20,7 @@ pub(super) fn mark(draft: &mut Draft<'_>, messages: Key) -> Result<(), StoreErro
 
 /// Somebody has them now.
 pub(super) fn unmark(draft: &mut Draft<'_>, transcript: TranscriptId) {
-    let key = Key::table(Table::SessionTrash).with(transcript_key(transcript).body());
-    draft.batch.remove(key.part(0).as_slice());
+    draft.remove(Key::table(Table::SessionTrash).with(transcript_key(transcript).body()));
 }
 
 impl Store {

@@ -11,7 +11,8 @@ use crate::{
         database::Database,
         index,
         keyspace::{Key, Table},
-        payload::Payloads,
+        payload::{self, Payloads},
+        values::ValueWriter,
     },
 };
 use std::collections::HashMap;
@@ -40,7 +41,12 @@ pub(in crate::store) struct Draft<'a> {
     pub(in crate::store) database: &'a Database,
     pub(in crate::store) payloads: &'a Payloads,
     pub(in crate::store) batch: &'a mut sled::Batch,
+    /// In a commit of many: where longer values go.
+    pub(in crate::store) values: Option<&'a mut ValueWriter>,
 }
+
+/// Values from which on a [value file](crate::store::values) is worth the detour.
+const LONG: usize = 128;
 
 impl Draft<'_> {
     pub(super) fn put<T: serde::Serialize + ?Sized>(
@@ -51,12 +57,20 @@ impl Draft<'_> {
         self.put_json(key, &codec::to_json(value)?)
     }
 
-    pub(super) fn put_json(&mut self, key: Key, json: &[u8]) -> Result<(), StoreError> {
+    pub(in crate::store) fn put_json(&mut self, key: Key, json: &[u8]) -> Result<(), StoreError> {
+        if let Some(values) = &mut self.values
+            && key.may_lie_in_file()
+            && (LONG..=payload::LARGE).contains(&json.len())
+            && let Some(place) = values.put(key.part(0).as_slice(), json)
+        {
+            codec::put_place(self.batch, key, place);
+            return Ok(());
+        }
         codec::put(self.batch, self.payloads, key, json)
     }
 
     /// What a record leaves behind its first part is never looked at.
-    fn remove(&mut self, key: Key) {
+    pub(in crate::store) fn remove(&mut self, key: Key) {
         self.batch.remove(key.part(0).as_slice());
     }
 }

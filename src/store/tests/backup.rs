@@ -8,7 +8,7 @@ use crate::{
         restore, testing::*,
     },
 };
-use std::{io::Cursor, path::Path, sync::Arc};
+use std::{io::Cursor, path::Path};
 
 fn profile(name: &str) -> ProfileName {
     ProfileName::parse(name).unwrap()
@@ -41,10 +41,7 @@ async fn a_damaged_store_is_restored_from_a_backup_and_nothing_less_than_a_whole
     let store = open(dir.path());
     run(&store, &["one ", "two"], "one two").await;
     run(&store, &[], &"large ".repeat(400_000)).await;
-    let parked = Arc::new(spec(true));
-    let (mut log, begun) = store.begin(Arc::clone(&parked), None);
-    begun.await.unwrap();
-    log.append(started(&parked), Vec::new()).unwrap().await.unwrap();
+    let (parked, mut log) = running(&store).await;
     log.delta(delta("half")).unwrap();
     let before = everything(&store).await;
     let (count, text) = backed_up(&store);

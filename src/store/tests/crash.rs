@@ -4,7 +4,9 @@ use crate::{
     domain::{Event, RunStatus, Seq},
     store::{
         StoreError, Wake,
-        testing::{completed, crash, delta, open, open_with, options, read_all, settled, spec, started},
+        testing::{
+            accepted, completed, crash, delta, open, open_with, options, read_all, running, settled, started,
+        },
     },
 };
 use std::sync::Arc;
@@ -14,10 +16,7 @@ async fn numbers_are_never_used_twice_after_a_crash() {
     let dir = tempfile::tempdir().unwrap();
     let small = crate::store::Options { reserve: 8, ..options() };
     let store = open_with(dir.path(), small.clone());
-    let spec = Arc::new(spec(true));
-    let (mut log, begun) = store.begin(Arc::clone(&spec), None);
-    begun.await.unwrap();
-    log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
+    let (spec, mut log) = running(&store).await;
     let mut reader = store.tail(spec.run_id, Seq(0)).unwrap().unwrap();
     let mut seen = 0;
     for round in 0..40 {
@@ -62,10 +61,7 @@ async fn read_all_but_end(
 async fn a_parked_log_goes_on_without_a_hole_and_its_readers_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let spec = Arc::new(spec(true));
-    let (mut log, begun) = store.begin(Arc::clone(&spec), None);
-    begun.await.unwrap();
-    log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
+    let (spec, mut log) = running(&store).await;
     log.delta(delta("one ")).unwrap();
     let stayed = tokio::spawn({
         let (store, run) = (store.clone(), spec.run_id);
@@ -97,13 +93,8 @@ async fn a_parked_log_goes_on_without_a_hole_and_its_readers_with_it() {
 async fn what_was_acknowledged_is_there_after_a_crash() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let queued = Arc::new(spec(true));
-    let (waiting, begun) = store.begin(Arc::clone(&queued), None);
-    begun.await.unwrap();
-    let ended = Arc::new(spec(true));
-    let (mut log, begun) = store.begin(Arc::clone(&ended), None);
-    begun.await.unwrap();
-    log.append(started(&ended), Vec::new()).unwrap().await.unwrap();
+    let (queued, waiting) = accepted(&store).await;
+    let (ended, mut log) = running(&store).await;
     log.delta(delta("text")).unwrap();
     log.append(completed("text"), Vec::new()).unwrap().await.unwrap();
     assert!(Wake::read(dir.path()).unwrap().open_runs);
@@ -126,10 +117,7 @@ async fn a_store_that_lost_something_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     for _ in 0..40 {
-        let spec = Arc::new(spec(true));
-        let (mut log, begun) = store.begin(Arc::clone(&spec), None);
-        begun.await.unwrap();
-        log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
+        let (_, mut log) = running(&store).await;
         log.append(completed(&"x".repeat(9000)), Vec::new()).unwrap().await.unwrap();
     }
     settled(&store).await;

@@ -8,7 +8,7 @@ use crate::{
         Change, ClientCall, Housekept, IdempotencyEntry, Options, Retention, SessionAppend, Store, testing::*,
     },
 };
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -17,10 +17,7 @@ fn retention() -> Retention {
 }
 
 pub(super) async fn run(store: &Store, texts: &[&str], output: &str) -> RunId {
-    let spec = Arc::new(spec(true));
-    let (mut log, begun) = store.begin(Arc::clone(&spec), None);
-    begun.await.unwrap();
-    log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
+    let (spec, mut log) = running(&store).await;
     for text in texts {
         log.delta(delta(text)).unwrap();
         settled(store).await;
@@ -55,9 +52,7 @@ async fn what_is_old_is_deleted_and_what_is_named_or_open_stays() {
     // Each generation holds one commit: the limit is below an empty database.
     let store = open_with(dir.path(), Options { generation_bytes: 1, ..options() });
     let ended = run(&store, &["a", "b"], "ab").await;
-    let waiting = Arc::new(spec(true));
-    let (log, begun) = store.begin(Arc::clone(&waiting), None);
-    begun.await.unwrap();
+    let (waiting, log) = accepted(&store).await;
     let named = SessionRef { id: SessionId::parse("named").unwrap(), named: true };
     let label = SessionRef { id: SessionId::parse("label").unwrap(), named: false };
     for session in [&named, &label] {
@@ -147,10 +142,7 @@ async fn compaction_gives_space_back_under_an_open_stream() {
     for _ in 0..12 {
         run(&store, &[], &noise).await;
     }
-    let spec = Arc::new(spec(true));
-    let (mut log, begun) = store.begin(Arc::clone(&spec), None);
-    begun.await.unwrap();
-    log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
+    let (spec, mut log) = running(&store).await;
     log.delta(delta("before ")).unwrap();
     let reader = tokio::spawn({
         let (store, run) = (store.clone(), spec.run_id);

@@ -4,7 +4,10 @@ use crate::{
     domain::{Event, Logged, RunStatus, Seq, Usage},
     store::{
         Options, RunFilter, Store, StoreError,
-        testing::{completed, crash, delta, open, open_with, options, read_all, settled, spec, started},
+        testing::{
+            accepted, completed, crash, delta, open, open_with, options, read_all, running, settled, spec,
+            started,
+        },
     },
 };
 use std::sync::Arc;
@@ -17,9 +20,7 @@ fn names(events: &[Logged]) -> Vec<(u64, &'static str)> {
 async fn a_durable_log_reads_the_same_live_and_from_disk() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let spec = Arc::new(spec(true));
-    let (mut log, begun) = store.begin(Arc::clone(&spec), None);
-    begun.await.unwrap();
+    let (spec, mut log) = accepted(&store).await;
     let live = tokio::spawn({
         let store = store.clone();
         let run = spec.run_id;
@@ -60,9 +61,7 @@ async fn a_durable_log_reads_the_same_live_and_from_disk() {
 async fn an_event_is_visible_only_when_the_disk_has_it_and_holds_what_follows() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let spec = Arc::new(spec(true));
-    let (mut log, begun) = store.begin(Arc::clone(&spec), None);
-    begun.await.unwrap();
+    let (spec, mut log) = accepted(&store).await;
     let mut cursor = store.tail(spec.run_id, Seq(0)).unwrap().unwrap();
     // Nobody commits while the bench is held.
     let bench = store.0.bench();
@@ -195,10 +194,7 @@ async fn readers_are_counted_while_they_live() {
 async fn a_log_that_is_dropped_fails_its_run() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let spec = Arc::new(spec(true));
-    let (mut log, begun) = store.begin(Arc::clone(&spec), None);
-    begun.await.unwrap();
-    log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
+    let (spec, mut log) = running(&store).await;
     let usage = Usage { input_tokens: 1, output_tokens: 2, total_tokens: 3, ..Usage::default() };
     log.add_usage(usage, None);
     drop(log);
@@ -212,9 +208,7 @@ async fn a_log_that_is_dropped_fails_its_run() {
 async fn an_illegal_step_is_refused_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let spec = Arc::new(spec(true));
-    let (mut log, begun) = store.begin(Arc::clone(&spec), None);
-    begun.await.unwrap();
+    let (spec, mut log) = accepted(&store).await;
     let before = log.record();
     let refused = log.append(completed(""), Vec::new()).map(|_| ());
     assert!(matches!(refused, Err(StoreError::Illegal(_))), "{refused:?}");

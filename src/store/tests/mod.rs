@@ -12,4 +12,5 @@ mod search;
 mod sessions;
 mod trouble;
 mod usage;
+mod values;
 mod whole;

@@ -116,10 +116,7 @@ async fn approvals_are_listed_newest_first_and_leave_the_pending_ones_when_answe
 async fn a_run_that_is_abandoned_while_it_waits_asks_nobody_any_more() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let spec = Arc::new(spec(true));
-    let (mut log, begun) = store.begin(Arc::clone(&spec), None);
-    begun.await.unwrap();
-    log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
+    let (spec, mut log) = running(&store).await;
     let asked = Approval { run_id: spec.run_id, ..approval(ApprovalStatus::Pending) };
     let request = ApprovalRequest {
         approval_id: asked.id,

@@ -11,9 +11,7 @@ async fn a_full_disk_ends_the_log_in_memory_and_the_store_heals() {
     let dir = tempfile::tempdir().unwrap();
     let limits = Options { ring_events: 3, ring_unread: 3, ..options() };
     let store = open_with(dir.path(), limits.clone());
-    let first = Arc::new(spec(true));
-    let (mut log, begun) = store.begin(Arc::clone(&first), None);
-    begun.await.unwrap();
+    let (first, mut log) = accepted(&store).await;
     let mut slow = store.tail(first.run_id, Seq(0)).unwrap().unwrap();
     log.append(started(&first), Vec::new()).unwrap().await.unwrap();
 
@@ -44,10 +42,7 @@ async fn a_full_disk_ends_the_log_in_memory_and_the_store_heals() {
     assert_eq!(store.run(second.run_id).unwrap(), None, "it was never accepted");
 
     limits.fault.set(None);
-    let third = Arc::new(spec(true));
-    let (mut log, begun) = store.begin(Arc::clone(&third), None);
-    begun.await.unwrap();
-    log.append(started(&third), Vec::new()).unwrap().await.unwrap();
+    let (third, mut log) = running(&store).await;
     log.append(completed(""), Vec::new()).unwrap().await.unwrap();
     assert_eq!(read_all(&store, third.run_id, 0).await.len(), 2);
     let after = open(crash(dir.path()).path());
@@ -83,14 +78,9 @@ async fn closing_writes_what_waits_and_refuses_the_rest() {
     let (mut log, _) = store.begin(Arc::clone(&chat), None);
     drop(log.append(started(&chat), Vec::new()).unwrap());
     drop(log.append(completed("x"), Vec::new()).unwrap());
-    let open_run = Arc::new(spec(true));
-    let (mut going, begun) = store.begin(Arc::clone(&open_run), None);
-    begun.await.unwrap();
-    going.append(started(&open_run), Vec::new()).unwrap().await.unwrap();
+    let (_, mut going) = running(&store).await;
     going.delta(delta("waits")).unwrap();
-    let parked = Arc::new(spec(true));
-    let (mut waiting, begun) = store.begin(Arc::clone(&parked), None);
-    begun.await.unwrap();
+    let (parked, mut waiting) = accepted(&store).await;
     let reader = store.tail(parked.run_id, Seq(0)).unwrap().unwrap();
     let reader = tokio::spawn({
         let mut reader = reader;

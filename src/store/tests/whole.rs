@@ -2,9 +2,9 @@
 
 use super::housekeeping::run;
 use crate::{
-    domain::{Finish, Message, ProfileName, RunId, RunStatus, Seq, SessionRef, Usage},
+    domain::{Message, ProfileName, RunId, RunStatus, Seq, SessionRef},
     store::{
-        Change, ProfileLock, Retention, RunFilter, SessionAppend, Store, backup,
+        Change, ProfileLock, Retention, RunFilter, Store, backup,
         keyspace::{Key, Table},
         restore,
         testing::*,
@@ -100,26 +100,15 @@ async fn a_run_in_one_piece_comes_back_from_a_backup_and_ages_like_others() {
 }
 
 /// A chat as the gateway writes it: with its session's part.
-async fn labelled(store: &Store, label: &str, says: &str) -> RunId {
+pub(super) async fn labelled(store: &Store, label: &str, says: &str) -> RunId {
     let mut spec = spec(false);
     spec.session = SessionRef { id: id(label), named: false };
     let spec = Arc::new(spec);
     let (mut log, begun) = store.begin(Arc::clone(&spec), None);
     begun.await.unwrap();
     log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
-    let append = SessionAppend {
-        summary: None,
-        prompt: None,
-        session: spec.session.clone(),
-        run_id: spec.run_id,
-        source: "api_server",
-        model: "m".to_owned(),
-        began_at: 7,
-        messages: vec![Message::user(says), Message::assistant("yes")],
-        finish: Some(Finish::Stop),
-        usage: Usage::default(),
-        cost: None,
-    };
+    let said = vec![Message::user(says), Message::assistant("yes")];
+    let append = turn(spec.session.clone(), spec.run_id, said);
     log.append(completed("yes"), vec![Change::SessionAppend(append)]).unwrap().await.unwrap();
     settled(store).await;
     spec.run_id

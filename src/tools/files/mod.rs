@@ -1,6 +1,7 @@
 //! Tools that touch files inside the gateway, held to the profile's folders by [`crate::sandbox::Jail`].
 
 mod diff;
+mod document;
 mod patch;
 mod read;
 mod replace;

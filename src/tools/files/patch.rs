@@ -2,7 +2,7 @@
 
 use super::{
     diff::unified,
-    replace, similar,
+    document, replace, similar,
     v4a::{self, Change},
     write::{MOST_BYTES, lint},
 };
@@ -82,6 +82,7 @@ fn plan<'a>(jail: &'a Jail, changes: &[Change]) -> Result<Vec<Planned<'a>>, Fail
         match change {
             Change::Add { path, content } => {
                 let place = located(path)?;
+                document::takes_text(&place, path)?;
                 absent(&place, path)?;
                 planned.push(Planned { place, path: path.clone(), old: None, new: Some(content.clone()) });
             }
@@ -99,6 +100,7 @@ fn plan<'a>(jail: &'a Jail, changes: &[Change]) -> Result<Vec<Planned<'a>>, Fail
                     continue;
                 };
                 let target = located(to)?;
+                document::takes_text(&target, to)?;
                 absent(&target, to)?;
                 planned.push(Planned { place: target, path: to.clone(), old: None, new: Some(new) });
                 planned.push(Planned { place, path: path.clone(), old: Some(old), new: None });

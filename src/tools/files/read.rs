@@ -1,12 +1,18 @@
 //! `read_file`: numbered lines of a text file, and the truth about what is missing.
 
-use super::similar;
+use super::{
+    document::{Kind, Trouble},
+    similar,
+};
 use crate::{
     sandbox::Jail,
     tools::{arguments::Arguments, failure::Failure},
 };
 use serde_json::{Value, json};
-use std::io::{self, BufRead, BufReader};
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read as _, Seek as _},
+};
 
 const DEFAULT_LINES: u64 = 500;
 const MOST_LINES: u64 = 2_000;
@@ -55,14 +61,55 @@ impl Read {
                 .with("file_size", size));
         }
         // The file may grow meanwhile.
-        let mut reader = BufReader::with_capacity(SNIFF.max(64 << 10), io::Read::take(file, MOST_BYTES));
+        let mut reader = BufReader::with_capacity(SNIFF.max(64 << 10), (&file).take(MOST_BYTES));
         let io_failed = |error: io::Error| Failure::io(&format!("`{}`", self.path), &error);
         let start = reader.fill_buf().map_err(io_failed)?;
-        if let Some(failure) = self.binary(&start[..start.len().min(SNIFF)], size) {
-            return Err(failure);
+        let start = &start[..start.len().min(SNIFF)];
+        let kind = Kind::of(place.relative()).filter(|kind| kind.begins(start));
+        let Some(kind) = kind else {
+            if let Some(failure) = self.binary(start, size) {
+                return Err(failure);
+            }
+            let page = self.page(reader).map_err(io_failed)?;
+            return Ok(self.answer(&page, size, None));
+        };
+        match self.document(kind, &file, size)? {
+            Ok(answer) => Ok(answer),
+            Err(hint) => {
+                (&file).rewind().map_err(io_failed)?;
+                let page = self.page(BufReader::new((&file).take(MOST_BYTES))).map_err(io_failed)?;
+                Ok(self.answer(&page, size, Some(hint)))
+            }
         }
-        let page = self.page(reader).map_err(io_failed)?;
-        Ok(self.answer(&page, size))
+    }
+
+    /// The text of a document. The inner error: it is none, and may be read as the text that it is.
+    fn document(&self, kind: Kind, file: &File, size: u64) -> Result<Result<Value, String>, Failure> {
+        let io_failed = |error: io::Error| Failure::io(&format!("`{}`", self.path), &error);
+        let mut start = file;
+        start.rewind().map_err(io_failed)?;
+        let text = match (kind.text(file.try_clone().map_err(io_failed)?), kind) {
+            (Ok(text), _) => text,
+            (Err(Trouble::Damaged(what)), Kind::Notebook) => {
+                return Ok(Err(format!("{what}, so it is shown as text")));
+            }
+            (Err(trouble), _) => return Err(trouble.failure(&self.path, kind)),
+        };
+        let page = self.page(text.lines.as_bytes()).map_err(io_failed)?;
+        let mut hints = Vec::new();
+        if kind == Kind::Notebook {
+            hints.push("shown as cells; the file is JSON, and patch works on that");
+        }
+        if !text.whole {
+            hints.push("the document is longer: the rest of it is for a program in the terminal");
+        }
+        let hint = (!hints.is_empty()).then(|| hints.join(". "));
+        let mut answer = self.answer(&page, size, hint);
+        answer["format"] = kind.name().into();
+        if !text.whole {
+            answer["truncated"] = true.into();
+        }
+        Ok(Ok(answer))
     }
 
     fn binary(&self, start: &[u8], size: u64) -> Option<Failure> {
@@ -92,7 +139,7 @@ impl Read {
         }
     }
 
-    fn answer(&self, page: &Page, size: u64) -> Value {
+    fn answer(&self, page: &Page, size: u64, hint: Option<String>) -> Value {
         let shown_to = page.full_at.map_or(page.total, |line| line - 1);
         let last = shown_to.min(self.offset.saturating_add(self.limit) - 1);
         let more = last < page.total;
@@ -111,6 +158,7 @@ impl Read {
         if page.cut_lines > 0 {
             hints.push(format!("{} lines were cut at {LINE} characters", page.cut_lines));
         }
+        hints.extend(hint);
         json!({
             "content": page.text,
             "total_lines": page.total,

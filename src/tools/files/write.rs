@@ -1,5 +1,6 @@
 //! `write_file`: a whole file at once.
 
+use super::document;
 use crate::{
     sandbox::{Jail, Place},
     tools::{arguments::Arguments, failure::Failure},
@@ -26,6 +27,7 @@ impl Write {
 
     pub fn run(&self, jail: &Jail) -> Result<Value, Failure> {
         let place = jail.locate(&self.path)?;
+        document::takes_text(&place, &self.path)?;
         let written = place.write(self.content.as_bytes())?;
         let path = place.path().display().to_string();
         Ok(json!({
@@ -41,8 +43,9 @@ impl Write {
 
 /// A first look at the new content. It reports and never refuses: a file may be wrong on purpose, or for now.
 pub fn lint(place: &Place<'_>, content: &str) -> Value {
-    let json = place.relative().extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-    if !json {
+    let json =
+        |ending: &std::ffi::OsStr| ["json", "ipynb"].iter().any(|known| ending.eq_ignore_ascii_case(known));
+    if !place.relative().extension().is_some_and(json) {
         return json!({ "status": "skipped", "output": null });
     }
     match serde_json::from_str::<serde::de::IgnoredAny>(content) {

@@ -38,7 +38,12 @@ struct State {
     ring: Ring,
     end: Option<ProcessEnd>,
     refused: Vec<String>,
+    /// What was typed and waits to be finished.
+    unfinished: String,
 }
+
+/// Says of what was typed before that nobody knows how much of it arrived.
+const ASTRAY: char = '\0';
 
 /// What a job needs while it runs.
 pub struct Work {
@@ -92,6 +97,14 @@ impl Job {
         *self.input.lock().await = Some(input);
     }
 
+    pub fn unfinished(&self) -> String {
+        self.state().unfinished.clone()
+    }
+
+    pub fn set_unfinished(&self, text: String) {
+        self.state().unfinished = text;
+    }
+
     /// Types.
     pub async fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut input = self.input.lock().await;
@@ -105,6 +118,7 @@ impl Job {
                 Err(Failure::new("input_closed", format!("it does not read any more: {error}")))
             }
             Err(_late) => {
+                self.state().unfinished.push(ASTRAY);
                 Err(Failure::new("input_full", "it does not read what is typed; part of it may be waiting")
                     .hint("look what it is at with action poll"))
             }

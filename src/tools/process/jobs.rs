@@ -29,7 +29,37 @@ pub struct Jobs {
     era: AtomicU64,
 }
 
+/// A process that can be typed into, and what was typed and waits to be finished.
+pub struct Typist(Arc<Job>);
+
+impl Typist {
+    #[must_use]
+    pub fn command(&self) -> &str {
+        &self.0.record.command
+    }
+
+    #[must_use]
+    pub fn pty(&self) -> bool {
+        self.0.record.pty
+    }
+
+    #[must_use]
+    pub fn unfinished(&self) -> String {
+        self.0.unfinished()
+    }
+
+    pub fn set_unfinished(&self, text: String) {
+        self.0.set_unfinished(text);
+    }
+}
+
 impl Jobs {
+    /// One of a session that runs.
+    pub fn typist(&self, session: &SessionId, id: &str) -> Option<Typist> {
+        let job = self.of(session).into_iter().find(|job| job.record.id == id && !job.is_over());
+        job.map(Typist)
+    }
+
     /// Which settings of commands hold: another number after each change of them.
     pub fn era(&self) -> u64 {
         self.era.load(Ordering::Acquire)

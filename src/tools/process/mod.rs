@@ -8,7 +8,7 @@ mod jobs;
 mod ring;
 mod start;
 
-pub use jobs::Jobs;
+pub use jobs::{Jobs, Typist};
 pub(super) use start::start;
 
 use super::{arguments::Arguments, failure::Failure, ground::Ground, toolbox::CallContext};
@@ -25,6 +25,39 @@ const PREVIEW: usize = 2_000;
 /// Typed at once. A pipe takes as much without a reader.
 const MOST_TYPED: usize = 64 << 10;
 const LOST: &str = "the gateway ended while it ran, and it with the gateway; its output is gone";
+
+/// What a call types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keys<'a> {
+    /// The process.
+    pub id: &'a str,
+    data: &'a str,
+    enter: bool,
+    /// There will be nothing more.
+    pub closes: bool,
+}
+
+impl<'a> Keys<'a> {
+    /// `None`: the call types nothing.
+    pub fn of(arguments: &'a Value) -> Option<Self> {
+        let text = |name: &str| arguments.get(name).and_then(Value::as_str);
+        let (enter, closes) = match text("action")? {
+            "write" => (false, false),
+            "submit" => (true, false),
+            "close" => (false, true),
+            _ => return None,
+        };
+        let data = if closes { "" } else { text("data")? };
+        Some(Self { id: text("session_id")?, data, enter, closes })
+    }
+
+    /// As they reach the process.
+    pub fn text(&self, pty: bool) -> String {
+        // What the Enter key of a terminal sends.
+        let enter = if pty { "\r" } else { "\n" };
+        format!("{}{}", self.data, if self.enter { enter } else { "" })
+    }
+}
 
 /// What is known of one process.
 enum Known {
@@ -215,19 +248,17 @@ async fn type_into(known: &Known, action: &str, arguments: &Arguments<'_>) -> Re
     if job.is_over() {
         return Ok(ToolOutput::from(known.already()));
     }
+    let id = &job.record.id;
     if action == "close" {
         job.close_input().await?;
-        return Ok(ToolOutput::from(json!({ "session_id": job.record.id, "status": "ok" })));
+        return Ok(ToolOutput::from(json!({ "session_id": id, "status": "ok" })));
     }
-    let mut data = arguments.text("data")?.to_owned();
-    if action == "submit" {
-        // What the Enter key of a terminal sends.
-        data.push(if job.record.pty { '\r' } else { '\n' });
-    }
+    let keys = Keys { id, data: arguments.text("data")?, enter: action == "submit", closes: false };
+    let data = keys.text(job.record.pty);
     if data.len() > MOST_TYPED {
         return Err(Failure::invalid(format!("`data` is longer than {MOST_TYPED} bytes"))
             .hint("put it into a file with write_file"));
     }
     job.write(data.as_bytes()).await?;
-    Ok(ToolOutput::from(json!({ "session_id": job.record.id, "status": "ok", "bytes_written": data.len() })))
+    Ok(ToolOutput::from(json!({ "session_id": id, "status": "ok", "bytes_written": data.len() })))
 }

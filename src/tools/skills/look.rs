@@ -2,7 +2,7 @@
 
 use super::{SkillLock, digest};
 use crate::{
-    config::{ProfileConfig, front_matter},
+    config::{FrontMatter, ProfileConfig},
     guard::{Kind, scan},
     tools::parts::Watch,
 };
@@ -165,12 +165,12 @@ fn read(folder: &Path, category: Option<String>, external: bool) -> Option<Skill
 ///
 /// A sentence that says what is wrong with it.
 pub fn head(file: &Path, text: &str, folder: &Path) -> Result<(String, String), String> {
-    let head = front_matter(file, text).map_err(|error| error.to_string())?;
-    let name = head.get("name").cloned().or_else(|| name_of(folder)).unwrap_or_default();
+    let head = FrontMatter::of(file, text).map_err(|error| error.to_string())?;
+    let name = head.text("name").map(str::to_owned).or_else(|| name_of(folder)).unwrap_or_default();
     if !is_name(&name) {
         return Err(format!("`{name}` is no name for a skill: lower-case letters, digits, `.`, `_`, `-`"));
     }
-    let description = head.get("description").map(|text| text.trim()).unwrap_or_default();
+    let description = head.text("description").map(str::trim).unwrap_or_default();
     if description.is_empty() || description.chars().count() > LONGEST_DESCRIPTION {
         return Err(format!("`description` in the head must have 1 to {LONGEST_DESCRIPTION} characters"));
     }

@@ -4,6 +4,7 @@ use super::{
     Skill, State,
     folder::{self, LARGEST},
     look::{head, is_name},
+    successors,
     view::find,
 };
 use crate::{
@@ -32,7 +33,7 @@ pub const SPEC: ToolSpec = ToolSpec {
     description: Cow::Borrowed(
         "Write skills. create and edit: name and content, a whole SKILL.md with a head (--- name, description ---). patch: \
          old_string and new_string in SKILL.md or file_path. write_file, remove_file: file_path below references/, \
-         templates/, scripts/ or assets/. delete.",
+         templates/, scripts/ or assets/. delete: absorbed_into names the skill that has its content now.",
     ),
     parameters: Cow::Borrowed(include_str!("../schema/skill_manage.json")),
     read_only: false,
@@ -67,6 +68,8 @@ enum Task {
     },
     Delete {
         skill: Skill,
+        /// Has what it was for.
+        successor: Option<String>,
     },
 }
 
@@ -123,8 +126,24 @@ async fn task(
             Task::Write { skill, path: beside()?, content: clean(arguments.text("file_content")?) }
         }
         "remove_file" => Task::RemoveFile { skill, path: beside()? },
-        _ => Task::Delete { skill },
+        _ => Task::Delete { successor: taken_over(ground, &skill, arguments).await?, skill },
     })
+}
+
+/// The skill that a deleted one's name shall lead to.
+async fn taken_over(
+    ground: &Arc<Ground>,
+    skill: &Skill,
+    arguments: &Arguments<'_>,
+) -> Result<Option<String>, Failure> {
+    let named = arguments.opt_text("absorbed_into")?.map(str::trim).filter(|name| !name.is_empty());
+    let Some(named) = named else { return Ok(None) };
+    let successor = find(ground, named).await?.name;
+    if successor == skill.name {
+        return Err(Failure::invalid("`absorbed_into` is the skill that is to be deleted")
+            .hint("name another one, or leave it out"));
+    }
+    Ok(Some(successor))
 }
 
 async fn new_folder(ground: &Arc<Ground>, name: &str, arguments: &Arguments<'_>) -> Result<PathBuf, Failure> {
@@ -174,6 +193,9 @@ fn carry_out(ground: &Ground, task: &Task) -> Result<String, Failure> {
             }
             own_file::make_folder(folder).map_err(failed)?;
             write(&folder.join("SKILL.md"), None, text)?;
+            if let Some(name) = folder.file_name().and_then(|name| name.to_str()) {
+                successors::note(&ground.config.skills_dir, name, None).map_err(failed)?;
+            }
             Ok("Skill created.".to_owned())
         }
         Task::Write { skill, path, content } => {
@@ -201,13 +223,17 @@ fn carry_out(ground: &Ground, task: &Task) -> Result<String, Failure> {
             fs::remove_file(real(skill, path)?).map_err(failed)?;
             Ok("File removed.".to_owned())
         }
-        Task::Delete { skill } => {
+        Task::Delete { skill, successor } => {
+            successors::note(&ground.config.skills_dir, &skill.name, successor.as_deref()).map_err(failed)?;
             // Kept for a person who wants it back.
             let trash = ground.config.skills_dir.join(".deleted");
             own_file::make_folder(&trash).map_err(failed)?;
             let name = format!("{}-{}", skill.name, uuid::Uuid::now_v7().simple());
             fs::rename(&skill.folder, trash.join(name)).map_err(failed)?;
-            Ok("Skill deleted.".to_owned())
+            Ok(successor.as_ref().map_or_else(
+                || "Skill deleted.".to_owned(),
+                |successor| format!("Skill deleted; its name leads to `{successor}`."),
+            ))
         }
     }
 }

@@ -7,6 +7,8 @@ mod folder;
 mod lock;
 mod look;
 mod manage;
+mod readiness;
+mod successors;
 mod view;
 
 pub use lock::SkillLock;

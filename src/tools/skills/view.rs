@@ -1,7 +1,8 @@
 //! `skills_list` and `skill_view`.
 
-use super::{Skill, State, folder};
+use super::{Skill, State, folder, readiness::readiness, successors::successor};
 use crate::{
+    config::{FrontMatter, ProfileConfig},
     domain::{MemoryScope, ToolOutput, ToolSpec},
     guard::{Kind, scan},
     tools::{arguments::Arguments, failure::Failure, ground::Ground, toolbox::CallContext},
@@ -24,7 +25,8 @@ pub const LIST: ToolSpec = ToolSpec {
 pub const VIEW: ToolSpec = ToolSpec {
     name: Cow::Borrowed("skill_view"),
     description: Cow::Borrowed(
-        "Read a skill: its SKILL.md, or with file_path one of its linked_files. `path` is where commands find it.",
+        "Read a skill: its SKILL.md, or with file_path one of its linked_files. `path` is where commands find it; \
+         `readiness_status` says whether what it needs is there.",
     ),
     parameters: Cow::Borrowed(include_str!("../schema/skill_view.json")),
     read_only: true,
@@ -99,11 +101,13 @@ pub async fn view(
         return Err(Failure::new("skill_changed", text)
             .hint("tell the user; POST /api/skills/NAME/pin accepts it as it is now"));
     }
-    let guarded = ground.config.skills.guard;
+    let config = ground.config.clone();
     let read = move || {
         let relative = path.as_deref().unwrap_or_else(|| Path::new("SKILL.md"));
         let text = folder::read(&skill, relative)?;
-        if guarded && let Some(found) = scan(&text, Kind::Skill) {
+        if config.skills.guard
+            && let Some(found) = scan(&text, Kind::Skill)
+        {
             let shown = relative.display();
             let text =
                 format!("`{shown}` of the skill `{}` {} (pattern `{}`)", skill.name, found.says, found.id);
@@ -113,26 +117,36 @@ pub async fn view(
             Some(path) => json!({
                 "success": true, "name": skill.name, "file": path.display().to_string(), "content": text,
             }),
-            None => json!({
-                "success": true,
-                "name": skill.name,
-                "category": skill.category,
-                "description": skill.description,
-                "content": text,
-                "linked_files": folder::linked(&skill.folder),
-                "path": skill.folder.display().to_string(),
-            }),
+            None => whole(&config, &skill, &text),
         })
     };
     let done = tokio::task::spawn_blocking(read).await;
     done.map_err(|_panic| Failure::internal("the tool failed unexpectedly"))?.map(ToolOutput::from)
 }
 
+/// A skill with its text, and what there is of what it needs. Blocking.
+fn whole(config: &ProfileConfig, skill: &Skill, text: &str) -> Value {
+    let mut told = json!({
+        "success": true,
+        "name": skill.name,
+        "category": skill.category,
+        "description": skill.description,
+        "content": text,
+        "linked_files": folder::linked(&skill.folder),
+        "path": skill.folder.display().to_string(),
+    });
+    let head = FrontMatter::of(&skill.folder.join("SKILL.md"), text);
+    if let (Value::Object(members), Ok(head)) = (&mut told, head) {
+        members.extend(readiness(config, &head));
+    }
+    told
+}
+
 /// A skill by its name, or by category and name.
 ///
 /// # Errors
 ///
-/// There is none; the error names those that there are.
+/// There is none; the error names the one that took it over, or those that there are.
 pub async fn find(ground: &Arc<Ground>, name: &str) -> Result<Skill, Failure> {
     let all = ground.parts(MemoryScope::default()).await.skills.clone();
     let (category, bare) =
@@ -140,10 +154,19 @@ pub async fn find(ground: &Arc<Ground>, name: &str) -> Result<Skill, Failure> {
     let named = |skill: &&Skill| {
         skill.name == bare && category.is_none_or(|category| skill.category.as_deref() == Some(category))
     };
-    all.iter().find(named).cloned().ok_or_else(|| {
-        let names: Vec<&str> = all.iter().take(MOST).map(|skill| skill.name.as_str()).collect();
-        Failure::new("skill_not_found", format!("there is no skill `{name}`"))
-            .with("available_skills", names)
-            .hint("skills_list finds skills by `query`")
-    })
+    if let Some(found) = all.iter().find(named) {
+        return Ok(found.clone());
+    }
+    let (skills, old, listed) = (ground.config.skills_dir.clone(), bare.to_owned(), all.clone());
+    let exists = move |name: &str| listed.iter().any(|skill| skill.name == name);
+    let looked = tokio::task::spawn_blocking(move || successor(&skills, &old, exists)).await;
+    if let Ok(Some(successor)) = looked {
+        let text = format!("the skill `{name}` was deleted; `{successor}` has what it was for");
+        let gone = Failure::new("skill_absorbed", text).with("absorbed_into", successor.as_str());
+        return Err(gone.hint(format!("use `{successor}` instead")));
+    }
+    let names: Vec<&str> = all.iter().take(MOST).map(|skill| skill.name.as_str()).collect();
+    Err(Failure::new("skill_not_found", format!("there is no skill `{name}`"))
+        .with("available_skills", names)
+        .hint("skills_list finds skills by `query`"))
 }

@@ -24,6 +24,7 @@ pub(super) use capture::Capture;
 pub(super) use follow::{End, Running};
 pub(super) use plain::Plain;
 pub(super) use ready::{Errand, Ready, What, make_ready};
+pub(super) use shell::{PATH, has_variable};
 pub(super) use spare::Spare;
 pub(super) use way_out::WayOut;
 

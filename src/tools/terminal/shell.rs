@@ -45,6 +45,8 @@ if [ -n "$2" ]; then command . "$2" >/dev/null 2>&1; fi
 set --
 eval "$__hermes_command""#;
 
+/// Where a command's programs lie.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Not carried over: what the next shell finds out itself.
 const FORGET: &str = "PWD SHLVL _";
 
@@ -145,12 +147,18 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
+/// Whether every command finds a variable in its environment, and something in it.
+pub fn has_variable(config: &ProfileConfig, name: &str) -> bool {
+    let found = environment(config, &config.workspace, Path::new("/tmp"));
+    found.iter().any(|(known, value)| known == name && !value.is_empty())
+}
+
 /// Built from nothing: the gateway's own environment holds other people's secrets.
 pub fn environment(config: &ProfileConfig, workspace: &Path, tmp: &Path) -> Vec<(String, String)> {
     let (home, tmp) = (workspace.display().to_string(), tmp.display().to_string());
     let shell = program().display().to_string();
     let fixed = [
-        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("PATH", PATH),
         ("HOME", &home),
         ("TMPDIR", &tmp),
         ("USER", config.name.as_str()),

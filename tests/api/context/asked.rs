@@ -70,3 +70,20 @@ async fn a_helper_of_its_own_writes_the_summaries() {
     assert_eq!((&helpers[0]["model"], &answers[0]["model"]), (&json!("small"), &json!("scripted")));
     house.close().await;
 }
+
+#[actix_web::test]
+async fn without_a_helper_a_small_session_still_keeps_what_was_answered() {
+    let house = House::with(crate::support::Plan::config("agent: {api_max_retries: 1}\n")).await;
+    let alice = house.alice().await;
+    let id = session(&alice).await;
+    for number in 1..=14 {
+        say(&alice, &id, &format!("@@no-helper number{number} {}", "word ".repeat(60))).await;
+    }
+    let done = alice.post(&format!("/api/sessions/{id}/compress"), json!({})).await;
+    let summary = &done.body["summary"];
+    assert_eq!(summary["author"], "extract", "{}", done.text);
+    let text = summary["text"].as_str().unwrap();
+    let (_, answers) = text.split_once("## What was answered\n").unwrap();
+    assert!(answers.contains("- You said: @@no-helper number"), "{text}");
+    house.close().await;
+}

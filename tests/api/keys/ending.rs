@@ -49,16 +49,11 @@ fn waiting() -> [(&'static str, Value); 3] {
 }
 
 async fn until_all_stopped(alice: &Client) {
-    within(async {
-        loop {
-            let runs = alice.get("/v1/runs?limit=200").await.body;
-            if runs["data"].as_array().unwrap().iter().all(|run| run["status"] == "cancelled") {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    let runs = alice.get("/v1/runs?limit=200").await.body;
+    for run in runs["data"].as_array().unwrap() {
+        let ended = alice.finished(run["run_id"].as_str().unwrap()).await;
+        assert_eq!(ended["status"], "cancelled", "{ended}");
+    }
 }
 
 #[actix_web::test]
@@ -79,12 +74,7 @@ async fn revoking_a_key_ends_every_stream_and_every_wait_of_it_and_stops_its_run
             actix_web::rt::spawn(async move { (path, client.post(path, body).await, Instant::now()) })
         });
         let waits: Vec<_> = waits.collect();
-        within(async {
-            while house.upstream.requests().len() < asked + 3 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await;
+        house.upstream.asked(asked + 3).await;
 
         let begun = Instant::now();
         assert_eq!(alice.delete(&format!("{KEYS}/{key}")).await.status, 200);

@@ -3,6 +3,7 @@
 mod import;
 mod load;
 mod model;
+mod questions;
 mod resources;
 mod search;
 mod turns;

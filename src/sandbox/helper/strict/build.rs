@@ -16,16 +16,19 @@ pub fn has_own_network(world: &World) -> bool {
     world.network != Network::Full && world.has(Wall::NetNamespace)
 }
 
-/// The whole world but for the rights of this process. Returns the bridge's listener where there is a bridge.
+/// The whole world but for the rights of this process, which is in the command's control group. Returns the bridge's listener where there is a bridge.
 pub fn world(
     world: &World,
     way: Way,
     pieces: Option<Vec<Piece>>,
     owner: Option<Owner>,
 ) -> Step<Option<TcpListener>> {
+    let mut apart = UnshareFlags::empty();
+    apart.set(UnshareFlags::NEWNS, world.has(Wall::MountView));
+    apart.set(UnshareFlags::NEWCGROUP, world.has(Wall::CgroupNamespace));
+    // SAFETY: one thread, and no shared table of descriptors among the flags.
+    step("namespaces (unshare)", unsafe { unshare_unsafe(apart) })?;
     if world.has(Wall::MountView) {
-        // SAFETY: one thread, and no shared table of descriptors among the flags.
-        step("a mount namespace (unshare)", unsafe { unshare_unsafe(UnshareFlags::NEWNS) })?;
         let pieces = match pieces {
             Some(pieces) => pieces,
             None => mounts::pieces(world).map_err(|error| error.to_string())?,

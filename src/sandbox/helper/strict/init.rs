@@ -7,7 +7,7 @@ use crate::sandbox::{
         NOT_STARTED,
         confine::Confinement,
         receive_order,
-        start::{Start, Waiting, stand_back},
+        start::{Start, Waiting, go_first_when_memory_ends},
         terminal, watch,
     },
     link::{self, Inbox, Reply},
@@ -32,7 +32,7 @@ pub fn run(mut link: UnixStream, world: &World, way: Way, prepared: Prepared, ni
             let sent = link::send(&mut link, &Reply::Ready, listener.as_ref().map(AsFd::as_fd));
             drop(listener);
             let mut inbox = Inbox::default();
-            let told = sent.and_then(|()| watch::until_order(&link, &inbox, waiting.pid()));
+            let told = sent.and_then(|()| watch::until_order(&link, &inbox, waiting.pid(), || true));
             let order = told.and_then(|()| receive_order(&link, &mut inbox));
             let Ok(Some((order, stdin))) = order else {
                 return NOT_STARTED;
@@ -78,7 +78,11 @@ fn begin(link: &UnixStream, world: &World, way: Way, prepared: Prepared, nice: i
     drop(disks);
     die_with_helper(link)?;
     // For the command as well: it will not be able to.
-    stand_back();
+    go_first_when_memory_ends();
+    // Before its namespace is made: the root of that is the group that its maker is in, and above it stand names.
+    if let Some(group) = &group {
+        step("its control group", group.door().and_then(|door| door.enter()))?;
+    }
     let listener = build::world(world, way, pieces, owner)?;
     let confinement = Confinement::prepare(world, owner);
     step("the confinement", confinement.and_then(|mut confinement| confinement.enter()))?;

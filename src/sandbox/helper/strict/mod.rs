@@ -31,10 +31,7 @@ use crate::sandbox::{
 };
 use mounts::Piece;
 use rustix::{
-    process::{
-        DumpableBehavior, Pid, getegid, geteuid, getpid, getpriority_process, set_child_subreaper,
-        set_dumpable_behavior,
-    },
+    process::{DumpableBehavior, Pid, getegid, geteuid, getpid, set_child_subreaper, set_dumpable_behavior},
     thread::{CapabilitySet, UnshareFlags, capabilities, unshare_unsafe},
 };
 use std::{
@@ -67,8 +64,7 @@ pub fn serve(
     world: &World,
     way: Way,
 ) -> io::Result<i32> {
-    let nice = getpriority_process(None)?;
-    stand_among_many();
+    let nice = stand_among_many()?;
     let forked = prepare(world, way).and_then(|prepared| {
         let (ours, theirs) = step("a pair of sockets", UnixStream::pair())?;
         Ok((prepared, ours, theirs, step("fork", fork())?))
@@ -91,12 +87,12 @@ pub fn serve(
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let Prepared { pieces, owner: _, tree, group, disks } = prepared;
     drop(pieces);
-    let tree = match tree {
+    let mut tree = match tree {
         Plant::Namespace(proc) => Tree::of_namespace(proc, pid),
         Plant::Tree(tree) => tree,
     };
     let mut init = Init { pid, link, inbox: Inbox::default() };
-    let handed = init.hand_on(&mut control, &mut inbox);
+    let handed = init.hand_on(&mut control, &mut inbox, &mut tree);
     let ended = match handed {
         Ok(Handed::Over) => {
             let meter = Meter::new(world, group, disks, &tree);
@@ -134,7 +130,12 @@ enum Handed {
 
 impl Init {
     /// Hands "ready" to the gateway, and its order to process 1.
-    fn hand_on(&mut self, control: &mut UnixStream, inbox: &mut Inbox) -> io::Result<Handed> {
+    fn hand_on(
+        &mut self,
+        control: &mut UnixStream,
+        inbox: &mut Inbox,
+        tree: &mut Tree,
+    ) -> io::Result<Handed> {
         let gone =
             || Handed::Failed(Report::NotStarted("process 1 of the sandbox ended too early".to_owned()));
         match self.inbox.receive(&self.link)? {
@@ -145,7 +146,7 @@ impl Init {
         let listener = self.inbox.take_fd();
         link::send(control, &Reply::Ready, listener.as_ref().map(AsFd::as_fd))?;
         drop(listener);
-        if watch::until_order(control, inbox, self.pid).is_err() {
+        if watch::until_order(control, inbox, self.pid, || tree.stand_back()).is_err() {
             return Ok(gone());
         }
         let Some((order, stdin)) = receive_order(control, inbox)? else {
@@ -241,7 +242,8 @@ fn prepare(world: &World, way: Way) -> Step<Prepared> {
     Ok(Prepared { pieces, owner, tree, group, disks })
 }
 
-/// All but the mounts: those part when process 1 does so, since the helper goes on seeing the machine.
+/// All but the mounts and the groups, which process 1 parts from itself: the helper goes on seeing the machine, and where
+/// a command has a group, only process 1 is in it.
 fn namespaces(world: &World, way: Way) -> UnshareFlags {
     let mut flags = UnshareFlags::empty();
     if way.user_namespace {
@@ -251,7 +253,6 @@ fn namespaces(world: &World, way: Way) -> UnshareFlags {
     flags.set(UnshareFlags::NEWNET, build::has_own_network(world));
     flags.set(UnshareFlags::NEWIPC, world.has(Wall::IpcNamespace));
     flags.set(UnshareFlags::NEWUTS, world.has(Wall::UtsNamespace));
-    flags.set(UnshareFlags::NEWCGROUP, world.has(Wall::CgroupNamespace));
     flags
 }
 

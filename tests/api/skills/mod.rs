@@ -1,5 +1,7 @@
 //! Skills: found, read, written by the agent, pinned by people.
 
+mod needs;
+
 use crate::support::{Client, House, Plan};
 use hermes_gateway::actors::{Rights, Scope};
 use serde_json::{Value, json};
