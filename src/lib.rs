@@ -10,6 +10,7 @@ pub mod egress;
 pub mod front;
 pub mod gateway;
 pub mod guard;
+pub mod http1;
 pub mod isolation;
 pub mod model;
 pub mod redact;

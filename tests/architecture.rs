@@ -8,10 +8,12 @@ use std::{
 };
 
 /// Which modules of ours each module may use. One that is missing here is an error too.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("domain", &[]),
     // Looks at texts alone; nobody's.
     ("guard", &[]),
+    // Knows servers, not what is asked of them.
+    ("http1", &[]),
     ("config", &["domain"]),
     ("agent", &["domain", "config"]),
     ("redact", &["domain", "config"]),
@@ -21,10 +23,10 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("store", &["domain", "config", "redact"]),
     // Reads a stranger's database for the command line; what it tells are plain records.
     ("state_db", &["domain"]),
-    ("model", &["domain", "config"]),
+    ("model", &["domain", "config", "http1"]),
     ("sandbox", &["domain", "config"]),
     ("egress", &["audit", "domain", "config"]),
-    ("tools", &["domain", "config", "guard", "sandbox", "egress", "store"]),
+    ("tools", &["domain", "config", "guard", "sandbox", "egress", "store", "http1"]),
     // Attacks what the tools of a profile stand on, with a store of its own as bait.
     ("isolation", &["tools", "sandbox", "egress", "audit", "redact", "store", "config", "domain"]),
     // The sandbox and the list of own ports are handed through: a tenant is made with them and gives them to its tools.
@@ -97,14 +99,13 @@ const READ_SIDE: [&str; 19] = [
 /// Crates that must not leak, and where they live.
 const AT_HOME: [(&[&str], &[&str]); 6] = [
     (&["actix", "actix_rt", "actix_web", "actix_web_lab"], &["actors", "front", "admin", "gateway"]),
-    // awc is built of these: its connector speaks their types.
-    (&["actix_http", "actix_service", "actix_tls"], &["front", "admin", "gateway", "model", "tools/web"]),
+    (&["actix_http", "actix_service"], &["front", "admin", "gateway"]),
     (&["sled"], &["store"]),
     // C that reads strangers' files: in the process of a command alone, never in the gateway's.
     (&["rusqlite"], &["state_db"]),
-    // The fetch tool is the model's equal in this: both speak HTTP to the world.
-    (&["awc"], &["model", "tools/web", "tools/mcp"]),
-    // The proxy forwards what it must not interpret more than it has to; awc would.
+    // Whoever asks a server anything asks it by this one; what it makes of an answer is held to the same rules.
+    (&["ureq_proto", "webpki_roots"], &["http1"]),
+    // The proxy forwards what it must not interpret more than it has to.
     (&["hyper", "hyper_util", "http_body_util"], &["egress"]),
 ];
 

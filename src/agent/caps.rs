@@ -19,6 +19,8 @@ const RESULT: usize = 100_000;
 const PILE: usize = 200_000;
 /// Of a window that is too small for any work, too.
 const LEAST: usize = 2_000;
+/// Bytes within which the end of a line or of a word is looked for.
+const NEAR: usize = 300;
 
 /// Characters of each kind of text that a model is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,21 +49,26 @@ impl Caps {
     }
 }
 
-/// Head and tail of a text that is longer than `most` characters, and how much is missing between them.
+/// Head and tail of a text that is longer than `most` characters, and how much is missing between them. No line is parted
+/// whose end is near, else no word: half a secret is not known for one.
 #[must_use]
 pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
-    if text.len() <= most {
+    if text.len() <= most || text.char_indices().nth(most).is_none() {
         return text.into();
     }
-    let length = text.chars().count();
-    if length <= most {
-        return text.into();
-    }
-    let (head, tail) = (most / 4 * 3, most / 4);
-    let left_out = length - head - tail;
-    let at = |character: usize| text.char_indices().nth(character).map_or(text.len(), |(at, _)| at);
-    let (begin, end) = (&text[..at(head)], &text[at(length - tail)..]);
-    format!("{begin}\n[… {left_out} characters left out …]\n{end}").into()
+    let (head, tail) = (most / 4 * 3, (most / 4).max(1));
+    let end = text.char_indices().nth(head).map_or(text.len(), |(at, _)| at);
+    let start = text.char_indices().nth_back(tail - 1).map_or(text.len(), |(at, _)| at);
+    let bytes = text.as_bytes();
+    let before = &bytes[end.saturating_sub(NEAR)..end];
+    let after = &bytes[start..text.len().min(start + NEAR)];
+    let is_end = |byte: &u8| *byte == b'\n';
+    let found = before.iter().rposition(is_end).or_else(|| before.iter().rposition(u8::is_ascii_whitespace));
+    let end = found.map_or(end, |at| end - before.len() + at);
+    let found = after.iter().position(is_end).or_else(|| after.iter().position(u8::is_ascii_whitespace));
+    let start = found.map_or(start, |at| start + at + 1);
+    let (begin, left_out, rest) = (&text[..end], &text[end..start], &text[start..]);
+    format!("{begin}\n[… {} characters left out …]\n{rest}", left_out.chars().count()).into()
 }
 
 #[cfg(test)]
@@ -94,5 +101,30 @@ mod tests {
         assert!(shown.contains("[… 10003 characters left out …]"), "{}", &shown[29_900..30_200]);
         assert_eq!(cut("short", FILE), "short");
         assert_eq!(cut("éé", 2), "éé", "characters count, not bytes");
+    }
+
+    #[test]
+    fn no_line_and_no_word_is_parted() {
+        let lines = |count| (0..count).map(|number| format!("key={number:04}\n")).collect::<String>();
+        for (text, parted) in [(lines(200), '\n'), (lines(200).replace('\n', " "), ' ')] {
+            for most in 100..130 {
+                let shown = cut(&text, most);
+                let (begin, rest) = shown.split_once("\n[… ").unwrap();
+                let (number, rest) = rest.split_once(" characters left out …]\n").unwrap();
+                assert!(shown.chars().count() < most + 40, "{shown}");
+                assert!(
+                    begin
+                        .split(parted)
+                        .chain(rest.split(parted))
+                        .all(|word| word.is_empty() || word.len() == 8),
+                    "{shown}"
+                );
+                assert_eq!(
+                    begin.len() + rest.len() + number.parse::<usize>().unwrap(),
+                    text.len(),
+                    "{shown}"
+                );
+            }
+        }
     }
 }

@@ -66,7 +66,7 @@ impl Policy {
                 ask.description = description.to_owned();
                 Verdict::Ask(ask)
             }
-            verdict => verdict,
+            verdict @ (Verdict::Run | Verdict::Ask(_) | Verdict::Refuse(_)) => verdict,
         }
     }
 

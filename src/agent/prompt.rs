@@ -202,6 +202,14 @@ mod tests {
     }
 
     #[test]
+    fn a_long_soul_and_long_instructions_are_shown_in_part() {
+        let long = "word ".repeat(1_000);
+        let text = Prompt { soul: Some(&long), context: Some(("AGENTS.md", &long)), ..prompt() }.render();
+        assert_eq!(text.matches("characters left out").count(), 2, "{text}");
+        assert!(text.len() < 2_000, "{}", text.len());
+    }
+
+    #[test]
     fn parts_stand_in_their_order_and_only_where_there_is_something_to_say() {
         let skills = [
             SkillLine { category: None, name: "greet", description: "Says\nhello." },

@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn what_is_typed_in_pieces_is_seen_whole_when_it_ends() {
-        let cases: [(&str, bool, &[&str], &[Option<&str>]); 14] = [
+        type Case<'a> = (&'a str, bool, &'a [&'a str], &'a [Option<&'a str>]);
+        let cases: [Case<'_>; 14] = [
             ("bash", false, &["rm -r", "f ", "d", "\n"], &[None, None, None, Some("rm -rf d")]),
             ("cat", false, &["rm -r", "f d\n", "x\n"], &[None, Some("rm -rf d"), Some("x")]),
             ("bash", true, &["rm -rf", " d\r", "ls\r\n"], &[None, Some("rm -rf d"), Some("ls")]),

@@ -1,6 +1,6 @@
 //! From the configured base URL to the addresses below it.
 
-use awc::http::Uri;
+use http::Uri;
 
 /// `/v1` is added only when the URL has no path; a query stays where it is.
 ///

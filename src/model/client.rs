@@ -15,7 +15,7 @@ use crate::{
     config::{ModelConfig, Provider},
     domain::RetryAction,
 };
-use awc::http::{Method, Uri};
+use http::{Method, Uri};
 use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -110,7 +110,7 @@ impl ModelClient {
 
 impl HttpModel {
     async fn ask(
-        self: &Rc<Self>,
+        &self,
         request: &ModelRequest<'_>,
         pace: Pace,
         on_delta: &mut dyn FnMut(Delta<'_>),
@@ -188,7 +188,7 @@ impl HttpModel {
     }
 
     async fn attempt(
-        self: &Rc<Self>,
+        &self,
         request: &ModelRequest<'_>,
         members: &Members,
         on_delta: &mut dyn FnMut(Delta<'_>),
@@ -204,8 +204,7 @@ impl HttpModel {
         let mut assembler = Assembler::new(on_delta);
         body.read(&mut assembler).await?;
         let answer = assembler.finish(request.messages)?;
-        let model = Rc::clone(self);
-        body.drain(move || model.endpoint.connection_kept());
+        body.drain();
         Ok(answer)
     }
 }

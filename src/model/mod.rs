@@ -1,5 +1,4 @@
 //! The model behind the agent: OpenAI-compatible chat completions, always streamed, and the built-in demo model.
-//! The only user of awc toward a model.
 //!
 //! ```text
 //! ask ─► attempts (retry) ─► request body ─► connection ─► reader ─► sse ─► chunk ─► answer ─► deltas

@@ -6,12 +6,9 @@ use super::{
     retry::{Failed, Repeat},
     sse::EventParser,
 };
-use actix_http::{HttpMessage as _, Payload};
-use awc::{
-    ClientResponse,
-    http::{Version, header},
-};
-use futures_util::{FutureExt, StreamExt};
+use crate::http1::{Body, Response};
+use futures_util::FutureExt;
+use http::header;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -37,28 +34,18 @@ enum State {
 /// The body of one answer.
 pub(super) struct AnswerBody {
     /// Of the response nothing else is kept: its head would cost as much as all the rest of a held run's text.
-    payload: Payload,
-    /// Only the end of the connection would tell where such a body ends. awc takes it for an answer without one.
-    unframed: bool,
+    body: Body,
     idle: Duration,
     parser: EventParser,
     /// The whole body, when it is one JSON object instead of a stream.
     whole: Option<Vec<u8>>,
-    /// The body gave its end; awc panics when it is asked again.
-    ended: bool,
 }
 
 impl AnswerBody {
-    pub(super) fn new(mut response: ClientResponse, idle: Duration) -> Self {
-        let payload = response.take_payload();
-        let headers = response.headers();
-        let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
-        let unframed =
-            response.version() == Version::HTTP_11 && !framed.iter().any(|name| headers.contains_key(name));
-        let content_type = headers.get(header::CONTENT_TYPE);
+    pub(super) fn new(response: Response, idle: Duration) -> Self {
+        let content_type = response.headers.get(header::CONTENT_TYPE);
         let is_json = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-        let (parser, whole) = (EventParser::default(), is_json.then(Vec::new));
-        Self { payload, unframed, idle, parser, whole, ended: false }
+        Self { body: response.body, idle, parser: EventParser::default(), whole: is_json.then(Vec::new) }
     }
 
     /// Reads up to the end of the answer.
@@ -75,7 +62,7 @@ impl AnswerBody {
     /// Waits for bytes and parses them, and all that have come since.
     async fn read_once(&mut self, assembler: &mut Assembler<'_>) -> Result<State, Failed> {
         let limit = if assembler.is_finished() { self.idle.min(AFTER_FINISH) } else { self.idle };
-        let mut next = match timeout(limit, self.payload.next()).await {
+        let mut next = match timeout(limit, self.body.next()).await {
             Ok(next) => next,
             Err(_elapsed) if assembler.is_finished() => return Ok(State::Done),
             Err(_elapsed) => return Err(self.silent(assembler)),
@@ -83,10 +70,7 @@ impl AnswerBody {
         let mut taken = 0;
         loop {
             // A cut comes as an error or as an end; the answer itself tells whether it is whole.
-            let Some(Ok(bytes)) = next else {
-                self.ended = true;
-                return Ok(State::Closed);
-            };
+            let Some(Ok(bytes)) = next else { return Ok(State::Closed) };
             if self.parse(&bytes, assembler)? == State::Done {
                 return Ok(State::Done);
             }
@@ -94,7 +78,7 @@ impl AnswerBody {
             if taken > MAX_READ {
                 return Ok(State::Open);
             }
-            next = match self.payload.next().now_or_never() {
+            next = match self.body.next().now_or_never() {
                 Some(next) => next,
                 None => return Ok(State::Open),
             };
@@ -149,11 +133,6 @@ impl AnswerBody {
         if !assembler.has_begun() && self.parser.saw_strange_lines() {
             return Err(assembler.garbage("something that is no event stream").into());
         }
-        if !assembler.has_begun() && self.unframed {
-            let what = "an HTTP/1.1 answer without `Content-Length` and without chunks, which cannot be read; put a proxy \
-                        before it that frames answers";
-            return Err(assembler.garbage(what).into());
-        }
         Err(cut(assembler))
     }
 
@@ -166,22 +145,11 @@ impl AnswerBody {
         Failed::new(error, Repeat::No)
     }
 
-    /// Reads the few bytes behind the answer, so that the connection can be kept. Mostly they are there already;
-    /// else `kept` is called from a task of its own, and the answer waits for nothing.
-    pub(super) fn drain(mut self, kept: impl FnOnce() + 'static) {
-        if self.ended {
-            return kept();
-        }
-        match self.payload.next().now_or_never() {
-            Some(None) => kept(),
-            Some(Some(_more)) => {}
-            None => {
-                tokio::task::spawn_local(async move {
-                    if let Ok(None) = timeout(AFTER_DONE, self.payload.next()).await {
-                        kept();
-                    }
-                });
-            }
+    /// Reads the few bytes behind the answer, so that the connection is kept. Mostly they are there already; else a
+    /// task of its own waits for them, and the answer for nothing.
+    pub(super) fn drain(mut self) {
+        if self.body.next().now_or_never().is_none() {
+            tokio::task::spawn_local(async move { timeout(AFTER_DONE, self.body.next()).await });
         }
     }
 }

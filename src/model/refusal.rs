@@ -1,7 +1,7 @@
 //! Reads what an upstream says when it refuses: the `error` objects of many servers, and the answer's head.
 
 use super::ModelError;
-use awc::http::header::{HeaderMap, HttpDate, RETRY_AFTER};
+use http::header::{HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::time::{Duration, SystemTime};
@@ -114,7 +114,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     if let Ok(number) = value.parse::<f64>() {
         return seconds(number);
     }
-    let date: SystemTime = value.parse::<HttpDate>().ok()?.into();
+    let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
 }
 
@@ -163,7 +163,7 @@ fn whole_seconds(wait: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use awc::http::header::{HeaderName, HeaderValue};
+    use http::header::{HeaderName, HeaderValue};
 
     #[test]
     fn error_bodies_of_many_servers_are_understood() {

@@ -7,8 +7,7 @@ use super::{
     connection::{Call, Endpoint},
 };
 use crate::config::{ModelConfig, Provider};
-use awc::http::{Method, Uri};
-use futures_util::StreamExt;
+use http::{Method, Uri};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
@@ -186,7 +185,7 @@ impl Listing {
         let call = Call { method: Method::GET, address: &self.address, headers: &[], body: Vec::new() };
         let mut response = self.endpoint.send(call).await.ok()?;
         let mut body = Vec::new();
-        while let Some(Ok(bytes)) = response.next().await {
+        while let Some(Ok(bytes)) = response.body.next().await {
             body.extend_from_slice(&bytes);
             if body.len() > MOST {
                 return None;

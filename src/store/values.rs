@@ -60,12 +60,15 @@ impl Place {
     }
 }
 
+/// Files by their number.
+type Open = VecDeque<(u32, Arc<File>)>;
+
 /// The folder of value files, for reading.
 #[derive(Debug, Clone)]
 pub(super) struct Values {
     folder: PathBuf,
     /// Used last, last.
-    open: Arc<Mutex<VecDeque<(u32, Arc<File>)>>>,
+    open: Arc<Mutex<Open>>,
 }
 
 impl Values {

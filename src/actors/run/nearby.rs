@@ -13,7 +13,9 @@ use crate::{
 use std::{collections::BTreeSet, fmt::Write as _};
 
 /// Folders that one result tells of.
-const MOST: usize = 4;
+const MOST: usize = 8;
+/// What the gateway says itself; a file that says it speaks in brackets of another kind.
+const OURS: [&str; 3] = ["Instructions of the folder", "End of the instructions", "note of the gateway"];
 
 impl Driver {
     /// What is to be added to a result; empty where nothing is new.
@@ -31,8 +33,12 @@ impl Driver {
             let begin = format!("\n\n[Instructions of the folder `{folder}`");
             let begin = self.tenant.redactor().clean(&begin).into_owned();
             (!self.is_told(&begin)).then(|| {
-                let text = self.tenant.redactor().clean(cut(text.trim(), most).as_ref()).into_owned();
-                format!("{begin} ({name}), for work in it:]\n{text}\n[End of the instructions.]")
+                let mut text = cut(text.trim(), most).into_owned();
+                for ours in OURS {
+                    text = text.replace(&format!("[{ours}"), &format!("({ours}"));
+                }
+                let told = format!("{begin} ({name}), for work in it:]\n{text}\n[End of the instructions.]");
+                self.tenant.redactor().clean(&told).into_owned()
             })
         });
         for told in news.take(MOST) {

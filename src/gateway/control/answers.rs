@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     actors::{
-        AnswerQuestion, ApprovalTarget, Asker, DecideApproval, Editor, ListApprovals, NewKey, ProfileError, Tenant,
-        Unavailable,
+        AnswerQuestion, ApprovalTarget, Asker, DecideApproval, Editor, ListApprovals, NewKey, ProfileError,
+        Tenant, Unavailable,
     },
     domain::{ApprovalStatus, KeyId, Millis, ProfileName},
     front::operator,

@@ -4,17 +4,14 @@ use super::RemoteEvents;
 use crate::{
     config::ModelConfig,
     domain::{ApprovalId, Choice, UpstreamRun},
+    http1::Body,
     model::{
         Backoff, ModelError, base_url,
         connection::{Call, Endpoint},
         retry::{Failed, Repeat},
     },
 };
-use awc::{
-    ClientResponse,
-    http::{Method, Uri},
-};
-use futures_util::StreamExt;
+use http::{Method, Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{rc::Rc, time::Duration};
@@ -131,10 +128,10 @@ impl HermesClient {
     }
 
     async fn attempt(&self, call: Call<'_>) -> Result<Vec<u8>, Failed> {
-        let mut response = self.0.endpoint.send(call).await?;
+        let mut body = self.0.endpoint.send(call).await?.body;
         let mut answer = Vec::new();
         loop {
-            match timeout(self.0.idle_timeout, response.next()).await {
+            match timeout(self.0.idle_timeout, body.next()).await {
                 Ok(Some(Ok(bytes))) if answer.len() + bytes.len() <= MAX_ANSWER => {
                     answer.extend_from_slice(&bytes);
                 }
@@ -146,16 +143,15 @@ impl HermesClient {
                 Ok(None) => break,
             }
         }
-        self.0.endpoint.connection_kept();
         Ok(answer)
     }
 
     /// Opens the stream of a run's events; one attempt.
-    pub(super) async fn open(&self, run: &str, after: u64) -> Result<ClientResponse, Failed> {
+    pub(super) async fn open(&self, run: &str, after: u64) -> Result<Body, Failed> {
         let (address, after) = (self.address(&format!("/runs/{run}/events")), after.to_string());
         let headers = [("Last-Event-ID", after.as_str())];
         let call = Call { method: Method::GET, address: &address, headers: &headers, body: Vec::new() };
-        self.0.endpoint.send(call).await
+        Ok(self.0.endpoint.send(call).await?.body)
     }
 
     /// How long to wait before the next attempt.

@@ -6,14 +6,13 @@ use super::{
 };
 use crate::{
     domain::{Code, Event, Seq, UpstreamRun, Usage},
+    http1::Body,
     model::{
         ModelError,
         retry::{Failed, Repeat},
         sse::EventParser,
     },
 };
-use awc::ClientResponse;
-use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::Value;
 use std::{collections::VecDeque, time::Duration};
@@ -30,7 +29,7 @@ pub struct RemoteEvents {
     client: HermesClient,
     run: String,
     seen: Seq,
-    response: Option<ClientResponse>,
+    body: Option<Body>,
     parser: EventParser,
     /// Parsed and not handed out yet.
     ready: VecDeque<(Seq, Event)>,
@@ -53,7 +52,7 @@ impl RemoteEvents {
             client,
             run: run.id.clone(),
             seen: run.seen,
-            response: None,
+            body: None,
             parser: EventParser::with_limit(MAX_EVENT),
             ready: VecDeque::new(),
             patience: Patience::default(),
@@ -72,7 +71,7 @@ impl RemoteEvents {
                 return Ok(event);
             }
             if let Err(failed) = self.read().await {
-                if self.response.take().is_some() && self.connected_at.elapsed() > STEADY {
+                if self.body.take().is_some() && self.connected_at.elapsed() > STEADY {
                     self.patience = Patience::default();
                 }
                 self.parser = EventParser::with_limit(MAX_EVENT);
@@ -84,13 +83,13 @@ impl RemoteEvents {
     /// One read of the socket, connecting first if need be.
     async fn read(&mut self) -> Result<(), Failed> {
         let limit = self.client.idle_timeout();
-        let Some(response) = &mut self.response else {
+        let Some(body) = &mut self.body else {
             sleep_until(self.next_attempt).await;
-            self.response = Some(self.client.open(&self.run, self.seen.0).await?);
+            self.body = Some(self.client.open(&self.run, self.seen.0).await?);
             self.connected_at = Instant::now();
             return Ok(());
         };
-        match timeout(limit, response.next()).await {
+        match timeout(limit, body.next()).await {
             Ok(Some(Ok(bytes))) => self.parse(&bytes),
             Ok(Some(Err(_)) | None) => Err(lost("The upstream's stream of events broke off.")),
             Err(_elapsed) => Err(silent(limit)),

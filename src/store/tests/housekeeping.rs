@@ -17,7 +17,7 @@ fn retention() -> Retention {
 }
 
 pub(super) async fn run(store: &Store, texts: &[&str], output: &str) -> RunId {
-    let (spec, mut log) = running(&store).await;
+    let (spec, mut log) = running(store).await;
     for text in texts {
         log.delta(delta(text)).unwrap();
         settled(store).await;

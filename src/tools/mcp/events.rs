@@ -1,15 +1,15 @@
 //! The messages of one HTTP answer: its body, or the events of a stream.
 
 use super::{super::failure::Failure, message::failed};
-use awc::ClientResponse;
-use futures_util::StreamExt as _;
+use crate::http1::{Body, Response};
+use http::header;
 use serde_json::Value;
 
 /// Bytes of one answer, and of one message on a stream without end.
 const LARGEST: usize = 4 << 20;
 
-pub struct Events<'a> {
-    response: &'a mut ClientResponse,
+pub struct Events {
+    coming: Body,
     is_stream: bool,
     has_end: bool,
     body: Vec<u8>,
@@ -18,15 +18,15 @@ pub struct Events<'a> {
     all: usize,
 }
 
-impl<'a> Events<'a> {
-    pub fn of(response: &'a mut ClientResponse) -> Self {
-        let media = response.headers().get("content-type").and_then(|media| media.to_str().ok());
+impl Events {
+    pub fn of(response: Response) -> Self {
+        let media = response.headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok());
         let is_stream = media.is_some_and(|media| media.starts_with("text/event-stream"));
-        Self { response, is_stream, has_end: true, body: Vec::new(), read: 0, all: 0 }
+        Self { coming: response.body, is_stream, has_end: true, body: Vec::new(), read: 0, all: 0 }
     }
 
     /// Of a stream that may go on for days; an answer that is none has no messages.
-    pub fn without_end(response: &'a mut ClientResponse) -> Self {
+    pub fn without_end(response: Response) -> Self {
         Self { has_end: false, ..Self::of(response) }
     }
 
@@ -71,7 +71,7 @@ impl<'a> Events<'a> {
     }
 
     async fn more(&mut self) -> Result<bool, Failure> {
-        let Some(piece) = self.response.next().await else { return Ok(false) };
+        let Some(piece) = self.coming.next().await else { return Ok(false) };
         let piece = piece.map_err(|error| failed(format!("the server's answer broke off: {error}")))?;
         self.all = self.all.saturating_add(piece.len());
         let held = if self.has_end { self.all } else { self.body.len() + piece.len() };

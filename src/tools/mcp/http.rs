@@ -1,30 +1,24 @@
 //! A server over HTTP (the protocol's "streamable HTTP"): its session, a request, and what it says of its own accord.
 
 use super::{
-    super::{failure::Failure, web::choose_tls},
+    super::failure::Failure,
     News,
     events::Events,
     live::INITIALIZE,
     message::{Said, VERSION, failed, hello, notification, request, said},
 };
-use crate::config::Secret;
-use awc::{
-    Client, ClientResponse, Connector,
-    http::{StatusCode, Version, header},
+use crate::{
+    config::Secret,
+    http1::{self, Response, Stream, Tls, exchange},
 };
+use http::{Method, Request, StatusCode, Uri, header};
 use serde_json::Value;
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 use tokio::task::AbortHandle;
 use url::Url;
-
-/// Longer than the limit that each request has as a whole.
-const NEVER: Duration = Duration::from_hours(1);
 
 pub struct Http {
     wire: Arc<Wire>,
@@ -136,12 +130,12 @@ impl Http {
     ) -> Result<(Answer, Option<String>), Failure> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let response = self.wire.post(&request(id, method, params), session).await?;
-        let Some(mut response) = response else { return Ok((Answer::NoSession, None)) };
-        if response.status() == StatusCode::ACCEPTED {
+        let Some(response) = response else { return Ok((Answer::NoSession, None)) };
+        if response.status == StatusCode::ACCEPTED {
             return Ok((Answer::Accepted, None));
         }
         let named = text_of(&response, "Mcp-Session-Id");
-        let mut said = Events::of(&mut response);
+        let mut said = Events::of(response);
         while let Some(message) = said.next().await? {
             if let Some(outcome) = self.wire.hear(message, session, id).await {
                 return Ok((Answer::Result(outcome?), named));
@@ -153,19 +147,42 @@ impl Http {
 
 impl Wire {
     /// `None`: 404.
-    async fn post(&self, message: &Value, session: &Session) -> Result<Option<ClientResponse>, Failure> {
+    async fn post(&self, message: &Value, session: &Session) -> Result<Option<Response>, Failure> {
+        let message = message.to_string().into_bytes();
         let accepted = "application/json, text/event-stream";
-        let mut request = client().post(self.url.as_str()).insert_header((header::ACCEPT, accepted));
-        for header in self.headers(session) {
-            request = request.insert_header(header);
-        }
-        let response = request.send_json(message).await;
+        let response = Box::pin(self.send(Method::POST, accepted, message, session)).await;
         let response = response.map_err(|error| failed(format!("the server: {error}")))?;
-        match response.status() {
+        match response.status {
             StatusCode::NOT_FOUND => Ok(None),
             status if status.is_success() => Ok(Some(response)),
             status => Err(failed(format!("the server: it answered {status}"))),
         }
+    }
+
+    /// Follows no redirect, which would carry the headers to another host.
+    async fn send(
+        &self,
+        method: Method,
+        accepted: &str,
+        body: Vec<u8>,
+        session: &Session,
+    ) -> Result<Response, http1::Error> {
+        let unsendable = |why: http::Error| http1::Error::Unsendable(why.to_string());
+        let uri: Uri =
+            self.url.as_str().parse().map_err(|why: http::uri::InvalidUri| unsendable(why.into()))?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(uri.clone())
+            .header(header::ACCEPT, accepted)
+            .header(header::ACCEPT_ENCODING, "identity");
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        for (name, value) in self.headers(session) {
+            request = request.header(name, value);
+        }
+        let request = request.body(body).map_err(unsendable)?;
+        exchange(Stream::connect(&uri, &Tls::default()).await?, request).await
     }
 
     /// What a message means; the outcome of the request `id` is given back.
@@ -183,13 +200,9 @@ impl Wire {
     /// Hears what the server says of its own accord, if it does: 405 is for "no". When that has ended, another list of
     /// tools is noticed by asking for it.
     async fn listen(self: Arc<Self>, session: Session) {
-        let mut request =
-            client().get(self.url.as_str()).insert_header((header::ACCEPT, "text/event-stream"));
-        for header in self.headers(&session) {
-            request = request.insert_header(header);
-        }
-        let Ok(mut response) = request.send().await else { return };
-        let mut events = Events::without_end(&mut response);
+        let asked = Box::pin(self.send(Method::GET, "text/event-stream", Vec::new(), &session)).await;
+        let Ok(response) = asked else { return };
+        let mut events = Events::without_end(response);
         while let Ok(Some(message)) = events.next().await {
             // No request has this number.
             let _no_outcome = self.hear(message, &session, 0).await;
@@ -204,14 +217,6 @@ impl Wire {
     }
 }
 
-fn client() -> Client {
-    choose_tls();
-    let connector =
-        Connector::new().max_http_version(Version::HTTP_11).timeout(NEVER).handshake_timeout(NEVER);
-    // A redirect would carry the headers to another host.
-    Client::builder().disable_redirects().disable_timeout().connector(connector).finish()
-}
-
-fn text_of(response: &ClientResponse, header: &str) -> Option<String> {
-    response.headers().get(header).and_then(|value| value.to_str().ok()).map(str::to_owned)
+fn text_of(response: &Response, header: &str) -> Option<String> {
+    response.headers.get(header).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }

@@ -9,11 +9,16 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 const MOST_NAMED: usize = 16;
 const MOST_DEEP: usize = 8;
 
-/// The folders that a call of a tool names by itself or by a file in them, as it writes them; the workspace is none.
+/// The folders that a call of a tool names by itself or by a file in them, as it writes them; the workspace is none. Whoever
+/// reads or writes a folder's instructions needs not be told of them.
 #[must_use]
 pub fn folders_of(tool: &str, arguments: &Value) -> BTreeSet<String> {
     let text = |member: &str| arguments.get(member).and_then(Value::as_str);
-    let file = |path: &str| Path::new(path).parent().map(|folder| folder.display().to_string());
+    let file = |path: &str| {
+        let path = Path::new(path);
+        let folder = path.parent().filter(|_| !path.file_name().is_some_and(project::is_name));
+        folder.map(|folder| folder.display().to_string())
+    };
     let mut folders: BTreeSet<String> = match tool {
         "read_file" | "write_file" => text("path").and_then(file).into_iter().collect(),
         "patch" => {
@@ -81,6 +86,7 @@ mod tests {
             ("read_file", json!({"path": "a/b.rs"}), vec!["a"]),
             ("read_file", json!({"path": "b.rs"}), vec![]),
             ("read_file", json!({"path": 5}), vec![]),
+            ("read_file", json!({"path": "a/AGENTS.md"}), vec![]),
             ("write_file", json!({"path": "~/b.rs"}), vec![]),
             ("write_file", json!({"path": "/w/a/b.rs"}), vec!["/w/a"]),
             ("patch", json!({"mode": "patch", "patch": patch}), vec!["a/b", "d"]),

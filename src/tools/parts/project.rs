@@ -10,6 +10,7 @@ use crate::{
     sandbox::{Place, Roots},
 };
 use rustix::fs::FileType;
+use std::ffi::OsStr;
 
 /// The first of these that has a text is the one; without any, the rules of an editor.
 const NAMES: [&str; 4] = [".hermes.md", "HERMES.md", "AGENTS.md", "CLAUDE.md"];
@@ -33,6 +34,11 @@ pub struct Instructions {
 struct Raw {
     name: String,
     text: String,
+}
+
+/// Whether a file of this name holds the instructions of its folder.
+pub(super) fn is_name(name: &OsStr) -> bool {
+    NAMES.iter().chain([&RULES_FILE]).any(|known| name == *known)
 }
 
 /// The workspace's own. Blocking.

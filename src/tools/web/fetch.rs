@@ -1,26 +1,22 @@
 //! Fetching what a model names, by the profile's network policy.
 
 use super::super::failure::Failure;
-use crate::egress::{BadTarget, Reach, Refusal, Target};
-use actix_service::fn_service;
-use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
-use awc::{
-    Client, ClientResponse, Connector,
-    http::{
-        Method, StatusCode, Uri, Version,
-        header::{self, HeaderValue},
-    },
+use crate::{
+    egress::{BadTarget, Reach, Refusal, Target},
+    http1::{Body, Response, Stream, Tls, exchange},
 };
-use futures_util::StreamExt as _;
+use http::{
+    Method, Request, StatusCode, Uri,
+    header::{self, HeaderValue},
+    request::Builder,
+};
 use serde_json::Value;
-use std::{cell::RefCell, io, rc::Rc, time::Duration};
+use std::{fmt::Display, time::Duration};
 use tokio::time::timeout;
 use url::Url;
 
 /// Followed from one request.
 const MOST_REDIRECTS: usize = 5;
-/// Longer than the limit that each request has as a whole.
-const NEVER: Duration = Duration::from_hours(1);
 /// Of a service's answer.
 const LARGEST_ANSWER: usize = 2 << 20;
 const LONGEST_URL: usize = 8_000;
@@ -39,9 +35,6 @@ pub struct Fetched {
     /// The body is longer than what was read of it.
     pub cut: bool,
 }
-
-/// Why the connector did not connect: awc's own error has no room for it.
-type Refused = Rc<RefCell<Option<String>>>;
 
 /// Reads a URL that a model or a page has written.
 pub fn address(text: &str) -> Result<Url, Failure> {
@@ -105,69 +98,62 @@ pub struct Question {
 
 /// Asks for JSON. Nothing is judged and no redirect followed: the operator has named the host.
 pub async fn ask(question: Question, patience: Duration) -> Result<Value, Failure> {
-    choose_tls();
-    let connector = Connector::new().max_http_version(Version::HTTP_11);
-    let client = Client::builder().disable_redirects().disable_timeout().connector(connector).finish();
+    let answer = Box::pin(answer(question));
+    timeout(patience, answer).await.unwrap_or_else(|_elapsed| Err(late(patience)))
+}
+
+async fn answer(question: Question) -> Result<Value, Failure> {
+    let broken = |error: &dyn Display| Failure::new("service_failed", format!("the service: {error}"));
     let Question { method, url, secret, body } = question;
-    let mut request =
-        client.request(method, url.as_str()).insert_header((header::ACCEPT, "application/json"));
+    let uri: Uri = url.as_str().parse().map_err(|error| broken(&error))?;
+    let mut request = request(method, uri.clone()).header(header::ACCEPT, "application/json");
     if let Some((name, value)) = secret {
         let mut value = HeaderValue::from_str(&value).map_err(|_invalid| {
             Failure::new("not_configured", "the service's key has characters that no key has")
         })?;
         value.set_sensitive(true);
-        request = request.insert_header((name, value));
+        request = request.header(name, value);
     }
-    let broken =
-        |error: &dyn std::fmt::Display| Failure::new("service_failed", format!("the service: {error}"));
-    let answer = async {
-        let sent = match &body {
-            Some(body) => request.send_json(body),
-            None => request.send(),
-        };
-        let mut response = sent.await.map_err(|error| broken(&error))?;
-        let status = response.status();
-        if !status.is_success() {
-            return Err(broken(&format!("it answered {status}")));
-        }
-        let (body, cut) = read(&mut response, LARGEST_ANSWER).await?;
-        if cut {
-            return Err(broken(&"its answer is too long"));
-        }
-        serde_json::from_slice(&body).map_err(|error| broken(&format!("its answer is no JSON: {error}")))
-    };
-    timeout(patience, answer).await.unwrap_or_else(|_elapsed| Err(late(patience)))
+    if body.is_some() {
+        request = request.header(header::CONTENT_TYPE, "application/json");
+    }
+    let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+    let request = request.body(body).map_err(|error| broken(&error))?;
+    let stream = Stream::connect(&uri, &Tls::default()).await.map_err(|error| broken(&error))?;
+    let Response { status, mut body, .. } =
+        exchange(stream, request).await.map_err(|error| broken(&error))?;
+    if !status.is_success() {
+        return Err(broken(&format!("it answered {status}")));
+    }
+    let (body, cut) = read(&mut body, LARGEST_ANSWER).await?;
+    if cut {
+        return Err(broken(&"its answer is too long"));
+    }
+    serde_json::from_slice(&body).map_err(|error| broken(&format!("its answer is no JSON: {error}")))
+}
+
+fn request(method: Method, uri: Uri) -> Builder {
+    Request::builder()
+        .method(method)
+        .uri(uri)
+        .header(header::ACCEPT_ENCODING, "identity")
+        .header(header::USER_AGENT, concat!("hermes-gateway/", env!("CARGO_PKG_VERSION")))
 }
 
 async fn follow(reach: Reach, mut url: Url, accept: &str, most: usize) -> Result<Fetched, Failure> {
-    let refused = Refused::default();
-    let client = client(reach, refused.clone());
+    let tls = Tls::default();
     for _hop in 0..=MOST_REDIRECTS {
         check(&url)?;
         url.set_fragment(None);
-        let sent = client
-            .get(url.as_str())
-            .insert_header((header::ACCEPT, accept))
-            .insert_header((header::ACCEPT_ENCODING, "identity"))
-            .insert_header((header::USER_AGENT, concat!("hermes-gateway/", env!("CARGO_PKG_VERSION"))))
-            .send();
-        let mut response = sent.await.map_err(|error| match refused.borrow_mut().take() {
-            Some(refusal) => Failure::new("network_refused", refusal),
-            None => Failure::new("fetch_failed", format!("`{url}` could not be fetched: {error}")),
-        })?;
+        let mut response = get_one(&reach, &tls, &url, accept).await?;
         if let Some(next) = redirect(&url, &response)? {
             url = next;
             continue;
         }
-        let status = response.status();
-        if !status.is_success() {
-            return Err(Failure::new("http_status", format!("the server answered {status}")));
+        if !response.status.is_success() {
+            return Err(Failure::new("http_status", format!("the server answered {}", response.status)));
         }
-        if is_unframed(&response) {
-            let text = "the server says nowhere how long its answer is, which is not read here";
-            return Err(Failure::new("unsupported_content", text).hint("fetch it with a command"));
-        }
-        let (body, cut) = read(&mut response, most).await?;
+        let (body, cut) = read(&mut response.body, most).await?;
         let (media, charset) = kind(&response);
         let packed = text_of(&response, header::CONTENT_ENCODING).map(str::to_ascii_lowercase);
         return Ok(Fetched { url, media, charset, packed, body, cut });
@@ -175,34 +161,18 @@ async fn follow(reach: Reach, mut url: Url, accept: &str, most: usize) -> Result
     Err(Failure::new("too_many_redirects", format!("more than {MOST_REDIRECTS} redirects")))
 }
 
-/// rustls panics at its first use when nothing has chosen its cryptography; a second choice is refused, which is as good.
-pub fn choose_tls() {
-    let _chosen_before = rustls::crypto::ring::default_provider().install_default();
-}
-
-/// One that asks `reach` for each connection, so that nothing is connected to that was not judged.
-fn client(reach: Reach, refused: Refused) -> Client {
-    choose_tls();
-    let reach = Rc::new(reach);
-    let connect = move |info: ConnectInfo<Uri>| {
-        let (reach, refused) = (reach.clone(), refused.clone());
-        async move {
-            let uri = info.request().clone();
-            let no = |why: String| {
-                *refused.borrow_mut() = Some(why);
-                ConnectError::Io(io::Error::other("refused"))
-            };
-            let target = target(&uri).map_err(|BadTarget(why)| no(format!("`{uri}` {why}")))?;
-            let dialed = reach.connect(&target).await.map_err(|refusal: Refusal| no(refusal.to_string()))?;
-            Ok::<_, ConnectError>(Connection::new(uri, dialed.stream))
-        }
-    };
-    let connector = Connector::new()
-        .max_http_version(Version::HTTP_11)
-        .connector(fn_service(connect))
-        .timeout(NEVER)
-        .handshake_timeout(NEVER);
-    Client::builder().disable_redirects().disable_timeout().connector(connector).finish()
+/// Over a connection of its own, so that nothing is asked over one that was not judged.
+async fn get_one(reach: &Reach, tls: &Tls, url: &Url, accept: &str) -> Result<Response, Failure> {
+    let failed =
+        |error: &dyn Display| Failure::new("fetch_failed", format!("`{url}` could not be fetched: {error}"));
+    let refused = |why: String| Failure::new("network_refused", why);
+    let uri: Uri = url.as_str().parse().map_err(|error| failed(&error))?;
+    let target = target(&uri).map_err(|BadTarget(why)| refused(format!("`{uri}` {why}")))?;
+    let dialed = reach.connect(&target).await.map_err(|refusal: Refusal| refused(refusal.to_string()))?;
+    let request = request(Method::GET, uri.clone()).header(header::ACCEPT, accept).body(Vec::new());
+    let request = request.map_err(|error| failed(&error))?;
+    let stream = Stream::over(dialed.stream, &uri, tls).await.map_err(|error| failed(&error))?;
+    exchange(stream, request).await.map_err(|error| failed(&error))
 }
 
 fn target(uri: &Uri) -> Result<Target, BadTarget> {
@@ -211,7 +181,7 @@ fn target(uri: &Uri) -> Result<Target, BadTarget> {
 }
 
 /// Where the server sends us, if it does.
-fn redirect(from: &Url, response: &ClientResponse) -> Result<Option<Url>, Failure> {
+fn redirect(from: &Url, response: &Response) -> Result<Option<Url>, Failure> {
     let redirects = [
         StatusCode::MOVED_PERMANENTLY,
         StatusCode::FOUND,
@@ -219,7 +189,7 @@ fn redirect(from: &Url, response: &ClientResponse) -> Result<Option<Url>, Failur
         StatusCode::TEMPORARY_REDIRECT,
         StatusCode::PERMANENT_REDIRECT,
     ];
-    if !redirects.contains(&response.status()) {
+    if !redirects.contains(&response.status) {
         return Ok(None);
     }
     let location = text_of(response, header::LOCATION).filter(|location| location.len() <= LONGEST_URL);
@@ -227,9 +197,9 @@ fn redirect(from: &Url, response: &ClientResponse) -> Result<Option<Url>, Failur
     next.map(Some).ok_or_else(|| Failure::new("bad_redirect", "the server redirects to no usable address"))
 }
 
-async fn read(response: &mut ClientResponse, most: usize) -> Result<(Vec<u8>, bool), Failure> {
+async fn read(coming: &mut Body, most: usize) -> Result<(Vec<u8>, bool), Failure> {
     let mut body = Vec::new();
-    while let Some(piece) = response.next().await {
+    while let Some(piece) = coming.next().await {
         let piece =
             piece.map_err(|error| Failure::new("fetch_failed", format!("the answer broke off: {error}")))?;
         let room = most - body.len();
@@ -241,16 +211,7 @@ async fn read(response: &mut ClientResponse, most: usize) -> Result<(Vec<u8>, bo
     Ok((body, false))
 }
 
-/// awc reads no body that only the end of its connection ends; it would look empty.
-fn is_unframed(response: &ClientResponse) -> bool {
-    let headers = response.headers();
-    !headers.contains_key(header::CONTENT_LENGTH)
-        && !headers.contains_key(header::TRANSFER_ENCODING)
-        && response.version() != Version::HTTP_10
-        && response.status() != StatusCode::NO_CONTENT
-}
-
-fn kind(response: &ClientResponse) -> (String, Option<String>) {
+fn kind(response: &Response) -> (String, Option<String>) {
     let text = text_of(response, header::CONTENT_TYPE).unwrap_or_default();
     let mut parts = text.split(';').map(str::trim);
     let media = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -261,6 +222,6 @@ fn kind(response: &ClientResponse) -> (String, Option<String>) {
     (media, charset)
 }
 
-fn text_of(response: &ClientResponse, name: header::HeaderName) -> Option<&str> {
-    response.headers().get(name).and_then(|value| value.to_str().ok())
+fn text_of(response: &Response, name: header::HeaderName) -> Option<&str> {
+    response.headers.get(name).and_then(|value| value.to_str().ok())
 }

@@ -10,5 +10,5 @@ mod search;
 mod text;
 
 pub use extract::call as extract;
-pub use fetch::{choose_tls, image};
+pub use fetch::image;
 pub use search::call as search;

@@ -8,7 +8,7 @@ use crate::{
     config::{SearchConfig, SearchEngine, WebConfig},
     domain::ToolOutput,
 };
-use awc::http::Method;
+use http::Method;
 use serde_json::{Value, json};
 use url::Url;
 

@@ -48,6 +48,16 @@ async fn answers_stream_and_end_with_usage() {
 }
 
 #[tokio::test]
+async fn an_answer_that_ends_with_its_connection_is_read() {
+    local(async {
+        let upstream = Upstream::start().await;
+        let (deltas, end) = ask(&client(&upstream.url(), LONG), "@@unframed").await;
+        assert_eq!((deltas.concat().as_str(), end.unwrap().text.as_str()), ("Unframed.", "Unframed."));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn tool_calls_arrive_whole() {
     local(async {
         let upstream = Upstream::start().await;

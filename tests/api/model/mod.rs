@@ -2,6 +2,7 @@
 
 mod answers;
 mod failures;
+mod http1;
 
 use crate::support::upstream::within;
 use hermes_gateway::{

@@ -1,9 +1,9 @@
 //! Certificates that nobody else trusts, and clients that do.
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, RootCertStore, ServerConfig,
     crypto::ring,
-    pki_types::{CertificateDer, ServerName},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
 };
 use std::{fs, io, net::SocketAddr, path::Path, sync::Arc};
 use tokio::net::TcpStream;
@@ -30,6 +30,17 @@ impl Certificate {
     pub fn write(&self, folder: &Path) {
         fs::write(folder.join("cert.pem"), &self.cert_pem).unwrap();
         fs::write(folder.join("key.pem"), &self.key_pem).unwrap();
+    }
+
+    /// A server's side that shows it.
+    pub fn server(&self) -> Arc<ServerConfig> {
+        let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![self.der.clone()], key);
+        Arc::new(config.unwrap())
     }
 }
 

@@ -1,0 +1,153 @@
+//! A request goes out, and the head of its answer comes in.
+
+use super::{Body, Error, Stream, client::Home};
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use std::{
+    future::poll_fn,
+    io::IoSlice,
+    task::{Context, Poll, ready},
+};
+use ureq_proto::client::{Call, RecvResponseResult, SendRequestResult, state::RecvResponse};
+
+/// Most bytes of an answer's head; of headers there may be 128.
+const HEAD: usize = 32 * 1024;
+
+/// An answer whose head is read.
+pub struct Response {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Body,
+}
+
+/// Sends a request over a connection that is used for it alone. Nothing is followed, and nothing is tried again.
+///
+/// # Errors
+/// [`Error`]. There is no limit on the time.
+pub async fn exchange(stream: Stream, request: Request<Vec<u8>>) -> Result<Response, Error> {
+    converse(stream, request, None, false).await
+}
+
+/// As [`exchange`]. `home`: where the connection goes when the answer was read to its end; `is_kept`: it comes from there.
+pub(super) async fn converse(
+    mut stream: Stream,
+    request: Request<Vec<u8>>,
+    home: Option<Home>,
+    is_kept: bool,
+) -> Result<Response, Error> {
+    let (mut call, mut outgoing) = outgoing(request)?;
+    let (mut come, mut heard) = (Vec::new(), false);
+    let head = loop {
+        match poll_fn(|context| outgoing.poll(context, &mut stream, &mut come)).await {
+            Ok(true) => heard = true,
+            Ok(false) | Err(_) => return Err(if is_kept && !heard { Error::Stale } else { Error::Cut }),
+        }
+        if let Some(head) = head(&mut call, &mut come)? {
+            break head;
+        }
+    };
+    // A request that is answered before it was sent leaves its rest on the connection.
+    let home = home.filter(|_| outgoing.is_sent());
+    let (head, ()) = head.into_parts();
+    let body = match call.proceed() {
+        Some(RecvResponseResult::RecvBody(call)) => Body::new(stream, call, come, home),
+        Some(RecvResponseResult::Cleanup(call)) => {
+            if let Some(home) = home.filter(|_| !call.must_close_connection() && come.is_empty()) {
+                home.keep(stream);
+            }
+            Body::empty()
+        }
+        Some(RecvResponseResult::Redirect(_)) | None => Body::empty(),
+    };
+    Ok(Response { status: head.status, headers: head.headers, body })
+}
+
+/// The head of the answer, when `come` has all of it; what tells only that one will come is passed over.
+fn head(call: &mut Call<RecvResponse>, come: &mut Vec<u8>) -> Result<Option<http::Response<()>>, Error> {
+    while !come.is_empty() {
+        let (used, head) =
+            call.try_response(come, false).map_err(|wrong| Error::Garbage(wrong.to_string()))?;
+        come.drain(..used);
+        match head {
+            Some(head) => return Ok(Some(head)),
+            None if used == 0 && come.len() > HEAD => {
+                return Err(Error::Garbage("an endless head".to_owned()));
+            }
+            None if used == 0 => return Ok(None),
+            None => {}
+        }
+    }
+    Ok(None)
+}
+
+fn outgoing(request: Request<Vec<u8>>) -> Result<(Call<RecvResponse>, Outgoing), Error> {
+    let (mut head, body) = request.into_parts();
+    if head.method != Method::GET {
+        head.headers.insert(header::CONTENT_LENGTH, body.len().into());
+    }
+    let headers = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    // What is added is the name of the host.
+    let most = headers.sum::<usize>() + 2 * head.uri.to_string().len() + 128;
+    let mut written = vec![0; most];
+    let unsendable = |wrong: ureq_proto::Error| Error::Unsendable(wrong.to_string());
+    let mut call = Call::new(Request::from_parts(head, ())).map_err(unsendable)?.proceed();
+    let length = call.write(&mut written).map_err(unsendable)?;
+    written.truncate(length);
+    let receiving = match call.proceed().map_err(unsendable)? {
+        Some(SendRequestResult::RecvResponse(call)) => Some(call),
+        Some(SendRequestResult::SendBody(mut call)) => {
+            call.consume_direct_write(body.len()).map_err(unsendable)?;
+            call.proceed()
+        }
+        Some(SendRequestResult::Await100(_)) | None => None,
+    };
+    let call = receiving.ok_or_else(|| Error::Unsendable("it is no plain request".to_owned()))?;
+    Ok((call, Outgoing { head: written, body, sent: 0, broken: false }))
+}
+
+/// What is still to be sent.
+struct Outgoing {
+    head: Vec<u8>,
+    body: Vec<u8>,
+    sent: usize,
+    /// Nobody takes more; what has been said about it may be there to be read.
+    broken: bool,
+}
+
+impl Outgoing {
+    /// Sends what can be sent, and waits for bytes: a server may answer before it has read everything. Whether some came.
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        stream: &mut Stream,
+        come: &mut Vec<u8>,
+    ) -> Poll<std::io::Result<bool>> {
+        while !self.is_sent() && !self.broken {
+            let Poll::Ready(sent) = stream.poll_write(context, &self.unsent()) else { break };
+            match sent {
+                Ok(0) | Err(_) => self.broken = true,
+                Ok(sent) => self.sent += sent,
+            }
+        }
+        if self.is_sent() && !self.body.is_empty() {
+            (self.head, self.body, self.sent) = (Vec::new(), Vec::new(), 0);
+        }
+        if let Poll::Ready(Err(_)) = stream.poll_flush(context) {
+            self.broken = true;
+        }
+        let some = ready!(stream.poll_bytes(context, |bytes| {
+            come.extend_from_slice(bytes);
+            !bytes.is_empty()
+        }));
+        Poll::Ready(some)
+    }
+
+    fn unsent(&self) -> [IoSlice<'_>; 2] {
+        let head = self.head.get(self.sent..).unwrap_or_default();
+        let body = self.body.get(self.sent.saturating_sub(self.head.len())..).unwrap_or_default();
+        [IoSlice::new(head), IoSlice::new(body)]
+    }
+
+    fn is_sent(&self) -> bool {
+        self.sent >= self.head.len() + self.body.len()
+    }
+}
