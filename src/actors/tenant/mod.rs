@@ -2,6 +2,7 @@
 
 mod closing;
 mod files;
+mod import;
 mod isolation;
 mod keys;
 mod memory;
