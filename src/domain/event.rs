@@ -129,12 +129,14 @@ pub enum RetryAction {
     RotateKey,
     /// The same without a member that the upstream does not take.
     Repair,
+    /// The same with smaller images.
+    ShrinkImages,
     /// Another provider, for the rest of the turn.
     FallBack,
 }
 
 impl RetryAction {
-    pub const NAMES: [&'static str; 4] = ["retry", "rotate_key", "repair", "fall_back"];
+    pub const NAMES: [&'static str; 5] = ["retry", "rotate_key", "repair", "shrink_images", "fall_back"];
 }
 
 /// A model call that failed, and what follows.

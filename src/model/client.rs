@@ -212,7 +212,7 @@ impl HttpModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Sampling;
+    use crate::{domain::Sampling, model::Images};
 
     #[test]
     fn a_call_that_waits_for_its_model_is_small() {
@@ -221,6 +221,7 @@ mod tests {
             model: "m",
             system: &[],
             messages: &[],
+            images: &Images::default(),
             tools: None,
             tool_choice: None,
             parallel: None,

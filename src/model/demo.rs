@@ -171,7 +171,7 @@ fn usage(request: &ModelRequest<'_>, answer: &str) -> Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Sampling;
+    use crate::{domain::Sampling, model::Images};
 
     const TOOLS: &str = r#"[{"function":{"name":"terminal"}},{"function":{"name":"read_file"}},{"function":{"name":"write_file"}}]"#;
 
@@ -180,6 +180,7 @@ mod tests {
             model: "demo",
             system: &["system"],
             messages: &[messages],
+            images: &Images::default(),
             tools,
             tool_choice: None,
             parallel: None,

@@ -76,6 +76,12 @@ impl ModelError {
         !self.is_partial() && self.remedies().contains(&Remedy::AnotherModel)
     }
 
+    /// Whether smaller images may help: servers that stand before an upstream do not say what of a request was too large.
+    #[must_use]
+    pub fn asks_for_smaller_images(&self) -> bool {
+        matches!(self.meaning(), Meaning::BulkyImage) || matches!(self, Self::Status { status: 413, .. })
+    }
+
     /// Whether the upstream has had enough of us for now.
     #[must_use]
     pub fn is_rate_limit(&self) -> bool {

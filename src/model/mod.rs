@@ -17,6 +17,7 @@ mod demo;
 mod error;
 mod halves;
 mod hermes;
+mod images;
 mod members;
 mod pool;
 mod reader;
@@ -34,6 +35,7 @@ pub use self::{
     client::ModelClient,
     error::ModelError,
     hermes::{HermesClient, RemoteEvents, RemoteTurn},
+    images::{Images, Shrinker},
     request::ModelRequest,
     retry::Backoff,
     upstreams::{Asked, Mind, Upstreams},

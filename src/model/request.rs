@@ -1,7 +1,10 @@
 //! A question to the model, and its JSON, written straight from borrowed parts: no history is cloned for a call.
 
-use super::members::{LIMIT, Members, Sent};
-use crate::domain::{Message, Sampling, ToolCall};
+use super::{
+    images::Images,
+    members::{LIMIT, Members, Sent},
+};
+use crate::domain::{Content, Message, Part, Sampling, ToolCall};
 use serde::{
     Serialize, Serializer,
     ser::{SerializeMap, SerializeSeq},
@@ -15,6 +18,8 @@ pub struct ModelRequest<'a> {
     pub system: &'a [&'a str],
     /// Slices that are sent one after the other: history, input, the turn so far.
     pub messages: &'a [&'a [Message]],
+    /// What is sent in the place of images that were too large.
+    pub images: &'a Images,
     /// The `tools` array as JSON text, made once per profile; `None` sends no tools.
     pub tools: Option<&'a str>,
     /// `tool_choice`, when it is not the default; sent only with tools.
@@ -120,6 +125,7 @@ impl Serialize for Messages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
         let Self { request, thoughts } = *self;
+        let shrunk = request.images.are_changed();
         for content in request.system.iter().filter(|content| !content.is_empty()) {
             list.serialize_element(&SystemMessage { role: "system", content })?;
         }
@@ -129,6 +135,10 @@ impl Serialize for Messages<'_> {
                     if !thoughts || tool_calls.is_empty() =>
                 {
                     list.serialize_element(&Answer { role: "assistant", content, tool_calls })?;
+                }
+                Message::User { content: Content::Parts(parts) } if shrunk => {
+                    let content = parts.iter().map(|part| SentPart::of(part, request.images)).collect();
+                    list.serialize_element(&Said { role: "user", content })?;
                 }
                 Message::System { .. }
                 | Message::User { .. }
@@ -147,6 +157,39 @@ struct Answer<'a> {
     content: &'a str,
     #[serde(skip_serializing_if = "<[ToolCall]>::is_empty")]
     tool_calls: &'a [ToolCall],
+}
+
+/// A message whose images were made smaller.
+#[derive(Serialize)]
+struct Said<'a> {
+    role: &'static str,
+    content: Vec<SentPart<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum SentPart<'a> {
+    Text { text: &'a str },
+    ImageUrl { image_url: SentUrl<'a> },
+}
+
+#[derive(Serialize)]
+struct SentUrl<'a> {
+    url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+}
+
+impl<'a> SentPart<'a> {
+    fn of(part: &'a Part, images: &'a Images) -> Self {
+        match part {
+            Part::Text { text } => Self::Text { text },
+            Part::ImageUrl { image_url } => {
+                let (url, detail) = (images.sent(&image_url.url), image_url.detail.as_deref());
+                Self::ImageUrl { image_url: SentUrl { url, detail } }
+            }
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -188,6 +231,7 @@ mod tests {
             model: "m",
             system: &["own", "", "caller's"],
             messages: &[&history, &[], &turn],
+            images: &Images::default(),
             tools,
             tool_choice: Some(&choice),
             parallel: Some(false),

@@ -12,6 +12,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
+use tokio::sync::Semaphore;
 
 /// How long a profile's start may give files to its user. A million takes about as long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,6 +32,8 @@ pub struct Ground {
     /// Held while what a command has left is taken over: commands of one session may end at the same time.
     pub carrying: Mutex<()>,
     pub spare: Spare,
+    /// One document at a time is read: it takes far more memory than its file.
+    pub documents: Semaphore,
     /// Of the jobs, when these settings began to hold.
     pub era: u64,
     /// What the prompt is made of.
@@ -74,6 +77,7 @@ impl Ground {
             jobs,
             carrying: Mutex::default(),
             spare: Spare::default(),
+            documents: Semaphore::new(1),
             held: Held::default(),
         }
     }

@@ -243,6 +243,8 @@ impl Toolbox {
             "terminal" => terminal::call(&self.ground, context, &arguments).await,
             "read_file" => {
                 let asked = files::Read::parse(&arguments)?;
+                let turn = context.stop.run_until_cancelled(self.ground.documents.acquire());
+                let _turn = if asked.names_document() { turn.await } else { None };
                 self.blocking(context, move |jail| asked.run(jail)).await.map(ToolOutput::from)
             }
             "write_file" => {

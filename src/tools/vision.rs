@@ -11,8 +11,9 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::json;
 use std::{io::Read as _, sync::Arc};
 
-/// Larger images are more than upstreams take.
-const LARGEST: usize = 10 << 20;
+/// Bytes of an image that is looked at. What an upstream finds too large is made smaller; what is larger than this would be
+/// too long on its way there.
+const LARGEST: usize = 20 << 20;
 
 pub async fn call(
     ground: &Arc<Ground>,

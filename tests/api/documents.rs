@@ -43,18 +43,27 @@ fn office(main: &[u8]) -> Vec<u8> {
     archive(&[("_rels/.rels", relations.as_bytes()), ("main.xml", main)])
 }
 
-/// A workbook of one sheet.
-fn sheet(rows: &str) -> Vec<u8> {
-    let kind = WORD.replace("officeDocument/2006/relationships/officeDocument", "x/worksheet");
-    let relations = |kind: &str, target: &str| {
-        format!(r#"<Relationships><Relationship Id="a" Type="{kind}" Target="{target}"/></Relationships>"#)
+/// A workbook of one sheet, and the texts that its cells refer to.
+fn book(rows: &str, shared: &str) -> Vec<u8> {
+    let relation = |kind: &str, target: &str| {
+        format!(r#"<Relationship Id="{kind}" Type="x/{kind}" Target="{target}"/>"#)
     };
+    let relations = |all: &str| format!("<Relationships>{all}</Relationships>");
+    let of_main = relation("worksheet", "sheet.xml") + &relation("sharedStrings", "shared.xml");
     archive(&[
-        ("_rels/.rels", relations(WORD, "main.xml").as_bytes()),
-        ("_rels/main.xml.rels", relations(&kind, "sheet.xml").as_bytes()),
-        ("main.xml", br#"<workbook><sheets><sheet name="S" sheetId="1" r:id="a"/></sheets></workbook>"#),
+        ("_rels/.rels", relations(&relation("officeDocument", "main.xml")).as_bytes()),
+        ("_rels/main.xml.rels", relations(&of_main).as_bytes()),
+        (
+            "main.xml",
+            br#"<workbook><sheets><sheet name="S" sheetId="1" r:id="worksheet"/></sheets></workbook>"#,
+        ),
         ("sheet.xml", format!("<worksheet><sheetData>{rows}</sheetData></worksheet>").as_bytes()),
+        ("shared.xml", shared.as_bytes()),
     ])
+}
+
+fn sheet(rows: &str) -> Vec<u8> {
+    book(rows, "<sst/>")
 }
 
 #[actix_web::test]
@@ -147,6 +156,20 @@ async fn a_document_that_unpacks_to_more_than_reading_may_take_is_no_burden() {
     let content = told["content"].as_str().unwrap();
     assert!(content.contains("|(rows 2 to 18446744073709551614 are empty)\n"), "{content}");
     assert!(!content.contains("beyond"), "there is no such column: {content}");
+
+    // One long text in every cell of a row would be gigabytes.
+    let text = "x".repeat(4 << 20);
+    let cells = "<c t=\"s\"><v>0</v></c>".repeat(16_000);
+    put(
+        &house,
+        "same.xlsx",
+        &book(&format!("<row>{cells}</row>"), &format!("<sst><si><t>{text}</t></si></sst>")),
+    );
+    let told = read(&house, &alice, json!({"path": "same.xlsx", "limit": 1})).await;
+    assert!(told["truncated"] == true && told["format"] == "xlsx", "{told}");
+    // So would one piece of XML that does not end.
+    put(&house, "piece.docx", &office(format!("<w:document w:a='{}", "y".repeat(20 << 20)).as_bytes()));
+    assert_eq!(read(&house, &alice, json!({"path": "piece.docx"})).await["code"], "too_large");
 
     let rows: String = (0..40_000).map(|_| format!("<row><c><v>{}</v></c></row>", "7".repeat(300))).collect();
     put(&house, "long.xlsx", &sheet(&rows));

@@ -1,7 +1,10 @@
 //! Images on their way to the model.
 
 use crate::support::{House, Plan};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use image::{DynamicImage, ImageFormat, RgbImage};
 use serde_json::{Value, json};
+use std::io::Cursor;
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -11,6 +14,28 @@ fn parts() -> Value {
         {"type": "image_url", "image_url": {"url": "https://example.org/cat.png", "detail": "low"}},
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
     ])
+}
+
+/// A photo of some 600 KB.
+pub fn photo() -> Vec<u8> {
+    let noise = |x: u32, y: u32| {
+        u8::try_from((x.wrapping_mul(x ^ y.wrapping_mul(2_654_435_761)) >> 13) & 0x3f).unwrap()
+    };
+    let image =
+        RgbImage::from_fn(2_400, 300, |x, y| image::Rgb([noise(x, y), u8::try_from(x / 10).unwrap(), 90]));
+    let mut bytes = Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(image).write_to(&mut bytes, ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+fn data_url(png: &[u8]) -> String {
+    format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png))
+}
+
+/// What was sent of the last message's image.
+fn shown(request: &Value) -> &str {
+    let messages = request["messages"].as_array().unwrap();
+    messages.iter().find_map(|message| message["content"][1]["image_url"]["url"].as_str()).unwrap()
 }
 
 fn body(content: &Value) -> Value {
@@ -98,5 +123,64 @@ async fn an_image_that_the_model_finds_too_large_is_told_and_nothing_else_is_tri
             "no summary would make it smaller: {refusal}"
         );
     }
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn an_image_that_is_too_large_goes_out_smaller_and_is_kept_as_it_was_sent() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let photo = data_url(&photo());
+    let directive = r#"@@image-most 400000 todo {"todos":[]}"#;
+    let content = json!([
+        {"type": "text", "text": directive},
+        {"type": "image_url", "image_url": {"url": photo, "detail": "high"}},
+    ]);
+    let run = json!({"input": [{"role": "user", "content": content}], "session_id": "album"});
+    let run = alice.run_with(run).await;
+    let events = alice.events(&run, None).await.rest().await;
+    let retried: Vec<Value> =
+        events.iter().filter(|event| event.kind() == "run.retrying").map(|event| event.json()).collect();
+    let [retried] = &retried[..] else { panic!("once: {retried:?}") };
+    assert_eq!(
+        (&retried["action"], &retried["error_code"]),
+        (&json!("shrink_images"), &json!("image_too_large"))
+    );
+
+    let requests = house.upstream.requests();
+    let sent: Vec<&str> = requests.iter().map(shown).collect();
+    assert_eq!(
+        sent.len(),
+        3,
+        "the refused call, the one with the smaller image, and the one with the result"
+    );
+    assert!(sent[0] == photo && sent[1] == sent[2], "what was made smaller stays so");
+    let bytes = BASE64_STANDARD.decode(sent[1].split_once(',').unwrap().1).unwrap();
+    let made = image::load_from_memory(&bytes).unwrap();
+    assert_eq!((made.width(), made.height()), (1_568, 196));
+    let message =
+        requests[1]["messages"].as_array().unwrap().iter().find(|one| one["role"] == "user").unwrap();
+    assert_eq!(message["content"][1]["image_url"]["detail"], "high");
+
+    let kept = alice.get("/api/sessions/album/messages").await;
+    assert!(kept.text.contains(&photo) && !kept.text.contains(sent[1]), "the session has what the user sent");
+    let usage = alice.get("/api/usage").await.body;
+    assert_eq!(usage["total"]["calls"], 3, "{usage}");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn a_server_that_only_says_too_large_is_sent_smaller_images_too() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let content = json!([
+        {"type": "text", "text": "@@refuse 413 Request Entity Too Large"},
+        {"type": "image_url", "image_url": {"url": data_url(&photo())}},
+    ]);
+    let reply = alice.post(CHAT, body(&content)).await;
+    assert_eq!(reply.status, 400, "{}", reply.text);
+    let sent: Vec<usize> = house.upstream.requests().iter().map(|request| shown(request).len()).collect();
+    assert!(sent.len() >= 2 && sent[1] < sent[0], "once more, with less: {sent:?}");
+    assert!(sent[1..].iter().all(|length| *length == sent[1]), "and not a third time: {sent:?}");
     house.close().await;
 }

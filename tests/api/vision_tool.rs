@@ -48,7 +48,7 @@ async fn what_is_no_image_or_not_the_agents_to_see_is_shown_to_nobody() {
     let house = House::open().await;
     let alice = house.alice().await;
     put(&house, "text.png", b"just words");
-    put(&house, "large.png", &[PNG, &vec![0; 11 << 20]].concat());
+    put(&house, "large.png", &[PNG, &vec![0; 21 << 20]].concat());
     let own = format!("{}/health", house.base("bob").await);
     let cases = [
         (json!({"image_url": "text.png", "question": "x"}), "not_an_image"),
@@ -86,5 +86,25 @@ async fn a_model_that_sees_nothing_has_no_such_tool_unless_another_one_is_named(
     called(&house, &alice, json!({"image_url": "cat.png", "question": "x"})).await;
     let models: Vec<Value> = house.upstream.requests().iter().map(|one| one["model"].clone()).collect();
     assert_eq!(models, ["scripted", "the-one-that-sees", "scripted"]);
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn an_image_that_the_model_finds_too_large_is_looked_at_smaller_and_each_call_is_counted() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    put(&house, "photo.png", &crate::vision::photo());
+    let asked = json!({"image_url": "photo.png", "question": "@@image-most 400000"});
+    let (got, _) = called(&house, &alice, asked).await;
+    assert_eq!(got, json!({"analysis": "Seen."}));
+    let usage = alice.get("/api/usage").await.body["total"].clone();
+    assert_eq!((&usage["calls"], &usage["failed_calls"]), (&json!(4), &json!(1)), "{usage}");
+
+    // One that cannot be made smaller is told as what it is.
+    put(&house, "broken.png", &[PNG, &vec![7; 400_000]].concat());
+    let asked = json!({"image_url": "broken.png", "question": "@@image-most 300000"});
+    let (got, _) = called(&house, &alice, asked).await;
+    assert_eq!(got["code"], "vision_failed");
+    assert!(got["error"].as_str().unwrap().contains("send a smaller image"), "{got}");
     house.close().await;
 }

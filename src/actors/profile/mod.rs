@@ -157,6 +157,7 @@ fn kit(tenant: &Tenant, config: &Arc<ProfileConfig>) -> Kit {
         upstreams: Upstreams::new(&config.model, &config.selection, tenant.windows()),
         toolbox: tenant.toolbox(),
         rest: Rc::default(),
+        shrinker: Rc::default(),
         policy: Rc::new(Policy {
             off: config.approvals.mode == ApprovalMode::Off,
             deny: config.approvals.deny.clone(),

@@ -18,7 +18,7 @@ use crate::{
     agent::{Asking, Bounds, Guard, Offer, Policy, Step, Turn},
     config::ProfileConfig,
     domain::{Approval, Code, Event, Failure, Message, RunSpec, SystemPrompt, Toolset, Usage},
-    model::{Asked, Delta, Mind, ModelAnswer, ModelClient, ModelRequest, Upstreams},
+    model::{Asked, Delta, Images, Mind, ModelAnswer, ModelClient, ModelRequest, Shrinker, Upstreams},
     store::{Change, LogWriter, Store, StoreError},
     tools::Toolbox,
 };
@@ -33,6 +33,7 @@ pub struct Kit {
     pub policy: Rc<Policy>,
     /// Of the helper that sums long conversations up.
     pub rest: Rc<Rest>,
+    pub shrinker: Rc<Shrinker>,
 }
 
 /// How a run gets its place.
@@ -95,6 +96,7 @@ pub(super) struct Driver {
     pub fallen: usize,
     pub guard: Guard,
     pub room: Room,
+    pub images: Images,
     /// Characters of results of the newest answer's calls.
     pub pile: usize,
 }
@@ -148,6 +150,7 @@ impl Driver {
             fallen: 0,
             guard: Guard::default(),
             room: Room::default(),
+            images: Images::default(),
             pile: 0,
         }
     }
@@ -315,6 +318,7 @@ impl Driver {
             model: &mind.model,
             system: &systems,
             messages: &[&shown[..], &[&aside[..]]].concat(),
+            images: &self.images,
             tools: offer.map(|offer| &*offer.tools),
             tool_choice: offer.and_then(|offer| offer.choice.as_ref()),
             parallel: offer.and_then(|offer| offer.parallel),
@@ -370,7 +374,7 @@ impl Driver {
         let text = logged.strip_prefix("\n\n").filter(|_| broken).map_or(logged.clone(), str::to_owned);
         match answer {
             Ok(answer) => self.heard(ModelAnswer { text, ..answer }),
-            Err(error) if self.overflowed(&mind, &error).await? => {}
+            Err(error) if self.made_smaller(&mind, &error).await? => {}
             Err(error) => self.unanswered(&error, &text)?,
         }
         Ok(())

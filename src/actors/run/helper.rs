@@ -8,7 +8,7 @@ use crate::{
     agent::context::HELPER,
     config::HelperConfig,
     domain::{CallKind, Code, Message, ModelChoice, Sampling, Usage},
-    model::{Asked, Mind, ModelClient, ModelError, ModelRequest},
+    model::{Asked, Images, Mind, ModelClient, ModelError, ModelRequest},
 };
 use std::{
     cell::Cell,
@@ -81,6 +81,7 @@ impl Driver {
             model: &asked.model,
             system: &[system],
             messages: &[&messages],
+            images: &Images::default(),
             tools: None,
             tool_choice: None,
             parallel: None,

@@ -22,6 +22,7 @@ mod finish;
 mod heard;
 mod helper;
 mod history;
+mod images;
 mod ledger;
 mod look;
 mod nearby;

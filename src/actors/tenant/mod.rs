@@ -3,6 +3,7 @@
 mod admin;
 mod closing;
 mod files;
+mod import;
 mod isolation;
 mod keys;
 mod memory;

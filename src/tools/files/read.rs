@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read as _, Seek as _},
+    path::Path,
 };
 
 const DEFAULT_LINES: u64 = 500;
@@ -48,6 +49,10 @@ impl Read {
             offset: arguments.number("offset", 1, 1)?,
             limit: arguments.number("limit", DEFAULT_LINES, 1)?.min(MOST_LINES),
         })
+    }
+
+    pub fn names_document(&self) -> bool {
+        Kind::of(Path::new(&self.path)).is_some()
     }
 
     pub fn run(&self, jail: &Jail) -> Result<Value, Failure> {

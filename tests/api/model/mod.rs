@@ -8,7 +8,7 @@ use crate::support::upstream::within;
 use hermes_gateway::{
     config::{ModelConfig, Provider, Secret},
     domain::{Message, Sampling},
-    model::{Backoff, Delta, ModelAnswer, ModelClient, ModelError, ModelRequest},
+    model::{Backoff, Delta, Images, ModelAnswer, ModelClient, ModelError, ModelRequest},
 };
 use std::time::Duration;
 use tokio::task::LocalSet;
@@ -57,6 +57,7 @@ async fn ask_and_tell(
         model: "scripted",
         system: &["own"],
         messages: &[&messages],
+        images: &Images::default(),
         tools: None,
         tool_choice: None,
         parallel: None,

@@ -43,6 +43,7 @@
 //! | `@@usage CACHED REASONING` | a text, and so many tokens of the input and the output told apart |
 //! | `@@empty` | no text at all |
 //! | `@@fits BYTES` | refused as too long, unless the request is shorter than that; then a text |
+//! | `@@image-most N [NAME {json}]` | refused while an image's URL is longer than that; then a text, or one call before it |
 //! | `@@most N` | refused with what it can, unless the request's limit is at most N; then a text |
 //! | `@@reserves` | refused as too long together with the limit, if the request has one; then a text |
 //! | `@@leave-out-done` | a text without `[DONE]` at its end |
@@ -192,6 +193,7 @@ pub fn plan(body: &Value, key: Option<&str>, asked_before: usize) -> Plan {
         "@@empty" => stream([]),
         _ => by_turns(directive, rest, asked_before, &results)
             .or_else(|| by_size(directive, rest, body))
+            .or_else(|| (directive == "@@image-most").then(|| by_images(rest, body, &results)))
             .or_else(|| ill_formed(directive, rest))
             .unwrap_or_else(|| stream([Step::Text("You said: ".to_owned()), Step::Text(said)])),
     }
@@ -221,6 +223,21 @@ fn by_size(directive: &str, rest: &str, body: &Value) -> Option<Plan> {
         "@@reserves" => stream([Step::Text("It fits.".to_owned())]),
         _ => return None,
     })
+}
+
+/// Images that are too large are refused, as servers say it: the limit, and what there was.
+fn by_images(rest: &str, body: &Value, results: &[String]) -> Plan {
+    let (most, call) = rest.split_once(' ').unwrap_or((rest, ""));
+    let parts =
+        body["messages"].as_array().into_iter().flatten().flat_map(|one| one["content"].as_array()).flatten();
+    let longest = parts.filter_map(|part| Some(part["image_url"]["url"].as_str()?.len())).max().unwrap_or(0);
+    match most.parse::<usize>() {
+        Ok(most) if longest > most => {
+            refuse(400, None, format!("messages.0: image exceeds the maximum: {longest} > {most} bytes"))
+        }
+        _ if call.is_empty() => stream([Step::Text("Seen.".to_owned())]),
+        _ => calls(&[call], 1, results),
+    }
 }
 
 /// Answers that are not what a chat's answer is, or that break off; `None`: an ordinary answer.

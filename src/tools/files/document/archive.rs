@@ -16,6 +16,8 @@ use std::{
 
 /// Bytes that all parts of a document together may unpack to.
 pub const MOST_BYTES: u64 = 64 << 20;
+/// And one piece of XML, such as a text.
+const MOST_OF_PIECE: u64 = 16 << 20;
 /// Office documents have some dozens.
 const MOST_PARTS: usize = 10_000;
 
@@ -24,6 +26,8 @@ pub struct Archive {
     parts: HashMap<String, Part>,
     /// Bytes that may still be unpacked.
     left: Cell<u64>,
+    /// Bytes of the present piece of XML.
+    piece: Cell<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -36,6 +40,7 @@ struct Part {
 struct Counted<'a, R> {
     inner: R,
     left: &'a Cell<u64>,
+    piece: &'a Cell<u64>,
 }
 
 impl<R: Read> Read for Counted<'_, R> {
@@ -43,7 +48,8 @@ impl<R: Read> Read for Counted<'_, R> {
         let read = self.inner.read(buffer)?;
         let left = self.left.get().checked_sub(read as u64).ok_or(io::ErrorKind::FileTooLarge)?;
         self.left.set(left);
-        Ok(read)
+        self.piece.set(self.piece.get() + read as u64);
+        if self.piece.get() > MOST_OF_PIECE { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(read) }
     }
 }
 
@@ -65,7 +71,7 @@ impl Archive {
             // Of two parts of one name, programs take the first.
             parts.entry(name).or_insert(part);
         }
-        Ok(Self { zip, parts, left: Cell::new(MOST_BYTES) })
+        Ok(Self { zip, parts, left: Cell::new(MOST_BYTES), piece: Cell::new(0) })
     }
 
     /// Shows a part to a visitor; `false`: there is none of that name.
@@ -90,7 +96,8 @@ impl Archive {
     }
 
     fn walk(&self, unpacked: impl Read, visitor: &mut impl Visitor) -> Result<(), Trouble> {
-        xml::walk(BufReader::new(Counted { inner: unpacked, left: &self.left }), visitor)
+        let counted = Counted { inner: unpacked, left: &self.left, piece: &self.piece };
+        xml::walk(BufReader::new(counted), &self.piece, visitor)
     }
 
     /// As [`Archive::visit`], for a part that must be there.

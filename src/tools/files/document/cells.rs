@@ -2,13 +2,15 @@
 
 use super::{
     dates::Dates,
-    lines::Lines,
+    lines::{self, Lines},
     workbook::Shared,
     xml::{Tag, Visitor},
 };
+use std::borrow::Cow;
 
-/// As many columns as a sheet can have.
+/// As many columns as a sheet can have, and bytes as a cell should; one text can stand in millions of cells.
 const MOST_COLUMNS: usize = 16_384;
+const MOST_OF_CELL: usize = 32_767;
 
 pub struct Cells<'a> {
     shared: &'a Shared,
@@ -20,6 +22,8 @@ pub struct Cells<'a> {
     row: u64,
     shown: u64,
     columns: Vec<String>,
+    /// Bytes that the row may still come to.
+    room: usize,
     cell: Cell,
     place: Place,
 }
@@ -51,6 +55,7 @@ impl<'a> Cells<'a> {
             row: 0,
             shown: 0,
             columns: Vec::new(),
+            room: lines::MOST,
             cell: Cell::default(),
             place: Place::Elsewhere,
         }
@@ -68,29 +73,27 @@ impl<'a> Cells<'a> {
 
     fn end_cell(&mut self) {
         let Cell { column, kind, style, value, formula } = &self.cell;
+        let shared = |number: &str| self.shared.get(number.trim().parse().ok()?);
         let shown = match kind.as_str() {
-            "s" => value
-                .trim()
-                .parse()
-                .ok()
-                .and_then(|number| self.shared.get(number))
-                .unwrap_or_default()
-                .to_owned(),
-            "b" if value == "1" => "TRUE".to_owned(),
-            "b" if value == "0" => "FALSE".to_owned(),
+            "s" => Cow::Borrowed(shared(value).unwrap_or_default()),
+            "b" if value == "1" => "TRUE".into(),
+            "b" if value == "0" => "FALSE".into(),
             "" | "n" if self.dates.get(*style).copied().unwrap_or(false) => {
-                self.since.shown(value).unwrap_or_else(|| value.clone())
+                self.since.shown(value).map_or(value.into(), Cow::Owned)
             }
-            _ => value.clone(),
+            _ => value.into(),
         };
         // The program that wrote the file may not have calculated.
-        let shown = if shown.is_empty() && !formula.is_empty() { format!("={formula}") } else { shown };
+        let shown =
+            if shown.is_empty() && !formula.is_empty() { format!("={formula}").into() } else { shown };
         if shown.is_empty() || *column == 0 || *column > MOST_COLUMNS {
             return;
         }
         if self.columns.len() < *column {
             self.columns.resize(*column, String::new());
         }
+        let shown = &shown[..shown.floor_char_boundary(MOST_OF_CELL)];
+        self.room = self.room.saturating_sub(shown.len());
         self.columns[*column - 1] = shown.replace(['\n', '\r', '\t'], " ");
     }
 
@@ -117,6 +120,7 @@ impl Visitor for Cells<'_> {
                 self.row = number.unwrap_or_else(|| self.row.saturating_add(1));
                 self.cell.column = 0;
                 self.columns.clear();
+                self.room = lines::MOST;
             }
             "c" => self.begin_cell(tag),
             "v" | "t" => self.place = Place::Value,
@@ -130,7 +134,12 @@ impl Visitor for Cells<'_> {
     fn close(&mut self, name: &str) {
         match name {
             "v" | "t" | "f" => self.place = Place::Elsewhere,
-            "c" => self.end_cell(),
+            "c" => {
+                self.end_cell();
+                if self.room == 0 {
+                    self.lines.fill();
+                }
+            }
             "row" => self.end_row(),
             _ => {}
         }

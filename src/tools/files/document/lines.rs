@@ -3,7 +3,7 @@
 use super::Text;
 
 /// Bytes of a text. Whoever needs more of a document reads it with a program.
-const MOST: usize = 8 << 20;
+pub const MOST: usize = 8 << 20;
 /// Characters of a line; `read_file` would cut longer ones, and what it cuts could not be asked for.
 const LONGEST: usize = 1_900;
 
@@ -31,6 +31,11 @@ impl Lines {
         if !self.text.is_empty() && !self.text.ends_with("\n\n") {
             self.put("");
         }
+    }
+
+    /// What comes next would not find room.
+    pub const fn fill(&mut self) {
+        self.full = true;
     }
 
     pub const fn is_full(&self) -> bool {

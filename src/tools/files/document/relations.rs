@@ -2,6 +2,9 @@
 
 use super::xml::{Tag, Visitor};
 
+/// A workbook refers to each of its sheets.
+const MOST: usize = 10_000;
+
 /// What one part refers to.
 pub struct Relations {
     /// The folder of that part.
@@ -51,6 +54,10 @@ impl Relations {
 }
 
 impl Visitor for Relations {
+    fn has_enough(&self) -> bool {
+        self.all.len() == MOST
+    }
+
     fn open(&mut self, name: &str, tag: &Tag<'_>) {
         if name != "Relationship" || tag.get("TargetMode").is_some_and(|mode| mode == "External") {
             return;

@@ -3,10 +3,14 @@
 use super::{
     Trouble,
     archive::Archive,
-    lines::Lines,
+    lines::{self, Lines},
     xml::{Tag, Visitor},
 };
 use std::collections::HashMap;
+
+/// Tables have at most 63 columns; styles come in hundreds.
+const MOST_COLUMNS: usize = 1_000;
+const MOST_STYLES: usize = 10_000;
 
 pub fn read(archive: &Archive, lines: &mut Lines) -> Result<(), Trouble> {
     let (main, relations) = archive.main()?;
@@ -53,7 +57,7 @@ impl Visitor for Styles {
             }
             _ => None,
         };
-        if let Some(style) = style {
+        if let Some(style) = style.filter(|_| self.known.len() < MOST_STYLES) {
             self.known.insert(self.id.clone(), style);
         }
     }
@@ -114,8 +118,10 @@ impl<'a> Body<'a> {
     }
 
     fn say(&mut self, text: &str) {
-        if let Some(paragraph) = self.paragraphs.last_mut() {
-            paragraph.text.push_str(text);
+        match self.paragraphs.last_mut() {
+            Some(paragraph) if paragraph.text.len() < lines::MOST => paragraph.text.push_str(text),
+            Some(_) => self.lines.fill(),
+            None => {}
         }
     }
 
@@ -222,7 +228,7 @@ impl Visitor for Body<'_> {
             "pPr" => self.in_properties = false,
             "p" => self.end_paragraph(),
             "tc" => {
-                if let Some(table) = self.tables.last_mut() {
+                if let Some(table) = self.tables.last_mut().filter(|table| table.row.len() < MOST_COLUMNS) {
                     table.row.push(std::mem::take(&mut table.cell));
                 }
             }

@@ -10,6 +10,8 @@ use super::{
 };
 use std::collections::HashSet;
 
+const MOST_SHEETS: usize = 10_000;
+
 pub fn read(archive: &Archive, lines: &mut Lines) -> Result<(), Trouble> {
     let (main, relations) = archive.main()?;
     let mut book = Book::default();
@@ -58,26 +60,21 @@ impl Visitor for Book {
             "workbookPr" if tag.get("date1904").is_some_and(|set| set == "1" || set == "true") => {
                 self.since = Dates::Since1904;
             }
-            "sheet" => {
+            "sheet" if self.sheets.len() < MOST_SHEETS => {
                 let hidden = tag.get("state").is_some_and(|state| state != "visible");
                 let name = tag.get("name").unwrap_or_default();
-                self.sheets.push(Sheet { name, hidden, id: relation(tag) });
+                self.sheets.push(Sheet { name, hidden, id: tag.get("id").unwrap_or_default() });
             }
             _ => {}
         }
     }
 }
 
-/// `r:id`; a sheet has a number of its own, too, under another name.
-fn relation(tag: &Tag<'_>) -> String {
-    tag.get("id").unwrap_or_default()
-}
-
 /// Texts that cells refer to by number: all in one, since there may be millions.
 #[derive(Default)]
 pub struct Shared {
     text: String,
-    ends: Vec<usize>,
+    ends: Vec<u32>,
     in_text: bool,
     /// Within what only says how the text before it is spoken.
     in_phonetic: bool,
@@ -87,7 +84,7 @@ impl Shared {
     pub fn get(&self, number: usize) -> Option<&str> {
         let end = *self.ends.get(number)?;
         let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.text.get(start..end)
+        self.text.get(start as usize..end as usize)
     }
 }
 
@@ -104,7 +101,7 @@ impl Visitor for Shared {
         match name {
             "t" => self.in_text = false,
             "rPh" => self.in_phonetic = false,
-            "si" => self.ends.push(self.text.len()),
+            "si" => self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX)),
             _ => {}
         }
     }

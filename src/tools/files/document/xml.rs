@@ -6,7 +6,10 @@ use quick_xml::{
     escape::resolve_predefined_entity,
     events::{BytesRef, BytesStart, Event},
 };
-use std::io::{self, BufRead};
+use std::{
+    cell::Cell,
+    io::{self, BufRead},
+};
 
 /// Elements within each other; a table in a table in a text box has some fifty.
 const DEEPEST: u32 = 400;
@@ -40,16 +43,19 @@ impl Tag<'_> {
     }
 }
 
+/// `piece` counts what was read since the last piece of XML began, which is kept until it ends.
+///
 /// # Errors
 ///
 /// What comes is no XML, or none of an office document.
-pub fn walk(source: impl BufRead, visitor: &mut impl Visitor) -> Result<(), Trouble> {
+pub fn walk(source: impl BufRead, piece: &Cell<u64>, visitor: &mut impl Visitor) -> Result<(), Trouble> {
     let mut reader = Reader::from_reader(source);
     reader.config_mut().expand_empty_elements = true;
     let mut buffer = Vec::new();
     let mut depth = 0_u32;
     while !visitor.has_enough() {
         buffer.clear();
+        piece.set(0);
         match reader.read_event_into(&mut buffer)? {
             Event::Start(tag) | Event::Empty(tag) => {
                 depth += 1;
