@@ -15,6 +15,7 @@ pub mod isolation;
 pub mod model;
 pub mod redact;
 pub mod sandbox;
+pub mod state_db;
 pub mod store;
 pub mod telemetry;
 pub mod tools;

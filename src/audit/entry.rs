@@ -1,6 +1,6 @@
 //! What an entry says.
 
-use crate::domain::{ApprovalId, Choice, KeyId, RunId, SessionId};
+use crate::domain::{ApprovalId, Choice, ImportReport, KeyId, RunId, SessionId};
 use serde::{Serialize, Serializer};
 
 /// Who acted, as the server knows it.
@@ -116,6 +116,9 @@ pub enum Act {
         change: u64,
         what: String,
     },
+    /// Sessions of another database were taken over.
+    #[serde(rename = "sessions.imported")]
+    SessionsImported { sessions: u64, messages: u64 },
     /// Whether a tool's process was let through to a host. The same again within the hour is not written.
     #[serde(rename = "network.decided")]
     NetworkDecided {
@@ -148,4 +151,13 @@ pub enum Act {
     /// Files that had become too old were deleted, up to and with this entry.
     #[serde(rename = "log.expired")]
     LogExpired { upto: u64 },
+}
+
+impl Act {
+    /// What an import did; `None`: nothing.
+    #[must_use]
+    pub fn of_import(report: &ImportReport) -> Option<Self> {
+        let ImportReport { dry_run, sessions, messages, .. } = *report;
+        (!dry_run && sessions > 0).then_some(Self::SessionsImported { sessions, messages })
+    }
 }

@@ -276,6 +276,17 @@ pub enum SessionsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Take over the sessions of a state.db of the reference
+    Import {
+        /// The database; it is copied first, and not changed
+        file: PathBuf,
+        /// Only tell what would come of it
+        #[arg(long)]
+        dry_run: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Have the older messages of a session give way to a summary; needs a running gateway
     Compress {
         /// The session

@@ -11,6 +11,7 @@ mod context;
 mod doctor;
 mod error;
 mod gateway;
+mod import;
 mod key;
 mod output;
 mod profile;

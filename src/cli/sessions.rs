@@ -1,9 +1,10 @@
-//! `hermes sessions list | search | compress`, for one profile.
+//! `hermes sessions list | search | import | compress`, for one profile.
 
 use super::{
     args::SessionsCommand,
     context::{Context, Place, document},
     error::CliError,
+    import,
     output::{Cell, Output, Style, clip, printable},
 };
 use crate::{
@@ -16,7 +17,8 @@ use serde_json::Value;
 const WORDS: usize = 60;
 
 pub fn run(context: &Context, command: SessionsCommand, output: &Output) -> Result<(), CliError> {
-    let place = Place::from(&context.meant_profile(name_of(&command))?);
+    let found = context.meant_profile(name_of(&command))?;
+    let place = Place::from(&found);
     match command {
         SessionsCommand::List { limit, json } => {
             let told = context.ask(&place, Question::Sessions { limit })?;
@@ -30,6 +32,9 @@ pub fn run(context: &Context, command: SessionsCommand, output: &Output) -> Resu
             }
             Ok(())
         }
+        SessionsCommand::Import { file, dry_run, json } => {
+            import::run(context, &found, &file, dry_run, json, output)
+        }
         SessionsCommand::Compress { id, focus, json } => compress(context, &place, id, focus, json, output),
     }
 }
@@ -38,6 +43,7 @@ const fn name_of(command: &SessionsCommand) -> &'static str {
     match command {
         SessionsCommand::List { .. } => "sessions list",
         SessionsCommand::Search { .. } => "sessions search",
+        SessionsCommand::Import { .. } => "sessions import",
         SessionsCommand::Compress { .. } => "sessions compress",
     }
 }

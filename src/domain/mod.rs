@@ -9,6 +9,7 @@ mod delegation;
 mod event;
 mod idempotency;
 mod ids;
+mod import;
 mod ledger;
 mod memory;
 mod message;
@@ -36,6 +37,7 @@ pub use delegation::{Ended, Parent, Report, Subagent, SubagentEnd, Task};
 pub use event::{ApprovalRequest, Event, Logged, RetryAction, Retrying};
 pub use idempotency::{KeptAnswer, StandsFor};
 pub use ids::{ApprovalId, IdError, KeyId, ProfileName, ResponseId, RunId, Seq, SessionId, TranscriptId};
+pub use import::{ImportMessage, ImportRecord, ImportRename, ImportReport, ImportSession, ImportSkip};
 pub use ledger::{CallKind, UpstreamCall, UsageBy, UsageGroup, UsageSums, both, dollars};
 pub use memory::{
     MemoryAct, MemoryAuthor, MemoryChange, MemoryEntry, MemoryOperation, MemoryOrigin, MemoryPlace,

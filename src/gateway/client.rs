@@ -3,15 +3,19 @@
 use super::{
     control::{
         protocol::{Command, GatewayStatus, MAX_ANSWER, Reply, Request},
-        socket,
+        socket, write_record,
     },
     run_dir::RunDir,
     status::State,
 };
-use crate::{config::Secret, domain::ProfileName, store::ProfileLock};
+use crate::{
+    config::Secret,
+    domain::{ImportRecord, ImportReport, ProfileName},
+    store::ProfileLock,
+};
 use std::{
     fmt,
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead, BufReader, BufWriter, Read as _, Write as _},
     os::unix::net::UnixStream,
     path::Path,
     time::Duration,
@@ -21,6 +25,9 @@ use std::{
 const QUICK: Duration = Duration::from_secs(10);
 /// For one that has to wait for running turns first.
 const PATIENT: Duration = Duration::from_secs(300);
+
+/// Takes one record of an import after the other.
+pub type Taker<'a> = dyn FnMut(ImportRecord) -> io::Result<()> + 'a;
 
 #[derive(Debug)]
 pub enum ClientError {
@@ -136,7 +143,7 @@ impl Client {
             | Command::ShowKey { .. }
             | Command::ListApprovals { .. } => QUICK,
             // The index of a search may have to be made first; a summary is a call of the model.
-            Command::Ask { .. } | Command::CompressSession { .. } => PATIENT,
+            Command::Ask { .. } | Command::CompressSession { .. } | Command::ImportSessions { .. } => PATIENT,
             Command::StopGateway
             | Command::StartProfile { .. }
             | Command::StopProfile { .. }
@@ -150,6 +157,32 @@ impl Client {
         };
         let (reply, _) = ask(self.connect()?, &self.token, command, patience)?;
         accepted(reply)
+    }
+
+    /// Has a profile take over sessions of another database. `tell` hands over all records, in order, and the last one.
+    ///
+    /// # Errors
+    /// As [`Client::ask`]. What stops an import is in its report.
+    pub fn import(
+        &self,
+        profile: &ProfileName,
+        dry_run: bool,
+        tell: impl FnOnce(&mut Taker<'_>) -> io::Result<()>,
+    ) -> Result<ImportReport, ClientError> {
+        let stream = self.connect()?;
+        let command = Command::ImportSessions { profile: profile.clone(), dry_run };
+        send(&stream, &self.token, command, PATIENT)?;
+        let mut to = BufWriter::new(&stream);
+        let told = tell(&mut |record| write_record(&mut to, &record)).and_then(|()| to.flush());
+        // One that does not want more has said why.
+        match (receive(&mut BufReader::new(&stream)), told) {
+            (Ok(reply), _) => {
+                let Reply::Imported(report) = accepted(reply)? else { return Err(ClientError::Garbage) };
+                Ok(*report)
+            }
+            (Err(_gone), Err(error)) => Err(error.into()),
+            (Err(error), Ok(())) => Err(error),
+        }
     }
 
     /// Ends the gateway and waits until it is gone.
@@ -181,20 +214,34 @@ fn ask(
     command: Command,
     patience: Duration,
 ) -> Result<(Reply, BufReader<UnixStream>), ClientError> {
-    stream.set_write_timeout(Some(QUICK))?;
+    send(&stream, token, command, patience)?;
+    let mut reader = BufReader::new(stream);
+    let reply = receive(&mut reader)?;
+    Ok((reply, reader))
+}
+
+fn send(
+    stream: &UnixStream,
+    token: &Secret,
+    command: Command,
+    patience: Duration,
+) -> Result<(), ClientError> {
+    stream.set_write_timeout(Some(patience))?;
     stream.set_read_timeout(Some(patience))?;
     let request = Request { token: token.reveal().to_owned(), command };
     let mut line = serde_json::to_vec(&request).map_err(io::Error::other)?;
     line.push(b'\n');
-    (&stream).write_all(&line)?;
-    let mut reader = BufReader::new(stream);
+    let mut to = stream;
+    Ok(to.write_all(&line)?)
+}
+
+fn receive(from: &mut impl BufRead) -> Result<Reply, ClientError> {
     let mut answer = Vec::new();
-    reader.by_ref().take(MAX_ANSWER as u64).read_until(b'\n', &mut answer)?;
+    from.take(MAX_ANSWER as u64).read_until(b'\n', &mut answer)?;
     if answer.is_empty() {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
     }
-    let reply = serde_json::from_slice(&answer).map_err(|_garbage| ClientError::Garbage)?;
-    Ok((reply, reader))
+    serde_json::from_slice(&answer).map_err(|_garbage| ClientError::Garbage)
 }
 
 fn accepted(reply: Reply) -> Result<Reply, ClientError> {
@@ -207,6 +254,7 @@ fn accepted(reply: Reply) -> Result<Reply, ClientError> {
         | Reply::Keys(_)
         | Reply::Key(_)
         | Reply::Approvals(_)
+        | Reply::Imported(_)
         | Reply::Document(_)) => Ok(reply),
     }
 }

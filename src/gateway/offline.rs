@@ -10,11 +10,11 @@ use crate::{
         keys::{self, NewKey},
     },
     audit::{Act, Actor, AuditLog},
-    config::Secret,
-    domain::{Approval, ApprovalStatus, KeyId, ProfileName, now},
+    config::{ProfileConfig, Secret},
+    domain::{Approval, ApprovalStatus, ImportRecord, ImportReport, KeyId, ProfileName, now},
     front::operator::{Found, Question, Sought},
-    redact::Redactor,
-    store::{self, Change, KeyRecord, ProfileLock, Restored, Store, StoreError, Wake},
+    redact::{Redactor, Secrets},
+    store::{self, Change, KeyRecord, Options, ProfileLock, Restored, Store, StoreError, Wake},
 };
 use serde_json::Value;
 use std::{
@@ -185,6 +185,28 @@ impl<'a> Offline<'a> {
         Ok(sought.told(found))
     }
 
+    /// Takes over sessions of another database, as `Tenant::import_sessions` does.
+    ///
+    /// # Errors
+    /// The store cannot be opened. What stops an import is in its report.
+    pub fn import(
+        &self,
+        config: &ProfileConfig,
+        records: impl Iterator<Item = Result<ImportRecord, String>>,
+        dry_run: bool,
+    ) -> Result<ImportReport, OfflineError> {
+        if dry_run && self.is_new() {
+            return Ok(store::import_sessions(None, records, true));
+        }
+        let options = Options::redacting(Redactor::new(Secrets::of(config)));
+        let import = |store: &Store| Ok(store::import_sessions(Some(store), records, dry_run));
+        let report = self.with_store_of(options, import)?;
+        if let Some(act) = Act::of_import(&report) {
+            self.audit(act);
+        }
+        Ok(report)
+    }
+
     /// Writes the whole store as JSON lines; gives their number.
     ///
     /// # Errors
@@ -207,7 +229,15 @@ impl<'a> Offline<'a> {
     }
 
     fn with_store<R>(&self, what: impl FnOnce(&Store) -> Result<R, OfflineError>) -> Result<R, OfflineError> {
-        let store = Store::open(self.state_dir, self.lock.clone())?;
+        self.with_store_of(Options::default(), what)
+    }
+
+    fn with_store_of<R>(
+        &self,
+        options: Options,
+        what: impl FnOnce(&Store) -> Result<R, OfflineError>,
+    ) -> Result<R, OfflineError> {
+        let store = Store::open_with(self.state_dir, self.lock.clone(), options)?;
         let done = what(&store);
         let closed = store.close();
         let done = done?;

@@ -135,6 +135,8 @@ pub(super) fn edit(redactor: &Redactor, edit: &mut Edit) {
             some(system_prompt.as_mut().and_then(Option::as_mut));
             some(end_reason.as_mut());
         }
+        // Cleaned before it was decided what its title is to be.
+        Edit::Import(_) => {}
         Edit::Delete(_) => {}
     }
 }

@@ -62,6 +62,10 @@ pub(super) enum Table {
     SessionSummary = 0x37,
     /// Hash of the session's id: its list of steps.
     Todos = 0x36,
+    /// Hash of a session's id in another database, when it began: which session here was made of it.
+    Imported = 0x38,
+    /// How many sessions were made in the midst of the order of last activity.
+    Imports = 0x39,
     Idempotency = 0x40,
     Key = 0x50,
     /// Hash of a key's id: when it was last used.
@@ -114,6 +118,7 @@ impl Table {
         Self::SessionTrash,
         Self::SessionSummary,
         Self::Todos,
+        Self::Imported,
         Self::Idempotency,
         Self::Key,
         Self::KeyUse,
@@ -158,6 +163,8 @@ impl Table {
             Self::SessionTrash => "session_trash",
             Self::SessionSummary => "session_summary",
             Self::Todos => "todos",
+            Self::Imported => "imported",
+            Self::Imports => "imports",
             Self::Idempotency => "idempotency",
             Self::Key => "key",
             Self::KeyUse => "key_use",
@@ -178,7 +185,7 @@ impl Table {
     /// Bytes between table and part.
     pub(super) const fn width(self) -> usize {
         match self {
-            Self::Meta => 0,
+            Self::Meta | Self::Imports => 0,
             Self::SearchSpan => 4,
             Self::Generation => 8,
             Self::Run
@@ -212,6 +219,7 @@ impl Table {
             | Self::SessionMessage
             | Self::SessionActivity
             | Self::SessionSummary
+            | Self::Imported
             | Self::MemoryChange => 24,
             Self::RunApproval | Self::Idempotency | Self::SessionRun | Self::ClientCall | Self::Process => 32,
         }

@@ -89,7 +89,7 @@ pub use revoked::Revocations;
 pub use search::{BadQuery, Query, SearchFilter, SearchHit, SearchPage, SearchRole, Snippet};
 pub use sessions::{
     ForkSession, NewSession, SessionChange, SessionContext, SessionCursor, SessionEnd, SessionError,
-    SessionFilter, SessionHeader, SessionMessage, SessionMessages, SessionSummary, Title,
+    SessionFilter, SessionHeader, SessionMessage, SessionMessages, SessionSummary, Title, import_sessions,
 };
 pub use types::{
     Change, ClientCall, Committed, FormerSecret, Housekept, IdempotencyEntry, KeyRecord, KeyUse, Options,

@@ -34,8 +34,6 @@ pub struct Ground {
     pub spare: Spare,
     /// One document at a time is read: it takes far more memory than its file.
     pub documents: Semaphore,
-    /// Of the jobs, when these settings began to hold.
-    pub era: u64,
     /// What the prompt is made of.
     pub held: Held,
 }
@@ -52,13 +50,7 @@ pub struct Footing {
 }
 
 impl Ground {
-    pub fn new(
-        config: Arc<ProfileConfig>,
-        sandbox: Sandbox,
-        user: Option<Owner>,
-        egress: Egress,
-        jobs: Arc<Jobs>,
-    ) -> Self {
+    pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>, egress: Egress) -> Self {
         let folders = vec![config.workspace.clone(), profile_tmp(config.name.as_str(), &config.root)];
         let mut limits = config.terminal.limits.clone();
         if sandbox.omit.contains(&Wall::Quota) {
@@ -73,8 +65,7 @@ impl Ground {
             view: OnceLock::new(),
             roots: Mutex::new(None),
             disk,
-            era: jobs.era(),
-            jobs,
+            jobs: Arc::default(),
             carrying: Mutex::default(),
             spare: Spare::default(),
             documents: Semaphore::new(1),

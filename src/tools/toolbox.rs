@@ -105,26 +105,7 @@ impl Toolbox {
     /// `user`: whom commands run as and files belong to, where that can be done.
     #[must_use]
     pub fn new(config: Arc<ProfileConfig>, sandbox: Sandbox, user: Option<Owner>, egress: Egress) -> Self {
-        Self::on(Ground::new(config, sandbox, user, egress, Arc::default()))
-    }
-
-    /// The same profile's under other settings. Its servers end. Its background commands go on, unless the settings of
-    /// commands are among those that have changed: then they end, so that the new ones hold for all.
-    #[must_use]
-    pub fn renewed(&self, config: Arc<ProfileConfig>, egress: Egress) -> Self {
-        let Ground { config: former, sandbox, user, jobs, disk, .. } = &*self.ground;
-        let same = former.terminal == config.terminal && former.workspace == config.workspace;
-        if !same {
-            jobs.begin_era();
-        }
-        self.ground.spare.end();
-        let mut ground = Ground::new(config, sandbox.clone(), *user, egress, jobs.clone());
-        if same {
-            // Who fills it is found among all commands, those of before too.
-            ground.disk = disk.clone();
-        }
-        self.mcp.begin_to_end();
-        Self::on(ground)
+        Self::on(Ground::new(config, sandbox, user, egress))
     }
 
     fn on(ground: Ground) -> Self {

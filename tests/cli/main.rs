@@ -3,9 +3,12 @@
 
 mod attacks;
 mod doctor;
+mod import;
 mod records;
 mod running;
 mod servers;
+#[path = "../api/support/state_db.rs"]
+mod state_db;
 mod support;
 mod usage;
 mod users;

@@ -1,14 +1,8 @@
 //! Commands that go on in the background, and terminals.
 
 use crate::support::{World, running};
-use hermes_gateway::{
-    audit::AuditLog,
-    config::{NetworkMode, ProfileConfig},
-    egress::Egress,
-    redact::Redactor,
-};
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 impl World {
@@ -226,33 +220,6 @@ async fn waiting_ends_with_its_time_and_with_the_run() {
     let (waited, ()) = tokio::join!(wait, stopper);
     assert!(waited.failed && waited.text.contains("stopped"), "{}", waited.text);
     assert_eq!(world.process("poll", &id, json!({})).await["status"], "running", "it was another run's");
-}
-
-#[tokio::test]
-async fn other_settings_of_commands_end_it_and_others_do_not() {
-    for (changed, goes_on) in [(false, true), (true, false)] {
-        let mut world = World::new();
-        let id = world.leave("sleep 1000").await;
-        let mut config: ProfileConfig = (*world.config).clone();
-        config.model_name = "another".into();
-        if changed {
-            config.terminal.network.mode = NetworkMode::Off;
-        }
-        let audit = AuditLog::new(&config.state_dir, Redactor::default());
-        let network = config.terminal.network.clone();
-        let egress = Egress::new(config.name.clone(), network, world.listeners.clone(), audit);
-        let renewed = world.tools.renewed(Arc::new(config), egress);
-        // A turn that began under the former settings still has the former tools.
-        let late = world.call("terminal", json!({ "command": "sleep 1000", "background": true })).await;
-        let refused = if changed { json!("settings_changed") } else { Value::Null };
-        assert_eq!(late["code"], refused, "{late}");
-        world.tools = renewed;
-        if goes_on {
-            assert_eq!(world.process("poll", &id, json!({})).await["status"], "running");
-        } else {
-            assert_eq!(ended(&world.wait(&id).await), ("exited", 137));
-        }
-    }
 }
 
 #[tokio::test]

@@ -93,14 +93,6 @@ impl World {
         Self { home, config, tools, sandbox, listeners }
     }
 
-    /// The tools of the same profile under settings that were read again.
-    pub fn renewed(&self) -> Toolbox {
-        let audit = AuditLog::new(&self.config.state_dir, Redactor::default());
-        let network = self.config.terminal.network.clone();
-        let egress = Egress::new(self.config.name.clone(), network, self.listeners.clone(), audit);
-        self.tools.renewed(self.config.clone(), egress)
-    }
-
     /// A world without a profile: the home is all that can be written.
     pub fn bare(&self) -> sandbox::World {
         let view = View::without(&[]);

@@ -151,18 +151,8 @@ async fn a_killed_process_of_what_waits_is_not_missed() {
 }
 
 #[tokio::test]
-async fn what_waits_ends_with_the_profile_and_with_its_settings() {
+async fn what_waits_ends_with_the_profile() {
     for world in World::each() {
-        let waiting = world.waiting("one").await;
-        let renewed = world.renewed();
-        gone(waiting).await;
-        // A turn that began under the former settings goes on, and nothing waits for it any more.
-        world.sh("true").await;
-        let id = SessionId::parse("one").unwrap();
-        assert_eq!(world.tools.waiting_helper(&id), None);
-        drop(renewed);
-
-        let world = World::at(&world.sandbox, |_| {});
         let waiting = world.waiting("one").await;
         world.tools.end_processes().await;
         gone(waiting).await;

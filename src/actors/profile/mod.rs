@@ -44,11 +44,6 @@ const HOUSEKEEPING: Duration = Duration::from_secs(3600);
 #[rtype(result = "()")]
 pub(super) struct Retire;
 
-/// Notice: the tenant has a new configuration.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(super) struct Reconfigured;
-
 pub struct ProfileActor {
     tenant: Arc<Tenant>,
     store: Store,
@@ -192,13 +187,5 @@ impl Handler<Retire> for ProfileActor {
     fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
         self.guard.ordered = true;
         ctx.stop();
-    }
-}
-
-impl Handler<Reconfigured> for ProfileActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Reconfigured, _ctx: &mut Self::Context) {
-        self.kit = kit(&self.tenant, &self.tenant.config());
     }
 }

@@ -1,8 +1,8 @@
 //! One profile of this process: what outlives its actor, and the way in to it.
 
-mod admin;
 mod closing;
 mod files;
+mod import;
 mod isolation;
 mod keys;
 mod memory;
@@ -21,7 +21,7 @@ use crate::{
     audit::{Actor as Doer, AuditLog},
     config::{ProfileConfig, Secret},
     domain::{Millis, ProfileName, RunId, Toolset, now},
-    egress::Listeners,
+    egress::{Egress, Listeners},
     isolation::Examination,
     model::SeenWindows,
     redact::{Redactor, Redactors, Secrets},
@@ -31,7 +31,7 @@ use crate::{
 };
 use actix::{Actor, Addr, Message, Recipient};
 use actix_rt::ArbiterHandle;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicBool};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
 use tokio_util::sync::CancellationToken;
 
 /// Seconds that a client is told to wait for a profile that restarts.
@@ -85,11 +85,10 @@ pub struct TenantOptions {
 /// One profile. Lives as long as the gateway serves it; its actor comes and goes behind it.
 pub struct Tenant {
     name: ProfileName,
-    config: RwLock<Arc<ProfileConfig>>,
+    config: Arc<ProfileConfig>,
     sandbox: Sandbox,
-    listeners: Listeners,
     /// Holds the profile's folders, so it must not be made anew with each actor.
-    toolbox: RwLock<Toolbox>,
+    toolbox: Toolbox,
     home_secret: Arc<[u8; 32]>,
     lock: Arc<ProfileLock>,
     gone: Recipient<ProfileGone>,
@@ -146,7 +145,8 @@ impl Tenant {
         let redactor = Redactor::new(Secrets::of(&config));
         redactors.add(&redactor);
         let audit = AuditLog::new(&config.state_dir, redactor.clone());
-        let egress = Self::egress(&config, &listeners, &audit);
+        let network = config.terminal.network.clone();
+        let egress = Egress::new(config.name.clone(), network, listeners, audit.clone());
         audit.note_with_next(Doer::Gateway, record::started(&sandbox));
         let sandbox = sandbox.apart();
         audit.note_with_next(Doer::Gateway, record::loaded(&config, &home_secret));
@@ -157,10 +157,9 @@ impl Tenant {
             name: config.name.clone(),
             keys: KeyRing::new(home_secret.clone(), config.api_key.as_ref()),
             editing_keys: tokio::sync::Mutex::default(),
-            toolbox: RwLock::new(Toolbox::new(config.clone(), sandbox.clone(), user, egress)),
-            config: RwLock::new(config),
+            toolbox: Toolbox::new(config.clone(), sandbox.clone(), user, egress),
+            config,
             sandbox,
-            listeners,
             home_secret,
             lock,
             gone,
@@ -190,7 +189,7 @@ impl Tenant {
 
     #[must_use]
     pub fn config(&self) -> Arc<ProfileConfig> {
-        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.config.clone()
     }
 
     #[must_use]
@@ -201,7 +200,7 @@ impl Tenant {
     /// What the profile's runs act with.
     #[must_use]
     pub fn toolbox(&self) -> Toolbox {
-        self.toolbox.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.toolbox.clone()
     }
 
     /// The tools of the profile's agent, as the model is told of them.

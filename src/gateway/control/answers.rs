@@ -1,6 +1,9 @@
 //! What each command of the control socket does.
 
-use super::protocol::{Command, GatewayStatus, KeyInfo, ProfileAnswer, Reply};
+use super::{
+    import,
+    protocol::{Command, GatewayStatus, KeyInfo, ProfileAnswer, Reply},
+};
 use crate::{
     actors::{
         AnswerQuestion, ApprovalTarget, Asker, DecideApproval, Editor, ListApprovals, NewKey, ProfileError,
@@ -12,7 +15,11 @@ use crate::{
 };
 use actix::Addr;
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
+use tokio::{io::BufReader, net::UnixStream};
 use tokio_util::sync::CancellationToken;
+
+/// A connection, behind its request.
+pub(super) type Stream = BufReader<UnixStream>;
 
 /// Approvals in one list.
 const APPROVALS: usize = 200;
@@ -29,7 +36,8 @@ pub struct Answers {
 }
 
 impl Answers {
-    pub(super) async fn to(&self, command: Command) -> Result<Reply, String> {
+    /// `stream`: what comes behind the command.
+    pub(super) async fn to(&self, command: Command, stream: &mut Stream) -> Result<Reply, String> {
         match command {
             Command::Status => self.status().await,
             Command::StopGateway => {
@@ -100,7 +108,25 @@ impl Answers {
                 };
                 Ok(Reply::Document(self.with(profile, compress).await?))
             }
+            Command::ImportSessions { profile, dry_run } => self.import(profile, dry_run, stream).await,
         }
+    }
+
+    async fn import(
+        &self,
+        profile: ProfileName,
+        dry_run: bool,
+        stream: &mut Stream,
+    ) -> Result<Reply, String> {
+        let (to, pieces) = import::pipe();
+        let take = move |tenant: Arc<Tenant>| async move {
+            tenant.import_sessions(import::Records::of(pieces), dry_run).await
+        };
+        let report = tokio::select! {
+            report = self.with(profile, take) => report?,
+            never = import::pump(stream, to) => match never {},
+        };
+        Ok(Reply::Imported(Box::new(report)))
     }
 
     async fn status(&self) -> Result<Reply, String> {

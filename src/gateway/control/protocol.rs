@@ -2,7 +2,7 @@
 
 use crate::{
     actors::{KeySpec, KeyState, Rights, Scope},
-    domain::{Approval, ApprovalId, Choice, KeyId, Millis, ProfileName, RunId, now},
+    domain::{Approval, ApprovalId, Choice, ImportReport, KeyId, Millis, ProfileName, RunId, now},
     front::operator::Question,
     gateway::status::ProfileStatus,
     store::KeyRecord,
@@ -91,6 +91,11 @@ pub enum Command {
         session: String,
         focus: String,
     },
+    /// Take over sessions of another database. Its records follow, one line each.
+    ImportSessions {
+        profile: ProfileName,
+        dry_run: bool,
+    },
 }
 
 /// The line that comes back.
@@ -109,6 +114,7 @@ pub enum Reply {
     Approvals(Vec<Approval>),
     /// As the matching route tells it.
     Document(Value),
+    Imported(Box<ImportReport>),
     /// It was not done; a sentence that says why.
     Refused {
         message: String,

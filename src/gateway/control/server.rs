@@ -1,7 +1,7 @@
 //! Listens on the control socket and lets only the right people speak.
 
 use super::{
-    answers::Answers,
+    answers::{Answers, Stream},
     protocol::{MAX_REQUEST, Reply, Request},
     socket::{Bound, SocketFile},
 };
@@ -83,7 +83,7 @@ impl Gate {
         let mut line = Vec::new();
         let mut limited = (&mut stream).take(MAX_REQUEST as u64);
         timeout(LINE_TIMEOUT, limited.read_until(b'\n', &mut line)).await??;
-        let reply = self.reply(&line).await;
+        let reply = self.reply(&line, &mut stream).await;
         let stays = matches!(reply, Reply::Stopping);
         let mut answer = serde_json::to_vec(&reply)?;
         answer.push(b'\n');
@@ -95,7 +95,7 @@ impl Gate {
         Ok(())
     }
 
-    async fn reply(&self, line: &[u8]) -> Reply {
+    async fn reply(&self, line: &[u8], stream: &mut Stream) -> Reply {
         let refused = |message: String| Reply::Refused { message };
         if line.last() != Some(&b'\n') {
             return refused(format!("a request is one line of at most {MAX_REQUEST} bytes"));
@@ -107,6 +107,6 @@ impl Gate {
         if !bool::from(token.as_bytes().ct_eq(self.token.reveal().as_bytes())) {
             return refused("the token is not that of `run/control.token`".to_owned());
         }
-        self.answers.to(command).await.unwrap_or_else(refused)
+        self.answers.to(command, stream).await.unwrap_or_else(refused)
     }
 }

@@ -18,7 +18,10 @@ use crate::{
         sessions::{each_message, stored_message},
     },
 };
-use std::collections::{HashMap, HashSet};
+use std::{
+    cmp::Ordering,
+    collections::{BinaryHeap, HashMap, HashSet},
+};
 
 /// Chunks that the beginning of a word may bring.
 const MOST_CHUNKS: usize = 4_000;
@@ -34,6 +37,29 @@ struct Candidate {
     role: SearchRole,
     score: f64,
 }
+
+/// The greater, the earlier it is shown; of equals, what was said later.
+struct Ranked(Candidate);
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.score.total_cmp(&other.0.score).then(self.0.doc.cmp(&other.0.doc))
+    }
+}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ranked {}
 
 impl Store {
     /// Messages with these words. What was said last is among them. Blocking.
@@ -66,14 +92,15 @@ impl Inner {
             let spans = self.spans_of(&index, session)?;
             found.retain(|one| spans.iter().any(|span| one.doc.wrapping_sub(span.from) < span.count));
         }
-        if filter.newest {
-            found.sort_unstable_by_key(|one| std::cmp::Reverse(one.doc));
-        } else {
-            found.sort_by(|one, other| other.score.total_cmp(&one.score).then(other.doc.cmp(&one.doc)));
-        }
         let mut page =
             Page { inner: self, index: &index, filter, spans: Vec::new(), sessions: HashMap::new() };
-        page.fill(&found, complete)
+        if filter.newest {
+            // The lists are in order.
+            return page.fill(found.into_iter().rev(), complete);
+        }
+        // Of a word that is everywhere a few are shown: all the others need not be sorted.
+        let mut ranked: BinaryHeap<Ranked> = found.into_iter().map(Ranked).collect();
+        page.fill(std::iter::from_fn(|| ranked.pop().map(|best| best.0)), complete)
     }
 
     fn spans_of(&self, index: &Index, session: &SessionId) -> Result<Vec<Span>, StoreError> {
@@ -194,12 +221,16 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn fill(&mut self, found: &[Candidate], complete: bool) -> Result<SearchPage, StoreError> {
+    fn fill(
+        &mut self,
+        found: impl Iterator<Item = Candidate>,
+        complete: bool,
+    ) -> Result<SearchPage, StoreError> {
         let mut page = SearchPage { hits: Vec::new(), has_more: false, complete };
         let (mut passed, mut read) = (0, 0);
         let mut seen: HashSet<SessionId> = HashSet::new();
         for candidate in found {
-            let Some((span, header)) = self.place(candidate)? else { continue };
+            let Some((span, header)) = self.place(&candidate)? else { continue };
             let root = if self.filter.one_each { Some(self.root(&header)?) } else { None };
             if root.as_ref().is_some_and(|root| seen.contains(root)) {
                 continue;
@@ -209,7 +240,7 @@ impl Page<'_> {
                 break;
             }
             read += 1;
-            let Some((message, words)) = self.message(candidate, &span, &header)? else { continue };
+            let Some((message, words)) = self.message(&candidate, &span, &header)? else { continue };
             seen.extend(root);
             if passed < self.filter.offset {
                 passed += 1;
@@ -220,7 +251,7 @@ impl Page<'_> {
                 break;
             }
             let snippet = Snippet::of(&words, &self.filter.query);
-            let Candidate { role, score, doc: _ } = *candidate;
+            let Candidate { role, score, doc: _ } = candidate;
             page.hits.push(SearchHit { session: header, message, role, score, snippet });
         }
         Ok(page)

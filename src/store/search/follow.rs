@@ -129,7 +129,7 @@ impl Inner {
         let index = self.index()?;
         let mut meta = index.meta()?;
         let before = meta.clone();
-        let (found, settled) = self.next_sessions(&mut meta)?;
+        let (found, settled, imports) = self.next_sessions(&mut meta)?;
         let mut more = found.len() == SESSIONS;
         let mut batch = Batch::default();
         for (place, header) in found {
@@ -141,6 +141,10 @@ impl Inner {
             }
             meta.upto = place.min(settled);
         }
+        if !more && meta.imports != imports {
+            // Some may stand before the place that it is at: it goes over all of them once more.
+            (meta.upto, meta.imports, more) = ([0; 24], imports, true);
+        }
         if meta == before {
             return Ok(false);
         }
@@ -148,9 +152,9 @@ impl Inner {
         Ok(more)
     }
 
-    /// The sessions behind the index's place, with theirs, and the last place that nobody can come before any more.
-    /// Read with the writer's place, so that nothing is taken in that the disk does not have.
-    fn next_sessions(&self, meta: &mut Meta) -> Result<(Vec<Visited>, Place), StoreError> {
+    /// The sessions behind the index's place, with theirs; the last place that no turn can come before any more; how many were
+    /// imported. Read with the writer's place, so that nothing is taken in that the disk does not have.
+    fn next_sessions(&self, meta: &mut Meta) -> Result<(Vec<Visited>, Place, u64), StoreError> {
         let _bench = self.bench();
         let last = u64::try_from(now()).unwrap_or(0).saturating_sub(1);
         let mut settled = [u8::MAX; 24];
@@ -161,15 +165,16 @@ impl Inner {
         }
         let all = Key::table(Table::SessionActivity);
         let mut found = Vec::new();
-        self.read(|db| {
+        let imports = self.read(|db| {
             db.scan(Table::SessionActivity, all.with(&meta.upto).end(), all.end(), |key, _| {
                 let place: [u8; 24] = key.body().try_into().unwrap_or_default();
                 let header = db.read(Key::table(Table::Session).with(&place[8..]))?;
                 found.push((place, header));
                 Ok(found.len() < SESSIONS)
-            })
+            })?;
+            db.read(Key::table(Table::Imports))
         })?;
-        Ok((found, settled))
+        Ok((found, settled, imports.unwrap_or(0)))
     }
 
     /// Adds what the index does not have of a session; `false`: the batch is full before its end.

@@ -30,6 +30,9 @@ pub(super) struct Meta {
     pub(super) next: u32,
     /// All sessions up to this place of the order of activity are in it.
     pub(super) upto: [u8; 24],
+    /// What it knows of sessions that came into the midst of that order.
+    #[serde(default)]
+    pub(super) imports: u64,
 }
 
 /// Messages of one transcript with numbers in a row.
@@ -107,7 +110,7 @@ impl Index {
 
     pub(super) fn meta(&self) -> Result<Meta, StoreError> {
         let known = self.db.read(Key::table(Table::Meta))?;
-        Ok(known.unwrap_or(Meta { version: VERSION, of: self.of, next: 0, upto: [0; 24] }))
+        Ok(known.unwrap_or(Meta { version: VERSION, of: self.of, next: 0, upto: [0; 24], imports: 0 }))
     }
 
     pub(super) fn marked(&self, transcript: [u8; 16]) -> Result<u64, StoreError> {

@@ -1,6 +1,6 @@
 //! Edits of sessions as callers hand them over, and how they learn what came of them.
 
-use super::{SessionHeader, fork::Copy};
+use super::{SessionHeader, fork::Copy, import::Incoming};
 use crate::{
     domain::{Code, ModelLock, SessionId},
     store::{
@@ -112,13 +112,17 @@ pub(in crate::store) enum Edit {
     Create(Box<NewSession>),
     Change { id: SessionId, change: SessionChange },
     Delete(SessionId),
+    Import(Box<Incoming>),
 }
+
+/// What came of an edit; `None`: nothing yet.
+type Verdict = Arc<Mutex<Option<Result<SessionHeader, SessionError>>>>;
 
 /// An edit in the writer's queue, with the place for its answer.
 #[derive(Debug)]
 pub(in crate::store) struct SessionEdit {
     pub(in crate::store) edit: Edit,
-    verdict: Arc<Mutex<Option<Result<SessionHeader, SessionError>>>>,
+    verdict: Verdict,
 }
 
 impl SessionEdit {
@@ -161,18 +165,33 @@ impl Store {
     /// Resolves when the edit is on disk, or was refused.
     pub(super) fn edit(
         &self,
-        mut edit: Edit,
+        edit: Edit,
     ) -> impl Future<Output = Result<SessionHeader, SessionError>> + Send + use<> {
+        let (verdict, committed) = self.submit_edit(edit);
+        async move {
+            committed.await.unwrap_or(Err(StoreError::Closed))?;
+            settled(&verdict)
+        }
+    }
+
+    /// As [`Store::edit`], for threads that may wait.
+    pub(super) fn edit_blocking(&self, edit: Edit) -> Result<SessionHeader, SessionError> {
+        let (verdict, committed) = self.submit_edit(edit);
+        committed.blocking_recv().unwrap_or(Err(StoreError::Closed))?;
+        settled(&verdict)
+    }
+
+    fn submit_edit(&self, mut edit: Edit) -> (Verdict, oneshot::Receiver<Result<(), StoreError>>) {
         clean::edit(&self.0.options.redactor, &mut edit);
-        let verdict = Arc::default();
+        let verdict = Verdict::default();
         let edit = SessionEdit { edit, verdict: Arc::clone(&verdict) };
         let (answer, committed) = oneshot::channel();
         let command = Command { writes: vec![Write::SessionEdit(edit)], log: None, answer: Some(answer) };
         self.0.submit(command, Urgency::Now);
-        async move {
-            committed.await.unwrap_or(Err(StoreError::Closed))?;
-            let settled = lock_of(&verdict).take();
-            settled.unwrap_or(Err(SessionError::Store(StoreError::Closed)))
-        }
+        (verdict, committed)
     }
+}
+
+fn settled(verdict: &Verdict) -> Result<SessionHeader, SessionError> {
+    lock_of(verdict).take().unwrap_or(Err(SessionError::Store(StoreError::Closed)))
 }

@@ -23,9 +23,9 @@ use std::sync::Arc;
 use tokio::{sync::oneshot, task::spawn_blocking};
 
 /// Messages that are copied in one commit …
-const BATCH: usize = 500;
+pub(super) const BATCH: usize = 500;
 /// … and their size, whichever is reached first.
-const BATCH_BYTES: usize = 1 << 20;
+pub(super) const BATCH_BYTES: usize = 1 << 20;
 
 /// What is to be made of which session.
 #[derive(Debug, Clone)]
@@ -196,13 +196,13 @@ impl Inner {
 }
 
 /// Keeps a transcript that is nobody's yet from being cleared away.
-struct Forking {
+pub(super) struct Forking {
     inner: Arc<Inner>,
     transcript: [u8; 16],
 }
 
 impl Forking {
-    fn begin(inner: &Arc<Inner>, transcript: TranscriptId) -> Self {
+    pub(super) fn begin(inner: &Arc<Inner>, transcript: TranscriptId) -> Self {
         let transcript = *transcript.as_bytes();
         lock_of(&inner.forking).insert(transcript);
         Self { inner: Arc::clone(inner), transcript }
@@ -216,7 +216,7 @@ impl Drop for Forking {
 }
 
 /// What a fork's title begins with: the source's without its own number.
-fn base(title: Option<&str>) -> String {
+pub(super) fn base(title: Option<&str>) -> String {
     let title = title.unwrap_or("fork");
     let bare = title.rsplit_once(" #").filter(|(_, number)| number.parse::<u32>().is_ok());
     let bare = bare.map_or(title, |(bare, _)| bare);

@@ -12,11 +12,13 @@
 //! | `session_activity` | when it was last active: the order of lists |
 //! | `session_title` | whose title it is: titles are unique |
 //! | `session_summary` | transcript, number: what turns are told instead of its older messages |
+//! | `imported` | which sessions were made of those of another database |
 //! | `session_trash` | transcripts that no session has any more, or not yet |
 
 mod append;
 mod edit;
 mod fork;
+mod import;
 mod list;
 mod row;
 mod rows;
@@ -27,6 +29,7 @@ mod writing;
 pub(super) use edit::{Edit, SessionEdit};
 pub use edit::{NewSession, SessionChange, SessionError, Title};
 pub use fork::ForkSession;
+pub use import::import_sessions;
 pub use list::{SessionCursor, SessionFilter, SessionMessages};
 pub(super) use row::message as stored_message;
 pub(super) use rows::each as each_message;

@@ -8,6 +8,7 @@ use crate::store::{
     keyspace::{Key, Table},
 };
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 fn place(transcript: Key, number: u64) -> Key {
     transcript.with(&number.to_be_bytes())
@@ -20,17 +21,29 @@ pub(super) fn write(
     first: u64,
     rows: &[Vec<u8>],
 ) -> Result<(), StoreError> {
+    records(transcript, first, rows).try_for_each(|(key, json)| draft.put_json(key, &json))
+}
+
+/// The records that messages are written as.
+pub(super) fn records(
+    transcript: Key,
+    first: u64,
+    rows: &[Vec<u8>],
+) -> impl Iterator<Item = (Key, Cow<'_, [u8]>)> {
     let (mut number, mut rest) = (first, rows);
-    while !rest.is_empty() {
-        let (some, after) = rest.split_at(fitting(rest));
-        match some {
-            [alone] => draft.put_json(place(transcript, number), alone)?,
-            several => draft.put_json(place(transcript, number), &list(several))?,
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
         }
+        let (some, after) = rest.split_at(fitting(rest));
+        let key = place(transcript, number);
         number += some.len() as u64;
         rest = after;
-    }
-    Ok(())
+        Some(match some {
+            [alone] => (key, Cow::Borrowed(alone.as_slice())),
+            several => (key, Cow::Owned(list(several))),
+        })
+    })
 }
 
 /// How many of the first rows one value holds; one has a record of its own, however long it is.

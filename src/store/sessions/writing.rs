@@ -111,6 +111,7 @@ impl Sessions {
             Edit::Create(new) => self.create(draft, new),
             Edit::Change { id, change } => self.change(draft, id, change),
             Edit::Delete(id) => self.delete(draft, id),
+            Edit::Import(incoming) => self.import(draft, incoming),
         }
     }
 
@@ -224,7 +225,7 @@ impl Sessions {
     }
 
     /// Whether the title can be had, and which one it is then. Takes it, and gives back the one from before.
-    fn title(
+    pub(super) fn title(
         &mut self,
         database: &Database,
         wanted: &Title,
@@ -275,7 +276,7 @@ impl Sessions {
         self.touched.get_mut(id).ok_or_else(|| StoreError::Illegal("a session went astray".to_owned()))
     }
 
-    fn set(&mut self, database: &Database, header: SessionHeader) -> Result<(), StoreError> {
+    pub(super) fn set(&mut self, database: &Database, header: SessionHeader) -> Result<(), StoreError> {
         let id = header.id.clone();
         self.touch(database, &id)?.now = Some(header);
         Ok(())
@@ -335,7 +336,7 @@ pub(super) fn fresh(id: SessionId, model: String, at: Millis) -> SessionHeader {
     }
 }
 
-fn set_prompt(
+pub(super) fn set_prompt(
     draft: &mut Draft<'_>,
     header: &mut SessionHeader,
     prompt: Option<&str>,

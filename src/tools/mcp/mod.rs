@@ -95,11 +95,6 @@ impl Servers {
         Self { all, asking: tokio::sync::Mutex::default() }
     }
 
-    /// Has their processes end; no other ones are started.
-    pub fn begin_to_end(&self) {
-        self.processes().for_each(stdio::Stdio::begin_to_end);
-    }
-
     /// Ends their processes, and waits until nothing of them is left.
     pub async fn end(&self) {
         join_all(self.processes().map(stdio::Stdio::ended)).await;

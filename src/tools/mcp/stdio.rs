@@ -75,14 +75,9 @@ impl Stdio {
         live.ask(method, params).await.unwrap_or_else(|| Err(keeper.died_amid()))
     }
 
-    /// Has it end; no other one is started.
-    pub fn begin_to_end(&self) {
-        self.0.closing.cancel();
-    }
-
-    /// Ends it, and waits until nothing of it is left.
+    /// Ends it, and waits until nothing of it is left; no other one is started.
     pub async fn ended(&self) {
-        self.begin_to_end();
+        self.0.closing.cancel();
         let live = self.0.kept().live.clone();
         let Some(live) = live else { return };
         if timeout(GRACE, live.over.cancelled()).await.is_err() {

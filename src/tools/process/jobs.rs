@@ -7,10 +7,7 @@ use crate::{
 };
 use futures_util::future::join_all;
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
@@ -22,11 +19,10 @@ const MOST_KEPT: usize = 16;
 /// Longer only when the kernel holds a process fast.
 const GRACE: Duration = Duration::from_secs(7);
 
-/// All that run, and the last that have ended. They outlive a change of settings that does not concern them.
+/// All that run, and the last that have ended.
 #[derive(Default)]
 pub struct Jobs {
     known: Mutex<Vec<Arc<Job>>>,
-    era: AtomicU64,
 }
 
 /// A process that can be typed into, and what was typed and waits to be finished.
@@ -60,23 +56,13 @@ impl Jobs {
         job.map(Typist)
     }
 
-    /// Which settings of commands hold: another number after each change of them.
-    pub fn era(&self) -> u64 {
-        self.era.load(Ordering::Acquire)
-    }
-
-    /// Room for one more, under the settings of an era.
+    /// Room for one more.
     ///
     /// # Errors
     ///
-    /// Too many run, or other settings hold by now.
-    pub fn enter(&self, record: ProcessRecord, era: u64) -> Result<Arc<Job>, Failure> {
+    /// Too many run.
+    pub fn enter(&self, record: ProcessRecord) -> Result<Arc<Job>, Failure> {
         let mut known = self.known();
-        if era != self.era() {
-            let text = "the settings of commands have changed since this turn began";
-            return Err(Failure::new("settings_changed", text)
-                .hint("run it in the foreground, or start it in the next turn"));
-        }
         if known.iter().filter(|job| !job.is_over()).count() >= MOST_RUNNING {
             let text = format!("{MOST_RUNNING} commands run in the background already");
             return Err(Failure::new("too_many_processes", text)
@@ -112,13 +98,6 @@ impl Jobs {
     pub async fn end_all(&self) {
         let all = self.known().clone();
         end(&all).await;
-    }
-
-    /// Other settings hold from now on: kills all that run under the former ones.
-    pub fn begin_era(&self) {
-        let known = self.known();
-        self.era.fetch_add(1, Ordering::AcqRel);
-        known.iter().for_each(|job| job.kill());
     }
 
     fn known(&self) -> MutexGuard<'_, Vec<Arc<Job>>> {

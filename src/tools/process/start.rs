@@ -36,7 +36,7 @@ pub async fn start(
         end: None,
     };
     let store = context.behalf.as_ref().map(|behalf| behalf.store.clone());
-    let job = ground.jobs.enter(record, ground.era)?;
+    let job = ground.jobs.enter(record)?;
     if let Err(failure) = set_going(ground, &context, &job, ready, store.clone()).await {
         ground.jobs.leave(&job);
         if let Some(store) = store {

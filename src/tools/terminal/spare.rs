@@ -126,16 +126,7 @@ impl Spare {
         drop(former);
     }
 
-    /// Ends it, and keeps others from being made.
-    pub fn end(&self) {
-        let mut state = self.state();
-        state.over = true;
-        let held = state.held.take();
-        drop(state);
-        drop(held);
-    }
-
-    /// As [`Spare::end`]; afterwards nothing of it is left.
+    /// Ends it, and keeps others from being made; afterwards nothing of it is left.
     pub async fn ended(&self) {
         let held = {
             let mut state = self.state();

@@ -1,5 +1,6 @@
 //! Sessions: the resources, and turns of a session.
 
+mod import;
 mod load;
 mod model;
 mod questions;

@@ -8,6 +8,7 @@ pub mod house;
 pub mod mcp;
 pub mod script;
 pub mod site;
+pub mod state_db;
 pub mod upstream;
 
 pub use cable::Cable;
