@@ -1,6 +1,6 @@
 //! Images on their way to the model.
 
-use crate::support::{House, Plan};
+use crate::support::{Frame, House, Plan};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use serde_json::{Value, json};
@@ -140,7 +140,7 @@ async fn an_image_that_is_too_large_goes_out_smaller_and_is_kept_as_it_was_sent(
     let run = alice.run_with(run).await;
     let events = alice.events(&run, None).await.rest().await;
     let retried: Vec<Value> =
-        events.iter().filter(|event| event.kind() == "run.retrying").map(|event| event.json()).collect();
+        events.iter().filter(|event| event.kind() == "run.retrying").map(Frame::json).collect();
     let [retried] = &retried[..] else { panic!("once: {retried:?}") };
     assert_eq!(
         (&retried["action"], &retried["error_code"]),
