@@ -107,7 +107,7 @@ pub async fn detailed(auth: Authorised) -> Result<HttpResponse, ApiError> {
 }
 
 /// Reaching the actor means that its store is open.
-async fn load(tenant: &Arc<Tenant>) -> Result<ProfileLoad, String> {
+pub(super) async fn load(tenant: &Arc<Tenant>) -> Result<ProfileLoad, String> {
     let asked = async {
         let profile = tenant.profile().await.map_err(|unavailable| unavailable.message)?;
         profile.send(GetLoad).await.map_err(|error| error.to_string())
@@ -115,7 +115,7 @@ async fn load(tenant: &Arc<Tenant>) -> Result<ProfileLoad, String> {
     tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err("no answer in time".to_owned()))
 }
 
-fn state(tenant: &Arc<Tenant>) -> (&'static str, bool) {
+pub(super) fn state(tenant: &Arc<Tenant>) -> (&'static str, bool) {
     match tenant.state() {
         TenantState::Serving if tenant.is_draining() => ("draining", true),
         TenantState::Serving => ("running", true),
@@ -143,7 +143,7 @@ fn degraded(detail: &str) -> Value {
     json!({"status": "degraded", "detail": detail})
 }
 
-fn disk(root: &Path) -> Value {
+pub(super) fn disk(root: &Path) -> Value {
     let Ok(stat) = rustix::fs::statvfs(root) else {
         return degraded("the disk cannot be looked at");
     };

@@ -25,6 +25,7 @@ mod isolation;
 mod json;
 mod keys;
 mod memory;
+mod metrics;
 mod once;
 mod openai;
 mod openapi;

@@ -151,6 +151,36 @@ async fn the_page_about_the_api_asks_nothing_of_other_places() {
 }
 
 #[actix_web::test]
+async fn what_can_be_collected_is_what_health_says() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let run = alice.run(r#"@@tool terminal {"command":"rm -rf ./none"}"#).await;
+    alice.events(&run, None).await.until("approval.request").await;
+    let health = alice.get("/health/detailed").await.body;
+    let reply = alice.get("/metrics").await;
+    assert_eq!(reply.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let value = |row: &str| {
+        let rest = reply.text.lines().find_map(|line| line.strip_prefix(row));
+        rest.unwrap_or_else(|| panic!("no {row} in {}", reply.text)).trim().to_owned()
+    };
+    let wall = &health["sandbox"];
+    let (level, abi) = (wall["level"].as_str().unwrap(), &wall["abi"]);
+    let (limits, quota) = (wall["limits"]["held_by"].as_str().unwrap(), &health["disk_quota"]);
+    let held = quota["held_by"].as_str().unwrap();
+    let labels =
+        format!(r#"profile="alice",level="{level}",abi="{abi}",limits="{limits}",disk_quota="{held}""#);
+    assert_eq!(value(&format!("hermes_sandbox_info{{{labels}}}")), "1");
+    assert_eq!(value(r#"hermes_runs{profile="alice",state="waiting_for_approval"}"#), "1");
+    assert_eq!(value(r#"hermes_runs{profile="alice",state="queued"}"#), "0");
+    assert_eq!(value(r#"hermes_disk_quota_bytes{profile="alice"}"#), quota["bytes"].to_string());
+    assert_eq!(value(r#"hermes_profile_up{profile="alice"}"#), "1");
+    // A person's key at a neighbour's port, and no key at all, collect nothing.
+    assert_eq!(house.client("bob").await.with_key(None).get("/metrics").await.status, 401);
+    alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
+    house.close().await;
+}
+
+#[actix_web::test]
 async fn the_health_of_a_model_is_what_the_last_turn_found() {
     let house = House::open().await;
     let alice = house.alice().await;

@@ -26,6 +26,13 @@ pub fn detailed() -> Operation {
         .answers(200, named("Health"), "Always 200: the answer is the diagnosis.")
 }
 
+pub fn metrics() -> Operation {
+    let media = crate::front::metrics::MEDIA;
+    Operation::new(TAG, "metrics", Access::Scope(Scope::Read), "The profile's figures for Prometheus")
+        .text("Text exposition format 0.0.4: the wall, runs that have not ended, the disk.")
+        .content(200, media, text().into_value(), "Read when it is asked for.")
+}
+
 pub fn isolation() -> Operation {
     let finding = object()
         .has("attack", text())

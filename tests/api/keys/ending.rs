@@ -115,7 +115,11 @@ async fn a_request_that_waits_in_the_queue_ends_with_its_key() {
         }));
     }
     within(async {
-        while alice.get("/health/detailed").await.body["load"]["queued"].as_u64().unwrap_or(3) < 3 {
+        let queued = async || {
+            let health = alice.get("/health/detailed").await.body;
+            health["readiness"]["checks"]["background_queues"]["queued"].as_u64().unwrap()
+        };
+        while queued().await < 3 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })

@@ -10,7 +10,9 @@ async fn alices_key_opens_nothing_at_bobs_port() {
     let house = House::open().await;
     let (alice, bob) = (house.alice().await, house.bob().await);
     let intruder = bob.with_key(alice.key.as_deref());
-    for path in ["/v1/models", "/v1/runs", "/v1/approvals", "/v1/capabilities", "/health/detailed"] {
+    for path in
+        ["/v1/models", "/v1/runs", "/v1/approvals", "/v1/capabilities", "/health/detailed", "/metrics"]
+    {
         let reply = intruder.get(path).await;
         assert_eq!((reply.status, reply.code()), (401, "invalid_api_key"), "{path}");
     }
