@@ -302,7 +302,10 @@ pub struct GetLoad;
 pub struct ProfileLoad {
     /// Queued, running, stopping or waiting for an approval.
     pub active_runs: usize,
+    /// At work, or stopping.
+    pub running: usize,
     pub waiting_for_approval: usize,
+    /// Chats too, which have no run yet.
     pub queued: usize,
 }
 

@@ -7,7 +7,7 @@ use crate::{actors::Scope, domain::seconds, sandbox::disk_holder};
 use actix_web::HttpResponse;
 use std::fmt::{Display, Write as _};
 
-pub const MEDIA: &str = "text/plain; version=0.0.4; charset=utf-8";
+const MEDIA: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What `/health/detailed` says, as far as it is numbers or does not change. The key decides whose.
 ///
@@ -48,11 +48,10 @@ pub async fn metrics(auth: Authorised) -> Result<HttpResponse, ApiError> {
     let breach = u8::from(sandbox.standing.breach().is_some());
     page.gauge("hermes_sandbox_breach", "Whether the gateway's own attack has come through.", &[], breach);
     if let Ok(load) = &load {
-        page.head("hermes_runs", "Runs that have not ended, by what they do.");
-        let running = load.active_runs.saturating_sub(load.queued + load.waiting_for_approval);
-        page.row("hermes_runs", &[("state", "running")], running);
-        page.row("hermes_runs", &[("state", "queued")], load.queued);
-        page.row("hermes_runs", &[("state", "waiting_for_approval")], load.waiting_for_approval);
+        page.head("hermes_turns", "Turns that have not ended, by what they do.");
+        page.row("hermes_turns", &[("state", "running")], load.running);
+        page.row("hermes_turns", &[("state", "queued")], load.queued);
+        page.row("hermes_turns", &[("state", "waiting_for_approval")], load.waiting_for_approval);
     }
     if let Some(free) = health::disk(&config.root)["free_bytes"].as_u64() {
         page.gauge("hermes_disk_free_bytes", "Free space where the profile lies.", &[], free);

@@ -170,8 +170,9 @@ async fn what_can_be_collected_is_what_health_says() {
     let labels =
         format!(r#"profile="alice",level="{level}",abi="{abi}",limits="{limits}",disk_quota="{held}""#);
     assert_eq!(value(&format!("hermes_sandbox_info{{{labels}}}")), "1");
-    assert_eq!(value(r#"hermes_runs{profile="alice",state="waiting_for_approval"}"#), "1");
-    assert_eq!(value(r#"hermes_runs{profile="alice",state="queued"}"#), "0");
+    assert_eq!(value(r#"hermes_turns{profile="alice",state="waiting_for_approval"}"#), "1");
+    assert_eq!(value(r#"hermes_turns{profile="alice",state="queued"}"#), "0");
+    assert_eq!(value(r#"hermes_turns{profile="alice",state="running"}"#), "0");
     assert_eq!(value(r#"hermes_disk_quota_bytes{profile="alice"}"#), quota["bytes"].to_string());
     assert_eq!(value(r#"hermes_profile_up{profile="alice"}"#), "1");
     // A person's key at a neighbour's port, and no key at all, collect nothing.

@@ -159,9 +159,13 @@ impl Handler<GetLoad> for ProfileActor {
                 continue;
             };
             load.active_runs += 1;
-            load.queued += usize::from(record.status == RunStatus::Queued);
-            load.waiting_for_approval += usize::from(record.status.waits_for_a_person());
+            let (queued, waits) = (record.status == RunStatus::Queued, record.status.waits_for_a_person());
+            load.queued += usize::from(queued);
+            load.waiting_for_approval += usize::from(waits);
+            load.running += usize::from(!queued && !waits);
         }
+        // A chat has no record before it has its slot; a run that waits for one of the machine's has nothing else.
+        load.queued = load.queued.max(self.tenant.board().queued());
         actix::MessageResult(load)
     }
 }
