@@ -3,7 +3,7 @@
 use super::{ask::ask, auth::Authorised, body, error::ApiError, json::Object, runs::run_id};
 use crate::{
     actors::{AnswerQuestion, Asker, GetRun, Scope},
-    domain::{ApprovalId, Clarification, Code, RunId},
+    domain::{Approval, ApprovalId, Clarification, Code, RunId},
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -45,11 +45,7 @@ pub async fn answer(
     auth.require(Scope::Runs)?;
     let run = run_id(&id)?;
     ask(&auth.tenant, GetRun(run)).await?;
-    let (clarify, response) = parse(body::json(&request, payload, &auth.tenant).await?)?;
-    let key_id = auth.caller.key_id.clone();
-    let asker = Asker::Run(run);
-    let answer = AnswerQuestion { asker, clarify, response, key_id, rights: Some(auth.caller.rights) };
-    let settled = ask(&auth.tenant, answer).await?;
+    let settled = settle(auth, &request, payload, Asker::Run(run)).await?;
     Ok(HttpResponse::Ok().json(Answered {
         object: "hermes.run.clarify_response",
         run_id: run,
@@ -58,12 +54,28 @@ pub async fn answer(
     }))
 }
 
+/// Hands the answer that a body has to whoever asks.
+///
+/// # Errors
+///
+/// 400 for what is no answer; 403 for a key that may use fewer tools; 409 for a question that does not wait.
+pub async fn settle(
+    auth: Authorised,
+    request: &HttpRequest,
+    payload: web::Payload,
+    asker: Asker,
+) -> Result<Approval, ApiError> {
+    let (clarify, response) = parse(body::json(request, payload, &auth.tenant).await?)?;
+    let (key_id, rights) = (auth.caller.key_id.clone(), Some(auth.caller.rights));
+    ask(&auth.tenant, AnswerQuestion { asker, clarify, response, key_id, rights }).await
+}
+
 /// Which question, if it is named, and the answer.
 ///
 /// # Errors
 ///
 /// 400 for what is no answer; 409 for a name that no question has.
-pub fn parse(body: Value) -> Result<(Option<ApprovalId>, String), ApiError> {
+fn parse(body: Value) -> Result<(Option<ApprovalId>, String), ApiError> {
     let mut body = Object::body(body)?;
     let id = body.string("clarify_id")?;
     let unknown = |id: &String| {

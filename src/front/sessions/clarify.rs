@@ -2,13 +2,12 @@
 
 use super::resources::of_path;
 use crate::{
-    actors::{AnswerQuestion, Asker, ListWaiting, Scope},
+    actors::{Asker, ListWaiting, Scope},
     domain::{Approval, ApprovalId, RunId, SessionId, seconds},
     front::{
         ask::ask,
         auth::Authorised,
-        body,
-        clarify::{ClarifyView, parse},
+        clarify::{ClarifyView, settle},
         error::ApiError,
     },
 };
@@ -116,10 +115,7 @@ pub async fn answer(
     auth.require(Scope::Chat)?;
     let session = of_path(&id)?;
     ask(&auth.tenant, ListWaiting(Some(session.clone()))).await?;
-    let (clarify, response) = parse(body::json(&request, payload, &auth.tenant).await?)?;
-    let (asker, key_id) = (Asker::Session(session.clone()), auth.caller.key_id.clone());
-    let answer = AnswerQuestion { asker, clarify, response, key_id, rights: Some(auth.caller.rights) };
-    let settled = ask(&auth.tenant, answer).await?;
+    let settled = settle(auth, &request, payload, Asker::Session(session.clone())).await?;
     Ok(HttpResponse::Ok().json(Answered {
         object: "hermes.session.clarify_response",
         session_id: &session,

@@ -16,7 +16,8 @@ pub fn has_own_network(world: &World) -> bool {
     world.network != Network::Full && world.has(Wall::NetNamespace)
 }
 
-/// The whole world but for the rights of this process, which is in the command's control group. Returns the bridge's listener where there is a bridge.
+/// The whole world but for the rights of this process, which is in the command's control group. Returns the bridge's
+/// listener where there is a bridge.
 pub fn world(
     world: &World,
     way: Way,
