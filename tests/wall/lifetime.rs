@@ -1,11 +1,10 @@
 //! Nothing of a command outlives it, however it ends.
 
-use crate::support::{World, pids, running};
+use crate::support::{World, appears, pids, running};
 use hermes_gateway::sandbox::{self, Breach, Limits, Order, Report};
 use serde_json::{Value, json};
 use std::{
     fs,
-    path::Path,
     time::{Duration, Instant},
 };
 use tokio_util::sync::CancellationToken;
@@ -23,14 +22,6 @@ fn hideouts(mark: &str) -> String {
 /// Live processes with `mark` as the beginning of their command line.
 fn alive(mark: &str) -> usize {
     pids(mark).len()
-}
-
-async fn appears(path: &Path) {
-    let start = Instant::now();
-    while !path.exists() {
-        assert!(start.elapsed() < Duration::from_secs(30), "{} never appeared", path.display());
-        tokio::task::yield_now().await;
-    }
 }
 
 #[tokio::test]

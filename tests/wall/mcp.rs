@@ -1,6 +1,6 @@
 //! MCP servers that are processes, behind every wall: what they see, and what they may take.
 
-use crate::support::{SECRET, World, walls};
+use crate::support::{SECRET, World, appears, walls};
 use hermes_gateway::{
     config::{McpCommand, McpServer, McpTransport, ProfileConfig, Secret},
     sandbox::Sandbox,
@@ -98,9 +98,7 @@ async fn once_ended_it_is_not_started_again_and_calls_say_so() {
     let world = world(&wall, |_| {}).await;
     let beside = world.call("mcp_local_hang", json!({}));
     let end = async {
-        while !world.workspace().join("hangs").exists() {
-            tokio::task::yield_now().await;
-        }
+        appears(&world.workspace().join("hangs")).await;
         world.tools.end_processes().await;
     };
     let (under_way, ()) = tokio::join!(beside, end);

@@ -2,7 +2,7 @@
 
 use crate::{
     site::Site,
-    support::{self, World},
+    support::{self, World, appears},
 };
 use hermes_gateway::{
     config::{NetworkConfig, NetworkMode, SandboxLevel},
@@ -227,18 +227,6 @@ async fn the_end_of_a_command_and_a_stop_end_its_connections() {
         tokio::join!(call, stopping);
         wait_for(&site, "gone true").await;
     }
-}
-
-/// Waits for a file that a command makes when it is ready; not for ever, since the command may have failed.
-async fn appears(path: &Path) {
-    let seen = async {
-        while !path.exists() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), seen)
-        .await
-        .unwrap_or_else(|_| panic!("no {}", path.display()));
 }
 
 async fn wait_for(site: &Site, what: &str) {

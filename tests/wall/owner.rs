@@ -2,7 +2,7 @@
 //!
 //! Needs root. Without it no user can be taken on, and the tests show that nothing pretends so.
 
-use crate::support::{SECRET, World};
+use crate::support::{SECRET, World, appears};
 use hermes_gateway::sandbox::Owner;
 use serde_json::json;
 use std::{
@@ -194,9 +194,7 @@ async fn in_a_user_namespace_the_kernel_counts_one_commands_processes_and_nobody
     let crowd = "for n in $(seq 30); do sleep 30 & done; touch up; until [ -e go ]; do sleep 0.02; done; kill $(jobs -p)";
     let other = world.call_in("two", "terminal", json!({ "command": crowd }));
     let mine = async {
-        while !world.workspace().join("up").exists() {
-            tokio::task::yield_now().await;
-        }
+        appears(&world.workspace().join("up")).await;
         let done = world.sh("for n in $(seq 30); do sleep 0.1 & done; wait; echo all").await;
         std::fs::write(world.workspace().join("go"), "").unwrap();
         done

@@ -26,6 +26,19 @@ use tokio_util::sync::CancellationToken;
 
 pub const SECRET: &str = "TOP-SECRET-7c1e";
 
+/// What a helper or a command of a test may take to be there, or to be gone.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits for a file that a command makes when it is ready; not for ever, since the command may have failed.
+pub async fn appears(path: &Path) {
+    let seen = async {
+        while !path.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("no {}", path.display()));
+}
+
 pub struct World {
     pub home: tempfile::TempDir,
     pub config: Arc<ProfileConfig>,

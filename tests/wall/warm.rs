@@ -1,20 +1,14 @@
 //! Commands of which the helper was started ahead.
 
-use crate::support::World;
+use crate::support::{PATIENCE, World, appears};
 use hermes_gateway::domain::SessionId;
 use rustix::{
     fs::OFlags,
     process::{Pid, Signal, kill_process},
 };
 use serde_json::{Value, json};
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Instant};
 use tokio_util::sync::CancellationToken;
-
-/// What a helper of a test may take to be there, or to be gone.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 impl World {
     /// The helper that waits for the next command of a session; runs some until there is one.
@@ -187,9 +181,7 @@ async fn a_command_in_a_helper_that_waited_is_ended_like_any_other() {
         let stop = CancellationToken::new();
         let call = world.raw("one", "terminal", json!({ "command": "touch up; sleep 600" }), &stop, true);
         let stopper = async {
-            while !world.workspace().join("up").exists() {
-                tokio::task::yield_now().await;
-            }
+            appears(&world.workspace().join("up")).await;
             stop.cancel();
         };
         let (output, ()) = tokio::join!(call, stopper);
