@@ -194,13 +194,19 @@ impl Helper {
         }
     }
 
-    /// Kills the command's whole tree and waits until it is gone. What the pipe still holds can be read afterwards.
-    pub async fn kill(self) -> pipe::Receiver {
-        let Self { mut child, talk, output } = self;
-        drop(talk);
+    /// Kills the command's whole tree and waits until it is gone. What the pipe still holds can be read afterwards. The
+    /// report is there when something else had ended the command before.
+    pub async fn kill(mut self) -> (Option<Report>, pipe::Receiver) {
+        let mut report = None;
+        let gone = async {
+            // The helper takes it as the end of the gateway, but is still heard.
+            let _its_end_is_gone = self.talk.control.shutdown().await;
+            report = self.report().await.ok();
+            self.child.wait().await
+        };
         // Longer only when the kernel holds a process fast. The helper goes on trying; killed, it could not.
-        let _ = timeout(GRACE, child.wait()).await;
-        output
+        let _ = timeout(GRACE, gone).await;
+        (report, self.output)
     }
 }
 
