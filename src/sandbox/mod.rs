@@ -23,6 +23,7 @@
 
 pub mod attack;
 mod below;
+mod fork_server;
 mod guise;
 mod handover;
 mod helper;
@@ -41,6 +42,7 @@ mod tmp;
 mod view;
 mod world;
 
+pub use fork_server::ForkServer;
 pub use guise::{close_to_others, may_take};
 pub use handover::Handover;
 pub use helper::helper_main;
