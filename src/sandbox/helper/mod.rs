@@ -1,6 +1,6 @@
-//! `hermes sandbox-exec`: one command's warden.
+//! `hermes sandbox-exec`: what helpers are forked from, and the helper, one command's warden.
 //!
-//! It has one thread and does little: take world and order from descriptor 0, start the command behind the wall, wait,
+//! It has one thread and does little: take world and order from its socket, start the command behind the wall, wait,
 //! and leave nothing behind. It ends with the command, or as soon as the gateway's end of the socket closes, whichever
 //! is first; a gateway that was killed therefore leaves no command running.
 
