@@ -70,7 +70,7 @@ impl Depth {
 /// What a result depends on: program, kernel, level and settings, as one word.
 #[must_use]
 pub fn fingerprint(settings: &ProfileConfig, sandbox: &Sandbox) -> String {
-    let program = std::fs::metadata(&*sandbox.helper);
+    let program = std::fs::metadata(sandbox.helper.program());
     let program = program.map(|data| (data.len(), data.modified().ok()));
     let kernel = std::fs::read_to_string("/proc/version");
     let mut terminal = settings.terminal.clone();

@@ -223,10 +223,10 @@ impl Profile {
         store_with(&folders.state, secret).await?;
         let program = config.skills_dir.join("hermes");
         // A name more costs nothing; on another file system, or for somebody else's file, a copy.
-        fs::hard_link(&*sandbox.helper, &program)
-            .or_else(|_| fs::copy(&*sandbox.helper, &program).map(|_| ()))?;
-        let decoy = Running::start(&sandbox.helper, &folders.env, secret)?;
-        let fragile = Running::start(&sandbox.helper, &folders.env, secret)?;
+        fs::hard_link(sandbox.helper.program(), &program)
+            .or_else(|_| fs::copy(sandbox.helper.program(), &program).map(|_| ()))?;
+        let decoy = Running::start(sandbox.helper.program(), &folders.env, secret)?;
+        let fragile = Running::start(sandbox.helper.program(), &folders.env, secret)?;
         Ok(Self {
             scene: config.skills_dir.join("scene.json"),
             config: Arc::new(config),

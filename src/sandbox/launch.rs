@@ -2,6 +2,7 @@
 
 use super::{
     Order, Sandbox, Usage, World,
+    fork_server::{ForkServer, Forked},
     link::{self, Beginning, Inbox, Reply, Report},
 };
 use rustix::{
@@ -15,16 +16,14 @@ use std::{
     net::TcpListener,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::{net::UnixStream as StdUnixStream, process::CommandExt},
+        unix::net::UnixStream as StdUnixStream,
     },
     path::Path,
-    process::{Command, Stdio},
     time::Duration,
 };
 use tokio::{
-    io::{AsyncWriteExt, Interest},
+    io::{AsyncWriteExt, Interest, unix::AsyncFd},
     net::{UnixStream, unix::pipe},
-    process::Child,
     time::timeout,
 };
 
@@ -35,28 +34,23 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const NO_REPORT: &str = "the helper gave no report";
 
 /// The ends of a helper that stay with the gateway.
-pub(super) struct Ends {
-    pub control: StdUnixStream,
-    pub output: OwnedFd,
+struct Ends {
+    control: StdUnixStream,
+    output: OwnedFd,
 }
 
-/// The command line of a helper. Nothing of the gateway's environment, no descriptor but 0, 1 and 2, and no code of
-/// ours between `fork` and `exec`: then the spawn costs the same however large the gateway is.
-pub(super) fn command(helper: &Path) -> io::Result<(Command, Ends)> {
+/// Has a helper forked.
+fn fork(server: &ForkServer) -> io::Result<(Forked, Ends)> {
     let (control, theirs) = StdUnixStream::pair()?;
     let (output, writer) = pipe_with(PipeFlags::CLOEXEC)?;
-    let mut command = Command::new(helper);
-    command.arg("sandbox-exec").env_clear().current_dir("/");
-    command.stdin(OwnedFd::from(theirs)).stdout(writer.try_clone()?).stderr(writer);
-    // A Ctrl-C at the gateway's terminal is for the gateway.
-    command.process_group(0);
-    Ok((command, Ends { control, output }))
+    let forked = server.fork(theirs.as_fd(), writer.as_fd())?;
+    Ok((forked, Ends { control, output }))
 }
 
 /// A running helper. Dropping it closes the socket, which kills the command and everything it started.
 #[derive(Debug)]
 pub struct Helper {
-    child: Child,
+    process: Forked,
     /// What the helper says.
     pub talk: Talk,
     /// Standard output and standard error of the command, in the order of writing. Ends after the last process.
@@ -73,36 +67,36 @@ pub struct Talk {
 }
 
 impl Sandbox {
-    /// Starts a helper that builds `world` and then waits for its order. Takes about a millisecond: call it on the
-    /// blocking pool, inside a runtime.
+    /// Forks a helper that builds `world` and then waits for its order. Takes some 0.2 ms: call it on the blocking pool,
+    /// inside a runtime.
     ///
     /// # Errors
     ///
     /// No process or descriptor is to be had, or the program is gone.
     pub fn start(&self, world: &World) -> io::Result<Helper> {
-        let (command, Ends { mut control, output }) = command(&self.helper)?;
-        let child = tokio::process::Command::from(command).spawn()?;
+        let (process, Ends { mut control, output }) = fork(&self.helper)?;
         control.set_write_timeout(Some(PATIENCE))?;
         link::send(&mut control, &Beginning { world: world.clone(), way: self.way }, None)?;
         control.set_nonblocking(true)?;
         let control = UnixStream::from_std(control)?;
         let output = pipe::Receiver::from_owned_fd(output)?;
         let talk = Talk { control, inbox: Inbox::default(), ended: None };
-        Ok(Helper { child, talk, output })
+        Ok(Helper { process, talk, output })
     }
 }
 
 impl Helper {
-    /// Its number on this machine; `None` once it was waited for.
+    /// Its number on this machine, of no meaning once it has ended.
     #[must_use]
-    pub fn pid(&self) -> Option<u32> {
-        self.child.id()
+    pub const fn pid(&self) -> u32 {
+        self.process.pid.as_raw_nonzero().get().cast_unsigned()
     }
 
     /// False: it has ended before it had an order.
-    pub fn is_there(&mut self) -> bool {
+    #[must_use]
+    pub fn is_there(&self) -> bool {
         // What it has started ends a moment after it, and holds the socket until then.
-        if !matches!(self.child.try_wait(), Ok(None)) {
+        if !self.process.is_there() {
             return false;
         }
         let mut socket = [PollFd::new(&self.talk.control, PollFlags::IN)];
@@ -130,7 +124,7 @@ impl Helper {
         loop {
             self.talk.control.writable().await?;
             let control = &self.talk.control;
-            let first = control.try_io(Interest::WRITABLE, || link::send_first(control, &message, stdin));
+            let first = control.try_io(Interest::WRITABLE, || link::send_first(control, &message, &[stdin]));
             match first {
                 Ok(sent) => return self.talk.control.write_all(&message[sent..]).await,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -183,24 +177,30 @@ impl Helper {
     ///
     /// The helper ended without a report: it was killed.
     pub async fn report(&mut self) -> io::Result<Report> {
-        if let Some(ended) = self.talk.ended.take() {
-            return ended;
-        }
-        loop {
-            // It reports when nothing of the command is left, and then only has to end: the runtime collects it.
-            if let Reply::Ended(report) = self.talk.reply().await? {
-                return Ok(report);
-            }
-        }
+        self.talk.report().await
     }
 
-    /// Kills the command's whole tree and waits until it is gone. What the pipe still holds can be read afterwards.
-    pub async fn kill(self) -> pipe::Receiver {
-        let Self { mut child, talk, output } = self;
-        drop(talk);
+    /// Kills the command's whole tree and waits until it is gone. What the pipe still holds can be read afterwards. The
+    /// report is there when something else had ended the command before.
+    pub async fn kill(self) -> (Option<Report>, pipe::Receiver) {
+        let Self { process, mut talk, output } = self;
+        // It takes that as the end of the gateway, but is still heard.
+        let _its_end_is_gone = talk.control.shutdown().await;
+        // SAFETY: the descriptor is an owned one, and stays with what it is registered by.
+        let end = unsafe { AsyncFd::register_with_interest(process.handle, Interest::READABLE) };
+        let Ok(end) = end else { return (None, output) };
+        let mut report = None;
+        let gone = async {
+            tokio::select! {
+                biased;
+                said = talk.report() => report = said.ok(),
+                _ = end.readable() => {}
+            }
+            end.readable().await.map(drop)
+        };
         // Longer only when the kernel holds a process fast. The helper goes on trying; killed, it could not.
-        let _ = timeout(GRACE, child.wait()).await;
-        output
+        let _ = timeout(GRACE, gone).await;
+        (report, output)
     }
 }
 
@@ -216,6 +216,19 @@ impl Talk {
             }
         }
         std::future::pending().await
+    }
+
+    /// Its last word.
+    async fn report(&mut self) -> io::Result<Report> {
+        if let Some(ended) = self.ended.take() {
+            return ended;
+        }
+        loop {
+            // It reports when nothing of the command is left, and then only has to end.
+            if let Reply::Ended(report) = self.reply().await? {
+                return Ok(report);
+            }
+        }
     }
 
     /// What it said before it closed its end, or else that it did.
@@ -257,23 +270,24 @@ impl Talk {
     }
 }
 
-/// For use without a runtime: the output goes nowhere, since nobody could read it while waiting.
+/// For use without a runtime, with a server of its own: the output goes nowhere, since nobody could read it while waiting.
 pub(super) fn run_blocking(
-    helper: &Path,
+    program: &Path,
     beginning: &Beginning,
     order: &Order,
     limit: Duration,
 ) -> io::Result<Report> {
-    let (mut command, Ends { mut control, output: _unread }) = command(helper)?;
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    // The command holds our end of the helper's socket; it must not outlive this line.
-    drop(command);
+    let (mut control, theirs) = StdUnixStream::pair()?;
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    let server = ForkServer::new(program.to_owned());
+    let process = server.fork(theirs.as_fd(), null.as_fd())?;
+    // A helper that ends must be the end of its socket.
+    drop(theirs);
     control.set_read_timeout(Some(limit))?;
     control.set_write_timeout(Some(limit))?;
     let talk = |control: &mut StdUnixStream| {
         link::send(control, beginning, None)?;
-        let stdin = std::fs::File::open("/dev/null")?;
-        link::send(control, order, Some(stdin.as_fd()))?;
+        link::send(control, order, Some(null.as_fd()))?;
         let mut inbox = Inbox::default();
         loop {
             match inbox.receive(&*control)? {
@@ -286,9 +300,9 @@ pub(super) fn run_blocking(
     let report = talk(&mut control);
     drop(control);
     if report.is_err() {
-        // A program that is no helper would not notice the end of the socket.
-        let _ = child.kill();
+        // One that hangs would not notice the end of the socket.
+        process.kill();
     }
-    child.wait()?;
+    process.ends_within(GRACE);
     report
 }

@@ -70,12 +70,11 @@ pub fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Sends the beginning of a message together with a descriptor. Returns how much went out.
-pub fn send_first(socket: impl AsFd, bytes: &[u8], fd: BorrowedFd<'_>) -> io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+/// Sends the beginning of a message together with up to two descriptors. Returns how much went out.
+pub fn send_first(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let fds = [fd];
-    if !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
+    if !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(io::Error::other("no room for a descriptor"));
     }
     Ok(sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)?)
@@ -85,7 +84,7 @@ pub fn send_first(socket: impl AsFd, bytes: &[u8], fd: BorrowedFd<'_>) -> io::Re
 pub fn send(socket: &mut UnixStream, message: &impl Serialize, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
     let bytes = encode(message)?;
     let sent = match fd {
-        Some(fd) => send_first(&*socket, &bytes, fd)?,
+        Some(fd) => send_first(&*socket, &bytes, &[fd])?,
         None => 0,
     };
     socket.write_all(&bytes[sent..])
@@ -96,6 +95,26 @@ pub fn try_send(socket: &UnixStream, message: &impl Serialize) -> io::Result<()>
     let bytes = encode(message)?;
     let sent = rustix::net::send(socket, &bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
     if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
+/// Takes in what the socket has, waiting for it if the socket waits, and its descriptors. Returns how many bytes; none at
+/// its end.
+pub fn receive(socket: impl AsFd, piece: &mut [u8], mut take: impl FnMut(OwnedFd)) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let got = loop {
+        let mut room = [IoSliceMut::new(piece)];
+        match recvmsg(socket.as_fd(), &mut room, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Err(Errno::INTR) => {}
+            other => break other?,
+        }
+    };
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            fds.for_each(&mut take);
+        }
+    }
+    Ok(got.bytes)
 }
 
 /// What has arrived and was not taken yet.
@@ -109,22 +128,9 @@ impl Inbox {
     /// Takes in what the socket has, waiting for it if the socket waits. False at its end.
     pub fn fill(&mut self, socket: impl AsFd) -> io::Result<bool> {
         let mut piece = [0; PIECE];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let got = loop {
-            let mut room = [IoSliceMut::new(&mut piece)];
-            match recvmsg(socket.as_fd(), &mut room, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
-                Err(Errno::INTR) => {}
-                other => break other?,
-            }
-        };
-        for message in ancillary.drain() {
-            if let RecvAncillaryMessage::ScmRights(mut fds) = message {
-                self.fd = fds.next().or(self.fd.take());
-            }
-        }
-        self.bytes.extend_from_slice(&piece[..got.bytes]);
-        Ok(got.bytes > 0)
+        let got = receive(socket, &mut piece, |fd| self.fd = Some(fd))?;
+        self.bytes.extend_from_slice(&piece[..got]);
+        Ok(got > 0)
     }
 
     /// The next message, when it is here as a whole.

@@ -1,9 +1,10 @@
 //! The wall between a profile's commands and everything else. The only module with `unsafe`.
 //!
 //! ```text
-//! gateway                                   helper (`hermes sandbox-exec`)          command
-//! Sandbox::start ── spawn, fd 0 = socket
-//!                ── World ────────────────► build it, fork ──────────────────────► confines itself, waits
+//! ForkServer     ── socket, output ───► `hermes sandbox-exec` forks, for each command:
+//!
+//! gateway                                   helper                                  command
+//! Sandbox::start ── World ────────────────► build it, fork ──────────────────────► confines itself, waits
 //!      ◄──────────── Ready ────────────────
 //! Helper::send ──── Order + real stdin ───► hand it on ───────────────────────────► exec, runs
 //!      ◄──────────── output (one pipe) ──────────────────────────────────────────── writes
@@ -13,9 +14,10 @@
 //!
 //! Nothing of a command is known before its order, so a helper can be started long before there is one.
 //!
-//! The gateway never runs code between `fork` and `exec` (its heap is large, and other threads hold locks); all that
-//! must happen there happens in the helper, which is small and has one thread. The helper itself stays outside the
-//! wall, since it must be able to find and kill whatever the command left behind.
+//! What helpers are forked from knows nothing but how to fork. The gateway itself never runs code between `fork` and
+//! `exec` (its heap is large, and other threads hold locks); all that must happen there happens in the helper, which is
+//! small and has one thread. The helper itself stays outside the wall, since it must be able to find and kill whatever
+//! the command left behind.
 //!
 //! [`Jail`] is the same wall for tools that touch files inside the gateway.
 
@@ -23,6 +25,7 @@
 
 pub mod attack;
 mod below;
+mod fork_server;
 mod guise;
 mod handover;
 mod helper;
@@ -41,6 +44,7 @@ mod tmp;
 mod view;
 mod world;
 
+pub use fork_server::ForkServer;
 pub use guise::{close_to_others, may_take};
 pub use handover::Handover;
 pub use helper::helper_main;

@@ -1,7 +1,7 @@
 //! What this machine can enforce, found by doing it.
 
 use super::{
-    Limits, Machine, Network, Order, Standing, Wall, Way, World, landlock,
+    ForkServer, Limits, Machine, Network, Order, Standing, Wall, Way, World, landlock,
     launch::run_blocking,
     limits::Groups,
     link::{Beginning, Report},
@@ -36,8 +36,8 @@ pub struct Sandbox {
     pub standing: Standing,
     /// Walls that are left out, to show what each of them stops. Always empty but in tests: no setting leads here.
     pub omit: Vec<Wall>,
-    /// The program that is started as `PROGRAM sandbox-exec`.
-    pub helper: Arc<PathBuf>,
+    /// Where helpers come from.
+    pub helper: Arc<ForkServer>,
     /// The room that all commands share.
     pub machine: Arc<Machine>,
 }
@@ -54,7 +54,7 @@ impl Sandbox {
             reason: None,
             standing: Standing::default(),
             omit: Vec::new(),
-            helper: Arc::new(helper),
+            helper: Arc::new(ForkServer::new(helper)),
             machine: Arc::new(Machine::new(Err("not asked for".to_owned()))),
         };
         if found.abi == 0 {
@@ -63,7 +63,7 @@ impl Sandbox {
         }
         let mut refusals = Vec::new();
         for way in WAYS {
-            match trial(&found.helper, SandboxLevel::Strict, way) {
+            match trial(found.helper.program(), SandboxLevel::Strict, way) {
                 Ok(()) => {
                     found.level = SandboxLevel::Strict;
                     found.way = way;
@@ -73,7 +73,7 @@ impl Sandbox {
                 Err(reason) => refusals.push(reason),
             }
         }
-        match trial(&found.helper, SandboxLevel::Landlock, found.way) {
+        match trial(found.helper.program(), SandboxLevel::Landlock, found.way) {
             Ok(()) => {
                 found.level = SandboxLevel::Landlock;
                 found.reason = refusals.into_iter().next();

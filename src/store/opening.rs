@@ -56,8 +56,12 @@ impl Inner {
         let found = Wake { open_runs: !open.is_empty(), next_due_ms, keys: count_keys(&database)? };
         let wake = WakeFile::open(dir, found)?;
         let values = ValueWriter::open(payloads.values().clone())?;
-        let deltas =
-            Generations::new(dir.join("events"), payloads.clone(), options.cache, options.generation_bytes);
+        let deltas = Generations::new(
+            dir.join("events"),
+            payloads.clone(),
+            options.deltas_cache,
+            options.generation_bytes,
+        );
         Ok(Self {
             dir: dir.to_owned(),
             payloads,

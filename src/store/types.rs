@@ -190,6 +190,9 @@ pub struct Options {
     /// sled's cache, per database. sled divides it by 256, and a leaf of up to 16 records has to fit into such a share, or it
     /// is read back from the disk at every touch.
     pub cache: u64,
+    /// The same of a database of deltas: the newest leaf of some 2,000 runs at work. Older ones are hardly ever read again,
+    /// and take several times as much in memory as on the disk.
+    pub deltas_cache: u64,
     /// How long after a failed write the database is left alone before it is opened anew.
     pub heal_after: Duration,
     /// How long after a commit its messages are taken into the index that searches read.
@@ -212,9 +215,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             ring_events: 512,
-            ring_read: 64,
+            ring_read: 16,
             ring_bytes: 64 << 10,
-            ring_unread: 32,
+            ring_unread: 8,
             reserve: 4096,
             background: Duration::from_millis(50),
             group: 512,
@@ -224,6 +227,7 @@ impl Default for Options {
             compact_floor: 64 << 20,
             disk_floor: 256 << 20,
             cache: 8 << 20,
+            deltas_cache: 4 << 20,
             heal_after: Duration::from_secs(1),
             index_after: Duration::from_secs(20),
             redactor: Redactor::default(),

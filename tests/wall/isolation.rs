@@ -5,7 +5,7 @@ use hermes_gateway::{
     config::ExtraRoot,
     isolation::{Depth, Examination, Inquiry, Outcome},
     sandbox::{
-        Owner, Sandbox,
+        ForkServer, Owner, Sandbox,
         attack::{Promise, attacks, find},
     },
 };
@@ -99,7 +99,7 @@ async fn by_way_of(sandbox: &Sandbox, first: &str) -> Examination {
     );
     fs::write(&program, text).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let sandbox = Sandbox { helper: Arc::new(program), ..sandbox.clone() };
+    let sandbox = Sandbox { helper: Arc::new(ForkServer::new(program)), ..sandbox.clone() };
     let world = World::at(&sandbox, |config| {
         // Where its commands find the real one.
         config.terminal.roots.push(ExtraRoot { path: bin, writable: false });

@@ -1,7 +1,10 @@
 //! What `terminal` gives back, and what it carries from call to call.
 
 use crate::support::World;
-use hermes_gateway::config::{NetworkMode, SandboxLevel};
+use hermes_gateway::{
+    config::{NetworkMode, SandboxLevel},
+    sandbox::{ForkServer, Sandbox},
+};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -241,11 +244,11 @@ async fn what_is_not_cleared_never_runs() {
 async fn a_missing_helper_is_an_answer() {
     let mut sandbox = World::new().sandbox.clone();
     for helper in ["/nonexistent/hermes", "/bin/false"] {
-        sandbox.helper = std::sync::Arc::new(helper.into());
+        sandbox.helper = std::sync::Arc::new(ForkServer::new(helper.into()));
         let world = World::at(&sandbox, |_| {});
         let result = world.call("terminal", json!({ "command": "true" })).await;
         assert!(result["error"].is_string(), "{helper}: {result}");
-        let probed = hermes_gateway::sandbox::Sandbox::probe(helper.into());
+        let probed = Sandbox::probe(helper.into());
         assert_eq!(probed.level, SandboxLevel::None);
         assert!(probed.reason.is_some());
     }

@@ -1,7 +1,7 @@
 //! What the world of a command is like: at level `strict` one of its own, at level `landlock` a small part of the machine's.
 
 use crate::support::{World, walls};
-use hermes_gateway::sandbox::{self, Helper, Network, Order, Owner, Report, Sandbox, Wall};
+use hermes_gateway::sandbox::{self, ForkServer, Helper, Network, Order, Owner, Report, Sandbox, Wall};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -246,7 +246,7 @@ async fn an_ordinary_user_s_gateway_has_the_walls_too() {
             continue;
         }
         let world = World::at(&sandbox, |_| {});
-        let sandbox = Sandbox { helper: std::sync::Arc::new(helper.clone()), ..sandbox };
+        let sandbox = Sandbox { helper: std::sync::Arc::new(ForkServer::new(helper.clone())), ..sandbox };
         let unprivileged = sandbox::World { workspace: mine.clone(), tmp: mine.clone(), ..world.bare() };
         let helper = sandbox.start(&unprivileged).unwrap();
         let command =

@@ -5,7 +5,7 @@ use hermes_gateway::{
     config::SandboxLevel,
     isolation::{Depth, Finding, Inquiry, Outcome},
     sandbox::{
-        Sandbox, Standing, Wall,
+        ForkServer, Sandbox, Standing, Wall,
         attack::{Attack, Promise, attacks},
     },
 };
@@ -123,6 +123,9 @@ fn complaint(walls: &[Wall], finding: &Finding) -> Option<String> {
 fn every_attack_succeeds(sandbox: &Sandbox) {
     // What a library might leave open for every child.
     let _left_open = rustix::fs::open("/dev/null", OFlags::RDONLY, Mode::empty()).unwrap();
+    // What helpers come from is started after that.
+    let helper = Arc::new(ForkServer::new(sandbox.helper.program().to_owned()));
+    let sandbox = &Sandbox { helper, ..sandbox.clone() };
     let groups = Mutex::new(by_walls(sandbox.level));
     let complaints = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

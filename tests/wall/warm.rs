@@ -1,13 +1,16 @@
 //! Commands of which the helper was started ahead.
 
-use crate::support::{PATIENCE, World, appears};
-use hermes_gateway::domain::SessionId;
+use crate::support::{PATIENCE, World, appears, walls};
+use hermes_gateway::{
+    domain::SessionId,
+    sandbox::{ForkServer, Sandbox},
+};
 use rustix::{
     fs::OFlags,
-    process::{Pid, Signal, kill_process},
+    process::{Pid, Signal, kill_process, test_kill_process},
 };
 use serde_json::{Value, json};
-use std::{fs, time::Instant};
+use std::{fs, path::Path, sync::Arc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 impl World {
@@ -117,6 +120,49 @@ async fn a_killed_helper_is_not_missed() {
         kill_process(Pid::from_raw(waiting.cast_signed()).unwrap(), Signal::KILL).unwrap();
         gone(waiting).await;
         assert_eq!(world.sh("echo fine").await, ("fine".to_owned(), 0), "{}", world.wall());
+    }
+}
+
+/// What all helpers are forked from.
+fn server_of(helper: u32) -> u32 {
+    let status = fs::read_to_string(format!("/proc/{helper}/status")).unwrap();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
+    parent.trim().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_killed_fork_server_is_not_missed_and_takes_no_helper_with_it() {
+    for sandbox in walls() {
+        // The others have theirs in common.
+        let helper = Arc::new(ForkServer::new(sandbox.helper.program().to_owned()));
+        let world = World::at(&Sandbox { helper, ..sandbox }, |_| {});
+        let waiting = world.waiting("one").await;
+        let server = server_of(waiting);
+        kill_process(Pid::from_raw(server.cast_signed()).unwrap(), Signal::KILL).unwrap();
+        assert_eq!(world.started("one").await, waiting, "{}", world.wall());
+        assert_eq!(world.sh("echo fine").await, ("fine".to_owned(), 0), "{}", world.wall());
+        assert_ne!(server_of(world.waiting("one").await), server, "{}", world.wall());
+        world.tools.end_processes().await;
+    }
+}
+
+#[tokio::test]
+async fn the_fork_server_has_nothing_of_the_gateway_and_leaves_nothing_of_its_helpers() {
+    let world = World::new();
+    let waiting = world.waiting("one").await;
+    let server = server_of(waiting);
+    assert_eq!(fs::read(format!("/proc/{server}/environ")).unwrap(), b"");
+    assert_eq!(fs::read_link(format!("/proc/{server}/cwd")).unwrap(), Path::new("/"));
+    let open = fs::read_dir(format!("/proc/{server}/fd")).unwrap().flatten();
+    let leads = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+    let sockets = leads.filter(|leads| leads.to_string_lossy().starts_with("socket:")).count();
+    assert_eq!(sockets, 1, "that on which it is asked");
+    let helper = Pid::from_raw(waiting.cast_signed()).unwrap();
+    kill_process(helper, Signal::KILL).unwrap();
+    let start = Instant::now();
+    while test_kill_process(helper).is_ok() {
+        assert!(start.elapsed() < PATIENCE, "{waiting} was not collected");
+        tokio::task::yield_now().await;
     }
 }
 

@@ -112,9 +112,9 @@ impl Driver {
                 biased;
                 () = stop.cancelled() => return self.withdraw_all(),
                 () = parking.cancelled() => return Err(Break::Parked),
-                Some(answer) = self.inbox.answered.recv() => self.answer(*answer).await,
+                Some(answer) = self.inbox.answered.recv() => self.answer(answer).await,
                 Some(said) = self.inbox.said.recv() => {
-                    self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, *said));
+                    self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
                 }
                 () = tokio::time::sleep(left.unwrap_or_default()), if left.is_some() => self.expire().await,
                 () = tokio::time::sleep_until(give_back), if self.slot.is_some() && parked.is_none() => {

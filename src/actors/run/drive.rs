@@ -155,7 +155,7 @@ impl Driver {
     }
 
     /// Drives the run to its end.
-    pub async fn run(mut self) {
+    pub async fn run(&mut self) {
         self.pose_restored();
         let end = match self.enter().await {
             Ok(()) => self.work().await,
@@ -347,7 +347,7 @@ impl Driver {
                     biased;
                     answer = &mut asking => break answer,
                     Some(said) = self.inbox.said.recv() => {
-                        let taken = take_in(&mut log.borrow_mut(), &mut self.changes, Amid::ModelCall, *said);
+                        let taken = take_in(&mut log.borrow_mut(), &mut self.changes, Amid::ModelCall, said);
                         self.unheard.extend(taken);
                     }
                 }

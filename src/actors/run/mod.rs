@@ -58,6 +58,7 @@ use actix::{
     SpawnHandle, WrapFuture,
 };
 use futures_util::FutureExt;
+use local_channel::mpsc;
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -66,7 +67,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Board;
@@ -119,15 +120,15 @@ pub(super) struct Control {
     /// The run has its place, and reads what was said before it begins.
     pub entering: watch::Sender<bool>,
     questions: RefCell<HashMap<ApprovalId, Question>>,
-    /// Both in boxes: a channel keeps room for 32 of what it carries, and hardly any run hears one.
-    answers: mpsc::UnboundedSender<Box<Decide>>,
-    said: mpsc::UnboundedSender<Box<steer::Said>>,
+    /// Both of a kind that is small while it is empty: hardly any run hears something.
+    answers: mpsc::Sender<Decide>,
+    said: mpsc::Sender<steer::Said>,
 }
 
 /// The driver's ends of what the actor passes on.
 struct Inbox {
-    answered: mpsc::UnboundedReceiver<Box<Decide>>,
-    said: mpsc::UnboundedReceiver<Box<steer::Said>>,
+    answered: mpsc::Receiver<Decide>,
+    said: mpsc::Receiver<steer::Said>,
 }
 
 /// A question that somebody was asked.
@@ -156,8 +157,8 @@ pub struct RunActor {
 impl RunActor {
     /// Starts the run on this thread and puts it into the table of live runs.
     pub fn launch(work: Work) {
-        let (answers, answered) = mpsc::unbounded_channel();
-        let (say, said) = mpsc::unbounded_channel();
+        let (answers, answered) = mpsc::channel();
+        let (say, said) = mpsc::channel();
         let control = Rc::new(Control {
             stop: CancellationToken::new(),
             reason: Cell::new(None),
@@ -188,11 +189,14 @@ impl Actor for RunActor {
             return;
         };
         let driver = drive::Driver::new(work, self.control.clone(), inbox);
-        // A panic drops the driver, which writes the turn's end; here it only must not take the actor's context down in
-        // the middle of a poll.
-        let done = AssertUnwindSafe(driver.run()).catch_unwind();
-        self.driver = Some(ctx.spawn(done.into_actor(self).map(|_done, _run, ctx| ctx.stop())));
+        self.driver = Some(ctx.spawn(driven(driver).into_actor(self).map(|_done, _run, ctx| ctx.stop())));
     }
+}
+
+/// Drives a run to its end. A panic drops the driver, which writes the turn's end; here it only must not take the actor's
+/// context down in the middle of a poll. An async function that took the driver would keep room for it twice.
+fn driven(mut driver: drive::Driver) -> impl Future<Output = std::thread::Result<()>> {
+    AssertUnwindSafe(async move { driver.run().await }).catch_unwind()
 }
 
 impl Drop for RunActor {
@@ -256,8 +260,23 @@ impl Handler<Decide> for RunActor {
         let mut settled = question.settled.subscribe();
         if !std::mem::replace(&mut question.answered, true) {
             // The driver holds the other end for as long as it has questions.
-            let _sent = self.control.answers.send(Box::new(answer));
+            let _sent = self.control.answers.send(answer);
         }
         Box::pin(async move { settled.wait_for(Option::is_some).await.ok()?.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_waits_for_its_model_is_small() {
+        fn size<F: Future>(_: impl FnOnce(drive::Driver) -> F) -> usize {
+            size_of::<F>()
+        }
+        // Thousands of these are held at once.
+        let size = size(driven);
+        assert!(size < 4_096, "{size}");
     }
 }

@@ -79,8 +79,8 @@ impl Driver {
                         waiting.parked = Some(ParkedRun::enter(self));
                     }
                 }
-                Some(answer) = self.inbox.answered.recv() => self.pass_on(agent, &run.id, *answer).await,
-                Some(said) = self.inbox.said.recv() => self.say_there(agent, &run.id, *said).await,
+                Some(answer) = self.inbox.answered.recv() => self.pass_on(agent, &run.id, answer).await,
+                Some(said) = self.inbox.said.recv() => self.say_there(agent, &run.id, said).await,
                 told = events.next() => {
                     let (seq, event) = match told {
                         Ok(told) => told,

@@ -11,6 +11,7 @@ use crate::{
     store::{Change, Committed, IdempotencyEntry, LogWriter, StoreError},
 };
 use actix::{Handler, Message, ResponseFuture};
+use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 /// Command: say this to the running turn. `false`: the turn is over, or takes no such words.
@@ -64,10 +65,11 @@ impl Handler<Steer> for RunActor {
 
     fn handle(&mut self, Steer { input, manner }: Steer, _ctx: &mut Self::Context) -> Self::Result {
         let (taken, told) = oneshot::channel();
-        let sent = self.control.said.send(Box::new(Said { input, manner, taken }));
+        // What is refused is dropped at once, so that nobody waits to be told.
+        let sent = self.control.said.send(Said { input, manner, taken }).is_ok();
         Box::pin(async move {
             // A driver that has ended takes nothing any more.
-            let (Ok(()), Ok(committed)) = (sent, told.await) else {
+            let (true, Ok(committed)) = (sent, told.await) else {
                 return Ok(false);
             };
             committed?.await?;
@@ -114,8 +116,8 @@ pub(super) fn take_in(
 impl Driver {
     /// Takes in what nobody has looked at yet, and lets the next model call hear it.
     pub(super) fn hear_all(&mut self) {
-        while let Ok(said) = self.inbox.said.try_recv() {
-            self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, *said));
+        while let Some(Some(said)) = self.inbox.said.recv().now_or_never() {
+            self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
         }
         self.hear();
     }

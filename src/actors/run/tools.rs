@@ -267,7 +267,7 @@ impl Driver {
                         noted = true;
                     }
                     Some(said) = self.inbox.said.recv() => {
-                        self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, *said));
+                        self.unheard.extend(take_in(&mut self.log, &mut self.changes, Amid::Other, said));
                     }
                 }
             }

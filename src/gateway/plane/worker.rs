@@ -5,7 +5,7 @@ use super::{
     listener::{self, Listener},
 };
 use actix_rt::{Arbiter, ArbiterHandle};
-use actix_service::{IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, map_config};
+use actix_service::{IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, boxed, map_config};
 use actix_web::{
     App, Error,
     body::MessageBody,
@@ -138,7 +138,8 @@ where
         tracing::error!("the front could not be built");
         return;
     };
-    let service = Rc::new(service);
+    // In boxes: a connection that streams an answer has no use for the room that handling its request took.
+    let service = Rc::new(boxed::service(service));
     while let Some(command) = commands.recv().await {
         match command {
             // In a task of its own: what one port or job does must not hold up the next command.

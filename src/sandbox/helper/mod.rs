@@ -1,6 +1,6 @@
-//! `hermes sandbox-exec`: one command's warden.
+//! `hermes sandbox-exec`: what helpers are forked from, and the helper, one command's warden.
 //!
-//! It has one thread and does little: take world and order from descriptor 0, start the command behind the wall, wait,
+//! It has one thread and does little: take world and order from its socket, start the command behind the wall, wait,
 //! and leave nothing behind. It ends with the command, or as soon as the gateway's end of the socket closes, whichever
 //! is first; a gateway that was killed therefore leaves no command running.
 
@@ -18,11 +18,15 @@ mod watch;
 
 use super::{
     Order, Wall, World,
+    fork_server::{self, Forked},
     link::{self, Beginning, Inbox, Reply, Report},
 };
 use crate::config::SandboxLevel;
 use group::Group;
-use rustix::{io::fcntl_dupfd_cloexec, process::Pid, stdio::dup2_stdin};
+use rustix::{
+    process::{Pid, PidfdFlags, pidfd_open},
+    stdio::{dup2_stderr, dup2_stdin, dup2_stdout},
+};
 use signals::Signals;
 use std::{
     fs::File,
@@ -38,31 +42,55 @@ const NOT_STARTED: i32 = 125;
 /// The exit code when the gateway ended it.
 const KILLED: i32 = 128 + libc::SIGKILL;
 
-/// `hermes sandbox-exec`: reads what to do from descriptor 0, confines a child, runs the command in it.
-/// Returns the exit code.
+/// `hermes sandbox-exec`: forks helpers as the gateway asks for them on descriptor 0. Returns the exit code, of a helper
+/// or of the server that it was forked from.
 #[must_use]
 pub fn helper_main() -> i32 {
-    match serve() {
+    let served = serve_forks();
+    match served.and_then(|ends| ends.map_or(Ok(0), serve)) {
         Ok(code) => code,
         Err(error) => {
-            // No gateway to report to: somebody typed this command.
+            // No gateway to report to: somebody typed this command. Of a helper it goes to the command's output.
             let _ = writeln!(io::stderr(), "hermes sandbox-exec is started by the gateway only: {error}");
             NOT_STARTED
         }
     }
 }
 
-fn serve() -> io::Result<i32> {
+/// The fork server. Comes back in each helper with what is its own, and with nothing when the gateway is gone.
+fn serve_forks() -> io::Result<Option<[OwnedFd; 2]>> {
+    // Whom it forked is the gateway's to wait for; the kernel collects them.
+    signals::leave_children()?;
+    while let Some(ends) = fork_server::next_request(io::stdin())? {
+        let forked = match fork() {
+            Ok(None) => return Ok(Some(ends)),
+            // It waits for its world: nobody but a killer ends it before its number is looked up.
+            Ok(Some(pid)) => {
+                pidfd_open(pid, PidfdFlags::empty()).map(|handle| Forked { pid, handle }).map_err(Into::into)
+            }
+            Err(error) => Err(error),
+        };
+        drop(ends);
+        fork_server::answer(io::stdin(), forked)?;
+    }
+    Ok(None)
+}
+
+fn serve([control, output]: [OwnedFd; 2]) -> io::Result<i32> {
+    signals::restore()?;
+    // Instead of the server's socket. Only the helper itself talks with the gateway, on one of its own.
+    dup2_stdin(File::open("/dev/null")?)?;
+    dup2_stdout(&output)?;
+    dup2_stderr(&output)?;
+    drop(output);
+    let control = UnixStream::from(control);
     let mut inbox = Inbox::default();
-    let Some(Beginning { world, way }) = inbox.receive(io::stdin())? else {
+    let Some(Beginning { world, way }) = inbox.receive(&control)? else {
         return Ok(NOT_STARTED);
     };
-    let control = UnixStream::from(fcntl_dupfd_cloexec(io::stdin(), 3)?);
     if world.has(Wall::CloseRange) {
         close_inherited(&[Some(control.as_fd()), inbox.fd()])?;
     }
-    // Only the helper itself talks with the gateway.
-    dup2_stdin(File::open("/dev/null")?)?;
     let signals = Signals::block()?;
     if world.has(Wall::Keyring) {
         confine::leave_keyring();

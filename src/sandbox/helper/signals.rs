@@ -57,6 +57,13 @@ impl AsFd for Signals {
     }
 }
 
+/// Of a process that waits for none of its children.
+pub fn leave_children() -> io::Result<()> {
+    // SAFETY: an ignored signal runs no code of ours.
+    let before = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// In the child: signals as a fresh program expects them, whatever the gateway's parent had ignored.
 pub fn restore() -> io::Result<()> {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();

@@ -30,7 +30,7 @@ pub async fn start(
         session: context.session.clone(),
         run: context.run,
         command,
-        pid: ready.helper.pid().unwrap_or_default(),
+        pid: ready.helper.pid(),
         pty,
         started_at: now(),
         end: None,

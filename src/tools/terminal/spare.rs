@@ -100,7 +100,7 @@ impl Spare {
             Some(_) | None => None,
         };
         drop(state);
-        let Held { mut helper, seat, .. } = held.filter(|held| held.world == *world)?;
+        let Held { helper, seat, .. } = held.filter(|held| held.world == *world)?;
         // It may have been killed, by the machine's last resort when its memory is full, say.
         helper.is_there().then_some((helper, seat))
     }
@@ -141,7 +141,7 @@ impl Spare {
     /// The number of the helper that waits, where it is for commands with this temporary folder.
     pub fn pid(&self, tmp: &Path) -> Option<u32> {
         let state = self.state();
-        state.held.as_ref().filter(|held| held.world.tmp == tmp).and_then(|held| held.helper.pid())
+        state.held.as_ref().filter(|held| held.world.tmp == tmp).map(|held| held.helper.pid())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
