@@ -45,8 +45,13 @@ impl Client {
                 timeout(self.connect_timeout, connected).await.unwrap_or(Err(Error::Late))?
             }
         };
-        let home = Home { kept: Rc::downgrade(&self.kept), origin };
-        converse(stream, request, Some(home), is_kept).await
+        let home = Home { kept: Rc::downgrade(&self.kept), origin: origin.clone() };
+        let answer = converse(stream, request, Some(home), is_kept).await;
+        if let Err(Error::Stale) = answer {
+            // Who asks again asks over a new connection: a request on which the server hangs up does not use up them all.
+            self.kept.forget(&origin);
+        }
+        answer
     }
 }
 
@@ -104,6 +109,10 @@ impl Kept {
                 return Some(kept.stream);
             }
         }
+    }
+
+    fn forget(&self, origin: &Origin) {
+        self.idle.borrow_mut().retain(|kept| kept.origin != *origin);
     }
 
     fn put(self: &Rc<Self>, idle: Idle) {

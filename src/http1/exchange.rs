@@ -45,9 +45,9 @@ pub(super) async fn converse(
             break head;
         }
     };
-    // A request that is answered before it was sent leaves its rest on the connection.
-    let home = home.filter(|_| outgoing.is_sent());
     let (head, ()) = head.into_parts();
+    // A request that is answered before it was sent leaves its rest on the connection.
+    let home = home.filter(|_| outgoing.is_sent() && !is_ambiguous(&head.headers));
     let body = match call.proceed() {
         Some(RecvResponseResult::RecvBody(call)) => Body::new(stream, call, come, home),
         Some(RecvResponseResult::Cleanup(call)) => {
@@ -59,6 +59,11 @@ pub(super) async fn converse(
         Some(RecvResponseResult::Redirect(_)) | None => Body::empty(),
     };
     Ok(Response { status: head.status, headers: head.headers, body })
+}
+
+/// It says twice, and differently, where its body ends: what comes behind it is not believed to be another answer.
+fn is_ambiguous(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH)
 }
 
 /// The head of the answer, when `come` has all of it; what tells only that one will come is passed over.

@@ -1,24 +1,36 @@
 //! A connection: TCP, with TLS over it where the address says `https`.
 
 use super::Error;
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use http::Uri;
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, recv},
+};
 use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
 use std::{
     cell::OnceCell,
+    collections::VecDeque,
     io::{self, IoSlice},
     mem::MaybeUninit,
+    net::SocketAddr,
     pin::Pin,
     sync::{Arc, LazyLock},
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, lookup_host},
+    time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// Taken from a socket at once. A record of TLS has no more.
 pub(super) const READ: usize = 16 * 1024;
+
+/// An address that has not answered for so long is not waited for alone.
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// Those whom browsers trust; there are some hundred and fifty.
 static ROOTS: LazyLock<Arc<RootCertStore>> =
@@ -64,14 +76,7 @@ impl Stream {
         let usual = if is_secure(uri) { 443 } else { 80 };
         let target = (bare_host(uri), uri.port_u16().unwrap_or(usual));
         let addresses = lookup_host(target).await.map_err(|_unknown| Error::Unresolved)?;
-        let mut failed = Error::Unresolved;
-        for address in addresses {
-            match TcpStream::connect(address).await {
-                Ok(tcp) => return Self::over(tcp, uri, tls).await,
-                Err(error) => failed = Error::Unconnected(error),
-            }
-        }
-        Err(failed)
+        Self::over(first_of(addresses).await?, uri, tls).await
     }
 
     /// Over a connection that is there already; shakes hands where the address says `https`.
@@ -95,8 +100,14 @@ impl Stream {
 
     /// Whether a connection on which nothing is asked is still open, as far as is known.
     pub(super) fn is_open(&mut self) -> bool {
+        if let Self::Plain(tcp) = self {
+            // Asked of the kernel: the runtime hears of what has come only when it waits the next time, and whatever has
+            // come answers nothing.
+            let looked = recv(tcp, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+            return looked.is_err_and(|error| error == Errno::AGAIN);
+        }
         let mut context = Context::from_waker(Waker::noop());
-        // Whatever comes now answers nothing.
+        // A server may renew what the two agreed on: that is nothing for us.
         self.poll_bytes(&mut context, |_bytes| ()).is_pending()
     }
 
@@ -134,6 +145,23 @@ impl Stream {
     }
 }
 
+/// A connection to the address that answers first. The next one is tried when one has failed, or says nothing for a
+/// while: of a host with two families of addresses often only one can be reached.
+async fn first_of(addresses: impl Iterator<Item = SocketAddr>) -> Result<TcpStream, Error> {
+    let (mut left, mut under_way) = (addresses.collect::<VecDeque<_>>(), FuturesUnordered::new());
+    let mut failed = Error::Unresolved;
+    loop {
+        under_way.extend(left.pop_front().map(TcpStream::connect));
+        let patience = if left.is_empty() { Duration::MAX } else { NEXT_ADDRESS };
+        match timeout(patience, under_way.next()).await {
+            Ok(Some(Ok(tcp))) => return Ok(tcp),
+            Ok(Some(Err(error))) => failed = Error::Unconnected(error),
+            Ok(None) => return Err(failed),
+            Err(_silent) => {}
+        }
+    }
+}
+
 fn is_secure(uri: &Uri) -> bool {
     uri.scheme_str() == Some("https")
 }
@@ -141,4 +169,33 @@ fn is_secure(uri: &Uri) -> bool {
 /// An address of IPv6 stands in brackets.
 fn bare_host(uri: &Uri) -> &str {
     uri.host().unwrap_or_default().trim_matches(['[', ']'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::{TcpListener, TcpSocket};
+
+    #[tokio::test]
+    async fn an_address_that_is_dead_or_silent_costs_the_others_nothing() {
+        let here = SocketAddr::from(([127, 0, 0, 1], 0));
+        let good = TcpListener::bind(here).await.unwrap();
+        let good = good.local_addr().map(|address| (address, good)).unwrap();
+        let dead = TcpListener::bind(here).await.unwrap().local_addr().unwrap();
+        // Its queue has one place: further connections are neither taken nor refused.
+        let silent = TcpSocket::new_v4().unwrap();
+        silent.bind(here).unwrap();
+        let silent = silent.listen(0).unwrap();
+        let silent_at = silent.local_addr().unwrap();
+        let _queued = TcpStream::connect(silent_at).await.unwrap();
+
+        for addresses in
+            [vec![good.0], vec![dead, good.0], vec![silent_at, good.0], vec![silent_at, dead, good.0]]
+        {
+            let found = first_of(addresses.clone().into_iter()).await.unwrap();
+            assert_eq!(found.peer_addr().unwrap(), good.0, "{addresses:?}");
+        }
+        assert!(matches!(first_of([dead, dead].into_iter()).await, Err(Error::Unconnected(_))));
+        assert!(matches!(first_of([].into_iter()).await, Err(Error::Unresolved)));
+    }
 }

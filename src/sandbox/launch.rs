@@ -177,28 +177,30 @@ impl Helper {
     ///
     /// The helper ended without a report: it was killed.
     pub async fn report(&mut self) -> io::Result<Report> {
-        if let Some(ended) = self.talk.ended.take() {
-            return ended;
-        }
-        loop {
-            // It reports when nothing of the command is left, and then only has to end.
-            if let Reply::Ended(report) = self.talk.reply().await? {
-                return Ok(report);
-            }
-        }
+        self.talk.report().await
     }
 
-    /// Kills the command's whole tree and waits until it is gone. What the pipe still holds can be read afterwards.
-    pub async fn kill(self) -> pipe::Receiver {
-        let Self { process, talk, output } = self;
-        drop(talk);
-        // Longer only when the kernel holds a process fast. The helper goes on trying; killed, it could not.
+    /// Kills the command's whole tree and waits until it is gone. What the pipe still holds can be read afterwards. The
+    /// report is there when something else had ended the command before.
+    pub async fn kill(self) -> (Option<Report>, pipe::Receiver) {
+        let Self { process, mut talk, output } = self;
+        // It takes that as the end of the gateway, but is still heard.
+        let _its_end_is_gone = talk.control.shutdown().await;
         // SAFETY: the descriptor is an owned one, and stays with what it is registered by.
         let end = unsafe { AsyncFd::register_with_interest(process.handle, Interest::READABLE) };
-        if let Ok(end) = end {
-            let _ = timeout(GRACE, end.readable()).await;
-        }
-        output
+        let Ok(end) = end else { return (None, output) };
+        let mut report = None;
+        let gone = async {
+            tokio::select! {
+                biased;
+                said = talk.report() => report = said.ok(),
+                _ = end.readable() => {}
+            }
+            end.readable().await.map(drop)
+        };
+        // Longer only when the kernel holds a process fast. The helper goes on trying; killed, it could not.
+        let _ = timeout(GRACE, gone).await;
+        (report, output)
     }
 }
 
@@ -214,6 +216,19 @@ impl Talk {
             }
         }
         std::future::pending().await
+    }
+
+    /// Its last word.
+    async fn report(&mut self) -> io::Result<Report> {
+        if let Some(ended) = self.ended.take() {
+            return ended;
+        }
+        loop {
+            // It reports when nothing of the command is left, and then only has to end.
+            if let Reply::Ended(report) = self.reply().await? {
+                return Ok(report);
+            }
+        }
     }
 
     /// What it said before it closed its end, or else that it did.

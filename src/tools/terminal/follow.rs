@@ -72,18 +72,22 @@ impl Running {
         mut take: impl FnMut(&[u8]),
     ) -> Result<End, Failure> {
         let Self { mut helper, seat, disk, most } = self;
-        let mut piece = vec![0; PIECE];
+        let (mut piece, limits) = (vec![0; PIECE], seat.limits());
         match read(&mut helper, &seat, &disk, most, told, &mut piece, &mut take).await {
-            Stopped::Ended => End::reported(helper.report().await, seat.limits()),
+            Stopped::Ended => End::reported(helper.report().await, limits),
             Stopped::Killed(end) => {
-                let mut rest = helper.kill().await;
+                let (report, mut rest) = helper.kill().await;
                 let drain = async {
                     while let Ok(got @ 1..) = rest.read(&mut piece).await {
                         take(&piece[..got]);
                     }
                 };
                 let _ = tokio::time::timeout(LAST_WORDS, drain).await;
-                Ok(end)
+                // A limit that had ended it may be why it was given up: that is what is told.
+                match report {
+                    Some(Report::Over(breach)) => Ok(End::new(137, bounds::breach(breach, limits))),
+                    Some(Report::Exited(_) | Report::Signalled(_) | Report::NotStarted(_)) | None => Ok(end),
+                }
             }
         }
     }

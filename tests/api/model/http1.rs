@@ -106,7 +106,7 @@ async fn every_answer_is_read_to_its_own_end_and_no_further() {
         ("HTTP/1.1 204 No Content\r\n\r\n", false, "204 ", true),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n2;x=y\r\nbc\r\n0\r\n\r\n", false, "200 abc", true),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx: y\r\n\r\n", false, "200 abc", true),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n3\r\nabc\r\n0\r\n\r\n", false, "200 abc", true),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n3\r\nabc\r\n0\r\n\r\n", false, "200 abc", false),
         ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nx: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", false, "200 a", true),
         ("HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 1\r\n\r\na", false, "302 a", false),
         ("HTTP/1.1 404 Not Found\r\nContent-Length: 1\r\n\r\na", false, "404 a", true),
@@ -176,6 +176,78 @@ async fn a_kept_connection_that_is_closed_unanswered_is_told_from_a_new_one() {
         for expected in ["cut", "200 ok", "stale", "200 ok"] {
             assert_eq!(told(server.send(&client, Vec::new()).await).await, expected);
         }
+    })
+    .await;
+}
+
+/// Asks as often as there are questions, all at once.
+async fn ask_at_once(client: &Client, url: &str, count: usize) -> Vec<String> {
+    let questions = (0..count).map(|_| client.send(Request::post(url).body(b"{}".to_vec()).unwrap()));
+    let answers = within(futures_util::future::join_all(questions)).await;
+    futures_util::future::join_all(answers.into_iter().map(told)).await
+}
+
+#[tokio::test]
+async fn a_question_on_which_a_server_hangs_up_does_not_use_up_its_connections() {
+    local(async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (heard, all_heard) = (Rc::new(Cell::new(0)), Rc::new(tokio::sync::Barrier::new(4)));
+        let counted = Rc::clone(&heard);
+        tokio::task::spawn_local(async move {
+            loop {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let (heard, all_heard) = (Rc::clone(&counted), Rc::clone(&all_heard));
+                tokio::task::spawn_local(async move {
+                    request(&mut socket).await.unwrap();
+                    if heard.get() < 4 {
+                        heard.set(heard.get() + 1);
+                        // Nobody is answered while a connection could be used twice.
+                        all_heard.wait().await;
+                        socket.write_all(PLAIN).await.unwrap();
+                        request(&mut socket).await.unwrap();
+                    }
+                    heard.set(heard.get() + 1);
+                });
+            }
+        });
+        let client = Client::new(LONG);
+        assert_eq!(ask_at_once(&client, &url, 4).await, ["200 ok"; 4]);
+        assert_eq!(ask_at_once(&client, &url, 1).await, ["stale"]);
+        assert_eq!(ask_at_once(&client, &url, 1).await, ["cut"], "over a new connection");
+        assert_eq!(heard.get(), 6);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_to_nothing_is_not_taken_for_the_next_one() {
+    local(async {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (answered, is_answered) = std::sync::mpsc::channel::<()>();
+        let (smuggled, is_smuggled) = std::sync::mpsc::channel();
+        let server = std::thread::spawn(move || {
+            use std::io::{Read as _, Write as _};
+            let (mut first, _) = listener.accept().unwrap();
+            first.read(&mut [0; 4096]).unwrap();
+            first.write_all(PLAIN).unwrap();
+            is_answered.recv().unwrap();
+            first.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil").unwrap();
+            smuggled.send(()).unwrap();
+            let (mut second, _) = listener.accept().unwrap();
+            second.read(&mut [0; 4096]).unwrap();
+            second.write_all(PLAIN).unwrap();
+        });
+        let client = Client::new(LONG);
+        let ask =
+            || async { told(within(client.send(Request::get(&url).body(Vec::new()).unwrap())).await).await };
+        assert_eq!(ask().await, "200 ok");
+        answered.send(()).unwrap();
+        // The thread stands still, so that its runtime does not hear of it.
+        is_smuggled.recv().unwrap();
+        assert_eq!(ask().await, "200 ok");
+        server.join().unwrap();
     })
     .await;
 }
