@@ -56,7 +56,9 @@ macro_rules! uuid_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "{}"), uuid::Uuid::from_bytes(self.0).simple())
+                let mut digits = uuid::Uuid::encode_buffer();
+                f.write_str($prefix)?;
+                f.write_str(uuid::Uuid::from_bytes(self.0).simple().encode_lower(&mut digits))
             }
         }
 

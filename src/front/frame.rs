@@ -6,6 +6,7 @@ use super::{
     error::ApiError,
     path,
     shared::{self, Entry},
+    trace,
 };
 use crate::actors::Tenant;
 use actix_web::{
@@ -83,10 +84,10 @@ pub async fn frame<B: MessageBody + 'static>(
         finish(response.headers_mut());
         return Ok(request.into_response(response));
     }
-    let failure = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+    let failure = match AssertUnwindSafe(trace::traced(request, next)).catch_unwind().await {
         Ok(Ok(mut response)) => {
             finish(response.headers_mut());
-            return Ok(response.map_into_boxed_body());
+            return Ok(response);
         }
         Ok(Err(error)) => error,
         Err(panic) => ApiError::internal(format!("a handler panicked: {}", said(&*panic))).into(),

@@ -6,7 +6,12 @@ use crate::{
     domain::{Code, Logged, Millis, ResponseRecord, RunId, RunRecord, Seq, SessionId},
     store::{EventCursor, StoreError, ToolResults},
 };
-use std::sync::Arc;
+use futures_util::future::LocalBoxFuture;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Where a run's events come from.
@@ -92,14 +97,14 @@ pub struct Turn {
 
 /// Has the profile take a turn on.
 ///
-/// Runs in a task of its own: a client that goes away while the turn waits for its place drops the handler, and the
-/// reader that comes back then reports at once that nobody reads.
+/// A client that goes away while the turn waits for its place drops the handler; what the profile does is waited for all
+/// the same, and the reader that comes back then reports at once that nobody reads.
 ///
 /// # Errors
 ///
 /// What the profile answered.
 pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
-    let task = actix_rt::spawn(async move {
+    let taken_on = async move {
         let profile = tenant.profile().await?;
         let model = run.model.clone();
         let StartedRun { run_id, session_id, created_at, replayed, steered, response, events } =
@@ -114,8 +119,36 @@ pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
             response,
             reader: Reader { cursor: events, run_id, tenant, open: true },
         })
-    });
-    task.await.map_err(ApiError::internal)?
+    };
+    Finishing(Some(Box::pin(taken_on))).await
+}
+
+/// Work that goes to its end: when whoever waits for it is dropped, a task of its own takes it over.
+struct Finishing<T: 'static>(Option<LocalBoxFuture<'static, T>>);
+
+impl<T> Future for Finishing<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        // Taken out meanwhile: what panics is not to be polled again.
+        let Some(mut work) = self.0.take() else { return Poll::Pending };
+        let polled = work.as_mut().poll(context);
+        if polled.is_pending() {
+            self.0 = Some(work);
+        }
+        polled
+    }
+}
+
+impl<T> Drop for Finishing<T> {
+    fn drop(&mut self) {
+        // A thread that ends takes no tasks on any more, nor do its actors.
+        if let Some(work) = self.0.take()
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
+            actix_rt::spawn(work);
+        }
+    }
 }
 
 /// Goes on reading a run after `after`.
@@ -174,3 +207,25 @@ pub fn broken(error: &StoreError) -> (Code, &'static str) {
 pub use crate::actors::KEY_REVOKED;
 /// The text for a reader whose position is no longer kept.
 pub const GAP: &str = "Part of this answer is no longer kept; `GET /v1/runs/{id}` has the whole.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use tokio::sync::oneshot;
+
+    #[actix_web::test]
+    async fn work_goes_on_when_nobody_waits_for_it_any_more() {
+        let (go, gone) = oneshot::channel::<()>();
+        let (done, told) = oneshot::channel();
+        let work = async move {
+            let _ = gone.await;
+            let _ = done.send("done");
+        };
+        let mut waiting = Finishing(Some(Box::pin(work)));
+        assert!((&mut waiting).now_or_never().is_none());
+        drop(waiting);
+        go.send(()).unwrap();
+        assert_eq!(told.await.unwrap(), "done");
+    }
+}

@@ -7,9 +7,7 @@ use super::{
     error::ApiError,
     frame, health, isolation, keys, memory, metrics, openai, openapi,
     route::{Path, at},
-    runs, sessions, settings, skills, steer,
-    trace::RequestSpan,
-    usage,
+    runs, sessions, settings, skills, steer, usage,
 };
 use crate::domain::Code;
 use actix_web::{
@@ -19,7 +17,6 @@ use actix_web::{
     middleware::from_fn,
     web::{self, ServiceConfig},
 };
-use tracing_actix_web::TracingLogger;
 
 /// The whole HTTP front, one per worker thread; it serves every profile of that thread.
 ///
@@ -35,7 +32,7 @@ pub fn app() -> App<
     >,
 > {
     // The last one wraps the others: a panic anywhere still becomes a whole answer.
-    App::new().configure(routes).wrap(TracingLogger::<RequestSpan>::new()).wrap(from_fn(frame::frame))
+    App::new().configure(routes).wrap(from_fn(frame::frame))
 }
 
 /// Registers every route. [`app`] adds what must surround them.

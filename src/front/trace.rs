@@ -3,36 +3,120 @@
 use super::frame::REQUEST_ID;
 use actix_web::{
     Error,
-    body::MessageBody,
+    body::{BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
+    middleware::Next,
+    web::Bytes,
 };
-use tracing::{Span, field};
-use tracing_actix_web::RootSpanBuilder;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tracing::{Instrument as _, Span, field};
 
-/// Profile, request id, method, path, status. Never the query, which may hold words of the user, nor a key.
-pub struct RequestSpan;
+/// Serves the request under its span; what streams stays under it to its end.
+///
+/// # Errors
+///
+/// The handler's.
+pub async fn traced<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let span = span(&request);
+    let outcome = next.call(request).instrument(span.clone()).await;
+    span.in_scope(|| match &outcome {
+        Ok(response) => tracing::debug!(status = response.status().as_u16(), "answered"),
+        Err(error) => {
+            tracing::debug!(status = error.as_response_error().status_code().as_u16(), "answered");
+        }
+    });
+    outcome.map(|response| response.map_body(|_, body| Traced::body(body.boxed(), span)))
+}
 
-impl RootSpanBuilder for RequestSpan {
-    fn on_request_start(request: &ServiceRequest) -> Span {
-        let tenant = super::auth::tenant(request.request()).ok();
-        let profile = tenant.as_ref().map(|tenant| tenant.config().name.clone());
-        let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
-        tracing::info_span!(
-            "request",
-            profile = profile.as_ref().map(field::display),
-            request_id = id,
-            method = %request.method(),
-            path = request.path(),
-            status = field::Empty,
-        )
+/// Profile, request id, method, path. Never the query, which may hold words of the user, nor a key.
+fn span(request: &ServiceRequest) -> Span {
+    let tenant = super::auth::tenant(request.request()).ok();
+    let profile = tenant.as_ref().map(|tenant| tenant.config().name.clone());
+    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    tracing::info_span!(
+        "request",
+        profile = profile.as_ref().map(field::display),
+        request_id = id,
+        method = request.method().as_str(),
+        path = request.path(),
+    )
+}
+
+/// A body that is made while it is read.
+struct Traced {
+    body: BoxBody,
+    span: Span,
+}
+
+impl Traced {
+    /// One that is there already has nothing more to log, and stays as it is.
+    fn body(body: BoxBody, span: Span) -> BoxBody {
+        match body.size() {
+            BodySize::Stream => BoxBody::new(Self { body, span }),
+            BodySize::None | BodySize::Sized(_) => body,
+        }
+    }
+}
+
+impl MessageBody for Traced {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
     }
 
-    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
-        let status = match outcome {
-            Ok(response) => response.status(),
-            Err(error) => error.as_response_error().status_code(),
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let Self { body, span } = &mut *self;
+        span.in_scope(|| Pin::new(body).poll_next(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::body::{BodyStream, to_bytes};
+    use futures_util::stream;
+    use std::{
+        convert::Infallible,
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[actix_web::test]
+    async fn what_a_stream_logs_names_its_request() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let _log = tracing::subscriber::set_default(log);
+        let piece = async {
+            tracing::warn!("half-way");
+            Ok::<_, Infallible>(Bytes::from_static(b"piece"))
         };
-        span.record("status", status.as_u16());
-        span.in_scope(|| tracing::debug!("answered"));
+        let body = BoxBody::new(BodyStream::new(stream::once(Box::pin(piece))));
+        let span = tracing::info_span!("request", request_id = "req_7");
+        let bytes = to_bytes(Traced::body(body, span)).await.ok().unwrap();
+        assert_eq!(bytes, Bytes::from_static(b"piece"));
+        let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("req_7") && log.contains("half-way"), "{log}");
     }
 }

@@ -18,6 +18,7 @@ use crate::{
 use http::{Method, Uri};
 use std::{cell::RefCell, collections::HashMap, pin::pin, rc::Rc, time::Duration};
 use tokio_util::sync::CancellationToken;
+use tracing::field;
 
 /// A profile's way to its model; belongs to the thread that made it. Cheap to clone.
 #[derive(Clone)]
@@ -136,7 +137,8 @@ impl HttpModel {
             }
             let next = self.next(&failed, attempt, pace, (&mut members, request.sent_limit()));
             let Some((action, wait)) = next else { return Err(failed.error) };
-            tracing::warn!(attempts, ?wait, error = %failed.error, "model call failed, trying again");
+            let run = request.run.map(field::display);
+            tracing::warn!(run, attempts, ?wait, error = %failed.error, "model call failed, trying again");
             on_delta(Delta::Again(Again { error: &failed.error, action, attempt: attempts, wait }));
             attempt += u32::from(action == RetryAction::Retry);
             attempts += 1;
@@ -219,6 +221,7 @@ mod tests {
     fn a_call_that_waits_for_its_model_is_small() {
         let client = ModelClient { way: Way::Demo, pace: Pace::default() };
         let request = ModelRequest {
+            run: None,
             model: "m",
             system: &[],
             messages: &[],

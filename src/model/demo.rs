@@ -177,6 +177,7 @@ mod tests {
 
     async fn ask(messages: &[Message], tools: Option<&str>) -> (String, ModelAnswer) {
         let request = ModelRequest {
+            run: None,
             model: "demo",
             system: &["system"],
             messages: &[messages],

@@ -4,7 +4,7 @@ use super::{
     images::Images,
     members::{LIMIT, Members, Sent},
 };
-use crate::domain::{Content, Message, Part, Sampling, ToolCall};
+use crate::domain::{Content, Message, Part, RunId, Sampling, ToolCall};
 use serde::{
     Serialize, Serializer,
     ser::{SerializeMap, SerializeSeq},
@@ -13,6 +13,8 @@ use serde_json::Value;
 
 /// One question to the model. Everything is borrowed: no history is cloned for a call.
 pub struct ModelRequest<'a> {
+    /// Who asks, for the log.
+    pub run: Option<RunId>,
     pub model: &'a str,
     /// The agent's own system prompt, then the caller's text, as one or two system messages.
     pub system: &'a [&'a str],
@@ -228,6 +230,7 @@ mod tests {
         ];
         let choice = json!("required");
         let request = ModelRequest {
+            run: None,
             model: "m",
             system: &["own", "", "caller's"],
             messages: &[&history, &[], &turn],

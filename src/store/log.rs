@@ -189,6 +189,11 @@ impl LogWriter {
         self.live.state().record.upstream = Some(run);
     }
 
+    /// Takes something out of the run's record, of which a copy is long.
+    pub fn see<T>(&self, of: impl FnOnce(&RunRecord) -> T) -> T {
+        of(&self.live.state().record)
+    }
+
     #[must_use]
     pub fn record(&self) -> RunRecord {
         self.live.state().record.clone()

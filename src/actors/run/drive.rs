@@ -23,7 +23,6 @@ use crate::{
     tools::Toolbox,
 };
 use std::{cell::RefCell, pin::pin, rc::Rc, sync::Arc, time::Instant};
-use tracing::Instrument;
 
 /// What the runs of a profile work with. Belongs to the profile's thread; cheap to clone.
 #[derive(Clone)]
@@ -128,7 +127,7 @@ impl Driver {
                 messages,
             ),
             opening: spec.opening(),
-            wrote_text: !log.record().text.is_empty(),
+            wrote_text: log.text_length() > 0,
             tenant,
             store,
             kit,
@@ -216,7 +215,7 @@ impl Driver {
         }
         self.load_chain().await?;
         self.mend_history()?;
-        if self.log.record().started_at.is_none() {
+        if self.log.see(|record| record.started_at).is_none() {
             let started = Event::RunStarted {
                 session_id: self.spec.session.id.clone(),
                 model: self.spec.model.clone(),
@@ -314,6 +313,7 @@ impl Driver {
             said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening]);
         let shown = self.room.shown([first, second, third, self.turn.messages()]);
         let request = ModelRequest {
+            run: Some(self.spec.run_id),
             model: &mind.model,
             system: &systems,
             messages: &[&shown[..], &[&aside[..]]].concat(),
@@ -340,9 +340,7 @@ impl Driver {
         };
         let answer = {
             let mut write = |delta: Delta<'_>| text.write(&delta);
-            // What the client logs of its attempts names the run, whatever the log's level.
-            let span = tracing::error_span!("turn", run = %self.spec.run_id);
-            let asking = mind.client.ask(&request, &self.control.stop, &mut write).instrument(span);
+            let asking = mind.client.ask(&request, &self.control.stop, &mut write);
             let mut asking = pin!(asking);
             loop {
                 tokio::select! {

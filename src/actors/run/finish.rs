@@ -18,7 +18,7 @@ pub(super) enum End {
 
 /// Writes down that the run is being stopped: at once, for what it is at may take its time to end. Written once.
 pub(super) fn note_stop(log: &mut LogWriter, changes: &mut Vec<Change>) {
-    if log.record().status != RunStatus::Stopping {
+    if log.see(|record| record.status) != RunStatus::Stopping {
         // Best effort: a log that refuses this one refuses the last event too, and `finish` says so.
         drop(log.append(Event::RunStopping {}, std::mem::take(changes)));
     }
@@ -32,7 +32,7 @@ impl Driver {
 
     /// The end of a turn whose reader goes away with the gateway.
     pub(super) fn turned_out(&mut self) -> End {
-        if self.log.record().started_at.is_some() {
+        if self.log.see(|record| record.started_at).is_some() {
             self.withdraw_pending();
             return End::Stopped(StopReason::Shutdown);
         }

@@ -78,6 +78,7 @@ impl Driver {
         };
         let messages = [Message::user(question)];
         let request = ModelRequest {
+            run: Some(self.spec.run_id),
             model: &asked.model,
             system: &[system],
             messages: &[&messages],

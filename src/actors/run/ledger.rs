@@ -44,7 +44,8 @@ impl Driver {
 
     /// The same of another gateway's agent, whose run counts as one call.
     pub(super) fn called_there<C>(&mut self, asked: &Asked<C>, error: Option<Code>, usage: Usage) {
-        let since = self.log.record().started_at.map_or(0, |started| now().saturating_sub(started));
+        let since =
+            self.log.see(|record| record.started_at).map_or(0, |started| now().saturating_sub(started));
         self.called(asked, Duration::from_millis(u64::try_from(since).unwrap_or(0)), error, usage);
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn write(log: &mut LogWriter, changes: &mut Vec<Change>, told: Told) 
             *event
         }
     };
-    let status = log.record().status;
+    let status = log.see(|record| record.status);
     let asks = matches!(event, Event::ApprovalRequest(_));
     if asks && status != RunStatus::Running && !status.waits_for_a_person() {
         return;

@@ -40,7 +40,7 @@ impl Driver {
             return Ok(self.begin_with(model, toolset, allowed).await);
         }
         // A run that goes on after a restart: in the middle of a turn nothing may change.
-        if let Some(id) = self.log.record().prompt
+        if let Some(id) = self.log.see(|record| record.prompt.clone())
             && let Some(prompt) = self.stored(Wanted::Prompt(id)).await?
         {
             return Ok(prompt);
@@ -170,7 +170,7 @@ impl Driver {
 
     /// Has the run keep its prompt, so that it can go on with it after a restart.
     pub(super) fn keep_prompt(&mut self) {
-        let kept = self.log.record().prompt;
+        let kept = self.log.see(|record| record.prompt.clone());
         if let Some(prompt) = self.prompt.clone().filter(|prompt| kept.as_ref() != Some(&prompt.id)) {
             self.log.set_prompt(prompt.id.clone());
             self.changes.push(Change::Prompt(prompt));

@@ -39,7 +39,7 @@ impl Driver {
     }
 
     async fn follow(&mut self, agent: &Agent) -> Result<End, Break> {
-        let mut run = match self.log.record().upstream {
+        let mut run = match self.log.see(|record| record.upstream.clone()) {
             Some(run) => run,
             None => self.begin_there(agent).await?,
         };
@@ -101,7 +101,9 @@ impl Driver {
 
     /// Stops the run over there whose turn here is abandoned. Nobody is left to wait for it.
     pub(super) fn end_there(&self) {
-        if let (Some(run), Ok(Mind::Agent(agent))) = (self.log.record().upstream, self.mind()) {
+        if let (Some(run), Ok(Mind::Agent(agent))) =
+            (self.log.see(|record| record.upstream.clone()), self.mind())
+        {
             let here = self.spec.run_id;
             actix::spawn(async move { stop(&agent, &run.id, here).await });
         }
@@ -281,7 +283,7 @@ impl Driver {
         self.asked_model(None);
         self.log.end_text()?;
         let output = self.tenant.redactor().clean(output).into_owned();
-        let told = self.log.record().text;
+        let told = self.log.see(|record| record.text.clone());
         if let Some(rest) = output.strip_prefix(&told).filter(|rest| !rest.is_empty()) {
             self.log.delta(Event::MessageDelta { delta: rest.to_owned() })?;
             self.log.end_text()?;

@@ -14,7 +14,7 @@ impl Driver {
     pub(super) async fn load_session(&mut self) -> Result<(), Break> {
         let (store, session) = (self.store.clone(), self.spec.session.id.clone());
         let (surface, history) = (self.spec.surface, self.spec.load_history);
-        let total = self.log.record().loaded.map(|total| total as u64);
+        let total = self.log.see(|record| record.loaded).map(|total| total as u64);
         let loaded = tokio::task::spawn_blocking(move || {
             if surface == Surface::SessionChat && store.session(&session)?.is_none() {
                 return Ok(None);

@@ -54,6 +54,7 @@ async fn ask_and_tell(
 ) -> End {
     let messages = [Message::user(text)];
     let request = ModelRequest {
+        run: None,
         model: "scripted",
         system: &["own"],
         messages: &[&messages],
