@@ -66,8 +66,9 @@ fn cutoff(now: Millis, keep: Duration) -> Millis {
 
 /// When a run began: all that is known of one that is damaged.
 fn accepted(run: RunId) -> Millis {
-    let [a, b, c, d, e, f, ..] = *run.as_bytes();
-    Millis::from_be_bytes([0, 0, a, b, c, d, e, f])
+    let mut bytes = [0; 8];
+    bytes[2..].copy_from_slice(&run.as_bytes()[..6]);
+    Millis::from_be_bytes(bytes)
 }
 
 impl Inner {
