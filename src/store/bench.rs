@@ -138,8 +138,13 @@ impl Bench {
         if commands.is_empty() {
             return;
         }
+        let mut refused = Vec::new();
         let result = Self::check_space(inner).and_then(|()| {
-            let written = guarded(|| self.heal(inner).and_then(|()| self.write(inner, &mut commands)));
+            let written = guarded(|| {
+                self.heal(inner)?;
+                let sessions = prepare(inner, &mut commands, &mut refused)?;
+                self.write(inner, &mut commands, sessions)
+            });
             if let Err(error) = &written {
                 self.broken.get_or_insert_with(|| (error.clone(), Instant::now()));
             }
@@ -154,14 +159,23 @@ impl Bench {
         for command in commands {
             inner.finish(command, &result);
         }
+        for (command, error) in refused {
+            tracing::error!(%error, "a session cannot be written to");
+            inner.finish(command, &Err(error));
+        }
         self.settle_wake(inner);
     }
 
-    fn write(&mut self, inner: &Arc<Inner>, commands: &mut [Command]) -> Result<(), StoreError> {
+    fn write(
+        &mut self,
+        inner: &Arc<Inner>,
+        commands: &mut [Command],
+        sessions: Sessions,
+    ) -> Result<(), StoreError> {
         let wide = commands.len() >= inner.options.wide;
         let writes = commands.iter_mut().flat_map(|command| command.writes.drain(..));
         let mut batch = sled::Batch::default();
-        let mut sheet = Sheet::default();
+        let mut sheet = Sheet { sessions, ..Sheet::default() };
         self.values.begin();
         inner.read(|database| {
             let values = wide.then_some(&mut self.values);
@@ -328,6 +342,27 @@ impl Bench {
             tracing::warn!(%error, "`state/wake` was not written");
         }
     }
+}
+
+/// The sessions that the commands change. A command whose session is damaged is taken out: it fails alone.
+fn prepare(
+    inner: &Inner,
+    commands: &mut Vec<Command>,
+    refused: &mut Vec<(Command, StoreError)>,
+) -> Result<Sessions, StoreError> {
+    let mut sessions = Sessions::default();
+    let mut damaged = Vec::new();
+    inner.read(|db| {
+        for (at, command) in commands.iter().enumerate() {
+            match command.writes.iter().try_for_each(|write| sessions.prepare(db, write)) {
+                Err(error @ StoreError::Damaged(_)) => damaged.push((at, error)),
+                prepared => prepared?,
+            }
+        }
+        Ok(())
+    })?;
+    refused.extend(damaged.into_iter().rev().map(|(at, error)| (commands.remove(at), error)));
+    Ok(sessions)
 }
 
 /// How many commits a database of deltas knows of.

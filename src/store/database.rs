@@ -129,6 +129,17 @@ impl Database {
         until: Key,
         mut visit: impl FnMut(Key, Vec<u8>) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
+        self.scan_each(table, from, until, |key, json| visit(key, json?))
+    }
+
+    /// As [`Database::scan`], for those who go on behind a record that is damaged.
+    pub(super) fn scan_each(
+        &self,
+        table: Table,
+        from: Key,
+        until: Key,
+        mut visit: impl FnMut(Key, Result<Vec<u8>, StoreError>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
         guarded(|| {
             for entry in self.db.range(from.as_slice()..until.as_slice()) {
                 let (bytes, value) = entry?;
@@ -137,25 +148,26 @@ impl Database {
                     continue;
                 }
                 let key = record_key(table, &bytes)?;
-                let part = codec::open(&bytes, &value)?;
-                let json = match part.kind {
-                    Kind::Json if part.parts == 1 => Some(part.content.to_vec()),
-                    Kind::Place => self.payloads.values().get(&bytes, Place::of_bytes(part.content)?)?,
-                    Kind::Json | Kind::Payload => None,
-                };
-                let json = match json {
-                    Some(json) => json,
-                    None => match self.get(key)? {
-                        Some(json) => json,
-                        None => return Err(StoreError::Damaged("a record is missing".to_owned())),
-                    },
-                };
-                if !visit(key, json)? {
+                if !visit(key, self.json(key, &bytes, &value))? {
                     break;
                 }
             }
             Ok(())
         })
+    }
+
+    /// The JSON of the record of which this is the first part.
+    fn json(&self, key: Key, bytes: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let part = codec::open(bytes, value)?;
+        let json = match part.kind {
+            Kind::Json if part.parts == 1 => Some(part.content.to_vec()),
+            Kind::Place => self.payloads.values().get(bytes, Place::of_bytes(part.content)?)?,
+            Kind::Json | Kind::Payload => None,
+        };
+        match json {
+            Some(json) => Ok(json),
+            None => self.get(key)?.ok_or_else(|| StoreError::Damaged("a record is missing".to_owned())),
+        }
     }
 
     /// All records whose key begins with `prefix`.

@@ -79,6 +79,17 @@ impl From<sled::Error> for StoreError {
     }
 }
 
+/// One of many: a damaged one is told in the process's log, and takes the others with it nowhere.
+pub(super) fn one_of_many<T>(read: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Err(StoreError::Damaged(what)) => {
+            tracing::error!(what, "a record cannot be read and is passed over");
+            Ok(None)
+        }
+        read => read,
+    }
+}
+
 /// Runs a piece of work of the engine. sled answers some damage with a panic; to us that is damage like any other.
 pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     // Nothing that the closure touches is used again as if it were whole: the caller reopens the database.

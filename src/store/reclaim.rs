@@ -28,20 +28,29 @@ impl Inner {
             let named = named.get(&number).copied().unwrap_or(0);
             (named.saturating_mul(SPARSE) < size).then_some(number)
         };
-        let spare: HashSet<u32> = files.iter().filter_map(sparse).collect();
+        let mut spare: HashSet<u32> = files.iter().filter_map(sparse).collect();
         let mut keys = Vec::new();
         if spare.iter().any(|number| named.contains_key(number)) {
             self.read(|db| {
                 Table::IN_FILES.iter().try_for_each(|&table| {
-                    db.places(table, |key, place| keys.extend(spare.contains(&place.file).then_some(key)))
+                    db.places(table, |key, place| {
+                        keys.extend(spare.contains(&place.file).then_some((key, place.file)));
+                    })
                 })
             })?;
         }
         for some in keys.chunks(MOVED) {
             let mut batch = sled::Batch::default();
-            for &key in some {
-                if let Some(json) = self.read(|db| db.get(key))? {
-                    codec::put(&mut batch, &self.payloads, key, &json)?;
+            for &(key, file) in some {
+                match self.read(|db| db.get(key)) {
+                    // It stays where it is, for whoever can save it.
+                    Err(StoreError::Damaged(what)) => {
+                        tracing::error!(what, file, "a value file is damaged and is kept");
+                        spare.remove(&file);
+                    }
+                    Ok(Some(json)) => codec::put(&mut batch, &self.payloads, key, &json)?,
+                    Ok(None) => {}
+                    Err(error) => return Err(error),
                 }
             }
             bench.write_main(self, batch)?;

@@ -6,7 +6,7 @@ use super::{
     codec,
     codec::Kind,
     database::Database,
-    error::guarded,
+    error::{guarded, one_of_many},
     index,
     inner::Inner,
     keyspace::{Key, Table},
@@ -64,9 +64,16 @@ fn cutoff(now: Millis, keep: Duration) -> Millis {
     now.saturating_sub(Millis::try_from(keep.as_millis()).unwrap_or(Millis::MAX))
 }
 
+/// When a run began: all that is known of one that is damaged.
+fn accepted(run: RunId) -> Millis {
+    let mut bytes = [0; 8];
+    bytes[2..].copy_from_slice(&run.as_bytes()[..6]);
+    Millis::from_be_bytes(bytes)
+}
+
 impl Inner {
     fn ended_before(&self, cutoff: Millis) -> Result<Vec<RunId>, StoreError> {
-        let mut old = Vec::new();
+        let (mut old, mut damaged) = (Vec::new(), Vec::new());
         self.read(|db| {
             let mut look = |record: &RunRecord| {
                 if record.ended_at.is_some_and(|ended| ended < cutoff) {
@@ -75,10 +82,20 @@ impl Inner {
                 Ok(true)
             };
             db.scan_all(Table::Run, Key::table(Table::Run), |_, json| look(&codec::from_json(&json)?))?;
-            db.scan_all(Table::WholeRun, Key::table(Table::WholeRun), |_, json| {
-                look(&codec::from_json::<whole::Head>(&json)?.record)
+            let all = Key::table(Table::WholeRun);
+            db.scan_each(Table::WholeRun, all, all.end(), |key, json| {
+                let head = json.and_then(|json| codec::from_json::<whole::Head>(&json));
+                match one_of_many(head.map(Some))? {
+                    Some(head) => look(&head.record),
+                    None => {
+                        let run = RunId::from_bytes(key.id());
+                        damaged.extend((accepted(run) < cutoff).then_some(run));
+                        Ok(true)
+                    }
+                }
             })
         })?;
+        old.append(&mut damaged);
         Ok(old)
     }
 
@@ -200,7 +217,7 @@ fn collect_payloads(db: &Database, named: &mut HashSet<String>) -> Result<(), St
 
 fn remove_run(db: &Database, batch: &mut sled::Batch, run: RunId) -> Result<usize, StoreError> {
     let mut count = 0;
-    if let Some(record) = whole::record(db, run)? {
+    if let Some(record) = one_of_many(whole::record(db, run))? {
         count += db.remove_all(batch, index::session_run(&record.session_id, run))?;
         if let Some(key) = index::ended_run(record.status, run) {
             count += db.remove_all(batch, key)?;

@@ -1,7 +1,9 @@
 //! Runs: live ones from memory, the others from the disk, each exactly once.
 
 use super::{
-    RunFilter, Store, StoreError, StoredRun, codec, index,
+    RunFilter, Store, StoreError, StoredRun, codec,
+    error::one_of_many,
+    index,
     inner::Inner,
     keyspace::{Key, Table},
     sessions::header_of,
@@ -92,7 +94,7 @@ impl Inner {
                 break;
             };
             until = Some(run);
-            if let Some(record) = self.stored_record(run)?.filter(&wanted) {
+            if let Some(record) = one_of_many(self.stored_record(run))?.filter(&wanted) {
                 records.push(record);
                 count += 1;
             }

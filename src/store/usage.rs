@@ -5,6 +5,7 @@ use super::{
     Store, StoreError, codec,
     command::Write,
     database::Database,
+    error::one_of_many,
     keyspace::{Key, Table},
     payload::Payloads,
 };
@@ -150,8 +151,11 @@ impl Store {
             // Their keys begin with the time at which they were accepted.
             let born = |at: Millis| Key::table(Table::WholeRun).with(&at.max(0).to_be_bytes()[2..]);
             let first = born(filter.from.saturating_sub(LONGEST_WHOLE));
-            db.scan(Table::WholeRun, first, born(filter.until), |_, json| {
-                let WholeCalls { record, calls } = codec::from_json(&json)?;
+            db.scan_each(Table::WholeRun, first, born(filter.until), |_, json| {
+                let whole = json.and_then(|json| codec::from_json(&json));
+                let Some(WholeCalls { record, calls }) = one_of_many(whole.map(Some))? else {
+                    return Ok(true);
+                };
                 for call in &calls {
                     report.add(filter, Some(&record.session_id), &record.key_id, call);
                 }
@@ -187,7 +191,8 @@ pub(super) fn keep_sums(
         Ok::<_, StoreError>(())
     };
     for &run in runs {
-        if let Some(WholeCalls { record, calls }) = db.read(Key::run(Table::WholeRun, run))? {
+        let whole = db.read(Key::run(Table::WholeRun, run));
+        if let Some(WholeCalls { record, calls }) = one_of_many(whole)? {
             calls.iter().try_for_each(|call| add(&record.key_id, call))?;
         }
         db.scan_all(Table::Call, Key::run(Table::Call, run), |_, json| {

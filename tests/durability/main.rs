@@ -8,6 +8,7 @@ mod children;
 mod compressed;
 mod damage;
 mod descriptors;
+mod imported;
 mod kept;
 mod killed;
 mod logged;
@@ -20,5 +21,8 @@ mod remembered;
 mod responses;
 mod served;
 mod spent;
+// Shared with `tests/api` and `tests/cli`.
+#[path = "../api/support/state_db.rs"]
+mod state_db;
 mod stopped;
 mod support;

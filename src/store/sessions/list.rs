@@ -5,6 +5,7 @@ use crate::{
     domain::{SessionId, Summary},
     store::{
         Store, StoreError, codec,
+        error::one_of_many,
         keyspace::{Key, Table},
     },
 };
@@ -93,7 +94,8 @@ impl Store {
                 })?;
                 for key in wanted {
                     let name = key.body().last_chunk::<16>().copied().unwrap_or_default();
-                    found.extend(db.read::<SessionHeader>(Key::table(Table::Session).with(&name))?);
+                    let header = db.read::<SessionHeader>(Key::table(Table::Session).with(&name));
+                    found.extend(one_of_many(header)?);
                 }
                 Ok(())
             })?;

@@ -8,7 +8,9 @@ use crate::{
     domain::{Millis, PromptId, SessionId, TranscriptId, Usage, now},
     store::{
         StoreError, codec,
+        command::Write,
         database::Database,
+        error::one_of_many,
         index,
         keyspace::{Key, Table},
         payload::{self, Payloads},
@@ -89,6 +91,24 @@ pub(in crate::store) fn title_key(title: &str) -> Key {
 impl Sessions {
     pub(in crate::store) fn is_empty(&self) -> bool {
         self.touched.is_empty()
+    }
+
+    /// Reads what a write needs to know of its session.
+    ///
+    /// # Errors
+    /// It cannot be read: the write must not become part of a commit.
+    pub(in crate::store) fn prepare(&mut self, database: &Database, write: &Write) -> Result<(), StoreError> {
+        let session = match write {
+            Write::Session { append, unlisted: _ } => &append.session.id,
+            Write::Summary(change) => &change.session,
+            Write::SessionEdit(SessionEdit { edit, .. }) => match edit {
+                Edit::Change { id, .. } | Edit::Delete(id) => id,
+                Edit::Create(new) => &new.id,
+                Edit::Import(_) => return Ok(()),
+            },
+            Write::Put(..) | Write::Remove(_) | Write::Deltas(..) => return Ok(()),
+        };
+        self.touch(database, session).map(drop)
     }
 
     /// Carries an edit out, or has it answered why not.
@@ -192,9 +212,8 @@ impl Sessions {
         let mut count = 0;
         for place in places {
             let name = place.body().last_chunk::<16>().copied().unwrap_or_default();
-            let header: Option<SessionHeader> =
-                draft.database.read(Key::table(Table::Session).with(&name))?;
-            let label = header.filter(|header| !header.named && activity(header) == *place);
+            let header = draft.database.read::<SessionHeader>(Key::table(Table::Session).with(&name));
+            let label = one_of_many(header)?.filter(|header| !header.named && activity(header) == *place);
             if let Some(label) = label {
                 match self.delete(draft, &label.id) {
                     Err(SessionError::Store(error)) => return Err(error),

@@ -2,10 +2,10 @@
 
 use super::whole::labelled;
 use crate::{
-    domain::{Message, ProfileName, RunId, SessionRef, now},
+    domain::{Message, ProfileName, RunId, SessionRef, UsageBy, now},
     store::{
-        Change, Committed, Options, ProfileLock, Retention, RunFilter, SessionChange, SessionFilter, Store,
-        StoreError, backup, keyspace::Table, restore, testing::*,
+        Change, Committed, Options, ProfileLock, Retention, RunFilter, SessionChange, SessionError,
+        SessionFilter, Store, StoreError, UsageFilter, backup, keyspace::Table, restore, testing::*,
     },
 };
 use std::{io::Cursor, path::Path, time::Duration};
@@ -144,7 +144,66 @@ async fn a_file_that_is_cut_changed_or_gone_is_damage_of_its_records_alone() {
         // Nobody's value is written over what is there.
         let third = labelled(&store, "three", "third").await;
         assert!(store.run(third).unwrap().is_some(), "{case}");
+        // Lists and sums have the others, and what is old goes.
+        let ids = |store: &Store| -> Vec<RunId> {
+            let all = RunFilter { limit: 10, ..RunFilter::default() };
+            store.runs(&all).unwrap().iter().map(|record| record.run_id).collect()
+        };
+        assert_eq!(ids(&store), [third, second], "{case}");
+        let filter = SessionFilter { limit: 10, ..SessionFilter::default() };
+        let sessions = store.sessions(&filter).unwrap();
+        let sessions: Vec<&str> = sessions.iter().map(|header| header.id.as_str()).collect();
+        assert_eq!(sessions, ["three", "two"], "{case}");
+        store.usage(&UsageFilter { by: UsageBy::Day, from: 0, until: now() }).unwrap();
+        let kept = store.housekeep(now() + 3 * 24 * 3_600_000, &keep(DAY)).unwrap();
+        assert_eq!((kept.runs_deleted, ids(&store)), (3, vec![]), "{case}");
+        assert_eq!(store.run(first).unwrap(), None, "{case}");
     }
+}
+
+#[tokio::test]
+async fn a_session_that_is_damaged_fails_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    labelled(&open_with(dir.path(), wide()), "one", "first").await;
+    let copy = crash(dir.path());
+    std::fs::remove_file(copy.path().join("payloads/values/0000000000")).unwrap();
+    let patient = Options { heal_after: 9 * DAY, ..wide() };
+    let store = open_with(copy.path(), patient);
+    // The writer is kept from its work until all three wait for one commit.
+    let bench = store.0.bench();
+    let commits: Vec<_> = ["two", "one", "three"].map(|name| add(&store, name, "again")).into();
+    drop(bench);
+    let mut ends = Vec::new();
+    for commit in commits {
+        ends.push(commit.await.is_ok());
+    }
+    assert_eq!(ends, [true, false, true]);
+    let change = store.change_session(id("one"), SessionChange::default()).await;
+    assert!(matches!(change, Err(SessionError::Store(StoreError::Damaged(_)))), "{change:?}");
+    assert_eq!(add(&store, "four", "and others go on").await, Ok(()));
+    assert_eq!([said(&store, "two").len(), said(&store, "three").len(), said(&store, "four").len()], [1; 3]);
+}
+
+#[tokio::test]
+async fn a_file_with_a_damaged_value_is_not_emptied() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_with(dir.path(), wide());
+    labelled(&store, "old", &"a word that takes room ".repeat(1000)).await;
+    labelled(&store, "kept", "short").await;
+    let named = SessionChange { title: Some(Some("mine".to_owned())), ..SessionChange::default() };
+    store.change_session(id("kept"), named).await.unwrap();
+    store.0.bench().values.turn_over();
+    add(&store, "other", &"long ".repeat(100)).await.unwrap();
+    let copy = crash(dir.path());
+    let file = copy.path().join("payloads/values/0000000000");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // The header that was written last.
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    let store = open_with(copy.path(), wide());
+    store.housekeep(now() + 10 * 24 * 3_600_000, &keep(DAY)).unwrap();
+    assert!(std::fs::read(&file).unwrap() == bytes, "whoever can save it finds it");
+    assert_eq!(files(&store), [0, 1]);
 }
 
 #[tokio::test]

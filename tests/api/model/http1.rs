@@ -230,13 +230,13 @@ async fn an_answer_to_nothing_is_not_taken_for_the_next_one() {
         let server = std::thread::spawn(move || {
             use std::io::{Read as _, Write as _};
             let (mut first, _) = listener.accept().unwrap();
-            first.read(&mut [0; 4096]).unwrap();
+            assert!(first.read(&mut [0; 4096]).unwrap() > 0);
             first.write_all(PLAIN).unwrap();
             is_answered.recv().unwrap();
             first.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil").unwrap();
             smuggled.send(()).unwrap();
             let (mut second, _) = listener.accept().unwrap();
-            second.read(&mut [0; 4096]).unwrap();
+            assert!(second.read(&mut [0; 4096]).unwrap() > 0);
             second.write_all(PLAIN).unwrap();
         });
         let client = Client::new(LONG);
