@@ -202,7 +202,7 @@ impl Client {
         if let Some(tls) = tls {
             connector = connector.rustls_0_23(Arc::new(tls));
         }
-        let http = awc::Client::builder().connector(connector).timeout(PATIENCE).finish();
+        let http = awc::Client::builder().connector(connector).timeout(PATIENCE * 2).finish();
         Self { base, key, http }
     }
 
