@@ -80,34 +80,15 @@ impl MessageBody for Traced {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Lines;
     use actix_web::body::{BodyStream, to_bytes};
     use futures_util::stream;
-    use std::{
-        convert::Infallible,
-        io,
-        sync::{Arc, Mutex},
-    };
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use std::convert::Infallible;
 
     #[actix_web::test]
     async fn what_a_stream_logs_names_its_request() {
         let lines = Lines::default();
-        let writer = lines.clone();
-        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        let _log = tracing::subscriber::set_default(log);
+        let _log = tracing::subscriber::set_default(lines.log());
         let piece = async {
             tracing::warn!("half-way");
             Ok::<_, Infallible>(Bytes::from_static(b"piece"))
@@ -116,7 +97,7 @@ mod tests {
         let span = tracing::info_span!("request", request_id = "req_7");
         let bytes = to_bytes(Traced::body(body, span)).await.ok().unwrap();
         assert_eq!(bytes, Bytes::from_static(b"piece"));
-        let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let log = lines.text();
         assert!(log.contains("req_7") && log.contains("half-way"), "{log}");
     }
 }

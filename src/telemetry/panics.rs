@@ -36,36 +36,18 @@ fn message(payload: &dyn Any) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{
-        io,
-        sync::{Arc, Mutex},
-    };
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::telemetry::Lines;
 
     #[test]
     fn a_panic_is_logged_once_with_its_place() {
         let lines = Lines::default();
-        let writer = lines.clone();
-        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
         log_panics();
-        let caught = tracing::subscriber::with_default(log, || panic::catch_unwind(|| panic!("boom {}", 7)));
+        let caught =
+            tracing::subscriber::with_default(lines.log(), || panic::catch_unwind(|| panic!("boom {}", 7)));
         assert!(caught.is_err());
         // Back to the standard hook, for the other tests of this process.
         let _ = panic::take_hook();
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let text = lines.text();
         assert_eq!(text.matches("panic: boom 7").count(), 1, "{text}");
         assert!(text.contains("src/telemetry/panics.rs:"), "{text}");
     }
