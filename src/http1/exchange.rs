@@ -61,7 +61,7 @@ pub(super) async fn converse(
     Ok(Response { status: head.status, headers: head.headers, body })
 }
 
-/// It says twice, and differently, where its body ends: what comes behind it is not believed to be another answer.
+/// It says twice where its body ends: what comes behind it is not believed to be another answer.
 fn is_ambiguous(headers: &HeaderMap) -> bool {
     headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH)
 }

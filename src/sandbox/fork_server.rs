@@ -58,11 +58,14 @@ enum Answer {
 }
 
 impl ForkServer {
-    /// `program` is started as `PROGRAM sandbox-exec`.
+    /// `program` is started as `PROGRAM sandbox-exec`, when the first helper is wanted.
+    #[must_use]
     pub const fn new(program: PathBuf) -> Self {
         Self { program, server: Mutex::new(None) }
     }
 
+    /// What is started.
+    #[must_use]
     pub fn program(&self) -> &Path {
         &self.program
     }

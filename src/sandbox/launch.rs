@@ -15,7 +15,7 @@ use std::{
     io,
     net::TcpListener,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, BorrowedFd},
         unix::net::UnixStream as StdUnixStream,
     },
     path::Path,
@@ -32,20 +32,6 @@ const GRACE: Duration = Duration::from_secs(6);
 /// A world fits into the socket's buffer; only a program that is no helper lets it fill up.
 const PATIENCE: Duration = Duration::from_secs(10);
 const NO_REPORT: &str = "the helper gave no report";
-
-/// The ends of a helper that stay with the gateway.
-struct Ends {
-    control: StdUnixStream,
-    output: OwnedFd,
-}
-
-/// Has a helper forked.
-fn fork(server: &ForkServer) -> io::Result<(Forked, Ends)> {
-    let (control, theirs) = StdUnixStream::pair()?;
-    let (output, writer) = pipe_with(PipeFlags::CLOEXEC)?;
-    let forked = server.fork(theirs.as_fd(), writer.as_fd())?;
-    Ok((forked, Ends { control, output }))
-}
 
 /// A running helper. Dropping it closes the socket, which kills the command and everything it started.
 #[derive(Debug)]
@@ -74,7 +60,11 @@ impl Sandbox {
     ///
     /// No process or descriptor is to be had, or the program is gone.
     pub fn start(&self, world: &World) -> io::Result<Helper> {
-        let (process, Ends { mut control, output }) = fork(&self.helper)?;
+        let (mut control, theirs) = StdUnixStream::pair()?;
+        let (output, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        let process = self.helper.fork(theirs.as_fd(), writer.as_fd())?;
+        // A helper that ends must be the end of both.
+        drop((theirs, writer));
         control.set_write_timeout(Some(PATIENCE))?;
         link::send(&mut control, &Beginning { world: world.clone(), way: self.way }, None)?;
         control.set_nonblocking(true)?;

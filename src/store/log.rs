@@ -196,7 +196,7 @@ impl LogWriter {
 
     #[must_use]
     pub fn record(&self) -> RunRecord {
-        self.live.state().record.clone()
+        self.see(RunRecord::clone)
     }
 
     /// Whether the log has its last event, or was let go of: nothing more is to be written.

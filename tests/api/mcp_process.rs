@@ -1,6 +1,6 @@
 //! MCP servers that are processes: their life, and what a hostile or broken one can do.
 
-use crate::support::{Client, House, Plan, called, mcp, within};
+use crate::support::{Client, House, Plan, appears, called, mcp, within};
 use hermes_gateway::{domain::ProfileName, gateway::Action};
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
@@ -117,12 +117,7 @@ async fn a_stop_of_the_run_takes_its_call_back_and_leaves_the_server() {
     let run = alice.run("@@tool mcp_local_hang {}").await;
     let events = alice.events(&run, None).await;
     let hangs = house.profile_dir("alice").join("workspace/hangs");
-    within(async {
-        while !hangs.exists() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    appears(&hangs).await;
     alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
     events.rest().await;
     let heard = heard(&house, &alice).await;

@@ -134,12 +134,7 @@ async fn a_stop_kills_the_whole_process_tree_of_a_command() {
 
     let mut events = alice.events(&run, None).await;
     events.until("tool.started").await;
-    crate::support::within(async {
-        while !mark.exists() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    crate::support::appears(&mark).await;
     alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
     assert_eq!(events.rest().await.pop().unwrap().kind(), "run.cancelled");
     // Nobody writes any more: the file can be taken away and stays away.

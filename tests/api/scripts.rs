@@ -1,7 +1,7 @@
 //! `execute_code` and the tools that its scripts call.
 
 use super::keys::with_tools;
-use crate::support::{Client, House, Plan, within};
+use crate::support::{Client, House, Plan, appears};
 use hermes_gateway::actors::Rights;
 use serde_json::{Value, json};
 
@@ -93,12 +93,7 @@ async fn a_stop_ends_a_script_in_the_middle_of_a_call() {
     let code = "terminal('touch begun; sleep 1000')\nopen('after', 'w')";
     let run = alice.run(&format!("@@tool execute_code {}", json!({ "code": code }))).await;
     let workspace = house.profile_dir("alice").join("workspace");
-    within(async {
-        while !workspace.join("begun").exists() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    appears(&workspace.join("begun")).await;
     alice.post(&format!("/v1/runs/{run}/stop"), json!({})).await;
     assert_eq!(alice.finished(&run).await["status"], "cancelled");
     assert!(!workspace.join("after").exists());

@@ -1,16 +1,13 @@
 //! Commands of which the helper was started ahead.
 
-use crate::support::{PATIENCE, World, appears, walls};
-use hermes_gateway::{
-    domain::SessionId,
-    sandbox::{ForkServer, Sandbox},
-};
+use crate::support::{PATIENCE, World, appears};
+use hermes_gateway::domain::SessionId;
 use rustix::{
     fs::OFlags,
     process::{Pid, Signal, kill_process, test_kill_process},
 };
 use serde_json::{Value, json};
-use std::{fs, path::Path, sync::Arc, time::Instant};
+use std::{fs, path::Path, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 impl World {
@@ -132,10 +129,7 @@ fn server_of(helper: u32) -> u32 {
 
 #[tokio::test]
 async fn a_killed_fork_server_is_not_missed_and_takes_no_helper_with_it() {
-    for sandbox in walls() {
-        // The others have theirs in common.
-        let helper = Arc::new(ForkServer::new(sandbox.helper.program().to_owned()));
-        let world = World::at(&Sandbox { helper, ..sandbox }, |_| {});
+    for world in World::each() {
         let waiting = world.waiting("one").await;
         let server = server_of(waiting);
         kill_process(Pid::from_raw(server.cast_signed()).unwrap(), Signal::KILL).unwrap();
@@ -148,10 +142,8 @@ async fn a_killed_fork_server_is_not_missed_and_takes_no_helper_with_it() {
 
 #[tokio::test]
 async fn the_fork_server_has_nothing_of_the_gateway_and_leaves_nothing_of_its_helpers() {
-    // Nobody else forks from this one meanwhile.
-    let sandbox = walls().remove(0);
-    let helper = Arc::new(ForkServer::new(sandbox.helper.program().to_owned()));
-    let world = World::at(&Sandbox { helper, ..sandbox }, |_| {});
+    // Nobody else forks from its server meanwhile: each probe makes one.
+    let world = World::new();
     let server = server_of(world.waiting("one").await);
     let open = || {
         let entries = fs::read_dir(format!("/proc/{server}/fd")).unwrap().flatten();

@@ -283,9 +283,9 @@ impl Driver {
         self.asked_model(None);
         self.log.end_text()?;
         let output = self.tenant.redactor().clean(output).into_owned();
-        let told = self.log.see(|record| record.text.clone());
-        if let Some(rest) = output.strip_prefix(&told).filter(|rest| !rest.is_empty()) {
-            self.log.delta(Event::MessageDelta { delta: rest.to_owned() })?;
+        let rest = self.log.see(|record| output.strip_prefix(&record.text).map(str::to_owned));
+        if let Some(delta) = rest.filter(|rest| !rest.is_empty()) {
+            self.log.delta(Event::MessageDelta { delta })?;
             self.log.end_text()?;
         }
         // However it ended there, nobody here is asked to go on with it.

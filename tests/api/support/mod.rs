@@ -15,3 +15,13 @@ pub use cable::Cable;
 pub use client::{Client, Frame, Frames, Opened, Reply, Sent, ask, frames_of};
 pub use house::{House, Plan, called, key};
 pub use upstream::{Upstream, within};
+
+/// Waits for a file that a command makes when it is ready.
+pub async fn appears(path: &std::path::Path) {
+    within(async {
+        while !path.exists() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
