@@ -157,7 +157,7 @@ pub struct KeepAnswer {
 /// it is on disk.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<StartedRun, ProfileError>")]
-pub struct StartRun(pub NewRun);
+pub struct StartRun(pub Box<NewRun>);
 
 /// A run that was taken on, or the earlier one of the same idempotency key.
 pub struct StartedRun {

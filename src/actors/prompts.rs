@@ -40,7 +40,8 @@ pub struct Made {
     pub model: String,
     /// Characters of a file: more, once the model's window is known.
     pub most: usize,
-    pub day: String,
+    /// Since 1970, in UTC.
+    pub day: i64,
 }
 
 impl PartialEq for Made {
@@ -48,7 +49,7 @@ impl PartialEq for Made {
         Arc::ptr_eq(&self.config, &other.config)
             && Arc::ptr_eq(&self.toolset, &other.toolset)
             && Arc::ptr_eq(&self.parts, &other.parts)
-            && (&self.model, self.most, &self.day) == (&other.model, other.most, &other.day)
+            && (&self.model, self.most, self.day) == (&other.model, other.most, other.day)
     }
 }
 

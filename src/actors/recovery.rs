@@ -2,9 +2,7 @@
 
 use super::run;
 use crate::{
-    domain::{
-        Approval, ApprovalStatus, Code, Content, Event, KeyId, Message, Millis, ModelChoice, RunStatus, now,
-    },
+    domain::{Approval, ApprovalStatus, Code, Content, Event, Message, Millis, ModelChoice, RunStatus, now},
     store::{Change, KeyRecord, Store, StoreError, StoredRun},
 };
 
@@ -43,7 +41,7 @@ enum Fate {
 
 fn fate(run: &StoredRun, keys: &[KeyRecord]) -> Fate {
     let key = keys.iter().find(|key| key.id == run.spec.key_id);
-    if run.spec.key_id != KeyId::env() && key.is_none_or(|key| key.revoked_at.is_some()) {
+    if !run.spec.key_id.is_env() && key.is_none_or(|key| key.revoked_at.is_some()) {
         return Fate::Revoked;
     }
     if run.spec.parent.is_some() {
@@ -107,10 +105,13 @@ pub async fn recover(
         recovered
             .orphans
             .extend(orphan.map(|orphan| Orphan { choice: run.spec.upstream.clone(), id: orphan.id.clone() }));
-        let kept = run::session_append(&run.spec, default_model, &run.messages, None, &run.record, None);
         let mut log = store.resume(&run);
-        let mut changes = withdrawn(run.approvals, now());
-        changes.extend(kept);
+        let StoredRun { spec, record, messages, approvals, .. } = run;
+        let came = run::Came { text: &record.text, usage, cost: record.cost, finish: None };
+        let said = (spec.opening(), messages);
+        let kept = run::session_append(&spec, default_model, said, &came, None);
+        let mut changes = withdrawn(approvals, now());
+        changes.extend(kept.map(Change::SessionAppend));
         log.append(end, changes)?.await?;
     }
     Ok(recovered)

@@ -30,7 +30,7 @@ pub use mishap::Nudge;
 pub use names::meant;
 pub use offer::Offer;
 pub use policy::{Ask, Policy, Verdict, digest};
-pub use prompt::{Prompt, Remembered, SkillLine, day};
+pub use prompt::{Prompt, Remembered, SkillLine};
 pub use review::{Opinion, REVIEWER, question};
 pub use turn::{Answered, Asking, Bounds, Step, Turn};
 pub use typing::{Keyboard, Typed};

@@ -171,8 +171,7 @@ fn block(title: &str, remembered: Remembered<'_>) -> Option<String> {
 }
 
 /// The day in UTC, `2026-11-22`: coarse on purpose, see the module's doc.
-#[must_use]
-pub fn day(now: Millis) -> String {
+fn day(now: Millis) -> String {
     chrono::DateTime::from_timestamp_millis(now)
         .map_or_else(String::new, |at| at.format("%Y-%m-%d").to_string())
 }

@@ -107,9 +107,8 @@ impl Turn {
     }
 
     /// All messages of the ended turn.
-    #[must_use]
-    pub fn into_messages(self) -> Vec<Message> {
-        self.messages
+    pub fn take_messages(&mut self) -> Vec<Message> {
+        std::mem::take(&mut self.messages)
     }
 
     #[must_use]

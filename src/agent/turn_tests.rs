@@ -53,7 +53,7 @@ fn a_turn_goes_on_from_what_was_stored_of_it() {
     let mut before = begun(90, vec![]);
     before.answered(calls(&["a", "b"]));
     before.result(&call("a"), "1".to_owned());
-    let after = begun(90, before.into_messages());
+    let after = begun(90, before.take_messages());
     assert_eq!(after.next(), Step::Call(vec![call("b")]));
 }
 

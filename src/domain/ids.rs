@@ -235,6 +235,9 @@ impl ProfileName {
     }
 }
 
+/// The id of the key in `.env`.
+const ENV: &str = "env";
+
 impl KeyId {
     /// # Errors
     ///
@@ -250,7 +253,12 @@ impl KeyId {
     /// The key of a profile's `.env`.
     #[must_use]
     pub fn env() -> Self {
-        Self("env".into())
+        Self(ENV.into())
+    }
+
+    #[must_use]
+    pub fn is_env(&self) -> bool {
+        &*self.0 == ENV
     }
 
     /// Stands for the command line: whoever has the gateway's user on this machine.

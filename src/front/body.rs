@@ -78,11 +78,11 @@ impl Media {
             return Err(ApiError::new(Code::UnsupportedMediaType, message).at("Content-Encoding"));
         }
         let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let essence = declared.and_then(|text| text.split(';').next()).map(|text| text.trim().to_lowercase());
-        Ok(match essence {
-            Some(essence) if !essence.is_empty() && !essence.ends_with("json") => Self::Other(essence),
-            Some(_) | None => Self::Json,
-        })
+        let essence = declared.and_then(|text| text.split(';').next()).map_or("", str::trim);
+        let is_json = essence
+            .get(essence.len().saturating_sub(4)..)
+            .is_some_and(|end| end.eq_ignore_ascii_case("json"));
+        Ok(if essence.is_empty() || is_json { Self::Json } else { Self::Other(essence.to_lowercase()) })
     }
 
     fn explain(self, error: ApiError) -> ApiError {

@@ -22,6 +22,7 @@ use actix_web::{
 };
 use futures_util::FutureExt;
 use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc};
+use uuid::fmt::Simple;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -112,8 +113,11 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     if let Some(given) = headers.get(REQUEST_ID).filter(sane) {
         return given.clone();
     }
-    let made = format!("req_{}", uuid::Uuid::now_v7().simple());
-    HeaderValue::from_str(&made).unwrap_or_else(|_| HeaderValue::from_static("req"))
+    let mut made = [0; "req_".len() + Simple::LENGTH];
+    let (prefix, number) = made.split_at_mut("req_".len());
+    prefix.copy_from_slice(b"req_");
+    uuid::Uuid::now_v7().simple().encode_lower(number);
+    HeaderValue::from_bytes(&made).unwrap_or_else(|_| HeaderValue::from_static("req"))
 }
 
 /// Whether the listener is known by the name that the request gives it.

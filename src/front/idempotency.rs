@@ -2,10 +2,10 @@
 
 use super::{auth::Authorised, error::ApiError};
 use crate::{actors::Idempotency, domain::Code};
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderName};
 use serde_json::Value;
 
-const HEADER: &str = "Idempotency-Key";
+const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 /// How the answer is delivered does not make another request.
 const DELIVERY: [&str; 2] = ["stream", "stream_options"];
 /// Headers that change what a request means.
@@ -17,7 +17,7 @@ const SESSION: [&str; 2] = ["X-Hermes-Session-Id", "X-Hermes-Session-Key"];
 ///
 /// It is not 1 to 255 visible ASCII characters.
 pub fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, ApiError> {
-    let Some(value) = headers.get(HEADER) else {
+    let Some(value) = headers.get(&HEADER) else {
         return Ok(None);
     };
     let key = value.as_bytes();
@@ -25,7 +25,7 @@ pub fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, ApiError> {
         return Ok(Some(key));
     }
     let message = "Idempotency-Key must be 1-255 visible ASCII characters";
-    Err(ApiError::new(Code::InvalidIdempotencyKey, message).at(HEADER))
+    Err(ApiError::new(Code::InvalidIdempotencyKey, message).at("Idempotency-Key"))
 }
 
 /// Scope and fingerprint of a request to `route` with this body; `None` without a key.
@@ -104,12 +104,11 @@ fn hash(hasher: &mut blake3::Hasher, value: &Value, skip: &[&str]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::http::header::HeaderValue;
     use serde_json::json;
 
-    fn headers(name: &'static str, value: &[u8]) -> HeaderMap {
+    fn headers(name: HeaderName, value: &[u8]) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         headers.insert(name, HeaderValue::from_bytes(value).unwrap());
         headers
     }
@@ -152,7 +151,7 @@ mod tests {
         for body in others {
             assert_ne!(fingerprint(&body, &none), print, "{body}");
         }
-        assert_ne!(fingerprint(&base, &headers("x-hermes-session-id", b"s")), print);
+        assert_ne!(fingerprint(&base, &headers(HeaderName::from_static("x-hermes-session-id"), b"s")), print);
     }
 
     #[test]

@@ -40,6 +40,18 @@ impl Display for Root {
     }
 }
 
+/// The place of a member.
+pub struct Member<'a, P> {
+    object: &'a Object<P>,
+    name: &'a str,
+}
+
+impl<P: Display> Display for Member<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.object.place_of(self.name))
+    }
+}
+
 impl Object<Root> {
     /// # Errors
     ///
@@ -74,6 +86,11 @@ impl<P: Display> Object<P> {
     pub fn place_of(&self, name: &str) -> String {
         let parent = self.place.to_string();
         if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
+    }
+
+    /// The same, written out only when an error needs it.
+    pub const fn place<'a>(&'a self, name: &'a str) -> Member<'a, P> {
+        Member { object: self, name }
     }
 
     /// Takes a member out; `null` counts as absent, as OpenAI's clients mean it.

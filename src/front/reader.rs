@@ -103,12 +103,12 @@ pub struct Turn {
 /// # Errors
 ///
 /// What the profile answered.
-pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
+pub fn start(tenant: Arc<Tenant>, run: NewRun) -> impl Future<Output = Result<Turn, ApiError>> {
+    let (model, run) = (run.model.clone(), StartRun(Box::new(run)));
     let taken_on = async move {
         let profile = tenant.profile().await?;
-        let model = run.model.clone();
         let StartedRun { run_id, session_id, created_at, replayed, steered, response, events } =
-            profile.send(StartRun(run)).timeout(ask::patience_for_a_turn(&tenant)).await??;
+            profile.send(run).timeout(ask::patience_for_a_turn(&tenant)).await??;
         Ok(Turn {
             run_id,
             session_id,
@@ -120,7 +120,7 @@ pub async fn start(tenant: Arc<Tenant>, run: NewRun) -> Result<Turn, ApiError> {
             reader: Reader { cursor: events, run_id, tenant, open: true },
         })
     };
-    Finishing(Some(Box::pin(taken_on))).await
+    Finishing(Some(Box::pin(taken_on)))
 }
 
 /// Work that goes to its end: when whoever waits for it is dropped, a task of its own takes it over.

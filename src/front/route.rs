@@ -31,7 +31,7 @@ impl Path {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        let either = guard::Any(guard::Get()).or(guard::Head());
+        let either = guard::fn_guard(|request| [Method::GET, Method::HEAD].contains(&request.head().method));
         self.route("GET", web::route().guard(either), handler, operation)
     }
 
@@ -41,7 +41,7 @@ impl Path {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.route("POST", web::method(Method::POST), handler, operation)
+        self.route("POST", only(Method::POST), handler, operation)
     }
 
     pub fn patch<F, Args>(self, handler: F, operation: Operation) -> Self
@@ -50,7 +50,7 @@ impl Path {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.route("PATCH", web::method(Method::PATCH), handler, operation)
+        self.route("PATCH", only(Method::PATCH), handler, operation)
     }
 
     pub fn delete<F, Args>(self, handler: F, operation: Operation) -> Self
@@ -59,7 +59,7 @@ impl Path {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.route("DELETE", web::method(Method::DELETE), handler, operation)
+        self.route("DELETE", only(Method::DELETE), handler, operation)
     }
 
     fn route<F, Args>(mut self, method: &'static str, route: Route, handler: F, operation: Operation) -> Self
@@ -105,4 +105,9 @@ impl Path {
         });
         cfg.service(self.resource.default_service(refuse));
     }
+}
+
+/// The library's own guards note each method for an answer 405, which [`Path::register`] gives here.
+fn only(method: Method) -> Route {
+    web::route().guard(guard::fn_guard(move |request| request.head().method == method))
 }

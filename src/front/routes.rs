@@ -48,6 +48,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
 pub fn table() -> Vec<Path> {
     use super::openapi as of;
     vec![
+        // The router goes through them in this order: what is asked most stands first.
+        at("/v1/chat/completions").post(openai::chat::complete, of::chat::complete()),
         at("/health").get(health::health, of::discovery::health()),
         at("/health/detailed").get(health::detailed, of::discovery::detailed()),
         at("/health/isolation").get(isolation::isolation, of::discovery::isolation()),
@@ -75,7 +77,6 @@ pub fn table() -> Vec<Path> {
         at("/api/memory/history").get(memory::history, of::memory::history()),
         at("/api/memory/history/{number}/undo").post(memory::undo, of::memory::undo()),
         at("/api/config").get(settings::show, of::settings::config()),
-        at("/v1/chat/completions").post(openai::chat::complete, of::chat::complete()),
         at("/v1/responses").post(openai::responses::create, of::responses::create()),
         at("/v1/responses/{response_id}")
             .get(openai::responses::show, of::responses::show())

@@ -52,7 +52,7 @@ pub async fn start(
     let idempotency = idempotency::of(&auth, request.headers(), ROUTE, &body)?;
     let run = new_run(&auth, &options, idempotency, RunRequest::parse(body)?).await?;
     let profile = auth.tenant.profile().await?;
-    let started = profile.send(StartRun(run)).timeout(patience_for_a_turn(&auth.tenant)).await??;
+    let started = profile.send(StartRun(Box::new(run))).timeout(patience_for_a_turn(&auth.tenant)).await??;
     let StartedRun { run_id, session_id, replayed, steered, .. } = started;
     let mut response = HttpResponse::Accepted();
     response.insert_header((options::RUN_ID, run_id.to_string()));

@@ -90,8 +90,10 @@ fn outgoing(request: Request<Vec<u8>>) -> Result<(Call<RecvResponse>, Outgoing),
         head.headers.insert(header::CONTENT_LENGTH, body.len().into());
     }
     let headers = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-    // What is added is the name of the host.
-    let most = headers.sum::<usize>() + 2 * head.uri.to_string().len() + 128;
+    let host = head.uri.authority().map_or(0, |authority| authority.as_str().len());
+    let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    // What is added is the name of the host, or what of it is a user's (twice as long, encoded).
+    let most = headers.sum::<usize>() + path + 3 * host + 128;
     let mut written = vec![0; most];
     let unsendable = |wrong: ureq_proto::Error| Error::Unsendable(wrong.to_string());
     let mut call = Call::new(Request::from_parts(head, ())).map_err(unsendable)?.proceed();

@@ -12,7 +12,7 @@ use crate::{
 };
 use http::{
     Method, Request, Uri,
-    header::{self, HeaderValue},
+    header::{self, HeaderName, HeaderValue, InvalidHeaderValue},
 };
 use std::{
     io,
@@ -23,6 +23,15 @@ use tokio::time::timeout;
 /// Most of an error answer that is read, and the longest time for it.
 const MAX_ERROR_BODY: usize = 64 * 1024;
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What each request says.
+const FIXED: [(HeaderName, &str); 4] = [
+    (header::CONTENT_TYPE, "application/json"),
+    (header::ACCEPT, "text/event-stream, application/json"),
+    // A proxy that compresses holds events back until its block is full.
+    (header::ACCEPT_ENCODING, "identity"),
+    (header::USER_AGENT, concat!("hermes-gateway/", env!("CARGO_PKG_VERSION"))),
+];
 
 /// One request to an upstream.
 pub(super) struct Call<'a> {
@@ -107,14 +116,14 @@ impl Endpoint {
 fn request(call: Call<'_>, key: Option<&Secret>) -> Result<Request<Vec<u8>>, Failed> {
     let Call { method, address, headers, body } = call;
     let address = address.clone().map_err(|wrong| broken(wrong, Repeat::No))?;
-    let mut request = Request::builder()
-        .method(method)
-        .uri(address)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::ACCEPT, "text/event-stream, application/json")
-        // A proxy that compresses holds events back until its block is full.
-        .header(header::ACCEPT_ENCODING, "identity")
-        .header(header::USER_AGENT, concat!("hermes-gateway/", env!("CARGO_PKG_VERSION")));
+    let mut request = Request::new(body);
+    (*request.method_mut(), *request.uri_mut()) = (method, address);
+    let sent = request.headers_mut();
+    // One more is the length.
+    sent.reserve(FIXED.len() + 1 + usize::from(key.is_some()) + headers.len());
+    for (name, value) in FIXED {
+        sent.insert(name, HeaderValue::from_static(value));
+    }
     if let Some(key) = key {
         let value = HeaderValue::from_str(&format!("Bearer {}", key.reveal().trim()));
         let mut value = value.map_err(|_invalid| {
@@ -123,14 +132,14 @@ fn request(call: Call<'_>, key: Option<&Secret>) -> Result<Request<Vec<u8>>, Fai
             broken(message.to_owned(), Repeat::No)
         })?;
         value.set_sensitive(true);
-        request = request.header(header::AUTHORIZATION, value);
-    }
-    for (name, value) in headers {
-        request = request.header(*name, *value);
+        sent.insert(header::AUTHORIZATION, value);
     }
     let unsendable =
-        |error: http::Error| broken(format!("The upstream could not be asked: {error}."), Repeat::No);
-    request.body(body).map_err(unsendable)
+        |error: InvalidHeaderValue| broken(format!("The upstream could not be asked: {error}."), Repeat::No);
+    for (name, value) in headers {
+        sent.append(*name, HeaderValue::from_str(value).map_err(unsendable)?);
+    }
+    Ok(request)
 }
 
 /// The error of an answer that is no success; reads what the upstream says about it.

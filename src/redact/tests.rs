@@ -122,7 +122,7 @@ fn a_key_is_known_by_its_form() {
 #[test]
 fn secrets_come_and_go_with_the_configuration() {
     let redactor = redactor();
-    redactor.learn("a key", &crate::config::Secret::new("learnt-at-work"));
+    redactor.learn("a key", "learnt-at-work");
     assert_eq!(redactor.clean("learnt-at-work"), "[redacted:a key]");
     redactor.replace([("OTHER", "another-secret")].into_iter().collect());
     let text = format!("{CANARY} another-secret learnt-at-work");

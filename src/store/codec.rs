@@ -31,7 +31,18 @@ pub(super) struct Part<'a> {
 }
 
 pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, StoreError> {
-    serde_json::to_vec(value).map_err(|error| StoreError::Io(format!("a record cannot be written: {error}")))
+    to_json_of_about(128, value)
+}
+
+/// `length`: what it will take, roughly; more room is made where that is not enough.
+pub(super) fn to_json_of_about<T: Serialize + ?Sized>(
+    length: usize,
+    value: &T,
+) -> Result<Vec<u8>, StoreError> {
+    let mut json = Vec::with_capacity(length);
+    serde_json::to_writer(&mut json, value)
+        .map_err(|error| StoreError::Io(format!("a record cannot be written: {error}")))?;
+    Ok(json)
 }
 
 pub(super) fn from_json<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, StoreError> {

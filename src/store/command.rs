@@ -83,7 +83,7 @@ pub(super) fn encode(
             }
             Change::RuleRemoved(id) => writes.push(Write::Remove(Key::text(Table::Rule, &id))),
             Change::SessionAppend(append) => {
-                writes.push(Write::Session { append: Box::new(append), unlisted: false });
+                writes.push(Write::Session { append, unlisted: false });
             }
             Change::SessionSummary(summary) => writes.push(Write::Summary(Box::new(summary))),
             Change::Idempotency(entry) => {

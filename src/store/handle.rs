@@ -4,7 +4,6 @@ use super::{
     Change, Committed, EventCursor, IdempotencyEntry, LogWriter, Options, ProfileLock, StoreError, StoredRun,
     command::{self, Command},
     inner::Inner,
-    log::ready,
     writer::Urgency,
 };
 use crate::domain::{RunId, RunSpec, Seq};
@@ -41,11 +40,11 @@ impl Store {
     pub fn commit(&self, changes: Vec<Change>) -> Committed {
         let writes = match command::encode(&self.0.options.redactor, changes, None) {
             Ok(writes) => writes,
-            Err(error) => return ready(Err(error)),
+            Err(error) => return Committed::known(Err(error)),
         };
         let (answer, committed) = oneshot::channel();
         self.0.submit(Command { writes, log: None, answer: Some(answer) }, Urgency::Now);
-        Box::pin(async move { committed.await.unwrap_or(Err(StoreError::Closed)) })
+        Committed::told(committed)
     }
 
     /// Begins a log, with `idempotency` in the same commit. For a durable spec the future resolves when spec and

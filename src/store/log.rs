@@ -64,7 +64,7 @@ impl LogWriter {
             durable,
             done: false,
         };
-        let begun = if durable { writer.write_at(Stage::Begun, with) } else { ready(Ok(())) };
+        let begun = if durable { writer.write_at(Stage::Begun, with) } else { Committed::known(Ok(())) };
         (writer, begun)
     }
 
@@ -109,12 +109,12 @@ impl LogWriter {
         }
         let stage = if terminal { Stage::Ended } else { Stage::Going };
         let must_store = terminal || self.durable || state.stored || live.overflows(&state);
-        self.deferred.extend(changes);
+        self.defer(changes);
         let command = must_store.then(|| self.command(&mut state, stage)).transpose();
         live.publish(state);
         // An event that cannot be written must not hold up those behind it.
         let command = command.inspect_err(|error| live.fail(error))?;
-        Ok(command.map_or_else(|| ready(Ok(())), |command| self.submit(command)))
+        Ok(command.map_or_else(|| Committed::known(Ok(())), |command| self.submit(command)))
     }
 
     /// A delta whose text is clean.
@@ -152,8 +152,8 @@ impl LogWriter {
         if stored || self.durable {
             return self.write_at(Stage::Going, changes);
         }
-        self.deferred.extend(changes);
-        ready(Ok(()))
+        self.defer(changes);
+        Committed::known(Ok(()))
     }
 
     /// From here on the run is durable: spec and all before go to disk with the next append.
@@ -212,18 +212,26 @@ impl LogWriter {
         self.write_at(Stage::Parked, Vec::new())
     }
 
+    fn defer(&mut self, changes: Vec<Change>) {
+        if self.deferred.is_empty() {
+            self.deferred = changes;
+        } else {
+            self.deferred.extend(changes);
+        }
+    }
+
     fn write_at(&mut self, stage: Stage, changes: Vec<Change>) -> Committed {
         let live = Arc::clone(&self.live);
         let mut state = live.state();
         if let Some(error) = state.failed.clone() {
-            return ready(Err(error));
+            return Committed::known(Err(error));
         }
-        self.deferred.extend(changes);
+        self.defer(changes);
         let command = self.command(&mut state, stage);
         live.publish(state);
         match command {
             Ok(command) => self.submit(command),
-            Err(error) => ready(Err(error)),
+            Err(error) => Committed::known(Err(error)),
         }
     }
 
@@ -313,12 +321,12 @@ impl LogWriter {
     fn submit(&self, mut command: Command) -> Committed {
         if !self.durable {
             self.store.submit(command, Urgency::Background);
-            return ready(Ok(()));
+            return Committed::known(Ok(()));
         }
         let (answer, committed) = oneshot::channel();
         command.answer = Some(answer);
         self.store.submit(command, Urgency::Now);
-        Box::pin(async move { committed.await.unwrap_or(Err(StoreError::Closed)) })
+        Committed::told(committed)
     }
 }
 
@@ -354,8 +362,4 @@ impl Drop for LogWriter {
             tracing::warn!(run = %self.live.run, %error, "the end of an abandoned run was not stored");
         }
     }
-}
-
-pub(super) fn ready(result: Result<(), StoreError>) -> Committed {
-    Box::pin(std::future::ready(result))
 }

@@ -143,7 +143,7 @@ pub(super) fn id(text: &str) -> SessionId {
 /// A turn of a session that said this.
 pub(super) async fn say(store: &Store, session: &str, messages: Vec<Message>) {
     let append = turn(SessionRef { id: id(session), named: true }, RunId::new(), messages);
-    store.commit(vec![Change::SessionAppend(append)]).await.unwrap();
+    store.commit(vec![Change::SessionAppend(Box::new(append))]).await.unwrap();
 }
 
 /// What a turn that said this leaves in its session.

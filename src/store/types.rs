@@ -10,10 +10,47 @@ use crate::{
     redact::Redactor,
 };
 use serde::{Deserialize, Serialize};
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::sync::oneshot;
 
 /// Resolves when what was handed over is on disk (or was refused). Dropping it takes nothing back.
-pub type Committed = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+#[must_use = "whether it was written is told by this alone; drop it where nobody waits for that"]
+pub struct Committed(State);
+
+enum State {
+    Known(Result<(), StoreError>),
+    Waits(oneshot::Receiver<Result<(), StoreError>>),
+}
+
+impl Committed {
+    /// There is nothing to wait for.
+    pub(super) const fn known(result: Result<(), StoreError>) -> Self {
+        Self(State::Known(result))
+    }
+
+    /// What the writer answers.
+    pub(super) const fn told(answer: oneshot::Receiver<Result<(), StoreError>>) -> Self {
+        Self(State::Waits(answer))
+    }
+}
+
+impl Future for Committed {
+    type Output = Result<(), StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Known(result) => Poll::Ready(result.clone()),
+            State::Waits(answer) => {
+                Pin::new(answer).poll(context).map(|told| told.unwrap_or(Err(StoreError::Closed)))
+            }
+        }
+    }
+}
 
 /// A record to be written. Those handed over together are written together, or not at all.
 #[derive(Debug, Clone)]
@@ -23,7 +60,7 @@ pub enum Change {
     Approval(Approval),
     Rule(Rule),
     RuleRemoved(String),
-    SessionAppend(SessionAppend),
+    SessionAppend(Box<SessionAppend>),
     SessionSummary(SessionSummary),
     Idempotency(IdempotencyEntry),
     Key(KeyRecord),

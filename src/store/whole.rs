@@ -59,7 +59,10 @@ impl<'a> WholeRun<'a> {
     }
 
     pub(super) fn write(&self) -> Result<Write, StoreError> {
-        Ok(Write::Put(Key::run(Table::WholeRun, self.record.run_id), codec::to_json(self)?))
+        // The answer stands in record, message, deltas and last event.
+        let about = 2048 + 4 * self.record.text.len();
+        let json = codec::to_json_of_about(about, self)?;
+        Ok(Write::Put(Key::run(Table::WholeRun, self.record.run_id), json))
     }
 
     /// Its events behind `after`, up to and with `upto`, in order.

@@ -108,7 +108,7 @@ impl Asked {
 
 /// Whoever may read sessions over HTTP may have the agent read them.
 fn may_read(store: &Store, key: &KeyId) -> Result<bool, StoreError> {
-    if *key == KeyId::env() || *key == KeyId::cli() {
+    if key.is_env() || *key == KeyId::cli() {
         return Ok(true);
     }
     let keys = store.keys()?;

@@ -21,6 +21,7 @@ use serde_json::Value;
 use std::{
     pin::Pin,
     sync::{Arc, PoisonError, RwLock},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -161,11 +162,10 @@ impl Toolbox {
         self.ground.unheld()
     }
 
-    /// What the profile's own files bring into the prompt of a session that begins now.
-    pub async fn prompt_parts(&self, session_key: Option<&str>) -> Arc<PromptParts> {
-        let config = &self.ground.config;
-        let scope = memory::MemoryBook::new(&config.root, &config.memory).scope(session_key);
-        self.ground.parts(scope).await
+    /// What the profile's own files bring into the prompt of a session, as they were at `since` or later.
+    pub async fn prompt_parts(&self, session_key: Option<&str>, since: Instant) -> Arc<PromptParts> {
+        let scope = memory::scope(&self.ground.config.memory, session_key);
+        self.ground.parts(scope, since).await
     }
 
     /// Only tools that would work here: below the sandbox floor `terminal` is still listed, and refuses with the

@@ -259,7 +259,7 @@ async fn files_are_read_again_only_when_they_have_changed() {
         write(&house, &format!("skills/many/skill-{n}/SKILL.md"), &head);
     }
     let toolbox = house.tenant("alice").await.toolbox();
-    let parts = async || toolbox.prompt_parts(None).await;
+    let parts = async || toolbox.prompt_parts(None, Instant::now()).await;
     let first = parts().await;
     assert_eq!(first.skills.len(), 40);
     for _ in 0..3 {
@@ -269,6 +269,19 @@ async fn files_are_read_again_only_when_they_have_changed() {
     assert_eq!(parts().await.skills.iter().filter(|skill| skill.description == "Does more.").count(), 1);
     write(&house, "skills/new/SKILL.md", "---\nname: new\ndescription: Is new.\n---\n");
     assert_eq!(parts().await.skills.len(), 41);
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn sessions_that_began_before_a_look_share_it_and_the_next_one_looks_anew() {
+    let house = House::open().await;
+    let toolbox = house.tenant("alice").await.toolbox();
+    let began = Instant::now();
+    let first = toolbox.prompt_parts(None, began).await;
+    write(&house, "skills/new/SKILL.md", "---\nname: new\ndescription: Is new.\n---\n");
+    assert!(Arc::ptr_eq(&first, &toolbox.prompt_parts(None, began).await));
+    let next = toolbox.prompt_parts(None, Instant::now()).await;
+    assert_eq!(next.skills.len(), first.skills.len() + 1);
     house.close().await;
 }
 
@@ -283,11 +296,11 @@ async fn how_long_a_look_takes() {
         write(&house, &format!("skills/many/skill-{n}/SKILL.md"), &head);
     }
     let toolbox = house.tenant("alice").await.toolbox();
-    toolbox.prompt_parts(None).await;
+    toolbox.prompt_parts(None, Instant::now()).await;
     let mut took = Vec::new();
     for _ in 0..500 {
         let begun = Instant::now();
-        toolbox.prompt_parts(None).await;
+        toolbox.prompt_parts(None, Instant::now()).await;
         took.push(begun.elapsed());
     }
     took.sort_unstable();

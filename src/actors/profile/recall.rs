@@ -15,19 +15,20 @@ use crate::{
 };
 use std::collections::HashSet;
 
-/// Puts the record into the history of a turn whose request carries results of calls. Reads the store on the blocking
-/// pool, and only then.
+/// Whether a turn's request carries results of calls, so that it may go on from a turn on record. The transcript of a
+/// session, or of a chain, has its turns whole; it is looked at when the session's turn has come.
+pub(super) fn brings_results(spec: &RunSpec) -> bool {
+    let answers = |message: &Message| matches!(message, Message::Tool { .. });
+    let carried = !spec.results.is_empty() || spec.history.iter().any(answers);
+    carried && !spec.load_history && spec.after.is_none()
+}
+
+/// Puts the record into the history of a turn that [brings results](brings_results). Reads the store on the blocking pool.
 ///
 /// # Errors
 ///
 /// `invalid_request` for a result that answers no call; the store's.
 pub(super) async fn recall(store: &Store, mut spec: RunSpec) -> Result<RunSpec, ProfileError> {
-    let answers = |message: &Message| matches!(message, Message::Tool { .. });
-    let concerned = !spec.results.is_empty() || spec.history.iter().any(answers);
-    // The transcript of a session, or of a chain, has its turns whole; it is looked at when the session's turn has come.
-    if spec.load_history || spec.after.is_some() || !concerned {
-        return Ok(spec);
-    }
     let store = store.clone();
     let work = move || {
         let mut recall =

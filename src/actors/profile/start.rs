@@ -4,7 +4,7 @@ use super::{
     ProfileActor,
     idempotency::{Earlier, Reserving},
     queries::settled,
-    recall::recall,
+    recall::{brings_results, recall},
     responses,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     store::{Change, IdempotencyEntry, Store},
 };
 use actix::{ActorFutureExt, Handler, ResponseActFuture, WrapFuture};
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 impl Handler<StartRun> for ProfileActor {
     type Result = ResponseActFuture<Self, Result<StartedRun, ProfileError>>;
@@ -83,7 +83,7 @@ impl ProfileActor {
         Some((run, said))
     }
 
-    fn take_on(&mut self, new: NewRun) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
+    fn take_on(&mut self, new: Box<NewRun>) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
         let Some(looking) = self.look(&new) else {
             return self.take_on_seen(new);
         };
@@ -94,7 +94,10 @@ impl ProfileActor {
         Box::pin(looked)
     }
 
-    fn take_on_seen(&mut self, new: NewRun) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
+    fn take_on_seen(
+        &mut self,
+        new: Box<NewRun>,
+    ) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
         let earlier = new.idempotency.as_ref().map_or(Ok(Earlier::None), |key| self.earlier(key));
         match earlier {
             Ok(Earlier::None) => self.take_first(new),
@@ -110,7 +113,7 @@ impl ProfileActor {
     }
 
     /// Begins the run of a request that none before it stands for.
-    fn take_first(&mut self, new: NewRun) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
+    fn take_first(&mut self, new: Box<NewRun>) -> ResponseActFuture<Self, Result<StartedRun, ProfileError>> {
         let idempotency = new.idempotency.clone();
         let begun = match self.begin(new) {
             Ok(begun) => begun,
@@ -131,7 +134,7 @@ impl ProfileActor {
         Box::pin(started)
     }
 
-    fn begin(&self, mut new: NewRun) -> Result<Begun, ProfileError> {
+    fn begin(&self, mut new: Box<NewRun>) -> Result<Begun, ProfileError> {
         if self.tenant.is_draining() {
             return Err(ProfileError {
                 retry_after: Some(1),
@@ -157,7 +160,7 @@ impl ProfileActor {
         let (background, on_busy, caller) = (new.background, new.on_busy, new.caller.clone());
         let idempotency = new.idempotency.take();
         new.durable |= idempotency.is_some();
-        let (spec, response) = spec(new);
+        let (spec, response) = spec(*new);
         let board = self.tenant.board();
         let busy = spec.takes_turns() && board.is_busy(&spec.session.id);
         if busy {
@@ -171,7 +174,8 @@ impl ProfileActor {
             tenant: self.tenant.clone(),
             store: self.store.clone(),
             kit: self.kit.clone(),
-            spec,
+            spec: Arc::new(spec),
+            since: Instant::now(),
             idempotency,
             response,
             slot,
@@ -212,6 +216,10 @@ impl ProfileActor {
 fn draining() -> ProfileError {
     let text = "Gateway is draining existing work; retry shortly.";
     ProfileError { retry_after: Some(1), ..ProfileError::new(Code::GatewayDraining, text) }
+}
+
+fn gone() -> ProfileError {
+    ProfileError::new(Code::Internal, "the profile is gone")
 }
 
 fn full(full: Full) -> ProfileError {
@@ -262,7 +270,8 @@ struct Begun {
     tenant: Arc<Tenant>,
     store: Store,
     kit: Kit,
-    spec: RunSpec,
+    spec: Arc<RunSpec>,
+    since: Instant,
     idempotency: Option<IdempotencyEntry>,
     response: Option<ResponseRecord>,
     /// `None`: it queues for its session first.
@@ -275,7 +284,10 @@ struct Begun {
 
 impl Begun {
     async fn start(mut self) -> Result<StartedRun, ProfileError> {
-        self.spec = recall(&self.store, self.spec).await?;
+        if brings_results(&self.spec) {
+            let recalled = recall(&self.store, Arc::unwrap_or_clone(self.spec));
+            self.spec = Arc::new(Box::pin(recalled).await?);
+        }
         let (board, tenant) = (self.tenant.board().clone(), self.tenant.clone());
         let turn = self.turn.take();
         let mut waited = false;
@@ -283,9 +295,13 @@ impl Begun {
             // A chat is answered 429 or 200, so it is known which before the first byte; a run has its 202 and queues.
             Some(slot) if !self.background => {
                 waited = !slot.is_ready();
-                let slot = self.chat_slot(slot).await?;
+                let slot = if waited {
+                    Box::pin(self.chat_slot(slot)).await?
+                } else {
+                    slot.wait().await.ok_or_else(gone)?
+                };
                 match turn {
-                    None => Entry::Now { slot, turn: None },
+                    None => Entry::Now { slot, since: self.since },
                     Some(turn) => Entry::Queue { turn: Some(turn), slot: Some(SlotWait::Ready(slot)) },
                 }
             }
@@ -294,7 +310,7 @@ impl Begun {
         let idempotency = self.idempotency.take().map(Change::Idempotency);
         let stored = self.response.clone().filter(|response| response.kept).map(Change::Response);
         let with = idempotency.into_iter().chain(stored).collect();
-        let spec = Arc::new(self.spec);
+        let spec = self.spec;
         let (log, committed) = self.store.begin_with(spec.clone(), with);
         committed.await?;
         let run = spec.run_id;
@@ -331,9 +347,6 @@ impl Begun {
     }
 
     async fn chat_slot(&self, slot: SlotWait) -> Result<Slot, ProfileError> {
-        if let SlotWait::Ready(_) = slot {
-            return slot.wait().await.ok_or_else(|| ProfileError::new(Code::Internal, "the profile is gone"));
-        }
         let config = self.tenant.config();
         let waited = tokio::select! {
             () = self.tenant.parking().cancelled() => return Err(draining()),

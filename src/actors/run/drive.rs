@@ -37,8 +37,8 @@ pub struct Kit {
 
 /// How a run gets its place.
 pub enum Entry {
-    /// It has a slot already (and a session's turn, when it needs one).
-    Now { slot: Slot, turn: Option<SessionTurn> },
+    /// It has a slot already, and waits for no session. It was taken on at `since`.
+    Now { slot: Slot, since: Instant },
     /// It queues for its session first, then for a slot.
     Queue { turn: Option<TurnWait>, slot: Option<SlotWait> },
     /// A child works in its parent's place.
@@ -76,6 +76,8 @@ pub(super) struct Driver {
     pub approvals: Vec<Approval>,
     pub slot: Option<Slot>,
     entry: Option<Entry>,
+    /// When it was taken on, if it began at once.
+    pub since: Option<Instant>,
     pub session: Option<SessionTurn>,
     /// Loaded transcript of a named session, when the spec asks for it.
     pub loaded: Vec<Message>,
@@ -140,6 +142,7 @@ impl Driver {
             approvals,
             slot: None,
             entry: Some(entry),
+            since: None,
             session: None,
             loaded: Vec::new(),
             prompt: None,
@@ -181,9 +184,9 @@ impl Driver {
     /// Waits for the run's place: its session's turn, then a slot.
     async fn enter(&mut self) -> Result<(), Break> {
         match self.entry.take() {
-            Some(Entry::Now { slot, turn }) => {
+            Some(Entry::Now { slot, since }) => {
                 self.slot = Some(slot);
-                self.session = turn;
+                self.since = Some(since);
             }
             Some(Entry::Queue { turn, slot }) => {
                 if let Some(turn) = turn {
@@ -202,9 +205,9 @@ impl Driver {
             }
             Some(Entry::Parked { turn: None } | Entry::Within) | None => {}
         }
-        self.control.entering.send_replace(true);
+        self.control.set_entering(true);
         let begun = self.begin().await;
-        self.control.entering.send_replace(false);
+        self.control.set_entering(false);
         begun
     }
 
@@ -311,12 +314,12 @@ impl Driver {
         let (sampling, limit) = self.bounds(&mind, limits);
         let [first, second, third] =
             said(self.mended.as_deref(), [&self.loaded, &self.spec.history, &self.opening]);
-        let shown = self.room.shown([first, second, third, self.turn.messages()]);
+        let [base, first, second, third, own] = self.room.shown([first, second, third, self.turn.messages()]);
         let request = ModelRequest {
             run: Some(self.spec.run_id),
             model: &mind.model,
             system: &systems,
-            messages: &[&shown[..], &[&aside[..]]].concat(),
+            messages: &[base, first, second, third, own, &aside],
             images: &self.images,
             tools: offer.map(|offer| &*offer.tools),
             tool_choice: offer.and_then(|offer| offer.choice.as_ref()),
@@ -368,7 +371,10 @@ impl Driver {
         self.log.end_text()?;
         // What the turn goes on with is what its log has: the one text, without secrets.
         let logged = self.log.text_behind(length);
-        let text = logged.strip_prefix("\n\n").filter(|_| broken).map_or(logged.clone(), str::to_owned);
+        let text = match logged.strip_prefix("\n\n").filter(|_| broken) {
+            Some(text) => text.to_owned(),
+            None => logged,
+        };
         match answer {
             Ok(answer) => self.heard(ModelAnswer { text, ..answer }),
             Err(error) if self.made_smaller(&mind, &error).await? => {}

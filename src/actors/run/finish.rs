@@ -1,9 +1,13 @@
 //! The end of a run: its last event, and what the session keeps of it.
 
-use super::{StopReason, drive::Driver, transcript};
+use super::{
+    StopReason,
+    drive::Driver,
+    transcript::{self, Came},
+};
 use crate::{
     domain::{Code, Event, Failure, Finish, OnDisconnect, RunStatus, ToolCall, Usage, now},
-    store::{Change, ClientCall, Committed, LogWriter, StoreError},
+    store::{Change, ClientCall, Committed, LogWriter, SessionAppend, StoreError},
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -62,61 +66,59 @@ impl Driver {
         };
         // A log that refuses the rest of the text refuses the last event too, which is told below.
         let _ = self.log.end_text();
-        let record = self.log.record();
-        let (usage, text) = (record.usage, &record.text);
+        let (text, usage, cost) = self.log.see(|record| (record.text.clone(), record.usage, record.cost));
         if let End::HandedOver(_) = &end {
             // Whoever brings the results goes on with all that is on record, and that is said there.
             self.hear();
         }
         let pending_steer = self.pending_steer();
         let mut changes = std::mem::take(&mut self.changes);
+        if let End::HandedOver(calls) = &end {
+            changes.extend(calls.iter().map(|call| self.client_call(call)));
+        }
+        changes.extend(self.kept(&Came { text: &text, usage, cost, finish }).map(Change::SessionAppend));
+        let completed = |output, finish_reason, tool_calls, pending_steer| Event::RunCompleted {
+            output,
+            usage,
+            finish_reason,
+            tool_calls,
+            pending_steer,
+        };
         let event = match end {
-            End::Completed(finish) => Event::RunCompleted {
-                output: text.clone(),
-                usage,
-                finish_reason: finish,
-                tool_calls: Vec::new(),
-                pending_steer,
-            },
-            End::HandedOver(calls) => {
-                changes.extend(calls.iter().map(|call| self.client_call(call)));
-                Event::RunCompleted {
-                    output: text.clone(),
-                    usage,
-                    finish_reason: Finish::ToolCalls,
-                    tool_calls: calls,
-                    pending_steer,
-                }
-            }
-            End::Failed(failure) => failed(failure, text.clone(), usage, pending_steer),
+            End::Completed(finish) => completed(text, finish, Vec::new(), pending_steer),
+            End::HandedOver(calls) => completed(text, Finish::ToolCalls, calls, pending_steer),
+            End::Failed(failure) => failed(failure, text, usage, pending_steer),
             End::Stopped(StopReason::Asked) => {
-                Event::RunCancelled { partial_output: text.clone(), usage, pending_steer }
+                Event::RunCancelled { partial_output: text, usage, pending_steer }
             }
             End::Stopped(StopReason::Shutdown) => {
                 let why = "The gateway was shut down during this turn.";
                 let failure = Failure { retryable: true, ..Failure::new(Code::Interrupted, why) };
-                failed(failure, text.clone(), usage, pending_steer)
+                failed(failure, text, usage, pending_steer)
             }
         };
-        let default_model = &self.tenant.config().model.default;
-        let (said, prompt) = (self.turn.messages(), self.prompt.clone());
-        let mut kept = transcript::append(&self.spec, default_model, said, finish, &record, prompt);
-        if let Some(Change::SessionAppend(append)) = &mut kept
-            && (!append.messages.is_empty() || self.spec.asks_to_compress().is_some())
-        {
-            append.summary = self.room.pending.take();
-        }
-        changes.extend(kept);
         // Whoever hears of the end may ask again at once: the slot must be free by then.
         drop(self.slot.take());
         self.log.append(event, changes)
     }
 
+    /// What the session keeps of the turn.
+    fn kept(&mut self, came: &Came<'_>) -> Option<Box<SessionAppend>> {
+        let config = self.tenant.config();
+        let said = (std::mem::take(&mut self.opening), self.turn.take_messages());
+        let prompt = self.prompt.clone();
+        let mut kept = transcript::append(&self.spec, &config.model.default, said, came, prompt)?;
+        if !kept.messages.is_empty() || self.spec.asks_to_compress().is_some() {
+            kept.summary = self.room.pending.take();
+        }
+        Some(kept)
+    }
+
     /// Notes how a call of the profile's own model ended; a turn that chose another says nothing of it.
     pub(super) fn asked_model(&self, error: Option<Code>) {
-        let own = self.tenant.config().model.provider_name.clone();
+        let config = self.tenant.config();
         let chosen = self.spec.upstream.as_ref();
-        if self.fallen == 0 && chosen.is_none_or(|choice| choice.provider == own) {
+        if self.fallen == 0 && chosen.is_none_or(|choice| choice.provider == config.model.provider_name) {
             self.tenant.model_calls().ended(error);
         }
     }

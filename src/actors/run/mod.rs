@@ -47,7 +47,7 @@ pub use drive::{Entry, Kit, Work};
 pub use helper::Rest;
 pub(super) use room::told;
 pub use steer::{Manner, Steer};
-pub(super) use transcript::{Broken, append as session_append, conversation};
+pub(super) use transcript::{Broken, Came, append as session_append, conversation};
 
 use crate::{
     domain::{Approval, ApprovalId, Choice, KeyId, OnDisconnect, RunId},
@@ -67,7 +67,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Board;
@@ -118,11 +118,21 @@ pub(super) struct Control {
     pub stop: CancellationToken,
     pub reason: Cell<Option<StopReason>>,
     /// The run has its place, and reads what was said before it begins.
-    pub entering: watch::Sender<bool>,
+    entering: Cell<bool>,
+    entered: Notify,
     questions: RefCell<HashMap<ApprovalId, Question>>,
     /// Both of a kind that is small while it is empty: hardly any run hears something.
     answers: mpsc::Sender<Decide>,
     said: mpsc::Sender<steer::Said>,
+}
+
+impl Control {
+    pub fn set_entering(&self, entering: bool) {
+        self.entering.set(entering);
+        if !entering {
+            self.entered.notify_waiters();
+        }
+    }
 }
 
 /// The driver's ends of what the actor passes on.
@@ -162,7 +172,8 @@ impl RunActor {
         let control = Rc::new(Control {
             stop: CancellationToken::new(),
             reason: Cell::new(None),
-            entering: watch::Sender::new(false),
+            entering: Cell::new(false),
+            entered: Notify::new(),
             questions: RefCell::default(),
             answers,
             said: say,
@@ -227,10 +238,13 @@ impl Handler<Entered> for RunActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Entered, _ctx: &mut Self::Context) -> Self::Result {
-        let mut entering = self.control.entering.subscribe();
+        let control = self.control.clone();
+        // A driver that is gone takes this with it.
         Box::pin(async move {
-            // A driver that is gone enters nothing any more.
-            let _gone = entering.wait_for(|entering| !entering).await;
+            let entered = control.entered.notified();
+            if control.entering.get() {
+                entered.await;
+            }
         })
     }
 }

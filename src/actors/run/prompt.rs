@@ -5,13 +5,16 @@
 use super::drive::{Break, Driver};
 use crate::{
     actors::prompts::Made,
-    agent::{Caps, Prompt, Remembered, SkillLine, day},
+    agent::{Caps, Prompt, Remembered, SkillLine},
     config::{ProfileConfig, PromptConfig},
     domain::{Message, PromptId, SystemPrompt, ToolChoice, Toolset, now},
     store::{Change, StoreError},
     tools::{PromptParts, Recalled, Skill, SkillState},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
+
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
 
 impl Driver {
     /// The text of the turn's prompt. Found at the first model call and not before: a turn that goes on with a question
@@ -24,8 +27,9 @@ impl Driver {
         if let Some(prompt) = &self.prompt {
             return Ok(prompt.text.clone());
         }
-        let model = self.thinker.as_ref().map(|mind| mind.model.clone()).unwrap_or_default();
-        let prompt = self.session_prompt(&model, toolset, allowed).await?;
+        let mind = self.thinker.clone();
+        let model = mind.as_ref().map_or("", |mind| &mind.model);
+        let prompt = self.session_prompt(model, toolset, allowed).await?;
         Ok(self.prompt.insert(prompt).text.clone())
     }
 
@@ -109,7 +113,10 @@ impl Driver {
         allowed: Option<&[String]>,
     ) -> SystemPrompt {
         let config = self.tenant.config();
-        let parts = self.kit.toolbox.prompt_parts(self.spec.session_key.as_deref()).await;
+        // What the turn itself has done since it was taken on may have changed them.
+        let untouched = !self.room.new_prompt && self.turn.messages().is_empty();
+        let since = self.since.filter(|_| untouched).unwrap_or_else(Instant::now);
+        let parts = self.kit.toolbox.prompt_parts(self.spec.session_key.as_deref(), since).await;
         let Caps { file: most, .. } = self.caps();
         let client = &self.spec.client_tools;
         let usual = allowed.is_none() && client.definitions.is_empty() && self.spec.parent.is_none();
@@ -131,7 +138,7 @@ impl Driver {
             parts: parts.clone(),
             model: model.to_owned(),
             most,
-            day: day(now()),
+            day: now().div_euclid(DAY),
         };
         self.tenant.prompts().made(of, build)
     }

@@ -3,14 +3,18 @@
 use super::room;
 use crate::{
     agent::{self, INTERRUPTED},
-    domain::{Finish, Message, RunId, RunRecord, RunSpec, RunStatus, SystemPrompt},
-    store::{Change, SessionAppend, Store, StoreError, StoredRun},
+    domain::{Finish, Message, RunId, RunSpec, RunStatus, SystemPrompt, Usage},
+    store::{SessionAppend, Store, StoreError, StoredRun},
 };
 
 /// What an ended turn leaves behind. One that failed before it did or said anything leaves nothing: the next one would
 /// only be confused by it.
-fn of_turn(opening: Vec<Message>, messages: &[Message], completed: bool, text: &str) -> Option<Vec<Message>> {
-    let mut said = messages.to_vec();
+fn of_turn(
+    opening: Vec<Message>,
+    mut said: Vec<Message>,
+    completed: bool,
+    text: &str,
+) -> Option<Vec<Message>> {
     if !completed {
         if said.is_empty() && text.is_empty() {
             return None;
@@ -29,31 +33,38 @@ fn of_turn(opening: Vec<Message>, messages: &[Message], completed: bool, text: &
     Some(all)
 }
 
-/// What the session keeps of an ended turn. `finish`: how it completed, if it did; `record`: as it was before its last
-/// event.
+/// What a turn came to: the run's record, as it was before its last event.
+pub(in crate::actors) struct Came<'a> {
+    pub text: &'a str,
+    pub usage: Usage,
+    pub cost: Option<u64>,
+    /// How it completed, if it did.
+    pub finish: Option<Finish>,
+}
+
+/// What the session keeps of an ended turn that began with `opening`.
 pub(in crate::actors) fn append(
     spec: &RunSpec,
     default_model: &str,
-    messages: &[Message],
-    finish: Option<Finish>,
-    record: &RunRecord,
+    (opening, said): (Vec<Message>, Vec<Message>),
+    came: &Came<'_>,
     prompt: Option<SystemPrompt>,
-) -> Option<Change> {
+) -> Option<Box<SessionAppend>> {
     if spec.parent.is_some() {
         // What a child said is its parent's to use; nobody talks with it.
         return None;
     }
     let messages = match spec.asks_to_compress() {
         Some(_) => Vec::new(),
-        None => match of_turn(spec.opening(), messages, finish.is_some(), &record.text) {
+        None => match of_turn(opening, said, came.finish.is_some(), came.text) {
             Some(messages) => messages,
             // What it cost is the session's all the same.
-            None if spec.session.named && record.usage.total_tokens > 0 => Vec::new(),
+            None if spec.session.named && came.usage.total_tokens > 0 => Vec::new(),
             None => return None,
         },
     };
     let choice = spec.upstream.as_ref();
-    Some(Change::SessionAppend(SessionAppend {
+    Some(Box::new(SessionAppend {
         summary: None,
         session: spec.session.clone(),
         run_id: spec.run_id,
@@ -61,9 +72,9 @@ pub(in crate::actors) fn append(
         model: choice.map_or(default_model, |choice| &choice.model).to_owned(),
         began_at: spec.created_at,
         messages,
-        finish,
-        usage: record.usage,
-        cost: record.cost,
+        finish: came.finish,
+        usage: came.usage,
+        cost: came.cost,
         prompt,
     }))
 }
@@ -102,7 +113,7 @@ pub(in crate::actors) fn conversation(store: &Store, last: RunId) -> Result<Vec<
         }
         told.append(&mut spec.history);
         let completed = record.status == RunStatus::Completed;
-        told.extend(of_turn(spec.opening(), &messages, completed, &record.text).into_iter().flatten());
+        told.extend(of_turn(spec.opening(), messages, completed, &record.text).into_iter().flatten());
     }
     Ok(told)
 }

@@ -7,7 +7,7 @@ use crate::{
     domain::{Code, KeyId},
     tools::{Skill, SkillLock, SkillState, skill_digest},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 impl Tenant {
     /// The prompts of its sessions, as far as they are held in memory.
@@ -18,7 +18,7 @@ impl Tenant {
 
     /// The skills of the profile, by category and name.
     pub async fn skills(&self) -> Arc<Vec<Skill>> {
-        self.toolbox().prompt_parts(None).await.skills.clone()
+        self.toolbox().prompt_parts(None, Instant::now()).await.skills.clone()
     }
 
     /// Pins a skill as it is now (also one that has changed since it was pinned: that accepts it), or takes the pin off.

@@ -169,7 +169,19 @@ impl Tenant {
     }
 
     /// Writes down, now and then, when a key was last used. Nobody waits for it, and no store is opened for it.
-    pub(super) fn note_use(&self, id: &KeyId) {
+    /// The caller with this token, where it was proven before; `None` tells nothing, and [`Tenant::authenticate`] more.
+    #[must_use]
+    pub fn recognise(&self, token: &str) -> Option<Caller> {
+        self.keys.recognise(token).inspect(|caller| self.proven(token, caller))
+    }
+
+    pub(super) fn proven(&self, token: &str, caller: &Caller) {
+        self.redactor.learn("API key", token);
+        self.audit.key_used(&caller.key_id);
+        self.note_use(&caller.key_id);
+    }
+
+    fn note_use(&self, id: &KeyId) {
         let Some(store) = hold(&self.slot).store.clone() else { return };
         if let Some(at) = self.keys.use_to_write(id) {
             drop(store.commit(vec![Change::KeyUse(KeyUse { id: id.clone(), at })]));

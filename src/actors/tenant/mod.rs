@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     audit::{Actor as Doer, AuditLog},
-    config::{ProfileConfig, Secret},
+    config::ProfileConfig,
     domain::{Millis, ProfileName, RunId, Toolset, now},
     egress::{Egress, Listeners},
     isolation::Examination,
@@ -293,11 +293,7 @@ impl Tenant {
             }
         };
         match &checked {
-            Some(caller) => {
-                self.redactor.learn("API key", &Secret::new(token));
-                self.audit.key_used(&caller.key_id);
-                self.note_use(&caller.key_id);
-            }
+            Some(caller) => self.proven(token, caller),
             None => self.audit.key_failed(),
         }
         checked.ok_or(AuthError::Invalid)
@@ -336,7 +332,8 @@ impl Tenant {
             TenantState::Failed(reason) => return Err(self.unavailable(&format!("has failed: {reason}"))),
             TenantState::Stopped => return Err(self.unavailable("is stopped")),
         }
-        self.open_now().await.map_err(|error| self.store_failed(error))
+        // Boxed: every request would hold room for what the first one does.
+        Box::pin(self.open_now()).await.map_err(|error| self.store_failed(error))
     }
 
     /// Opens the store, recovers once, and starts the actor, whatever the state says: for the roster.
@@ -345,7 +342,7 @@ impl Tenant {
     ///
     /// [`Unavailable`] with the store's reason.
     pub async fn open(self: &Arc<Self>) -> Result<(), Unavailable> {
-        let opened = self.open_now().await;
+        let opened = Box::pin(self.open_now()).await;
         opened.map_err(|error| self.unavailable(&format!("cannot open its store: {error}")))
     }
 

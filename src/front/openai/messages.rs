@@ -40,20 +40,20 @@ impl Conversation {
     fn push(&mut self, mut item: Object<Place<'_>>, default_role: Option<&str>) -> Result<(), ApiError> {
         let role = item.string("role")?;
         let content = item.take("content").unwrap_or(Value::Null);
-        let place = item.place_of("content");
         let message = match role.as_deref().or(default_role) {
             Some("system" | "developer") => {
-                self.system.push(content::parse_text(content, place)?);
+                self.system.push(content::parse_text(content, item.place("content"))?);
                 return Ok(());
             }
-            Some("user") => Message::User { content: content::parse(content, place)? },
+            Some("user") => Message::User { content: content::parse(content, item.place("content"))? },
             Some("assistant") => {
-                Message::calling(content::parse_text(content, place)?, tool_calls(&mut item)?)
+                let content = content::parse_text(content, item.place("content"))?;
+                Message::calling(content, tool_calls(&mut item)?)
             }
             Some("tool") => Message::Tool {
                 tool_call_id: required(&mut item, "tool_call_id")?,
                 name: item.string("name")?,
-                content: content::parse_text(content, place)?,
+                content: content::parse_text(content, item.place("content"))?,
             },
             Some(other) => {
                 let expected = "expected one of: system, developer, user, assistant, tool";
@@ -124,8 +124,8 @@ fn required<P: std::fmt::Display>(item: &mut Object<P>, name: &str) -> Result<St
 }
 
 fn tool_calls<P: std::fmt::Display>(item: &mut Object<P>) -> Result<Vec<ToolCall>, ApiError> {
+    let Some(calls) = item.array("tool_calls")? else { return Ok(Vec::new()) };
     let place = item.place_of("tool_calls");
-    let calls = item.array("tool_calls")?.unwrap_or_default();
     if calls.len() > MAX_CALLS {
         let message = format!("`{place}` has {} calls; the limit is {MAX_CALLS}.", calls.len());
         return Err(ApiError::invalid(place, message));

@@ -65,8 +65,11 @@ async fn what_is_old_is_deleted_and_what_is_named_or_open_stays() {
         };
         let call =
             ClientCall { key_id: KeyId::env(), call_id: "c".to_owned(), run_id: ended, created_at: now() };
-        let changes =
-            vec![Change::SessionAppend(append), Change::Idempotency(entry), Change::ClientCall(call)];
+        let changes = vec![
+            Change::SessionAppend(Box::new(append)),
+            Change::Idempotency(entry),
+            Change::ClientCall(call),
+        ];
         store.commit(changes).await.unwrap();
     }
     assert!(store.0.deltas.list().len() >= 2, "{:?}", store.0.deltas.list());

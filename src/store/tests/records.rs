@@ -10,7 +10,7 @@ use crate::{
 use std::sync::Arc;
 
 fn append(session: &SessionRef, texts: &[&str]) -> Change {
-    Change::SessionAppend(SessionAppend {
+    Change::SessionAppend(Box::new(SessionAppend {
         summary: None,
         prompt: None,
         session: session.clone(),
@@ -22,7 +22,7 @@ fn append(session: &SessionRef, texts: &[&str]) -> Change {
         messages: texts.iter().map(|text| Message::user(*text)).collect(),
         usage: Usage { input_tokens: 1, output_tokens: 1, total_tokens: 2, ..Usage::default() },
         cost: None,
-    })
+    }))
 }
 
 #[tokio::test]

@@ -254,7 +254,7 @@ async fn old_labels_go_and_take_their_messages_along() {
         usage: Usage::default(),
         cost: None,
     };
-    store.commit(vec![Change::SessionAppend(label)]).await.unwrap();
+    store.commit(vec![Change::SessionAppend(Box::new(label))]).await.unwrap();
     let day = std::time::Duration::from_secs(24 * 3600);
     let keep = crate::store::Retention { runs: day, derived_sessions: day, idempotency: day };
     let kept = store.housekeep(now() + 2 * 24 * 3_600_000, &keep).unwrap();

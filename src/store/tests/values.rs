@@ -36,7 +36,11 @@ fn files(store: &Store) -> Vec<u32> {
 /// A turn beside those of runs.
 fn add(store: &Store, session: &str, says: &str) -> Committed {
     let session = SessionRef { id: id(session), named: true };
-    store.commit(vec![Change::SessionAppend(turn(session, RunId::new(), vec![Message::user(says)]))])
+    store.commit(vec![Change::SessionAppend(Box::new(turn(
+        session,
+        RunId::new(),
+        vec![Message::user(says)],
+    )))])
 }
 
 fn said(store: &Store, session: &str) -> Vec<Message> {

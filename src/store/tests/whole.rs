@@ -109,7 +109,7 @@ pub(super) async fn labelled(store: &Store, label: &str, says: &str) -> RunId {
     log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
     let said = vec![Message::user(says), Message::assistant("yes")];
     let append = turn(spec.session.clone(), spec.run_id, said);
-    log.append(completed("yes"), vec![Change::SessionAppend(append)]).unwrap().await.unwrap();
+    log.append(completed("yes"), vec![Change::SessionAppend(Box::new(append))]).unwrap().await.unwrap();
     settled(store).await;
     spec.run_id
 }

@@ -119,6 +119,14 @@ pub fn threat_in(entry: &str) -> Option<Found> {
     guard::scan(entry, Kind::Memory)
 }
 
+/// Whose memory a turn with this session key has.
+pub fn scope(config: &MemoryConfig, session_key: Option<&str>) -> MemoryScope {
+    match config.scope {
+        MemoryScoping::Profile => MemoryScope::default(),
+        MemoryScoping::Key => session_key.map(MemoryScope::of_key).unwrap_or_default(),
+    }
+}
+
 impl MemoryBook {
     /// `root`: the profile's folder.
     #[must_use]
@@ -129,10 +137,7 @@ impl MemoryBook {
     /// Whose memory a turn with this session key has.
     #[must_use]
     pub fn scope(&self, session_key: Option<&str>) -> MemoryScope {
-        match self.config.scope {
-            MemoryScoping::Profile => MemoryScope::default(),
-            MemoryScoping::Key => session_key.map(MemoryScope::of_key).unwrap_or_default(),
-        }
+        scope(&self.config, session_key)
     }
 
     /// The setting that turns a file off, if it is off.

@@ -8,7 +8,7 @@ mod edit;
 mod text;
 mod tool;
 
-pub use book::{Edit, EditError, Edited, MemoryBook, Page, Wanted, threat_in};
+pub use book::{Edit, EditError, Edited, MemoryBook, Page, Wanted, scope, threat_in};
 pub use edit::Refusal;
 pub use text::usage;
 pub(super) use tool::{SPEC, call};

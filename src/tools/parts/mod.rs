@@ -108,12 +108,11 @@ impl Looked {
 }
 
 impl Ground {
-    /// The parts as they are when this is asked, or later.
-    pub async fn parts(self: &Arc<Self>, scope: MemoryScope) -> Arc<PromptParts> {
-        let asked = Instant::now();
+    /// The parts as they were at `since`, or later: those who come at once share a look.
+    pub async fn parts(self: &Arc<Self>, scope: MemoryScope, since: Instant) -> Arc<PromptParts> {
         let slot = self.held.of(&scope);
         let mut held = slot.lock().await;
-        if let Some(looked) = held.as_ref().filter(|looked| looked.began >= asked) {
+        if let Some(looked) = held.as_ref().filter(|looked| looked.began >= since) {
             return looked.parts.value.clone();
         }
         if let Some(looked) = held.as_mut()

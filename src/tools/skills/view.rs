@@ -8,7 +8,7 @@ use crate::{
     tools::{arguments::Arguments, failure::Failure, ground::Ground, toolbox::CallContext},
 };
 use serde_json::{Value, json};
-use std::{borrow::Cow, collections::BTreeMap, path::Path, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 
 /// Skills of one list.
 const MOST: usize = 100;
@@ -44,7 +44,7 @@ pub async fn list(
     let query = arguments.opt_text("query")?.unwrap_or_default().to_lowercase();
     let words: Vec<&str> = query.split_whitespace().collect();
     context.clearance().await?;
-    let all = ground.parts(MemoryScope::default()).await.skills.clone();
+    let all = ground.parts(MemoryScope::default(), Instant::now()).await.skills.clone();
     let mut categories: BTreeMap<&str, usize> = BTreeMap::new();
     for skill in all.iter() {
         *categories.entry(skill.category.as_deref().unwrap_or("general")).or_default() += 1;
@@ -148,7 +148,7 @@ fn whole(config: &ProfileConfig, skill: &Skill, text: &str) -> Value {
 ///
 /// There is none; the error names the one that took it over, or those that there are.
 pub async fn find(ground: &Arc<Ground>, name: &str) -> Result<Skill, Failure> {
-    let all = ground.parts(MemoryScope::default()).await.skills.clone();
+    let all = ground.parts(MemoryScope::default(), Instant::now()).await.skills.clone();
     let (category, bare) =
         name.rsplit_once('/').map_or((None, name), |(category, bare)| (Some(category), bare));
     let named = |skill: &&Skill| {

@@ -108,7 +108,7 @@ async fn a_turn_of_a_session_of_5000_messages_costs_no_more_than_the_window() {
             usage: Usage::default(),
             cost: None,
         };
-        store.commit(vec![Change::SessionAppend(append)]).await.unwrap();
+        store.commit(vec![Change::SessionAppend(Box::new(append))]).await.unwrap();
     }
     tokio::task::spawn_blocking(move || store.close()).await.unwrap().unwrap();
     house.start().await;

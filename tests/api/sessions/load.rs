@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_millis(50);
 
 fn turn(session: usize) -> Change {
     let text = format!("A question about the matter {session}, of an ordinary length for a question.");
-    Change::SessionAppend(SessionAppend {
+    Change::SessionAppend(Box::new(SessionAppend {
         summary: None,
         prompt: None,
         session: SessionRef { id: SessionId::parse(&format!("s{session}")).unwrap(), named: true },
@@ -37,7 +37,7 @@ fn turn(session: usize) -> Change {
         finish: Some(Finish::Stop),
         usage: Usage::default(),
         cost: None,
-    })
+    }))
 }
 
 async fn p99(alice: &Client, path: impl Fn(usize) -> String) -> Duration {
