@@ -5,7 +5,7 @@ use crate::{
     warm::gone,
 };
 use hermes_gateway::{
-    config::{NetworkMode, SandboxLevel},
+    config::{NetworkMode, ProfileConfig, SandboxLevel},
     domain::SessionId,
     sandbox::Sandbox,
 };
@@ -17,10 +17,16 @@ use std::{fs, time::Instant};
 const MARK: &str = "case $BASH_EXECUTION_STRING in read*) : >ahead;; *) : >plain;; esac\n";
 
 /// One for each wall, and one for none.
-fn worlds() -> Vec<World> {
-    let none = Sandbox { level: SandboxLevel::None, ..walls()[0].clone() };
-    let none = World::at(&none, |config| config.terminal.sandbox = SandboxLevel::None);
-    World::each().into_iter().chain([none]).collect()
+pub fn worlds(change: impl Fn(&mut ProfileConfig)) -> Vec<World> {
+    let walls = walls();
+    let none = Sandbox { level: SandboxLevel::None, ..walls[0].clone() };
+    let at = |sandbox| {
+        World::at(sandbox, |config| {
+            config.terminal.sandbox = SandboxLevel::None;
+            change(config);
+        })
+    };
+    walls.iter().chain([&none]).map(at).collect()
 }
 
 impl World {
@@ -46,7 +52,7 @@ impl World {
 
 /// A row of commands behind each wall.
 async fn are_the_same(commands: &[&str]) {
-    for world in worlds() {
+    for world in worlds(|_| {}) {
         for command in commands {
             world.same(command).await;
         }
@@ -76,7 +82,7 @@ async fn the_process_of_a_shell_that_was_started_ahead_is_like_any_other() {
         "(cd /proc/self/fd && echo *); readlink /proc/self/fd/0; cat; read x; echo $?",
     ])
     .await;
-    for world in worlds().iter().filter(|world| world.is_strict()) {
+    for world in worlds(|_| {}).iter().filter(|world| world.is_strict()) {
         world.same("echo $$ $PPID; echo /proc/[0-9]*").await;
     }
 }
@@ -118,7 +124,7 @@ async fn every_byte_of_a_command_arrives() {
 
 #[tokio::test]
 async fn directories_and_variables_go_from_one_kind_of_shell_to_the_other() {
-    for world in worlds() {
+    for world in worlds(|_| {}) {
         world.sh("mkdir -p 'a b/c' other; ln -s other link").await;
         let place =
             "echo \"$PWD|${OLDPWD-none}|$(pwd -P)|$(pwd -L)|$(dirs)\"; declare -p PWD OLDPWD; cd - 2>&1";
@@ -140,7 +146,7 @@ async fn directories_and_variables_go_from_one_kind_of_shell_to_the_other() {
 
 #[tokio::test]
 async fn a_folder_that_cannot_be_entered_is_told_in_words() {
-    for world in worlds() {
+    for world in worlds(|_| {}) {
         world.sh("mkdir shut; chmod 0 shut").await;
         // As root of the machine, behind no wall, nothing is shut.
         if world.sandbox.level == SandboxLevel::None && rustix::process::geteuid().is_root() {
