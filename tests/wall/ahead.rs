@@ -1,7 +1,7 @@
 //! Commands of which the shell was started ahead: they find what they find in one that was started for them.
 
 use crate::{
-    support::{PATIENCE, World, appears, walls},
+    support::{PATIENCE, World, walls},
     warm::gone,
 };
 use hermes_gateway::{
@@ -9,7 +9,7 @@ use hermes_gateway::{
     domain::SessionId,
     sandbox::Sandbox,
 };
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::{fs, time::Instant};
 
@@ -245,7 +245,7 @@ async fn a_command_reaches_nothing_of_the_shell_that_waits() {
         let before = world.waiting("one").await;
         let attack = "until [ -e target ]; do sleep 0.02; done; pid=$(cat target)
             for what in mem environ fd/0 cwd/x maps; do head -c 1 /proc/$pid/$what && echo \"read $what\"; done
-            : >/proc/$pid/fd/3 && echo wrote; kill -9 $pid && echo killed; touch done; echo over";
+            : >/proc/$pid/fd/3 && echo wrote; kill -9 $pid && echo killed; echo over";
         let call = world.call("terminal", json!({ "command": format!("({attack}) 2>/dev/null; true") }));
         let watch = async {
             let start = Instant::now();
@@ -260,12 +260,24 @@ async fn a_command_reaches_nothing_of_the_shell_that_waits() {
             let shell = world.last_below(helper).await;
             fs::write(world.workspace().join("target.new"), shell.to_string()).unwrap();
             fs::rename(world.workspace().join("target.new"), world.workspace().join("target")).unwrap();
-            appears(&world.workspace().join("done")).await;
-            test_kill_process(Pid::from_raw(shell.cast_signed()).unwrap()).unwrap();
         };
         let (result, ()) = tokio::join!(call, watch);
         assert_eq!(result["output"], "over", "{}", world.wall());
         assert_eq!(world.sh("echo fine").await, ("fine".to_owned(), 0), "{}", world.wall());
+    }
+}
+
+#[tokio::test]
+async fn a_shell_that_waits_ends_with_its_helper() {
+    for (one, other) in worlds(|_| {}).iter().zip(worlds(|_| {})) {
+        let shell = one.last_below(one.waiting("one").await).await;
+        one.tools.end_processes().await;
+        gone(shell).await;
+        let waiting = other.waiting("one").await;
+        let shell = other.last_below(waiting).await;
+        // Outright: it can do nothing more for those below it.
+        kill_process(Pid::from_raw(waiting.cast_signed()).unwrap(), Signal::KILL).unwrap();
+        gone(shell).await;
     }
 }
 

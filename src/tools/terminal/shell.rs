@@ -51,8 +51,9 @@ eval "$__hermes_command""#;
 const PRELUDE: &str = r#"read -ru "$1" __hermes_link && mapfile -td '' -u "$2" __hermes_words || exit 125;
 __hermes_link=$1; eval "exec $2<&-"; set -- "${__hermes_words[@]}"; unset -v __hermes_words;
 [ "$1" -ef . ] || {
-cd -P -- "$1" 2>/dev/null || {
-__hermes_words=$(cd -P -- "$1" 2>&1); printf '%s' "${__hermes_words##*: }" >&"$__hermes_link"; exit 125; };
+until cd -P -- "$1" 2>/dev/null; do
+__hermes_words=$(cd -P -- "$1" 2>&1) || { printf '%s' "${__hermes_words##*: }" >&"$__hermes_link"; exit 125; };
+done;
 unset -v OLDPWD; export OLDPWD; };
 while shift; [ -n "$1" ]; do export "$1"; done; shift;
 eval "exec $__hermes_link<&-"; unset -v __hermes_link; SECONDS=0;
