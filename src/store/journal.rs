@@ -5,6 +5,10 @@
 //! [checkpoint](super::checkpoint) brings its file to the disk and empties this one. What a crash leaves here is applied
 //! again when the store opens: a commit says what is, not what changes, so it harms none that is there already.
 //!
+//! The file keeps its room when it is emptied, and commits are written over what was there: to make a file longer is a
+//! change of the file system's own, for which an fsync waits until all that others wrote is on the disk, too. So the file
+//! grows by large steps, and in zeroes.
+//!
 //! A commit lies here as a length (four bytes), a crc32c of the rest (four), the database's generation and the commit's
 //! number (eight each, all little-endian), and its [`Batch`]. The file ends where the next one in order is not whole: that
 //! one was never acknowledged. That nothing acknowledged is missing is for the [mark](super::mark) to say.
@@ -16,11 +20,18 @@ use std::{fs::File, os::unix::fs::FileExt, path::Path};
 const HEAD: usize = 4 + 4 + 8 + 8;
 /// Bytes from which on a checkpoint is due. Applying them again takes some 50 ms.
 const FULL: u64 = 2 << 20;
+/// The file grows by so much.
+const STEP: u64 = 64 << 10;
+/// No commit begins with it: instead of its beginning it ends the journal.
+const NOTHING: [u8; 8] = [0; 8];
 
 /// The open file. Only the store's writer has it.
 pub(super) struct Journal {
     file: File,
-    length: u64,
+    /// Behind the last commit.
+    end: u64,
+    /// The room that the file has.
+    room: u64,
 }
 
 /// What a crash left.
@@ -48,8 +59,9 @@ impl Journal {
         }
         let bytes = files::named(&path, std::fs::read(&path))?;
         let found = read(&bytes, mark.generation);
-        // Also behind what is not whole: nobody writes before the next checkpoint.
-        Ok((Self { file, length: bytes.len() as u64 }, found))
+        let room = bytes.len() as u64;
+        // Behind whatever is there: it is to be applied, or to be thrown away, before the next commit.
+        Ok((Self { file, end: room, room }, found))
     }
 
     /// Returns when the disk has the commit.
@@ -65,29 +77,35 @@ impl Journal {
         entry.extend_from_slice(body);
         let crc = crc32c::crc32c(&entry[8..]);
         entry[4..8].copy_from_slice(&crc.to_le_bytes());
-        let written = self.file.write_all_at(&entry, self.length).and_then(|()| self.file.sync_data());
+        let end = self.end + entry.len() as u64;
+        if end > self.room {
+            let room = end.next_multiple_of(STEP);
+            entry.resize(entry.len() + usize::try_from(room - end).unwrap_or(0), 0);
+        }
+        let written = self.file.write_all_at(&entry, self.end).and_then(|()| self.file.sync_data());
         if let Err(cause) = written {
             // It is told as failed. Should this fail too, it is found when the database is opened anew.
-            let _ = self.file.set_len(self.length);
+            let _ = self.file.write_all_at(&NOTHING, self.end);
             return Err(StoreError::io("journal", &cause));
         }
-        self.length += entry.len() as u64;
+        self.room = self.room.max(self.end + entry.len() as u64);
+        self.end = end;
         Ok(())
     }
 
     pub(super) const fn is_empty(&self) -> bool {
-        self.length == 0
+        self.end == 0
     }
 
     /// It is time for a checkpoint.
     pub(super) const fn is_full(&self) -> bool {
-        self.length >= FULL
+        self.end >= FULL
     }
 
     /// Everything in it is on the disk elsewhere. Not synced: what comes back after a crash is applied once more.
     pub(super) fn clear(&mut self) -> Result<(), StoreError> {
-        self.file.set_len(0).map_err(|cause| StoreError::io("journal", &cause))?;
-        self.length = 0;
+        self.file.write_all_at(&NOTHING, 0).map_err(|cause| StoreError::io("journal", &cause))?;
+        self.end = 0;
         Ok(())
     }
 }
@@ -138,7 +156,10 @@ mod tests {
         for commit in 5..8 {
             journal.append(Mark { commit, ..MARK }, &batch(commit)).unwrap();
         }
-        std::fs::read(dir.join("journal")).unwrap()
+        let mut bytes = std::fs::read(dir.join("journal")).unwrap();
+        assert_eq!(bytes.len() as u64, STEP);
+        bytes.truncate(usize::try_from(journal.end).unwrap());
+        bytes
     }
 
     fn numbers(bytes: &[u8], generation: u64) -> Option<(u64, u64)> {
@@ -160,6 +181,10 @@ mod tests {
             touched[end] ^= 1;
             assert_eq!(numbers(&touched, 7), expected, "touched at {end}");
         }
+        for end in [0, one, bytes.len()] {
+            let zeroes = [&bytes[..end], &[0; 100]].concat();
+            assert_eq!(numbers(&zeroes, 7), numbers(&bytes[..end], 7), "and zeroes");
+        }
         let out_of_order = [&bytes[..one], &bytes[2 * one..]].concat();
         assert_eq!(numbers(&out_of_order, 7), Some((5, 5)));
     }
@@ -168,11 +193,21 @@ mod tests {
     fn what_was_cleared_is_gone_and_the_next_commits_are_read_alone() {
         let dir = tempfile::tempdir().unwrap();
         of_three(dir.path());
-        let (mut journal, found) = Journal::open(dir.path(), MARK).unwrap();
+        let open = || Journal::open(dir.path(), MARK).unwrap();
+        let (mut journal, found) = open();
         assert_eq!(found.unwrap().batches.len(), 3);
         journal.clear().unwrap();
-        journal.append(Mark { commit: 8, ..MARK }, &batch(8)).unwrap();
-        let (_, found) = Journal::open(dir.path(), MARK).unwrap();
-        assert_eq!(found.map(|found| (found.first, found.next())), Some((8, 9)));
+        assert!(journal.is_empty() && open().1.is_none());
+        // Over the first of the three. What is left of the others is not read behind it.
+        for commit in 8..200 {
+            journal.append(Mark { commit, ..MARK }, &batch(commit)).unwrap();
+            let found = open().1.map(|found| (found.first, found.next()));
+            assert_eq!(found, Some((8, commit + 1)));
+        }
+        let room = std::fs::metadata(dir.path().join("journal")).unwrap().len();
+        let mut large = Batch::default();
+        large.insert(b"key", &[1; 100_000]);
+        journal.append(Mark { commit: 200, ..MARK }, &large).unwrap();
+        assert_eq!(open().1.unwrap().next(), 201, "beyond the room of {room}");
     }
 }
