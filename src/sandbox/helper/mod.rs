@@ -120,6 +120,8 @@ fn group_of(world: &World) -> Result<Option<Group>, String> {
 
 /// The gateway may be gone; then nobody needs the report.
 fn report(control: &mut UnixStream, report: Report) {
+    // What reads the output need not wait until this process has ended: its standard input is `/dev/null`.
+    let _ = dup2_stdout(io::stdin()).and_then(|()| dup2_stderr(io::stdin()));
     let _ = link::send(control, &Reply::Ended(report), None);
 }
 
