@@ -1,7 +1,7 @@
 //! The gateway's side of a helper: start it, tell it what to run, read its output, end it.
 
 use super::{
-    Order, Sandbox, Usage, World,
+    Order, Sandbox, Shell, Usage, World,
     fork_server::{ForkServer, Forked},
     link::{self, Beginning, Inbox, Reply, Report},
 };
@@ -60,13 +60,23 @@ impl Sandbox {
     ///
     /// No process or descriptor is to be had, or the program is gone.
     pub fn start(&self, world: &World) -> io::Result<Helper> {
+        self.start_ahead(world, None)
+    }
+
+    /// As [`Sandbox::start`], for an order that is not known yet: `shell` is what it will most likely be for. Any other
+    /// one is carried out as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sandbox::start`].
+    pub fn start_ahead(&self, world: &World, shell: Option<Shell>) -> io::Result<Helper> {
         let (mut control, theirs) = StdUnixStream::pair()?;
         let (output, writer) = pipe_with(PipeFlags::CLOEXEC)?;
         let process = self.helper.fork(theirs.as_fd(), writer.as_fd())?;
         // A helper that ends must be the end of both.
         drop((theirs, writer));
         control.set_write_timeout(Some(PATIENCE))?;
-        link::send(&mut control, &Beginning { world: world.clone(), way: self.way }, None)?;
+        link::send(&mut control, &Beginning { world: world.clone(), way: self.way, shell }, None)?;
         control.set_nonblocking(true)?;
         let control = UnixStream::from_std(control)?;
         let output = pipe::Receiver::from_owned_fd(output)?;

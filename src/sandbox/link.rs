@@ -4,7 +4,7 @@
 //! descriptor: the order's is the command's standard input, that of "ready" is the bridge's listener, that of "terminal" is its other end.
 
 use super::{
-    Way, World,
+    Shell, Way, World,
     limits::{Breach, Usage},
 };
 use rustix::{
@@ -33,6 +33,8 @@ pub struct Beginning {
     pub world: World,
     /// How a world of level `strict` is built here.
     pub way: Way,
+    /// To be started ahead, where the order is not known yet.
+    pub shell: Option<Shell>,
 }
 
 /// What the helper says.

@@ -12,7 +12,8 @@
 //! drop / kill ────── end of the socket ───► kill the whole tree, exit
 //! ```
 //!
-//! Nothing of a command is known before its order, so a helper can be started long before there is one.
+//! Nothing of a command is known before its order, so a helper can be started long before there is one. It may also be told
+//! of a [`Shell`] that the command's process is to become at once: then only an order for that shell goes to it.
 //!
 //! What helpers are forked from knows nothing but how to fork. The gateway itself never runs code between `fork` and
 //! `exec` (its heap is large, and other threads hold locks); all that must happen there happens in the helper, which is
@@ -58,4 +59,4 @@ pub use remove::remove_folder;
 pub use standing::Standing;
 pub use tmp::{clean_tmp, profile_tmp, remove_tmp, session_tmp};
 pub use view::View;
-pub use world::{Known, Network, Order, Owner, Wall, Way, Window, World};
+pub use world::{Known, Network, Order, Owner, Shell, Wall, Way, Window, World};

@@ -161,7 +161,7 @@ fn trial(helper: &Path, level: SandboxLevel, way: Way) -> Result<(), String> {
         dir: dir.clone(),
         terminal: None,
     };
-    let report = run_blocking(helper, &Beginning { world, way }, &order, PATIENCE);
+    let report = run_blocking(helper, &Beginning { world, way, shell: None }, &order, PATIENCE);
     let _ = std::fs::remove_dir_all(&dir);
     match report {
         Ok(Report::Exited(0)) => Ok(()),

@@ -91,6 +91,26 @@ pub struct Order {
     pub terminal: Option<Window>,
 }
 
+/// A shell that a helper starts before it has an order, so that its own start is over when one comes.
+///
+/// Its arguments are followed by the numbers of two descriptors. From the first one it reads a line, which says that there
+/// is an order; then from the second one, from its beginning, words that end with a zero byte: the order's directory, each
+/// variable that is new as `NAME=VALUE`, an empty word, and the arguments that follow [`stands_for`](Self::stands_for).
+/// It closes both when it is where a fresh shell would begin. When it cannot get there it writes why to the first one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shell {
+    pub program: PathBuf,
+    pub args: Vec<String>,
+    /// How the arguments of an order begin that it does the work of.
+    pub stands_for: Vec<String>,
+    /// What every order for it has, too, whatever the values of `open` are by then.
+    pub env: Vec<(String, String)>,
+    /// Names of variables that an order may add, or give another value.
+    pub open: Vec<String>,
+    /// Where it is started.
+    pub dir: PathBuf,
+}
+
 /// The size of a terminal in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {

@@ -1,11 +1,14 @@
 //! The writer's bench: makes one commit out of what waits, and keeps what only the writer may change.
 
 use super::{
-    StoreError, clean, codec,
+    StoreError,
+    batch::Batch,
+    clean, codec,
     command::{Command, LogAck, Stage, Write},
     database::Database,
     error::guarded,
     inner::Inner,
+    journal::Journal,
     keyspace::{Key, Table},
     mark::{Mark, MarkFile},
     opening::{self, Meta},
@@ -26,15 +29,18 @@ pub(super) struct Bench {
     pub(super) file: MarkFile,
     /// The last commit.
     pub(super) at: Mark,
+    pub(super) journal: Journal,
+    /// A timer is under way that will empty the journal.
+    pub(super) due: bool,
     pub(super) wake: WakeFile,
     /// Where the longer values of wide commits go.
     pub(super) values: ValueWriter,
     /// Runs without a terminal event, as the disk has them.
     pub(super) open: HashSet<RunId>,
     /// In which generation each open run's last deltas are.
-    generation_of: HashMap<RunId, u64>,
+    pub(super) generation_of: HashMap<RunId, u64>,
     /// Why the database must be opened anew before it is written again, and since when.
-    broken: Option<(StoreError, Instant)>,
+    pub(super) broken: Option<(StoreError, Instant)>,
     /// A timer is under way that will say in `state/wake` that no run is open.
     pub(super) settling: bool,
     /// The last commit changed sessions.
@@ -93,6 +99,7 @@ impl Bench {
     pub(super) fn new(
         file: MarkFile,
         at: Mark,
+        journal: Journal,
         wake: WakeFile,
         open: HashSet<RunId>,
         values: ValueWriter,
@@ -100,6 +107,8 @@ impl Bench {
         Self {
             file,
             at,
+            journal,
+            due: false,
             wake,
             values,
             open,
@@ -164,6 +173,7 @@ impl Bench {
             inner.finish(command, &Err(error));
         }
         self.settle_wake(inner);
+        self.due = self.due || (!self.journal.is_empty() && inner.checkpoint_later());
     }
 
     fn write(
@@ -174,7 +184,7 @@ impl Bench {
     ) -> Result<(), StoreError> {
         let wide = commands.len() >= inner.options.wide;
         let writes = commands.iter_mut().flat_map(|command| command.writes.drain(..));
-        let mut batch = sled::Batch::default();
+        let mut batch = Batch::default();
         let mut sheet = Sheet { sessions, ..Sheet::default() };
         self.values.begin();
         inner.read(|database| {
@@ -215,7 +225,7 @@ impl Bench {
     fn chunks_beside(
         &mut self,
         inner: &Inner,
-        batch: &mut sled::Batch,
+        batch: &mut Batch,
         chunks: Vec<Chunk>,
         closed: &HashSet<RunId>,
     ) -> Result<Vec<Chunk>, StoreError> {
@@ -229,18 +239,6 @@ impl Bench {
             }
         }
         Ok(beside)
-    }
-
-    /// Commits to the main database, with the commit's number in the batch, and notes the number outside.
-    pub(super) fn write_main(&mut self, inner: &Inner, mut batch: sled::Batch) -> Result<(), StoreError> {
-        #[cfg(test)]
-        inner.options.fault.check()?;
-        let next = Mark { commit: self.at.commit + 1, ..self.at };
-        let meta = codec::to_json(&Meta::from(next))?;
-        codec::put(&mut batch, &inner.payloads, Key::table(Table::Meta), &meta)?;
-        let length = inner.read(|db| db.commit(batch).map(|()| db.size()))?;
-        self.at = Mark { length, ..next };
-        self.file.write(self.at)
     }
 
     /// Whether text of this run lies in a second database. What is in the main one has to be older than that.
@@ -262,7 +260,7 @@ impl Bench {
     fn write_chunks(
         &mut self,
         inner: &Inner,
-        batch: &mut sled::Batch,
+        batch: &mut Batch,
         chunks: &[Chunk],
     ) -> Result<usize, StoreError> {
         if chunks.is_empty() {
@@ -271,7 +269,7 @@ impl Bench {
         let generation = inner.deltas.newest()?;
         let database = inner.generation(generation)?;
         let number = generation_mark(&database)? + 1;
-        let mut second = sled::Batch::default();
+        let mut second = Batch::default();
         let meta = Meta { generation, commit: number, indexes: 0 };
         codec::put(&mut second, &inner.payloads, Key::table(Table::Meta), &codec::to_json(&meta)?)?;
         let mut indexed = 0;
@@ -288,7 +286,7 @@ impl Bench {
         let key = Key::table(Table::Generation).with(&generation.to_be_bytes());
         codec::put(batch, &inner.payloads, key, &codec::to_json(&number)?)?;
         // Should it fail, the database stays open for readers; before the next write it is opened anew.
-        database.commit(second).map(|()| indexed)
+        database.commit(&second).map(|()| indexed)
     }
 
     /// Refuses before sled meets a full disk: what it has in memory after that is not what the disk has, it has to be
@@ -296,28 +294,6 @@ impl Bench {
     fn check_space(inner: &Inner) -> Result<(), StoreError> {
         let low = inner.free_space().is_some_and(|free| free < inner.room());
         if low { Err(StoreError::Full) } else { Ok(()) }
-    }
-
-    /// After a failed write the database is opened anew before the next one.
-    fn heal(&mut self, inner: &Inner) -> Result<(), StoreError> {
-        let Some((error, since)) = &mut self.broken else {
-            return Ok(());
-        };
-        if since.elapsed() < inner.options.heal_after {
-            return Err(error.clone());
-        }
-        *since = Instant::now();
-        let mut main = inner.main_mut();
-        // sled holds a lock on its file: the old one goes first.
-        drop(main.take());
-        inner.deltas.close();
-        self.generation_of.clear();
-        let database = Database::open(&inner.dir.join("db"), &inner.payloads, inner.options.cache)?;
-        self.at = opening::verify(&database, self.at)?;
-        *main = Some(database);
-        self.broken = None;
-        tracing::info!("the store writes again");
-        Ok(())
     }
 
     /// Why the last write failed, until one works again.

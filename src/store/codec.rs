@@ -5,7 +5,7 @@
 //! keys of the same batch, and one over 1 MiB becomes a [payload file](super::payload) that the value names. What many
 //! chats leave at once lies in a [value file](super::values).
 
-use super::{StoreError, keyspace::Key, payload, values::Place};
+use super::{StoreError, batch::Batch, keyspace::Key, payload, values::Place};
 use serde::{Deserialize, Serialize};
 
 /// Kind, crc, parts.
@@ -53,7 +53,7 @@ pub(super) fn from_json<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Sto
 /// Puts a record into the batch. Parts that a longer predecessor leaves behind are never looked at: part 0 says how
 /// many there are.
 pub(super) fn put(
-    batch: &mut sled::Batch,
+    batch: &mut Batch,
     payloads: &payload::Payloads,
     key: Key,
     json: &[u8],
@@ -75,18 +75,18 @@ pub(super) fn put(
 }
 
 /// Puts a record into the batch whose JSON lies in a value file.
-pub(super) fn put_place(batch: &mut sled::Batch, key: Key, place: Place) {
+pub(super) fn put_place(batch: &mut Batch, key: Key, place: Place) {
     insert(batch, key, 0, Kind::Place, 1, &place.to_bytes());
 }
 
-fn insert(batch: &mut sled::Batch, key: Key, part: u16, kind: Kind, parts: u16, content: &[u8]) {
+fn insert(batch: &mut Batch, key: Key, part: u16, kind: Kind, parts: u16, content: &[u8]) {
     let key = key.part(part);
     let mut value = Vec::with_capacity(HEADER + content.len());
     value.push(kind as u8);
     value.extend_from_slice(&checksum(key.as_slice(), kind as u8, parts, content).to_be_bytes());
     value.extend_from_slice(&parts.to_be_bytes());
     value.extend_from_slice(content);
-    batch.insert(key.as_slice(), value);
+    batch.insert(key.as_slice(), &value);
 }
 
 /// Over the key too: a value in another's place is found out.

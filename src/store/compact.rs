@@ -1,8 +1,8 @@
 //! Compaction: sled never gives space back, so what lives is copied into a new database that takes the old one's place.
 
 use super::{
-    StoreError, bench::Bench, codec, database::Database, error::guarded, files, inner::Inner, keyspace::Key,
-    opening,
+    StoreError, batch::Batch, bench::Bench, codec, database::Database, error::guarded, files, inner::Inner,
+    keyspace::Key, opening,
 };
 
 /// Values that are copied in one batch.
@@ -13,6 +13,8 @@ impl Inner {
     /// wait; readers wait only for the swap.
     pub(super) fn compact_if_grown(&self, bench: &mut Bench) -> Result<bool, StoreError> {
         let floor = self.options.compact_floor;
+        // What is copied is all there is: behind the swap there must be no journal of the old one.
+        bench.checkpoint(self)?;
         let size = self.read(|db| Ok(db.size()))?;
         // A new database takes some segments whatever it holds: below this, what lives need not even be counted.
         if size <= floor {
@@ -38,7 +40,7 @@ impl Inner {
         let target = Database::open(aside, &self.payloads, self.options.cache)?;
         self.read(|db| {
             guarded(|| {
-                let mut batch = sled::Batch::default();
+                let mut batch = Batch::default();
                 let mut count = 0;
                 // Parts that a shorter successor left behind come after its part 0, which says how many count.
                 let mut current = None;
@@ -47,14 +49,14 @@ impl Inner {
                     if !belongs(&mut current, &key, &value)? {
                         continue;
                     }
-                    batch.insert(key, value);
+                    batch.insert(&key, &value);
                     count += 1;
                     if count == BATCH {
-                        target.commit(std::mem::take(&mut batch))?;
+                        target.commit(&std::mem::take(&mut batch))?;
                         count = 0;
                     }
                 }
-                target.commit(batch)
+                target.commit(&batch)
             })
         })
     }
@@ -69,7 +71,7 @@ impl Inner {
         files::rename(&db, &old)?;
         let opened = files::rename(&aside, &db)
             .and_then(|()| Database::open(&db, &self.payloads, self.options.cache))
-            .and_then(|database| opening::verify(&database, bench.at).map(|_| database));
+            .and_then(|database| opening::reached(&database, bench.at, None).map(|_| database));
         match opened {
             Ok(database) => {
                 *main = Some(database);

@@ -2,6 +2,7 @@
 
 use super::{
     StoreError,
+    batch::Batch,
     codec::{self, Kind},
     error::guarded,
     files,
@@ -13,6 +14,7 @@ use serde::de::DeserializeOwned;
 use std::{
     fs::File,
     path::{Path, PathBuf},
+    sync::{PoisonError, RwLock, RwLockReadGuard},
     thread,
     time::{Duration, Instant},
 };
@@ -29,6 +31,8 @@ pub(super) struct Database {
     file: File,
     path: PathBuf,
     payloads: Payloads,
+    /// Held for each value that is read, and for all changes of a batch: nobody sees a part of one.
+    gate: RwLock<()>,
 }
 
 impl Database {
@@ -59,16 +63,47 @@ impl Database {
             files::sync_dir(path)?;
             files::sync_parent(path)?;
         }
-        Ok(Self { db, file, path: path.to_owned(), payloads: payloads.clone() })
+        Ok(Self { db, file, path: path.to_owned(), payloads: payloads.clone(), gate: RwLock::default() })
     }
 
-    /// Writes a batch, whole or not at all, and returns when the disk has it.
-    pub(super) fn commit(&self, batch: sled::Batch) -> Result<(), StoreError> {
+    /// Takes in a batch that the [journal](super::journal) has. Part of it may be on the disk before all of it is, so a
+    /// crash before the next [`Database::flush`] is for the journal to mend.
+    ///
+    /// Not as a batch of sled's: that one makes two writes of its own at once, for which seven threads wake up.
+    pub(super) fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
         guarded(|| {
-            self.db.apply_batch(batch)?;
+            let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+            for (key, value) in batch.changes() {
+                match value {
+                    Some(value) => self.db.insert(key, value)?,
+                    None => self.db.remove(key)?,
+                };
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns when the disk has all that was taken in.
+    pub(super) fn flush(&self) -> Result<(), StoreError> {
+        guarded(|| {
             self.db.flush()?;
             files::named(&self.path, self.file.sync_data())
         })
+    }
+
+    /// Takes a batch in, whole or not at all, and returns when the disk has it.
+    pub(super) fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        guarded(|| Ok(self.db.apply_batch(batch.into())?))?;
+        self.flush()
+    }
+
+    fn gate(&self) -> RwLockReadGuard<'_, ()> {
+        self.gate.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes through the values of a range; each is looked at by itself.
+    fn range(&self, from: &[u8], until: &[u8]) -> Range<'_> {
+        Range { values: self.db.range(from..until), database: self }
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -80,14 +115,19 @@ impl Database {
             let first = key.part(0);
             let mut moved = false;
             loop {
+                let gate = self.gate();
                 let Some(value) = self.db.get(first.as_slice())? else {
                     return Ok(None);
                 };
                 let part = codec::open(first.as_slice(), &value)?;
                 match part.kind {
                     Kind::Json => return self.parts(key, part.parts, part.content).map(Some),
-                    Kind::Payload => return self.payloads.get(part.content).map(Some),
+                    Kind::Payload => {
+                        drop(gate);
+                        return self.payloads.get(part.content).map(Some);
+                    }
                     Kind::Place => {
+                        drop(gate);
                         let place = Place::of_bytes(part.content)?;
                         match self.payloads.values().get(first.as_slice(), place)? {
                             // Housekeeping has just moved it into the database: it is looked up once more.
@@ -141,7 +181,7 @@ impl Database {
         mut visit: impl FnMut(Key, Result<Vec<u8>, StoreError>) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         guarded(|| {
-            for entry in self.db.range(from.as_slice()..until.as_slice()) {
+            for entry in self.range(from.as_slice(), until.as_slice()) {
                 let (bytes, value) = entry?;
                 // Later parts are fetched with their first one.
                 if !bytes.ends_with(&[0, 0]) {
@@ -190,7 +230,7 @@ impl Database {
         mut visit: impl FnMut(Key, &[u8]) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         guarded(|| {
-            for entry in self.db.range(from.as_slice()..until.as_slice()).rev() {
+            for entry in self.range(from.as_slice(), until.as_slice()).rev() {
                 let (bytes, value) = entry?;
                 let part = codec::open(&bytes, &value)?;
                 if bytes.ends_with(&[0, 0]) && !visit(record_key(table, &bytes)?, part.content)? {
@@ -205,7 +245,7 @@ impl Database {
     pub(super) fn places(&self, table: Table, mut visit: impl FnMut(Key, Place)) -> Result<(), StoreError> {
         let all = Key::table(table);
         guarded(|| {
-            for entry in self.db.range(all.as_slice()..all.end().as_slice()) {
+            for entry in self.range(all.as_slice(), all.end().as_slice()) {
                 let (bytes, value) = entry?;
                 let part = codec::open(&bytes, &value)?;
                 if part.kind == Kind::Place {
@@ -219,27 +259,27 @@ impl Database {
     /// The last record's key in `[from, until)`.
     pub(super) fn last_key(&self, table: Table, from: Key, until: Key) -> Result<Option<Key>, StoreError> {
         guarded(|| {
-            let last = self.db.range(from.as_slice()..until.as_slice()).next_back();
+            let last = self.range(from.as_slice(), until.as_slice()).next_back();
             last.map(|entry| record_key(table, &entry?.0)).transpose()
         })
     }
 
     /// Puts the removal of every key that begins with `prefix` into the batch; the number of keys.
-    pub(super) fn remove_all(&self, batch: &mut sled::Batch, prefix: Key) -> Result<usize, StoreError> {
+    pub(super) fn remove_all(&self, batch: &mut Batch, prefix: Key) -> Result<usize, StoreError> {
         self.remove_some(batch, prefix, usize::MAX)
     }
 
     /// As [`Database::remove_all`], for at most so many keys.
     pub(super) fn remove_some(
         &self,
-        batch: &mut sled::Batch,
+        batch: &mut Batch,
         prefix: Key,
         most: usize,
     ) -> Result<usize, StoreError> {
         guarded(|| {
             let mut count = 0;
-            for key in self.db.range(prefix.as_slice()..prefix.end().as_slice()).keys().take(most) {
-                batch.remove(key?);
+            for entry in self.range(prefix.as_slice(), prefix.end().as_slice()).take(most) {
+                batch.remove(&entry?.0);
                 count += 1;
             }
             Ok(count)
@@ -249,6 +289,28 @@ impl Database {
     /// Every value as it lies there: for rewriting, and for finding payload names.
     pub(super) fn raw(&self) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), StoreError>> {
         self.db.iter().map(|entry| entry.map_err(StoreError::from))
+    }
+}
+
+/// The values of a range, from both ends.
+struct Range<'a> {
+    values: sled::Iter,
+    database: &'a Database,
+}
+
+impl Iterator for Range<'_> {
+    type Item = sled::Result<(sled::IVec, sled::IVec)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let _gate = self.database.gate();
+        self.values.next()
+    }
+}
+
+impl DoubleEndedIterator for Range<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let _gate = self.database.gate();
+        self.values.next_back()
     }
 }
 
@@ -289,10 +351,10 @@ mod tests {
             [0, 1, codec::PART - 2, codec::PART, codec::PART + 1, 300_000, 1 << 20, (1 << 20) + 1, 3 << 20];
         let values: Vec<String> = sizes.iter().map(|&size| "x".repeat(size)).collect();
         for (number, value) in (0..).zip(&values) {
-            let mut batch = sled::Batch::default();
+            let mut batch = Batch::default();
             let key = Key::table(Table::Generation).with(&u64::to_be_bytes(number));
             codec::put(&mut batch, &db.payloads, key, &codec::to_json(value).unwrap()).unwrap();
-            db.commit(batch).unwrap();
+            db.commit(&batch).unwrap();
         }
         drop(db);
         let db = open(dir.path());
@@ -313,9 +375,9 @@ mod tests {
         let db = open(dir.path());
         let key = Key::table(Table::Generation).with(&[0; 8]);
         for text in ["y".repeat(20_000), "short".to_owned()] {
-            let mut batch = sled::Batch::default();
+            let mut batch = Batch::default();
             codec::put(&mut batch, &db.payloads, key, &codec::to_json(&text).unwrap()).unwrap();
-            db.commit(batch).unwrap();
+            db.commit(&batch).unwrap();
         }
         assert_eq!(db.read::<String>(key).unwrap().as_deref(), Some("short"));
         let mut count = 0;

@@ -4,7 +4,9 @@
 //! restored.
 
 use super::{
-    SessionHeader, StoreError, codec,
+    SessionHeader, StoreError,
+    batch::Batch,
+    codec,
     command::Write,
     database::Database,
     keyspace::{Key, Table},
@@ -97,15 +99,15 @@ pub(super) fn complete(
     if meta.is_none_or(|meta| meta.indexes >= VERSION) {
         return Ok(at);
     }
-    let mut commit = |batch: &mut sled::Batch, indexes: u32| {
+    let mut commit = |batch: &mut Batch, indexes: u32| {
         at.commit += 1;
         let meta = Meta { indexes, ..Meta::from(at) };
         codec::put(batch, payloads, Key::table(Table::Meta), &codec::to_json(&meta)?)?;
-        database.commit(std::mem::take(batch))?;
+        database.commit(&std::mem::take(batch))?;
         at.length = database.size();
         file.write(at)
     };
-    let mut batch = sled::Batch::default();
+    let mut batch = Batch::default();
     for table in [Table::Run, Table::WholeRun, Table::Session] {
         let mut count = 0;
         database.scan_all(table, Key::table(table), |_, json| {

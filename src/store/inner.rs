@@ -153,19 +153,28 @@ impl Inner {
 
     /// Lowers the wake file when no run has been open for a while; `false` without a runtime (closing does it then).
     pub(super) fn settle_wake_later(self: &Arc<Self>) -> bool {
+        self.later(WAKE_SETTLES, |bench, _| bench.write_wake())
+    }
+
+    /// Empties the journal after a while; `false` without a runtime (closing does it then).
+    pub(super) fn checkpoint_later(self: &Arc<Self>) -> bool {
+        self.later(self.options.checkpoint_after, Bench::checkpoint_now)
+    }
+
+    fn later(self: &Arc<Self>, after: Duration, work: fn(&mut Bench, &Self)) -> bool {
         let Ok(runtime) = Handle::try_current() else {
             return false;
         };
         let inner = Arc::downgrade(self);
         runtime.spawn(async move {
-            tokio::time::sleep(WAKE_SETTLES).await;
-            // The file is synced: not on a thread that serves.
-            let settle = move || {
+            tokio::time::sleep(after).await;
+            // Files are synced: not on a thread that serves.
+            let work = move || {
                 if let Some(inner) = inner.upgrade() {
-                    inner.bench().write_wake();
+                    work(&mut inner.bench(), &inner);
                 }
             };
-            drop(tokio::task::spawn_blocking(settle));
+            drop(tokio::task::spawn_blocking(work));
         });
         true
     }
@@ -174,6 +183,7 @@ impl Inner {
         self.drain(true);
         let mut bench = self.bench();
         bench.write_wake();
+        bench.checkpoint_now(self);
         let result = bench.error().map_or(Ok(()), Err);
         drop(bench);
         self.search.close();

@@ -4,14 +4,15 @@
 //!  LogWriter ──► Live (ring, watermark, bell) ──► EventCursor ──► readers
 //!      │                     ▲                        │ what the ring no longer has
 //!      │ commands            │ "on disk up to N"      ▼
-//!      └──► queue ──► bench: one batch ──► main database + databases of deltas
+//!      └──► queue ──► bench: one batch ──► journal ──► main database; databases of deltas
 //! ```
 //!
 //! *Who writes.* Each log has one [`LogWriter`]. The databases have one writer too, whoever holds the bench's lock: a
 //! task of the blocking pool that lives only while something waits, or housekeeping, or a backup.
 //!
-//! *What is durable.* A [`Committed`] resolves after sled's flush **and** an fsync of its file. A log's events reach
-//! readers in order, and those that a client may act on only when they are on disk.
+//! *What is durable.* A [`Committed`] resolves after an fsync of the journal. What is there is applied again when the
+//! store opens after a crash; a checkpoint, sled's flush **and** an fsync of its file, empties it. A log's events
+//! reach readers in order, and those that a client may act on only when they are on disk.
 //!
 //! *What can go wrong* has names: [`StoreError`]. Damage is found by checksums in every value, by the number of the last
 //! commit kept outside of the database (`mark`), and by catching sled's panics.
@@ -22,13 +23,16 @@
 //! | `wake` | [`Wake`]: what a start must know without opening |
 //! | `mark` | which database, and its last commit on disk |
 //! | `db/` | the main database |
+//! | `journal` | commits that `db/` may not have on the disk yet |
 //! | `events/<generation>/` | text deltas, thrown away by the folder |
 //! | `payloads/` | records over 1 MiB, named by their content |
 //! | `payloads/values/` | what many chats left at once |
 //! | `search/` | the words of all messages; made anew when it is lost |
 
 mod backup;
+mod batch;
 mod bench;
+mod checkpoint;
 mod clean;
 mod codec;
 mod command;
@@ -41,6 +45,7 @@ mod files;
 mod handle;
 mod index;
 mod inner;
+mod journal;
 mod keyspace;
 mod live;
 mod lock;

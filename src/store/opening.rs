@@ -8,6 +8,7 @@ use super::{
     deltas::Generations,
     files, index,
     inner::Inner,
+    journal::{Found, Journal},
     keyspace::{Key, Table},
     mark::{Mark, MarkFile},
     payload::Payloads,
@@ -45,7 +46,7 @@ impl Inner {
     pub(super) fn open(dir: &Path, lock: Arc<ProfileLock>, options: Options) -> Result<Self, StoreError> {
         files::create_dir(dir)?;
         let payloads = Payloads::new(dir.join("payloads"));
-        let (database, mut file, at) = open_main(dir, &payloads, options.cache)?;
+        let Opened { database, mut file, at, journal } = open_main(dir, &payloads, options.cache)?;
         let at = index::complete(&database, &payloads, &mut file, at)?;
         let mut open = HashSet::new();
         database.scan_all(Table::OpenRun, Key::table(Table::OpenRun), |key, _| {
@@ -68,7 +69,7 @@ impl Inner {
             main: RwLock::new(Some(database)),
             deltas,
             queue: Mutex::default(),
-            bench: Mutex::new(Bench::new(file, at, wake, open, values)),
+            bench: Mutex::new(Bench::new(file, at, journal, wake, open, values)),
             turn: Mutex::default(),
             live: Mutex::default(),
             unsaved: Mutex::default(),
@@ -82,12 +83,16 @@ impl Inner {
     }
 }
 
-/// The main database, once it is known to be what was last written, with its mark.
-pub(super) fn open_main(
-    dir: &Path,
-    payloads: &Payloads,
-    cache: u64,
-) -> Result<(Database, MarkFile, Mark), StoreError> {
+/// The main database, once it is known to be what was last written.
+pub(super) struct Opened {
+    pub(super) database: Database,
+    pub(super) file: MarkFile,
+    pub(super) at: Mark,
+    /// Empty.
+    pub(super) journal: Journal,
+}
+
+pub(super) fn open_main(dir: &Path, payloads: &Payloads, cache: u64) -> Result<Opened, StoreError> {
     finish_swap(dir)?;
     let path = dir.join("db");
     let file = MarkFile::open(dir)?;
@@ -104,15 +109,23 @@ pub(super) fn open_main(
     if mark.commit > 0 && !path.join("db").exists() {
         return Err(StoreError::Damaged("`state/db` is missing".to_owned()));
     }
-    rehearse(dir, &path, mark, payloads, cache)?;
+    let (mut journal, found) = Journal::open(dir, mark)?;
+    rehearse(dir, &path, mark, found.as_ref(), payloads, cache)?;
     let database = Database::open(&path, payloads, cache)?;
-    let at = verify(&database, mark)?;
-    Ok((database, file, at))
+    let at = catch_up(&database, &file, mark, &mut journal, found)?;
+    Ok(Opened { database, file, at, journal })
 }
 
 /// sled mends a file that was cut short by cutting it further. So one that is shorter than it was is opened as a copy
 /// first, and when that one does not know what it should, the original is left as it is for whoever can save it.
-fn rehearse(dir: &Path, path: &Path, mark: Mark, payloads: &Payloads, cache: u64) -> Result<(), StoreError> {
+fn rehearse(
+    dir: &Path,
+    path: &Path,
+    mark: Mark,
+    found: Option<&Found>,
+    payloads: &Payloads,
+    cache: u64,
+) -> Result<(), StoreError> {
     let length = std::fs::metadata(path.join("db")).map_or(0, |meta| meta.len());
     if length >= mark.length {
         return Ok(());
@@ -126,28 +139,58 @@ fn rehearse(dir: &Path, path: &Path, mark: Mark, payloads: &Payloads, cache: u64
         }
     }
     let verified =
-        Database::open(&copy, payloads, cache).and_then(|database| verify(&database, mark).map(drop));
+        Database::open(&copy, payloads, cache).and_then(|database| reached(&database, mark, found).map(drop));
     files::remove_dir(&copy)?;
     verified
 }
 
-/// A database must know at least what its mark says of it.
-pub(super) fn verify(database: &Database, mark: Mark) -> Result<Mark, StoreError> {
+/// The number of the last commit, of which database and journal together must know at least what the mark says.
+pub(super) fn reached(database: &Database, mark: Mark, found: Option<&Found>) -> Result<u64, StoreError> {
     let meta: Option<Meta> = database.read(Key::table(Table::Meta))?;
-    match meta {
-        None if mark.commit == 0 => Ok(mark),
-        None => Err(StoreError::Damaged(format!("it is empty, but {} commits were written", mark.commit))),
-        Some(meta) if meta.generation != mark.generation => {
-            Err(StoreError::Damaged("`state/db` and `state/mark` are not of the same store".to_owned()))
-        }
-        Some(meta) if meta.commit < mark.commit => {
-            let Meta { commit, .. } = meta;
-            Err(StoreError::Damaged(format!("it knows {commit} of {} commits", mark.commit)))
-        }
-        Some(Meta { generation, commit, indexes: _ }) => {
-            Ok(Mark { generation, commit, length: database.size() })
-        }
+    if meta.is_some_and(|meta| meta.generation != mark.generation) {
+        return Err(StoreError::Damaged("`state/db` and `state/mark` are not of the same store".to_owned()));
     }
+    let known = meta.map_or(0, |meta| meta.commit);
+    let reached = match found {
+        Some(found) if found.first > known + 1 => {
+            let first = found.first;
+            return Err(StoreError::Damaged(format!(
+                "it knows {known} commits, and the journal begins at {first}"
+            )));
+        }
+        Some(found) => known.max(found.next() - 1),
+        None => known,
+    };
+    if reached < mark.commit {
+        return Err(StoreError::Damaged(match meta {
+            None => format!("it is empty, but {} commits were written", mark.commit),
+            Some(_) => format!("it knows {reached} of {} commits", mark.commit),
+        }));
+    }
+    Ok(reached)
+}
+
+/// Applies what the journal has. Afterwards the disk has the database as it was after the last commit.
+pub(super) fn catch_up(
+    database: &Database,
+    file: &MarkFile,
+    mark: Mark,
+    journal: &mut Journal,
+    found: Option<Found>,
+) -> Result<Mark, StoreError> {
+    let commit = reached(database, mark, found.as_ref())?;
+    if let Some(found) = found {
+        let commits = found.batches.len();
+        found.batches.iter().try_for_each(|batch| database.apply(batch))?;
+        database.flush()?;
+        tracing::info!(commits, "the journal was applied");
+    }
+    let at = Mark { commit, length: database.size(), ..mark };
+    if !journal.is_empty() {
+        file.write(at)?;
+        journal.clear()?;
+    }
+    Ok(at)
 }
 
 /// A name that no other database had.

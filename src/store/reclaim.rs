@@ -1,7 +1,7 @@
 //! Space of [value files](super::values): one that nothing names is removed. One of which little is named gives that to
 //! the database first, so that a session that is kept for ever does not keep a file of chats.
 
-use super::{StoreError, bench::Bench, codec, inner::Inner, keyspace::Table};
+use super::{StoreError, batch::Batch, bench::Bench, codec, inner::Inner, keyspace::Table};
 use std::collections::{HashMap, HashSet};
 
 /// A file of which less than one part in so many is named is emptied.
@@ -40,7 +40,7 @@ impl Inner {
             })?;
         }
         for some in keys.chunks(MOVED) {
-            let mut batch = sled::Batch::default();
+            let mut batch = Batch::default();
             for &(key, file) in some {
                 match self.read(|db| db.get(key)) {
                     // It stays where it is, for whoever can save it.

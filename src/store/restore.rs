@@ -3,6 +3,7 @@
 use super::{
     Options, ProfileLock, StoreError, Wake,
     backup::{Foot, Head, Line, VERSION, from_hex},
+    batch::Batch,
     codec,
     database::Database,
     files, index,
@@ -76,12 +77,12 @@ fn prepare(
 ) -> Result<Ready, StoreError> {
     let database = Database::open(aside, payloads, Options::default().cache)?;
     let loaded = load(&database, profile, payloads, from)?;
-    let mut batch = sled::Batch::default();
+    let mut batch = Batch::default();
     // Only now: the old store is not even looked at for a backup that is none.
     let revocations = revoke(state_dir, &database, payloads, &mut batch)?;
     let mark = Mark { generation: new_generation(), commit: 1, length: 0 };
     codec::put(&mut batch, payloads, Key::table(Table::Meta), &codec::to_json(&Meta::from(mark))?)?;
-    database.commit(batch)?;
+    database.commit(&batch)?;
     let wake = Wake { open_runs: loaded.open_runs, next_due_ms: None, keys: count_keys(&database)? };
     Ok(Ready { restored: Restored { records: loaded.records, revocations }, mark, wake })
 }
@@ -95,7 +96,7 @@ fn load(
 ) -> Result<Loaded, StoreError> {
     let mut lines = Lines { from, hasher: blake3::Hasher::new(), text: String::new() };
     check_head(lines.next()?, profile)?;
-    let mut batch = sled::Batch::default();
+    let mut batch = Batch::default();
     let mut count = 0;
     let mut open_runs = false;
     loop {
@@ -117,13 +118,13 @@ fn load(
         }
         count += 1;
         if count % BATCH as u64 == 0 {
-            database.commit(std::mem::take(&mut batch))?;
+            database.commit(&std::mem::take(&mut batch))?;
         }
     }
     if lines.next()?.is_some() {
         return Err(StoreError::BadBackup("the backup goes on after its last line".to_owned()));
     }
-    database.commit(batch)?;
+    database.commit(&batch)?;
     Ok(Loaded { records: count, open_runs })
 }
 
@@ -164,7 +165,7 @@ fn record(text: &str, number: u64) -> Result<(Table, Key, &[u8]), StoreError> {
 /// The database comes last: while it is missing, the mark says that the store is damaged, and a second try is offered.
 fn swap(state_dir: &Path, ready: &Ready) -> Result<(), StoreError> {
     let suffix = format!("before-restore-{}", now());
-    for (name, new) in [("events", false), ("payloads", true), ("db", true)] {
+    for (name, new) in [("events", false), ("payloads", true), ("journal", false), ("db", true)] {
         let path = state_dir.join(name);
         if path.exists() {
             files::rename(&path, &state_dir.join(format!("{name}.{suffix}")))?;

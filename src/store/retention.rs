@@ -2,6 +2,7 @@
 
 use super::{
     ClientCall, Housekept, IdempotencyEntry, Retention, Store, StoreError,
+    batch::Batch,
     bench::Bench,
     codec,
     codec::Kind,
@@ -103,9 +104,9 @@ impl Inner {
     pub(super) fn delete(
         &self,
         bench: &mut Bench,
-        fill: impl FnOnce(&Database, &mut sled::Batch) -> Result<usize, StoreError>,
+        fill: impl FnOnce(&Database, &mut Batch) -> Result<usize, StoreError>,
     ) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
+        let mut batch = Batch::default();
         if self.read(|db| fill(db, &mut batch))? > 0 {
             bench.write_main(self, batch)?;
         }
@@ -215,7 +216,7 @@ fn collect_payloads(db: &Database, named: &mut HashSet<String>) -> Result<(), St
     })
 }
 
-fn remove_run(db: &Database, batch: &mut sled::Batch, run: RunId) -> Result<usize, StoreError> {
+fn remove_run(db: &Database, batch: &mut Batch, run: RunId) -> Result<usize, StoreError> {
     let mut count = 0;
     if let Some(record) = one_of_many(whole::record(db, run))? {
         count += db.remove_all(batch, index::session_run(&record.session_id, run))?;

@@ -2,7 +2,9 @@
 //! was taken away must not come back with an older store.
 
 use super::{
-    KeyRecord, Options, StoreError, codec,
+    KeyRecord, Options, StoreError,
+    batch::Batch,
+    codec,
     database::Database,
     keyspace::{Key, Table},
     opening::open_main,
@@ -26,7 +28,7 @@ pub(super) fn revoke(
     state_dir: &Path,
     database: &Database,
     payloads: &Payloads,
-    batch: &mut sled::Batch,
+    batch: &mut Batch,
 ) -> Result<Revocations, StoreError> {
     let known = match keys_in(state_dir) {
         Ok(known) => known,
@@ -48,10 +50,9 @@ fn keys_in(state_dir: &Path) -> Result<Vec<(Key, KeyRecord)>, StoreError> {
     if ["db", "db.old", "mark"].iter().all(|name| !state_dir.join(name).exists()) {
         return Ok(Vec::new());
     }
-    let (database, _mark, _at) =
-        open_main(state_dir, &Payloads::new(state_dir.join("payloads")), Options::default().cache)?;
+    let opened = open_main(state_dir, &Payloads::new(state_dir.join("payloads")), Options::default().cache)?;
     let mut found = Vec::new();
-    database.scan_all(Table::Key, Key::table(Table::Key), |key, json| {
+    opened.database.scan_all(Table::Key, Key::table(Table::Key), |key, json| {
         found.push((key, codec::from_json(&json)?));
         Ok(true)
     })?;

@@ -25,8 +25,10 @@ impl Fault {
     }
 }
 
+/// Without a checkpoint of its own accord: a copy of the files is to be that of one moment.
 pub(super) fn options() -> Options {
-    Options { heal_after: Duration::ZERO, disk_floor: 0, ..Options::default() }
+    let checkpoint_after = Duration::from_secs(3600);
+    Options { heal_after: Duration::ZERO, disk_floor: 0, checkpoint_after, ..Options::default() }
 }
 
 pub(super) fn open(state: &Path) -> Store {

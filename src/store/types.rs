@@ -230,6 +230,8 @@ pub struct Options {
     /// The same of a database of deltas: the newest leaf of some 2,000 runs at work. Older ones are hardly ever read again,
     /// and take several times as much in memory as on the disk.
     pub deltas_cache: u64,
+    /// How long a commit may be in the journal alone.
+    pub checkpoint_after: Duration,
     /// How long after a failed write the database is left alone before it is opened anew.
     pub heal_after: Duration,
     /// How long after a commit its messages are taken into the index that searches read.
@@ -265,6 +267,7 @@ impl Default for Options {
             disk_floor: 256 << 20,
             cache: 8 << 20,
             deltas_cache: 4 << 20,
+            checkpoint_after: Duration::from_secs(1),
             heal_after: Duration::from_secs(1),
             index_after: Duration::from_secs(20),
             redactor: Redactor::default(),

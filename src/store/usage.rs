@@ -2,7 +2,9 @@
 //! When runs are deleted, their sums are kept by day, key, model and kind.
 
 use super::{
-    Store, StoreError, codec,
+    Store, StoreError,
+    batch::Batch,
+    codec,
     command::Write,
     database::Database,
     error::one_of_many,
@@ -170,7 +172,7 @@ impl Store {
 pub(super) fn keep_sums(
     db: &Database,
     payloads: &Payloads,
-    batch: &mut sled::Batch,
+    batch: &mut Batch,
     runs: &[RunId],
 ) -> Result<(), StoreError> {
     let mut days: BTreeMap<Vec<u8>, DaySum> = BTreeMap::new();

@@ -3,6 +3,7 @@
 // Tests that need a privilege say so where they cannot have it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+mod ahead;
 mod background;
 mod disk;
 mod escapes;

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 impl World {
     /// The helper that waits for the next command of a session; runs some until there is one.
-    async fn waiting(&self, session: &str) -> u32 {
+    pub async fn waiting(&self, session: &str) -> u32 {
         let (id, start) = (SessionId::parse(session).unwrap(), Instant::now());
         loop {
             if let Some(pid) = self.tools.waiting_helper(&id) {
@@ -21,6 +21,24 @@ impl World {
             assert!(start.elapsed() < PATIENCE, "no helper waits");
             self.call_in(session, "terminal", json!({ "command": "true" })).await;
         }
+    }
+
+    /// The process below a helper that is to be the command's.
+    pub async fn last_below(&self, helper: u32) -> u32 {
+        let start = Instant::now();
+        let mut last = helper;
+        for _ in 0..if self.is_strict() { 2 } else { 1 } {
+            let children = loop {
+                let children = fs::read_to_string(format!("/proc/{last}/task/{last}/children")).unwrap();
+                if !children.is_empty() {
+                    break children;
+                }
+                assert!(start.elapsed() < PATIENCE, "{last} has no child");
+                tokio::task::yield_now().await;
+            };
+            last = children.trim().parse().unwrap();
+        }
+        last
     }
 
     /// The helper of a command that is started now.
@@ -32,7 +50,7 @@ impl World {
 }
 
 /// Until it runs no more; who started it may not have asked for its end yet.
-async fn gone(pid: u32) {
+pub async fn gone(pid: u32) {
     let start = Instant::now();
     let runs = || {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -92,11 +110,14 @@ async fn what_waits_knows_no_command_and_no_variable() {
         let read = |name: &str| fs::read(format!("/proc/{waiting}/{name}")).unwrap();
         assert_eq!(read("environ"), b"");
         assert!(read("cmdline").ends_with(b"hermes\0sandbox-exec\0"));
-        // The socket, signals, and what it looks at the machine with; of folders the mere place, to ask how full it is.
+        // The socket, signals, and what it looks at the machine with; of folders the mere place, to ask how full it is; and
+        // what its shell will read an order from.
         for entry in fs::read_dir(format!("/proc/{waiting}/fd")).unwrap().flatten() {
             let leads = fs::read_link(entry.path()).unwrap_or_default().display().to_string();
             let harmless = ["socket:", "pipe:", "anon_inode:", "/proc", "/dev/null"];
-            let known = harmless.iter().any(|known| leads.starts_with(known));
+            let unwritten =
+                leads.starts_with("/memfd:order") && fs::metadata(entry.path()).unwrap().len() == 0;
+            let known = unwritten || harmless.iter().any(|known| leads.starts_with(known));
             assert!(known || is_mere_place(waiting, &entry.file_name().to_string_lossy()), "{leads}");
         }
     }
@@ -165,24 +186,11 @@ async fn the_fork_server_has_nothing_of_the_gateway_and_leaves_nothing_of_its_he
     }
 }
 
-/// The last of those below it is to become the command.
 #[tokio::test]
 async fn a_killed_process_of_what_waits_is_not_missed() {
     for world in World::each() {
         let waiting = world.waiting("one").await;
-        let start = Instant::now();
-        let mut last = waiting;
-        for _ in 0..if world.is_strict() { 2 } else { 1 } {
-            let children = loop {
-                let children = fs::read_to_string(format!("/proc/{last}/task/{last}/children")).unwrap();
-                if !children.is_empty() {
-                    break children;
-                }
-                assert!(start.elapsed() < PATIENCE, "{last} has no child");
-                tokio::task::yield_now().await;
-            };
-            last = children.trim().parse().unwrap();
-        }
+        let last = world.last_below(waiting).await;
         kill_process(Pid::from_raw(last.cast_signed()).unwrap(), Signal::KILL).unwrap();
         gone(waiting).await;
         assert_eq!(world.sh("echo fine").await, ("fine".to_owned(), 0), "{}", world.wall());

@@ -120,5 +120,5 @@ fn helper(scene: &Scene, found: &std::path::Path) -> io::Result<()> {
         terminal: None,
     };
     let patience = Duration::from_secs(3);
-    run_blocking(&scene.program, &Beginning { world, way }, &order, patience).map(|_report| ())
+    run_blocking(&scene.program, &Beginning { world, way, shell: None }, &order, patience).map(|_report| ())
 }

@@ -14,13 +14,19 @@ use super::{
     watch,
 };
 use crate::sandbox::{
-    Report, Wall, World,
+    Report, Shell, Wall, World,
     link::{self, Inbox, Reply},
 };
 use rustix::process::{getpid, set_child_subreaper};
 use std::{io, os::unix::net::UnixStream};
 
-pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world: &World) -> io::Result<i32> {
+pub fn serve(
+    mut control: UnixStream,
+    signals: &Signals,
+    mut inbox: Inbox,
+    world: &World,
+    shell: Option<Shell>,
+) -> io::Result<i32> {
     let reap = world.has(Wall::Reaper);
     if reap {
         set_child_subreaper(Some(getpid()))?;
@@ -32,7 +38,7 @@ pub fn serve(mut control: UnixStream, signals: &Signals, mut inbox: Inbox, world
     let prepared = group_of(world).and_then(|group| {
         let waiting = Confinement::prepare(world, world.owner)
             .and_then(|confinement| Start::new(world, nice, fence, group.as_ref(), Some(confinement)))
-            .and_then(Start::fork);
+            .and_then(|start| start.fork(shell));
         Ok((group, waiting.map_err(|error| format!("the sandbox cannot be set up: {error}"))?))
     });
     let (group, waiting) = match prepared {

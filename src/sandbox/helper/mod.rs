@@ -4,6 +4,7 @@
 //! and leave nothing behind. It ends with the command, or as soon as the gateway's end of the socket closes, whichever
 //! is first; a gateway that was killed therefore leaves no command running.
 
+mod ahead;
 mod confine;
 mod flat;
 mod group;
@@ -85,7 +86,7 @@ fn serve([control, output]: [OwnedFd; 2]) -> io::Result<i32> {
     drop(output);
     let control = UnixStream::from(control);
     let mut inbox = Inbox::default();
-    let Some(Beginning { world, way }) = inbox.receive(&control)? else {
+    let Some(Beginning { world, way, shell }) = inbox.receive(&control)? else {
         return Ok(NOT_STARTED);
     };
     if world.has(Wall::CloseRange) {
@@ -96,8 +97,8 @@ fn serve([control, output]: [OwnedFd; 2]) -> io::Result<i32> {
         confine::leave_keyring();
     }
     match world.level {
-        SandboxLevel::None | SandboxLevel::Landlock => flat::serve(control, &signals, inbox, &world),
-        SandboxLevel::Strict => strict::serve(control, &signals, inbox, &world, way),
+        SandboxLevel::None | SandboxLevel::Landlock => flat::serve(control, &signals, inbox, &world, shell),
+        SandboxLevel::Strict => strict::serve(control, &signals, inbox, &world, way, shell),
     }
 }
 
@@ -119,6 +120,8 @@ fn group_of(world: &World) -> Result<Option<Group>, String> {
 
 /// The gateway may be gone; then nobody needs the report.
 fn report(control: &mut UnixStream, report: Report) {
+    // What reads the output need not wait until this process has ended: its standard input is `/dev/null`.
+    let _ = dup2_stdout(io::stdin()).and_then(|()| dup2_stderr(io::stdin()));
     let _ = link::send(control, &Reply::Ended(report), None);
 }
 

@@ -1,25 +1,26 @@
 //! From an order to a running program.
 //!
 //! The command's process is there before its order is: it has entered everything that holds it, and waits. What is left
-//! to do is to become the program.
+//! to do is to become the program; or, where the program is most likely a shell, it has become that shell and waits as one.
 
 use super::{
     NOT_STARTED,
+    ahead::Ahead,
     confine::Confinement,
     fork,
     group::{Door, Group},
     receive_order, signals, terminal,
 };
 use crate::sandbox::{
-    Order, Wall, World,
+    Order, Shell, Wall, World,
     link::{self, Inbox},
 };
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getppid, getpriority_process, getrlimit,
-    set_parent_process_death_signal, setpriority_process, setrlimit, setsid, waitpid,
+    kill_process, set_parent_process_death_signal, setpriority_process, setrlimit, setsid, waitpid,
 };
 use std::{
-    io,
+    io::{self, Read, Write},
     os::{
         fd::{AsFd, OwnedFd},
         unix::{net::UnixStream, process::CommandExt},
@@ -29,10 +30,12 @@ use std::{
 
 /// How far the helper stands behind the gateway's threads.
 const BEHIND: i32 = 5;
+/// Why a command could not be started is a sentence.
+const LONGEST_REASON: u64 = 4_096;
 /// In nanoseconds; the kernel takes no longer one.
 const LONGEST_SLICE: u64 = 100_000_000;
 
-/// What happens in the command's process before its order.
+/// What happens in the command's process before its order. It can happen in another process again.
 pub struct Start {
     parent: Pid,
     /// The helper's own is better, so that it can always act.
@@ -46,8 +49,11 @@ pub struct Start {
 
 /// The command's process, which waits for its order.
 pub struct Waiting {
+    start: Start,
     pid: Pid,
     link: UnixStream,
+    /// It waits as a shell.
+    ahead: Option<Ahead>,
 }
 
 impl Start {
@@ -77,21 +83,29 @@ impl Start {
         Ok(Self { parent: getpid(), nice, door, limits, confinement })
     }
 
-    /// Makes the command's process, and waits until it has entered everything that holds it.
-    pub fn fork(self) -> io::Result<Waiting> {
+    /// Makes the command's process, and waits until it has entered everything that holds it. With a shell it goes on to
+    /// start that.
+    pub fn fork(mut self, shell: Option<Shell>) -> io::Result<Waiting> {
+        // A machine that has no memory of that kind: then the process waits without a shell.
+        let ahead = shell.and_then(|shell| Ahead::new(shell).ok());
+        let (pid, link) = self.make(ahead.as_ref())?;
+        Ok(Waiting { start: self, pid, link, ahead })
+    }
+
+    fn make(&mut self, ahead: Option<&Ahead>) -> io::Result<(Pid, UnixStream)> {
         let (link, theirs) = UnixStream::pair()?;
         match fork()? {
             Some(pid) => {
                 drop(theirs);
                 match Inbox::default().receive(&link)? {
-                    Some(Ok(())) => Ok(Waiting { pid, link }),
+                    Some(Ok(())) => Ok((pid, link)),
                     Some(Err(reason)) => Err(io::Error::other::<String>(reason)),
                     None => Err(io::Error::other("the command's process was killed")),
                 }
             }
             None => {
                 drop(link);
-                self.wait(theirs);
+                self.wait(theirs, ahead);
                 // SAFETY: ends this process at once. What its parent holds is not its own to clear up.
                 unsafe { libc::_exit(NOT_STARTED) }
             }
@@ -99,16 +113,19 @@ impl Start {
     }
 
     /// In the child. Comes back only when there will be no command; whoever waits at the other end is told why.
-    fn wait(mut self, mut link: UnixStream) {
+    fn wait(&mut self, mut link: UnixStream, ahead: Option<&Ahead>) {
         let entered = self.enter().map_err(|error| error.to_string());
         if link::send(&mut link, &entered, None).is_err() || entered.is_err() {
             return;
         }
-        let Ok(Some((order, stdin))) = receive_order(&link, &mut Inbox::default()) else { return };
-        let error = become_program(&order, stdin);
-        let (program, dir) = (order.program.display(), order.dir.display());
-        let text = format!("`{program}` could not be started in `{dir}`: {error}");
-        let _ = link::send(&mut link, &text, None);
+        let error = match ahead {
+            Some(ahead) => ahead.become_shell(&link),
+            None => match receive_order(&link, &mut Inbox::default()) {
+                Ok(Some((order, stdin))) => become_program(&order, stdin),
+                Ok(None) | Err(_) => return,
+            },
+        };
+        let _ = write!(link, "{error}");
     }
 
     fn enter(&mut self) -> io::Result<()> {
@@ -153,17 +170,32 @@ impl Waiting {
 
     /// Lets it become the program, with this standard input, or on this terminal; a sentence when that failed.
     pub fn run(self, order: &Order, stdin: &OwnedFd) -> Result<Pid, String> {
-        let Self { pid, mut link } = self;
-        let sent = link::send(&mut link, order, Some(stdin.as_fd()));
-        let why = match sent.and_then(|()| Inbox::default().receive(&link)) {
-            // Its end is closed by the program's start.
-            Ok(None) => return Ok(pid),
-            Ok(Some(reason)) => reason,
-            Err(error) => format!("the command's process is gone: {error}"),
+        let gone = |error: io::Error| format!("the command's process is gone: {error}");
+        let Self { mut start, mut pid, mut link, ahead } = self;
+        let words = ahead.as_ref().and_then(|ahead| ahead.words(order, stdin));
+        let sent = match (ahead, words) {
+            (Some(ahead), Some(words)) => ahead.hand(&link, &words),
+            (Some(_), None) => {
+                // A shell that is not the one for this: it has done nothing, and never will.
+                let _ = kill_process(pid, Signal::KILL);
+                let _ = waitpid(Some(pid), WaitOptions::empty());
+                (pid, link) = start.make(None).map_err(gone)?;
+                link::send(&mut link, order, Some(stdin.as_fd()))
+            }
+            (None, _) => link::send(&mut link, order, Some(stdin.as_fd())),
         };
-        drop(link);
+        let mut reason = String::new();
+        // Its end is closed by the program's start.
+        match sent.and_then(|()| link.take(LONGEST_REASON).read_to_string(&mut reason)) {
+            Ok(0) => return Ok(pid),
+            Ok(_) => {
+                let (program, dir) = (order.program.display(), order.dir.display());
+                reason = format!("`{program}` could not be started in `{dir}`: {reason}");
+            }
+            Err(error) => reason = gone(error),
+        }
         let _ = waitpid(Some(pid), WaitOptions::empty());
-        Err(why)
+        Err(reason)
     }
 }
 

@@ -8,7 +8,9 @@ use super::{
 use crate::{
     domain::Message,
     store::{
-        StoreError, codec,
+        StoreError,
+        batch::Batch,
+        codec,
         inner::Inner,
         keyspace::{Key, Table},
         sessions::each_message,
@@ -28,9 +30,9 @@ impl Inner {
             for span in index.spans(transcript)? {
                 self.forget_span(&index, &span)?;
             }
-            let mut batch = sled::Batch::default();
+            let mut batch = Batch::default();
             index.db.remove_all(&mut batch, Key::table(Table::SearchMark).with(&transcript))?;
-            index.db.commit(batch)
+            index.db.commit(&batch)
         });
         forgotten.or_else(|error| {
             tracing::warn!(%error, "words of a deleted session could not be taken out of the search index; it is made anew");
@@ -58,7 +60,7 @@ impl Inner {
         })?;
         let mut gone: Vec<_> = gone.into_iter().collect();
         gone.sort_unstable_by_key(|(term, _)| *term);
-        let mut batch = sled::Batch::default();
+        let mut batch = Batch::default();
         for (term, docs) in gone {
             index.without(&mut batch, term, &docs)?;
         }
@@ -69,13 +71,13 @@ impl Inner {
         ] {
             batch.remove(key.part(0).as_slice());
         }
-        index.db.commit(batch)
+        index.db.commit(&batch)
     }
 }
 
 impl Index {
     /// Rewrites the chunks of a term that have one of these messages.
-    fn without(&self, batch: &mut sled::Batch, term: Term, docs: &[u32]) -> Result<(), StoreError> {
+    fn without(&self, batch: &mut Batch, term: Term, docs: &[u32]) -> Result<(), StoreError> {
         let (Some(&first), Some(&last)) = (docs.first(), docs.last()) else {
             return Ok(());
         };

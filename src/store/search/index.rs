@@ -8,7 +8,7 @@ use super::{
 use crate::{
     domain::{Message, Millis, SessionId},
     store::{
-        StoreError, codec,
+        StoreError, batch, codec,
         database::Database,
         keyspace::{Key, Table},
         payload::Payloads,
@@ -143,7 +143,7 @@ impl Index {
 
     pub(super) fn write(&self, batch: Batch, meta: &Meta) -> Result<(), StoreError> {
         let Batch { terms, spans, marks, .. } = batch;
-        let mut writes = sled::Batch::default();
+        let mut writes = batch::Batch::default();
         let mut put = |key: Key, json: &[u8]| codec::put(&mut writes, &self.payloads, key, json);
         // In the order of the keys: each leaf of the tree is touched once.
         let mut terms: Vec<_> = terms.into_iter().collect();
@@ -169,7 +169,7 @@ impl Index {
             put(Key::table(Table::SearchMark).with(&transcript), &codec::to_json(&messages)?)?;
         }
         put(Key::table(Table::Meta), &codec::to_json(meta)?)?;
-        self.db.commit(writes)
+        self.db.commit(&writes)
     }
 
     fn last_chunk(&self, term: Term) -> Result<Option<Chunk>, StoreError> {

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::TranscriptId,
-        store::{payload::Payloads, sessions::transcript_key},
+        store::{batch::Batch, payload::Payloads, sessions::transcript_key},
     };
 
     #[test]
@@ -109,12 +109,12 @@ mod tests {
         let all: Vec<String> = (0..).zip(lengths).map(|(number, length)| row(number, length)).collect();
         let transcript = transcript_key(TranscriptId::new());
         // Two turns: the second one begins behind a list.
-        let mut batch = sled::Batch::default();
+        let mut batch = Batch::default();
         let mut draft = Draft { database: &database, payloads: &payloads, batch: &mut batch, values: None };
         let rows: Vec<Vec<u8>> = all.iter().map(|row| row.clone().into_bytes()).collect();
         write(&mut draft, transcript, 0, &rows[..2]).unwrap();
         write(&mut draft, transcript, 2, &rows[2..]).unwrap();
-        database.commit(batch).unwrap();
+        database.commit(&batch).unwrap();
 
         let mut records = 0;
         let count = |_: Key, _: Vec<u8>| {

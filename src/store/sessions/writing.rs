@@ -7,7 +7,9 @@ use super::{
 use crate::{
     domain::{Millis, PromptId, SessionId, TranscriptId, Usage, now},
     store::{
-        StoreError, codec,
+        StoreError,
+        batch::Batch,
+        codec,
         command::Write,
         database::Database,
         error::one_of_many,
@@ -42,7 +44,7 @@ pub(super) struct Touched {
 pub(in crate::store) struct Draft<'a> {
     pub(in crate::store) database: &'a Database,
     pub(in crate::store) payloads: &'a Payloads,
-    pub(in crate::store) batch: &'a mut sled::Batch,
+    pub(in crate::store) batch: &'a mut Batch,
     /// In a commit of many: where longer values go.
     pub(in crate::store) values: Option<&'a mut ValueWriter>,
 }

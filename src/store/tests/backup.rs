@@ -48,6 +48,8 @@ async fn a_damaged_store_is_restored_from_a_backup_and_nothing_less_than_a_whole
     assert!(count > 10);
     drop(log);
 
+    // Nothing is left in the journal that could make it whole.
+    store.0.bench().checkpoint(&store.0).unwrap();
     let copy = crash(dir.path());
     std::fs::write(copy.path().join("db/db"), b"").unwrap();
     let lines = text.iter().filter(|&&byte| byte == b'\n').count();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-fn retention() -> Retention {
+pub(super) fn retention() -> Retention {
     Retention { runs: 7 * DAY, derived_sessions: 30 * DAY, idempotency: DAY }
 }
 

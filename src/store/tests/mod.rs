@@ -6,6 +6,7 @@
 mod backup;
 mod crash;
 mod housekeeping;
+mod journal;
 mod log;
 mod records;
 mod search;

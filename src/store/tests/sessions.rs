@@ -5,6 +5,7 @@ use crate::{
     store::{
         Change, ForkSession, NewSession, RunFilter, SessionAppend, SessionChange, SessionCursor,
         SessionError, SessionFilter, Store, StoreError, Title,
+        batch::Batch,
         keyspace::{Key, Table},
         testing::*,
     },
@@ -309,8 +310,9 @@ async fn runs_are_found_by_session_and_status_also_after_an_upgrade_and_a_restor
 
     // A store from before there were indexes.
     {
-        let mut batch = sled::Batch::default();
-        let bench = store.0.bench();
+        let mut batch = Batch::default();
+        let mut bench = store.0.bench();
+        bench.checkpoint(&store.0).unwrap();
         store
             .0
             .read(|db| {
@@ -322,7 +324,7 @@ async fn runs_are_found_by_session_and_status_also_after_an_upgrade_and_a_restor
                     format!(r#"{{"generation":{},"commit":{}}}"#, bench.at.generation, bench.at.commit);
                 let key = Key::table(Table::Meta);
                 crate::store::codec::put(&mut batch, &store.0.payloads, key, meta.as_bytes())?;
-                db.commit(batch)
+                db.commit(&batch)
             })
             .unwrap();
     }

@@ -57,11 +57,14 @@ pub fn make_ready(
     let way_out = WayOut::new(ground, whose)?;
     let world = world(ground, &jail, &way_out)?;
     let (helper, seat) = spare::man(ground, &world)?;
-    // At that level the session's folder is `/tmp` itself.
-    let strict = ground.sandbox.level >= SandboxLevel::Strict;
-    let tmp = if strict { "/tmp".into() } else { world.tmp };
+    let tmp = tmp_inside(&world);
     let (order, left) = order(ground, &jail, errand, &world.workspace, &tmp, &way_out)?;
     Ok(Ready { helper, order, seat, way_out, disk: disk::Watch::new(&ground.disk), left })
+}
+
+/// What its commands call the session's folder: at level `strict` it is `/tmp` itself.
+pub fn tmp_inside(world: &World) -> PathBuf {
+    if world.level >= SandboxLevel::Strict { "/tmp".into() } else { world.tmp.clone() }
 }
 
 /// Without a control group: that comes with the seat.

@@ -4,7 +4,12 @@
 //! into a file of its own, since commands may run side by side. [`Left`](super::left::Left) takes them over. The next shell
 //! reads the variables back, inside the sandbox. To us all these files are input from a stranger.
 
-use crate::{config::ProfileConfig, sandbox::Jail, tools::failure::Failure};
+use crate::{
+    config::ProfileConfig,
+    egress::VARIABLES,
+    sandbox::{Jail, Shell},
+    tools::failure::Failure,
+};
 use rustix::fs::FileType;
 use std::{
     io::Read,
@@ -38,6 +43,24 @@ unset -v $__hermes_forget; export -p; printf '\n# whole\n'; } >|"$__hermes_left"
 } 2>/dev/null
 trap __hermes_end EXIT
 eval "$__hermes_command""#;
+
+/// Before [`WRAPPER`] in a shell that is started ahead, as [`Shell`] describes it: from the two descriptors to where a fresh
+/// shell begins. Nothing of it stays but `SECONDS`, which counts from the order. On one line with what follows, so that
+/// messages name the same lines. `cd` is spared in the folder that it was started in: a fresh shell there calls it
+/// `$HOME`, however that is written.
+const PRELUDE: &str = r#"read -ru "$1" __hermes_link && mapfile -td '' -u "$2" __hermes_words || exit 125;
+__hermes_link=$1; eval "exec $2<&-"; set -- "${__hermes_words[@]}"; unset -v __hermes_words;
+[ "$1" -ef . ] || {
+until cd -P -- "$1" 2>/dev/null; do
+__hermes_words=$(cd -P -- "$1" 2>&1) || { printf '%s' "${__hermes_words##*: }" >&"$__hermes_link"; exit 125; };
+done;
+unset -v OLDPWD; export OLDPWD; };
+while shift; [ -n "$1" ]; do export "$1"; done; shift;
+eval "exec $__hermes_link<&-"; unset -v __hermes_link; SECONDS=0;
+"#;
+
+/// Variables that a shell acts upon at its start, or that the words before a command would depend on.
+const AT_START: [&str; 7] = ["ENV", "HOME", "OLDPWD", "POSIXLY_CORRECT", "PWD", "SHELLOPTS", "TMOUT"];
 
 /// Arguments: command, exports file or nothing.
 const JOB_WRAPPER: &str = r#"__hermes_command=$1
@@ -130,6 +153,25 @@ pub fn arguments(
     let exports = state.exports_file(tmp);
     let left = left.display().to_string();
     ["-c", WRAPPER, &name_of(shell), command, &left, &exports, &forget].map(str::to_owned).to_vec()
+}
+
+/// What can be started before a command is known; nothing where no bash is, or where the operator tells it how to start.
+pub fn ahead(config: &ProfileConfig, workspace: &Path, tmp: &Path) -> Option<Shell> {
+    let program = program();
+    let name = name_of(&program);
+    let mut given = config.terminal.env_passthrough.iter().map(String::as_str);
+    if name != "bash" || given.any(|name| name.starts_with("BASH") || AT_START.contains(&name)) {
+        return None;
+    }
+    let script = PRELUDE.replace('\n', " ") + WRAPPER;
+    Some(Shell {
+        args: ["-c", &script, &name].map(str::to_owned).to_vec(),
+        stands_for: ["-c", WRAPPER, &name].map(str::to_owned).to_vec(),
+        env: environment(config, workspace, tmp),
+        open: VARIABLES.map(str::to_owned).to_vec(),
+        dir: workspace.to_owned(),
+        program,
+    })
 }
 
 /// As [`arguments`], for a command that leaves nothing to the next one.

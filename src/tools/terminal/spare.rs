@@ -1,12 +1,14 @@
 //! A helper that was started ahead and waits for the next command of the profile.
 //!
-//! It has built its world: the start of a process, the namespaces, the view and the rules cost more than most commands do.
-//! It has no order, and with that no command, no variables and no secret; it reads nothing but the gateway's socket, runs
-//! one command and ends. A command takes it only when its own world, made anew from the settings and the folders as they
-//! are by then, is the same to the last member.
+//! It has built its world and started a shell in it: the start of a process, the namespaces, the view, the rules and what
+//! bash does at its start cost more than most commands do. It has no order, and with that no command and nothing of one call;
+//! the shell has the variables that each command of the profile is started with. It reads nothing but the gateway's socket,
+//! runs one command and ends. A command takes it only when its own world, made anew from the settings and the folders as
+//! they are by then, is the same to the last member; it takes the shell only when it is started like that, too.
 
+use super::{ready::tmp_inside, shell};
 use crate::{
-    sandbox::{Helper, Seat, World},
+    sandbox::{Helper, Seat, Shell, World},
     tools::{failure::Failure, ground::Ground},
 };
 use std::{
@@ -49,15 +51,15 @@ struct Held {
 pub fn man(ground: &Ground, world: &World) -> Result<(Helper, Seat), Failure> {
     match ground.spare.take(world) {
         Some(manned) => Ok(manned),
-        None => start(ground, world),
+        None => start(ground, world, None),
     }
 }
 
-fn start(ground: &Ground, world: &World) -> Result<(Helper, Seat), Failure> {
+fn start(ground: &Ground, world: &World, shell: Option<Shell>) -> Result<(Helper, Seat), Failure> {
     let seat = ground.sandbox.machine.sit(&ground.config.name, &ground.config.terminal.limits);
     let seat = seat.map_err(|error| Failure::io("the command's control group could not be made", &error))?;
     let world = World { limits: seat.limits().clone(), ..world.clone() };
-    let helper = ground.sandbox.start(&world);
+    let helper = ground.sandbox.start_ahead(&world, shell);
     let helper = helper.map_err(|error| Failure::io("the sandbox helper could not be started", &error))?;
     Ok((helper, seat))
 }
@@ -71,8 +73,9 @@ pub fn prepare(ground: &Arc<Ground>) {
     };
     let ground = Arc::clone(ground);
     drop(tokio::task::spawn_blocking(move || {
+        let shell = shell::ahead(&ground.config, &world.workspace, &tmp_inside(&world));
         // What is wrong will be told to the command that meets it.
-        let made = start(&ground, &world).ok().map(|(helper, seat)| {
+        let made = start(&ground, &world, shell).ok().map(|(helper, seat)| {
             let end = AbortOnDropHandle::new(tokio::spawn(expire(Arc::downgrade(&ground))));
             Held { helper, seat, world, _room: room, _end: end }
         });

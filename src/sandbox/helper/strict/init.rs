@@ -2,7 +2,7 @@
 
 use super::{Prepared, Step, build, step};
 use crate::sandbox::{
-    Report, Wall, Way, World,
+    Report, Shell, Wall, Way, World,
     helper::{
         NOT_STARTED,
         confine::Confinement,
@@ -26,8 +26,15 @@ use std::{
 };
 
 /// The life of process 1. Its exit code says nothing; the last message does.
-pub fn run(mut link: UnixStream, world: &World, way: Way, prepared: Prepared, nice: i32) -> i32 {
-    let report = match begin(&link, world, way, prepared, nice) {
+pub fn run(
+    mut link: UnixStream,
+    world: &World,
+    way: Way,
+    prepared: Prepared,
+    nice: i32,
+    shell: Option<Shell>,
+) -> i32 {
+    let report = match begin(&link, world, way, prepared, nice, shell) {
         Ok((listener, waiting)) => {
             let sent = link::send(&mut link, &Reply::Ready, listener.as_ref().map(AsFd::as_fd));
             drop(listener);
@@ -72,7 +79,14 @@ fn counts_by_namespace() -> bool {
 
 type Begun = (Option<TcpListener>, Waiting);
 
-fn begin(link: &UnixStream, world: &World, way: Way, prepared: Prepared, nice: i32) -> Step<Begun> {
+fn begin(
+    link: &UnixStream,
+    world: &World,
+    way: Way,
+    prepared: Prepared,
+    nice: i32,
+    shell: Option<Shell>,
+) -> Step<Begun> {
     let Prepared { pieces, owner, tree: _, group, disks } = prepared;
     // The helper's alone: they lie outside of the view.
     drop(disks);
@@ -92,7 +106,7 @@ fn begin(link: &UnixStream, world: &World, way: Way, prepared: Prepared, nice: i
     // A change of user has cleared it.
     die_with_helper(link)?;
     let start = Start::new(world, nice, fence(world, way), group.as_ref(), None);
-    let waiting = start.and_then(Start::fork);
+    let waiting = start.and_then(|start| start.fork(shell));
     Ok((listener, waiting.map_err(|error| format!("the sandbox cannot be set up: {error}"))?))
 }
 

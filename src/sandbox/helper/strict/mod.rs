@@ -26,7 +26,7 @@ use super::{
     watch::{self, End},
 };
 use crate::sandbox::{
-    Owner, Report, Wall, Way, World,
+    Owner, Report, Shell, Wall, Way, World,
     link::{self, Inbox, Reply},
 };
 use mounts::Piece;
@@ -63,6 +63,7 @@ pub fn serve(
     mut inbox: Inbox,
     world: &World,
     way: Way,
+    shell: Option<Shell>,
 ) -> io::Result<i32> {
     let nice = stand_among_many()?;
     let forked = prepare(world, way).and_then(|prepared| {
@@ -72,7 +73,7 @@ pub fn serve(
     let (prepared, link, pid) = match forked {
         Ok((prepared, ours, theirs, None)) => {
             drop((ours, control, inbox));
-            return Ok(init::run(theirs, world, way, prepared, nice));
+            return Ok(init::run(theirs, world, way, prepared, nice, shell));
         }
         Ok((prepared, ours, theirs, Some(pid))) => {
             drop(theirs);
