@@ -1,6 +1,6 @@
 //! Requests over connections that are kept for the next one.
 
-use super::{Error, Response, Stream, Tls, exchange::converse};
+use super::{Content, Error, Response, Stream, Tls, exchange::converse};
 use http::{Request, Uri, uri::Authority};
 use std::{
     cell::{Cell, RefCell},
@@ -32,7 +32,8 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; [`Error::Stale`] for a kept connection alone.
-    pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Response, Error> {
+    pub async fn send<'a>(&self, request: Request<impl Into<Content<'a>>>) -> Result<Response, Error> {
+        let request = request.map(Into::into);
         let uri = request.uri();
         let no_host = || Error::Unsendable("its address names no host".to_owned());
         let origin = Origin::of(uri).ok_or_else(no_host)?;

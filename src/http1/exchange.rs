@@ -19,18 +19,45 @@ pub struct Response {
     pub body: Body,
 }
 
+/// What a request sends behind its head, one piece after the other.
+#[derive(Default)]
+pub struct Content<'a> {
+    /// Let go of once it is sent.
+    pub own: Vec<u8>,
+    /// What many requests send: it goes to the socket from where it lies.
+    pub shared: &'a [u8],
+    pub end: &'static [u8],
+}
+
+impl From<Vec<u8>> for Content<'_> {
+    fn from(own: Vec<u8>) -> Self {
+        Self { own, ..Self::default() }
+    }
+}
+
+impl Content<'_> {
+    /// Bytes of all pieces.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        self.own.len() + self.shared.len() + self.end.len()
+    }
+}
+
 /// Sends a request over a connection that is used for it alone. Nothing is followed, and nothing is tried again.
 ///
 /// # Errors
 /// [`Error`]. There is no limit on the time.
-pub async fn exchange(stream: Stream, request: Request<Vec<u8>>) -> Result<Response, Error> {
-    converse(stream, request, None, false).await
+pub async fn exchange<'a>(
+    stream: Stream,
+    request: Request<impl Into<Content<'a>>>,
+) -> Result<Response, Error> {
+    converse(stream, request.map(Into::into), None, false).await
 }
 
 /// As [`exchange`]. `home`: where the connection goes when the answer was read to its end; `is_kept`: it comes from there.
 pub(super) async fn converse(
     mut stream: Stream,
-    request: Request<Vec<u8>>,
+    request: Request<Content<'_>>,
     home: Option<Home>,
     is_kept: bool,
 ) -> Result<Response, Error> {
@@ -84,10 +111,10 @@ fn head(call: &mut Call<RecvResponse>, come: &mut Vec<u8>) -> Result<Option<http
     Ok(None)
 }
 
-fn outgoing(request: Request<Vec<u8>>) -> Result<(Call<RecvResponse>, Outgoing), Error> {
-    let (mut head, body) = request.into_parts();
+fn outgoing(request: Request<Content<'_>>) -> Result<(Call<RecvResponse>, Outgoing<'_>), Error> {
+    let (mut head, content) = request.into_parts();
     if head.method != Method::GET {
-        head.headers.insert(header::CONTENT_LENGTH, body.len().into());
+        head.headers.insert(header::CONTENT_LENGTH, content.length().into());
     }
     let headers = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     let host = head.uri.authority().map_or(0, |authority| authority.as_str().len());
@@ -102,25 +129,25 @@ fn outgoing(request: Request<Vec<u8>>) -> Result<(Call<RecvResponse>, Outgoing),
     let receiving = match call.proceed().map_err(unsendable)? {
         Some(SendRequestResult::RecvResponse(call)) => Some(call),
         Some(SendRequestResult::SendBody(mut call)) => {
-            call.consume_direct_write(body.len()).map_err(unsendable)?;
+            call.consume_direct_write(content.length()).map_err(unsendable)?;
             call.proceed()
         }
         Some(SendRequestResult::Await100(_)) | None => None,
     };
     let call = receiving.ok_or_else(|| Error::Unsendable("it is no plain request".to_owned()))?;
-    Ok((call, Outgoing { head: written, body, sent: 0, broken: false }))
+    Ok((call, Outgoing { head: written, content, sent: 0, broken: false }))
 }
 
 /// What is still to be sent.
-struct Outgoing {
+struct Outgoing<'a> {
     head: Vec<u8>,
-    body: Vec<u8>,
+    content: Content<'a>,
     sent: usize,
     /// Nobody takes more; what has been said about it may be there to be read.
     broken: bool,
 }
 
-impl Outgoing {
+impl Outgoing<'_> {
     /// Sends what can be sent, and waits for bytes: a server may answer before it has read everything. Whether some came.
     fn poll(
         &mut self,
@@ -135,8 +162,8 @@ impl Outgoing {
                 Ok(sent) => self.sent += sent,
             }
         }
-        if self.is_sent() && !self.body.is_empty() {
-            (self.head, self.body, self.sent) = (Vec::new(), Vec::new(), 0);
+        if self.is_sent() && self.sent > 0 {
+            (self.head, self.content, self.sent) = (Vec::new(), Content::default(), 0);
         }
         if let Poll::Ready(Err(_)) = stream.poll_flush(context) {
             self.broken = true;
@@ -148,13 +175,17 @@ impl Outgoing {
         Poll::Ready(some)
     }
 
-    fn unsent(&self) -> [IoSlice<'_>; 2] {
-        let head = self.head.get(self.sent..).unwrap_or_default();
-        let body = self.body.get(self.sent.saturating_sub(self.head.len())..).unwrap_or_default();
-        [IoSlice::new(head), IoSlice::new(body)]
+    fn unsent(&self) -> [IoSlice<'_>; 4] {
+        let Content { own, shared, end } = &self.content;
+        let mut sent = self.sent;
+        [&self.head[..], own, shared, end].map(|piece| {
+            let (gone, left) = piece.split_at(sent.min(piece.len()));
+            sent -= gone.len();
+            IoSlice::new(left)
+        })
     }
 
     fn is_sent(&self) -> bool {
-        self.sent >= self.head.len() + self.body.len()
+        self.sent >= self.head.len() + self.content.length()
     }
 }

@@ -18,6 +18,6 @@ pub use self::{
     body::Body,
     client::Client,
     error::Error,
-    exchange::{Response, exchange},
+    exchange::{Content, Response, exchange},
     stream::{Stream, Tls},
 };

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::{ModelConfig, Secret},
-    http1::{self, Client, Response},
+    http1::{self, Client, Content, Response},
 };
 use http::{
     Method, Request, Uri,
@@ -40,7 +40,7 @@ pub(super) struct Call<'a> {
     pub address: &'a Result<Uri, String>,
     pub headers: &'a [(&'static str, &'a str)],
     /// JSON.
-    pub body: Vec<u8>,
+    pub body: Content<'a>,
 }
 
 /// A provider's endpoint with its key and its kept connections.
@@ -113,7 +113,7 @@ impl Endpoint {
     }
 }
 
-fn request(call: Call<'_>, key: Option<&Secret>) -> Result<Request<Vec<u8>>, Failed> {
+fn request<'a>(call: Call<'a>, key: Option<&Secret>) -> Result<Request<Content<'a>>, Failed> {
     let Call { method, address, headers, body } = call;
     let address = address.clone().map_err(|wrong| broken(wrong, Repeat::No))?;
     let mut request = Request::new(body);
@@ -125,7 +125,7 @@ fn request(call: Call<'_>, key: Option<&Secret>) -> Result<Request<Vec<u8>>, Fai
         sent.insert(name, HeaderValue::from_static(value));
     }
     if let Some(key) = key {
-        let value = HeaderValue::from_str(&format!("Bearer {}", key.reveal().trim()));
+        let value = HeaderValue::try_from(["Bearer ", key.reveal().trim()].concat());
         let mut value = value.map_err(|_invalid| {
             let message =
                 "The provider's key (`model.api_key`) has characters that no key has; set it again.";

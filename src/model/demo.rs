@@ -158,7 +158,7 @@ fn greeting(text: &str) -> String {
 /// About four characters are a token.
 fn usage(request: &ModelRequest<'_>, answer: &str) -> Usage {
     let tokens = |bytes: usize| u64::try_from(bytes.div_ceil(4)).unwrap_or(u64::MAX);
-    let input = tokens(request.body(false, &Members::default()).map_or(0, |body| body.len()));
+    let input = tokens(request.body(false, &Members::default()).map_or(0, |body| body.length()));
     let output = tokens(answer.len());
     Usage {
         input_tokens: input,

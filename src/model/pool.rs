@@ -33,17 +33,21 @@ impl Pool {
     /// The key for the next call, with its place; `None` without any. When all rest, the one that has rested longest: a
     /// refusal says more than we know.
     pub(super) fn pick(&self, now: Instant, random: impl Fn() -> u32) -> Option<(usize, &Secret)> {
-        let usable: Vec<usize> = (0..self.keys.len()).filter(|&at| self.is_usable(at, now)).collect();
-        let at = match (usable.as_slice(), self.strategy) {
-            ([], _) => (0..self.keys.len()).min_by_key(|&at| self.keys[at].rests_until.get())?,
-            ([first, ..], PoolStrategy::FillFirst) => *first,
-            (some, PoolStrategy::RoundRobin) => {
+        let all = 0..self.keys.len();
+        let usable = || all.clone().filter(|&at| self.is_usable(at, now));
+        let chosen = match self.strategy {
+            PoolStrategy::FillFirst => usable().next(),
+            PoolStrategy::RoundRobin => {
                 let from = self.next.get();
-                some.iter().copied().find(|&at| at >= from).unwrap_or(some[0])
+                usable().find(|&at| at >= from).or_else(|| usable().next())
             }
-            (some, PoolStrategy::Random) => some[random() as usize % some.len()],
-            (some, PoolStrategy::LeastUsed) => *some.iter().min_by_key(|&&at| self.keys[at].used.get())?,
+            PoolStrategy::Random => {
+                usable().count().checked_sub(1).and_then(|last| usable().nth(random() as usize % (last + 1)))
+            }
+            PoolStrategy::LeastUsed => usable().min_by_key(|&at| self.keys[at].used.get()),
         };
+        let longest = || all.clone().min_by_key(|&at| self.keys[at].rests_until.get());
+        let at = chosen.or_else(longest)?;
         self.next.set(at + 1);
         let held = &self.keys[at];
         held.used.set(held.used.get() + 1);

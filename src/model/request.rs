@@ -4,7 +4,10 @@ use super::{
     images::Images,
     members::{LIMIT, Members, Sent},
 };
-use crate::domain::{Content, Message, Part, RunId, Sampling, ToolCall};
+use crate::{
+    domain::{self, Message, Part, RunId, Sampling, ToolCall},
+    http1::Content,
+};
 use serde::{
     Serialize, Serializer,
     ser::{SerializeMap, SerializeSeq},
@@ -55,19 +58,16 @@ impl ModelRequest<'_> {
     ///
     /// # Errors
     /// Never for plain data; the type says so because serde does.
-    pub(super) fn body(&self, thoughts: bool, members: &Members) -> Result<Vec<u8>, serde_json::Error> {
-        let fixed = self.system.iter().map(|text| text.len()).sum::<usize>() + self.tools.map_or(0, str::len);
+    pub(super) fn body(&self, thoughts: bool, members: &Members) -> Result<Content<'_>, serde_json::Error> {
+        let fixed = self.system.iter().map(|text| text.len()).sum::<usize>();
         // Most calls are not much more than that; a history has it grow.
-        let mut body = Vec::with_capacity(fixed + 1024);
-        serde_json::to_writer(&mut body, &Body { request: self, thoughts, members })?;
-        if let Some(tools) = self.tools() {
-            // Spliced in as text: parsing several kilobytes of schemas for each call would only cost time.
-            let closing = body.pop();
-            body.extend_from_slice(b",\"tools\":");
-            body.extend_from_slice(tools.as_bytes());
-            body.extend(closing);
-        }
-        Ok(body)
+        let mut own = Vec::with_capacity(fixed + 1024);
+        serde_json::to_writer(&mut own, &Body { request: self, thoughts, members })?;
+        let Some(tools) = self.tools() else { return Ok(own.into()) };
+        // Sent as the text that it is: parsing several kilobytes of schemas for each call would only cost time.
+        own.pop();
+        own.extend_from_slice(b",\"tools\":");
+        Ok(Content { own, shared: tools.as_bytes(), end: b"}" })
     }
 }
 
@@ -138,7 +138,7 @@ impl Serialize for Messages<'_> {
                 {
                     list.serialize_element(&Answer { role: "assistant", content, tool_calls })?;
                 }
-                Message::User { content: Content::Parts(parts) } if shrunk => {
+                Message::User { content: domain::Content::Parts(parts) } if shrunk => {
                     let content = parts.iter().map(|part| SentPart::of(part, request.images)).collect();
                     list.serialize_element(&Said { role: "user", content })?;
                 }
@@ -241,7 +241,8 @@ mod tests {
             limit: None,
             sampling: &serde_json::from_value(sampling).unwrap(),
         };
-        serde_json::from_slice(&request.body(thoughts, &Members::default()).unwrap()).unwrap()
+        let Content { own, shared, end } = request.body(thoughts, &Members::default()).unwrap();
+        serde_json::from_slice(&[&own, shared, end].concat()).unwrap()
     }
 
     #[test]

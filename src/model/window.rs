@@ -6,7 +6,10 @@ use super::{
     base_url,
     connection::{Call, Endpoint},
 };
-use crate::config::{ModelConfig, Provider};
+use crate::{
+    config::{ModelConfig, Provider},
+    http1::Content,
+};
 use http::{Method, Uri};
 use serde::Deserialize;
 use serde_json::Value;
@@ -182,7 +185,8 @@ impl Listing {
     }
 
     async fn list(&self) -> Option<HashMap<String, u64>> {
-        let call = Call { method: Method::GET, address: &self.address, headers: &[], body: Vec::new() };
+        let call =
+            Call { method: Method::GET, address: &self.address, headers: &[], body: Content::default() };
         let mut response = self.endpoint.send(call).await.ok()?;
         let mut body = Vec::new();
         while let Some(Ok(bytes)) = response.body.next().await {

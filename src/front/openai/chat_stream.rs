@@ -19,7 +19,7 @@ const EMPTY_CHOICE: &[u8] = br#""choices":[{"index":0,"delta":{},"finish_reason"
 
 /// The id of the answer that a run gives.
 pub fn completion_id(run: RunId) -> String {
-    format!("chatcmpl-{}", run.hex())
+    ["chatcmpl-", &run.hex()].concat()
 }
 
 /// Renders chunks. What they have in common is written once, so that a token costs a copy and its escaping.

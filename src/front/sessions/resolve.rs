@@ -99,7 +99,7 @@ impl Opening<'_> {
         // Written straight into the hash: an opening may be megabytes of image.
         serde_json::to_writer(&mut hasher, self.first).ok()?;
         let hex = hasher.finalize().to_hex();
-        let id = SessionId::parse(&format!("api-{}", hex.get(..16)?)).ok()?;
+        let id = SessionId::parse(&["api-", hex.get(..16)?].concat()).ok()?;
         Some(SessionRef { id, named: false })
     }
 }

@@ -4,7 +4,7 @@ use super::RemoteEvents;
 use crate::{
     config::ModelConfig,
     domain::{ApprovalId, Choice, UpstreamRun},
-    http1::Body,
+    http1::{Body, Content},
     model::{
         Backoff, ModelError, base_url,
         connection::{Call, Endpoint},
@@ -119,7 +119,7 @@ impl HermesClient {
         let address = self.address(path);
         let mut patience = Patience::default();
         loop {
-            let body = body.clone();
+            let body = body.clone().into();
             match self.attempt(Call { method: Method::POST, address: &address, headers, body }).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => tokio::time::sleep(self.wait(&mut patience, failed)?).await,
@@ -150,7 +150,8 @@ impl HermesClient {
     pub(super) async fn open(&self, run: &str, after: u64) -> Result<Body, Failed> {
         let (address, after) = (self.address(&format!("/runs/{run}/events")), after.to_string());
         let headers = [("Last-Event-ID", after.as_str())];
-        let call = Call { method: Method::GET, address: &address, headers: &headers, body: Vec::new() };
+        let call =
+            Call { method: Method::GET, address: &address, headers: &headers, body: Content::default() };
         Ok(self.0.endpoint.send(call).await?.body)
     }
 

@@ -5,7 +5,7 @@ use crate::support::{
     certificate::{Certificate, trusting},
     upstream::within,
 };
-use hermes_gateway::http1::{Client, Error, Response, Stream, Tls, exchange};
+use hermes_gateway::http1::{Client, Content, Error, Response, Stream, Tls, exchange};
 use http::{Request, Uri};
 use std::{cell::Cell, collections::VecDeque, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 use tokio::{
@@ -269,6 +269,34 @@ async fn an_answer_that_does_not_wait_for_the_whole_request_is_read() {
         let request = Request::post(&url).body(vec![b'x'; 32 << 20]).unwrap();
         assert_eq!(told(within(client.send(request)).await).await, "413 big");
         drop(finished);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_in_pieces_arrives_as_one() {
+    local(async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let client = Client::new(LONG);
+        // More than a socket takes at once, and as little as nothing.
+        for (own, shared) in [(3 << 20, 5 << 20), (0, 1 << 20), (1, 0), (0, 0)] {
+            let (own, shared) = (vec![b'a'; own], vec![b'b'; shared]);
+            let whole = [&own[..], &shared, b"}"].concat();
+            let content = Content { own, shared: &shared, end: b"}" };
+            let asked = client.send(Request::post(&url).body(content).unwrap());
+            let heard = async {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let body = request(&mut socket).await.unwrap();
+                socket
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                    .await
+                    .unwrap();
+                body
+            };
+            let (answer, body) = within(async { tokio::join!(asked, heard) }).await;
+            assert!(answer.is_ok() && body == whole, "{} of {}", body.len(), whole.len());
+        }
     })
     .await;
 }
