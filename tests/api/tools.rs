@@ -1,6 +1,7 @@
 //! What tools answer: one form of errors, and the truth about what was done.
 
 use crate::support::{Client, House, Plan, called};
+use hermes_gateway::{domain::ProfileName, gateway::Action};
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
 
@@ -16,6 +17,16 @@ fn wrong(schema: &Value) -> Value {
         "string" => json!({}),
         _ => json!("x"),
     }
+}
+
+/// What a tool answers in a turn of one session.
+async fn in_session(house: &House, client: &Client, tool: &str, arguments: Value) -> Value {
+    let run =
+        client.run_with(json!({"input": format!("@@tool {tool} {arguments}"), "session_id": "s"})).await;
+    client.finished(&run).await;
+    let requests = house.upstream.requests();
+    let last = requests.last().unwrap()["messages"].as_array().unwrap().last().unwrap().clone();
+    serde_json::from_str(last["content"].as_str().unwrap()).unwrap()
 }
 
 /// Runs a call that somebody has to allow, and allows it.
@@ -170,14 +181,7 @@ async fn the_shells_directory_is_the_shells_alone() {
     fs::create_dir(folder.join("sub")).unwrap();
     fs::write(folder.join("here"), "top").unwrap();
     fs::write(folder.join("sub/here"), "below").unwrap();
-    let turn = async |tool: &str, arguments: Value| {
-        let run =
-            alice.run_with(json!({"input": format!("@@tool {tool} {arguments}"), "session_id": "s"})).await;
-        alice.finished(&run).await;
-        let requests = house.upstream.requests();
-        let last = requests.last().unwrap()["messages"].as_array().unwrap().last().unwrap().clone();
-        serde_json::from_str::<Value>(last["content"].as_str().unwrap()).unwrap()
-    };
+    let turn = async |tool: &str, arguments: Value| in_session(&house, &alice, tool, arguments).await;
     turn("terminal", json!({"command": "cd sub"})).await;
     assert_eq!(
         turn("terminal", json!({"command": "cat here"})).await["output"],
@@ -189,6 +193,34 @@ async fn the_shells_directory_is_the_shells_alone() {
     assert!(folder.join("made").exists() && !folder.join("sub/made").exists());
     let found = turn("search_files", json!({"pattern": "here", "target": "files"})).await;
     assert_eq!(found["total_count"], 2, "{found}");
+    house.close().await;
+}
+
+/// Its shell was started before, with what the settings were then.
+#[actix_web::test]
+async fn a_command_has_the_variables_of_its_own_time_and_profile() {
+    let plan = Plan {
+        alice_env: "SERVICE_TOKEN=canary-4f1c9a7e22\n".to_owned(),
+        config: "terminal:\n  env_passthrough: [SERVICE_TOKEN]\n".to_owned(),
+        ..Plan::default()
+    };
+    let house = House::with(plan).await;
+    let (alice, bob) = (house.alice().await, house.bob().await);
+    let length = async |client: &Client| {
+        let command = json!({"command": "echo ${#SERVICE_TOKEN}"});
+        in_session(&house, client, "terminal", command).await["output"].clone()
+    };
+    for _ in 0..3 {
+        assert_eq!((length(&alice).await, length(&bob).await), (json!("17"), json!("0")));
+    }
+    let file = house.profile_dir("alice").join(".env");
+    let env = fs::read_to_string(&file).unwrap();
+    fs::write(&file, env.replace("canary-4f1c9a7e22", "canary-now-longer-than-before")).unwrap();
+    house.gateway().act(&ProfileName::parse("alice").unwrap(), Action::Reload).await.unwrap();
+    let alice = house.alice().await;
+    for _ in 0..2 {
+        assert_eq!((length(&alice).await, length(&bob).await), (json!("29"), json!("0")));
+    }
     house.close().await;
 }
 

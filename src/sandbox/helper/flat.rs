@@ -56,14 +56,14 @@ pub fn serve(
     let Some((order, stdin)) = receive_order(&control, &mut inbox)? else {
         return Ok(NOT_STARTED);
     };
-    // What the command takes counts from here on.
-    let meter = Meter::new(world, group, disks(world), &tree);
     // The machine's own terminals are not in the command's view.
     let open = |window| terminal::open(window, world.owner, &mut control);
     let started = order.terminal.map(open).transpose();
-    let started = started.and_then(|terminal| waiting.run(&order, &terminal.unwrap_or(stdin)));
-    let main = match started {
-        Ok(main) => main,
+    // What the command takes counts from its order on.
+    let count = || Meter::new(world, group, disks(world), &tree);
+    let started = started.and_then(|terminal| waiting.run(&order, &terminal.unwrap_or(stdin), count));
+    let (main, meter) = match started {
+        Ok(started) => started,
         Err(reason) => {
             report(&mut control, Report::NotStarted(reason));
             return Ok(NOT_STARTED);

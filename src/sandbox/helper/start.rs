@@ -168,8 +168,14 @@ impl Waiting {
         self.pid
     }
 
-    /// Lets it become the program, with this standard input, or on this terminal; a sentence when that failed.
-    pub fn run(self, order: &Order, stdin: &OwnedFd) -> Result<Pid, String> {
+    /// Lets it become the program, with this standard input, or on this terminal; a sentence when that failed. Until it
+    /// has, `meanwhile` is done.
+    pub fn run<T>(
+        self,
+        order: &Order,
+        stdin: &OwnedFd,
+        meanwhile: impl FnOnce() -> T,
+    ) -> Result<(Pid, T), String> {
         let gone = |error: io::Error| format!("the command's process is gone: {error}");
         let Self { mut start, mut pid, mut link, ahead } = self;
         let words = ahead.as_ref().and_then(|ahead| ahead.words(order, stdin));
@@ -184,10 +190,11 @@ impl Waiting {
             }
             (None, _) => link::send(&mut link, order, Some(stdin.as_fd())),
         };
+        let done = meanwhile();
         let mut reason = String::new();
         // Its end is closed by the program's start.
         match sent.and_then(|()| link.take(LONGEST_REASON).read_to_string(&mut reason)) {
-            Ok(0) => return Ok(pid),
+            Ok(0) => return Ok((pid, done)),
             Ok(_) => {
                 let (program, dir) = (order.program.display(), order.dir.display());
                 reason = format!("`{program}` could not be started in `{dir}`: {reason}");

@@ -66,6 +66,7 @@ pub async fn call(
     let begun = Instant::now();
     helper.send_with(&order, theirs.as_fd()).await.map_err(failed)?;
     drop(theirs);
+    terminal::prepare(ground);
     way_out.open(&mut helper, context.stop).await.map_err(failed)?;
 
     let longest = LONGEST.min(ground.config.terminal.max_timeout);

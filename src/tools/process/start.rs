@@ -71,6 +71,7 @@ async fn set_going(
     let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
     helper.send_with(&order, theirs.as_fd()).await.map_err(failed)?;
     drop(theirs);
+    terminal::prepare(ground);
     way_out.open(&mut helper, context.stop).await.map_err(failed)?;
     let input = if job.record.pty { helper.terminal().await } else { pipe::Sender::from_owned_fd(ours) };
     job.set_input(input.map_err(failed)?).await;

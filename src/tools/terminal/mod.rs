@@ -25,7 +25,7 @@ pub(super) use follow::{End, Running};
 pub(super) use plain::Plain;
 pub(super) use ready::{Errand, Ready, What, make_ready};
 pub(super) use shell::{PATH, has_variable};
-pub(super) use spare::Spare;
+pub(super) use spare::{Spare, prepare};
 pub(super) use way_out::WayOut;
 
 /// The kernel takes at most 128 KiB in one argument.
@@ -65,6 +65,8 @@ async fn in_front(
     let deadline = Instant::now() + timeout;
     let sent = helper.send(&order).await;
     sent.map_err(|error| Failure::io("the sandbox helper", &error))?;
+    // Beside the command, not before it.
+    spare::prepare(ground);
     // Until it is served, connections wait in its queue.
     let opened = way_out.open(&mut helper, context.stop).await;
     opened.map_err(|error| Failure::new("sandbox_failed", error.to_string()))?;
@@ -118,11 +120,7 @@ pub(super) async fn ready(
     let (task_ground, session, run) = (Arc::clone(ground), context.session.clone(), context.run);
     let ready = tokio::task::spawn_blocking(move || make_ready(&task_ground, &session, run, &errand));
     context.clearance().await?;
-    let ready =
-        ready.await.unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")))?;
-    // Beside the command, not before it.
-    spare::prepare(ground);
-    Ok(ready)
+    ready.await.unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")))
 }
 
 /// Whether this machine's wall is what the profile asks for.

@@ -46,9 +46,9 @@ pub fn run(
             };
             let open = |window| terminal::open(window, None, &mut link);
             let terminal = order.terminal.map(open).transpose();
-            let ran = terminal.and_then(|terminal| waiting.run(&order, &terminal.unwrap_or(stdin)));
+            let ran = terminal.and_then(|terminal| waiting.run(&order, &terminal.unwrap_or(stdin), || ()));
             match ran {
-                Ok(main) => until_ended(main),
+                Ok((main, ())) => until_ended(main),
                 Err(reason) => Report::NotStarted(reason),
             }
         }
