@@ -1,7 +1,7 @@
 //! What a key lets its holder do.
 
 use crate::domain::{Millis, date};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// One kind of thing that a key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,8 @@ impl Rights {
     /// Everything, for ever.
     #[must_use]
     pub fn all() -> Self {
-        Self { scopes: Scope::ALL.into(), tools: None, expires_at: None }
+        static EVERY: LazyLock<Arc<[Scope]>> = LazyLock::new(|| Scope::ALL.into());
+        Self { scopes: EVERY.clone(), tools: None, expires_at: None }
     }
 
     /// These scopes, with all tools, for ever.

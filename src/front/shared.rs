@@ -38,7 +38,9 @@ pub async fn enter(request: &mut ServiceRequest) -> Entry {
     let own = request.conn_data::<Arc<Tenant>>().map(|tenant| tenant.config());
     let peer = request.peer_addr().map(|peer| peer.ip());
     let from = own.and_then(|own| client::address(&own.access, peer, headers));
-    let Some(proven) = auth::through_directory(&directory, profile, from, headers).await else {
+    // Boxed: few requests come by this road, and each would hold room for it.
+    let proven = Box::pin(auth::through_directory(&directory, profile, from, headers));
+    let Some(proven) = proven.await else {
         return Entry::Refused(ApiError::new(
             crate::domain::Code::InvalidApiKey,
             "Incorrect API key provided. Send a key of the profile that the path names as \

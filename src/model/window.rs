@@ -120,8 +120,9 @@ fn is_meant(upstream: &ModelConfig, model: &str) -> bool {
 /// The windows of one upstream's models.
 pub(super) struct Windows {
     configured: Option<u64>,
-    /// Whose window is configured.
+    /// Whose window is configured, and what its name tells: that is asked with every prompt.
     model: String,
+    named: Option<u64>,
     endpoint: Option<Rc<Listing>>,
 }
 
@@ -145,7 +146,8 @@ impl Windows {
             })),
             Provider::Hermes { .. } | Provider::Demo => None,
         };
-        Self { configured: config.context_length, model: config.default.clone(), endpoint }
+        let model = config.default.clone();
+        Self { configured: config.context_length, named: named(&model), model, endpoint }
     }
 
     /// The window of a model, as far as it is known by now. The endpoint is asked once, and nobody waits for it.
@@ -162,7 +164,8 @@ impl Windows {
 
     /// As it is known by now, or as the name tells; nobody is asked.
     pub(super) fn likely(&self, model: &str) -> Option<u64> {
-        self.known(model).or_else(|| named(model))
+        let named = || if model == self.model { self.named } else { named(model) };
+        self.known(model).or_else(named)
     }
 
     /// As it is configured, or as the endpoint has said it.

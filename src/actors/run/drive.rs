@@ -8,7 +8,7 @@ use super::{
     ledger,
     room::Room,
     steer::{Amid, Unheard, take_in},
-    text::TextWriter,
+    text::{TextWriter, parted},
 };
 use crate::{
     actors::{
@@ -370,11 +370,7 @@ impl Driver {
         }
         self.log.end_text()?;
         // What the turn goes on with is what its log has: the one text, without secrets.
-        let logged = self.log.text_behind(length);
-        let text = match logged.strip_prefix("\n\n").filter(|_| broken) {
-            Some(text) => text.to_owned(),
-            None => logged,
-        };
+        let text = parted(self.log.text_behind(length), broken);
         match answer {
             Ok(answer) => self.heard(ModelAnswer { text, ..answer }),
             Err(error) if self.made_smaller(&mind, &error).await? => {}

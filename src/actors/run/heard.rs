@@ -31,6 +31,8 @@ impl Driver {
         self.name_clients_calls(&mut tool_calls);
         let answered = Answered { text, calls: tool_calls, reasoning, finish_reason, unknown_only };
         if let Some(message) = self.turn.answered(answered) {
+            // Most turns leave this one and what their session keeps of them.
+            self.changes.reserve_exact(2);
             self.changes.push(Change::Message(message.clone()));
         }
     }

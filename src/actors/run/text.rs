@@ -65,3 +65,12 @@ impl TextWriter<'_, '_> {
         }
     }
 }
+
+/// The text of one model call, as the log has it: without what parts it from an earlier call's, when `broken` says that it
+/// was parted.
+pub(super) fn parted(mut logged: String, broken: bool) -> String {
+    if broken && logged.starts_with("\n\n") {
+        logged.drain(..2);
+    }
+    logged
+}

@@ -284,7 +284,7 @@ async fn a_body_in_pieces_arrives_as_one() {
             let (own, shared) = (vec![b'a'; own], vec![b'b'; shared]);
             let whole = [&own[..], &shared, b"}"].concat();
             let content = Content { own, shared: &shared, end: b"}" };
-            let asked = client.send(Request::post(&url).body(content).unwrap());
+            let asked = Box::pin(client.send(Request::post(&url).body(content).unwrap()));
             let heard = async {
                 let (mut socket, _) = listener.accept().await.unwrap();
                 let body = request(&mut socket).await.unwrap();
