@@ -225,10 +225,9 @@ pub struct Options {
     /// Free disk below which no new run begins.
     pub disk_floor: u64,
     /// sled's cache, per database. sled divides it by 256, and a leaf of up to 16 records has to fit into such a share, or it
-    /// is read back from the disk at every touch.
+    /// is read back from the disk at every touch. In memory a leaf takes several times what it takes on the disk.
     pub cache: u64,
-    /// The same of a database of deltas: the newest leaf of some 2,000 runs at work. Older ones are hardly ever read again,
-    /// and take several times as much in memory as on the disk.
+    /// The same of a database of deltas: the newest leaf of some 1,000 runs at work. Older ones are hardly ever read again.
     pub deltas_cache: u64,
     /// How long a commit may be in the journal alone.
     pub checkpoint_after: Duration,
@@ -265,8 +264,8 @@ impl Default for Options {
             generation_bytes: 64 << 20,
             compact_floor: 64 << 20,
             disk_floor: 256 << 20,
-            cache: 8 << 20,
-            deltas_cache: 4 << 20,
+            cache: 4 << 20,
+            deltas_cache: 2 << 20,
             checkpoint_after: Duration::from_secs(1),
             heal_after: Duration::from_secs(1),
             index_after: Duration::from_secs(20),
