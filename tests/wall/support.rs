@@ -26,8 +26,9 @@ use tokio_util::sync::CancellationToken;
 
 pub const SECRET: &str = "TOP-SECRET-7c1e";
 
-/// What a helper or a command of a test may take to be there, or to be gone.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// What a helper or a command of a test may take to be there, or to be gone. Long: beside it run attacks whose walls were
+/// taken away, and they were seen to keep a helper from the processor for 40 s.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Waits for a file that a command makes when it is ready; not for ever, since the command may have failed.
 pub async fn appears(path: &Path) {

@@ -168,7 +168,6 @@ impl Tenant {
         caller.revoked.is_cancelled() && self.keys.rights(&caller.key_id).is_none()
     }
 
-    /// Writes down, now and then, when a key was last used. Nobody waits for it, and no store is opened for it.
     /// The caller with this token, where it was proven before; `None` tells nothing, and [`Tenant::authenticate`] more.
     #[must_use]
     pub fn recognise(&self, token: &str) -> Option<Caller> {
@@ -181,6 +180,7 @@ impl Tenant {
         self.note_use(&caller.key_id);
     }
 
+    /// Writes down, now and then, when a key was last used. Nobody waits for it, and no store is opened for it.
     fn note_use(&self, id: &KeyId) {
         let Some(store) = hold(&self.slot).store.clone() else { return };
         if let Some(at) = self.keys.use_to_write(id) {
