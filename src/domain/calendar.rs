@@ -3,7 +3,7 @@
 use super::Millis;
 
 /// A day in milliseconds.
-const DAY: Millis = 86_400_000;
+pub const DAY: Millis = 86_400_000;
 
 /// Day and minute, in UTC.
 #[must_use]

@@ -29,7 +29,7 @@ mod toolset;
 mod upstream;
 
 pub use approval::{Approval, ApprovalScope, ApprovalStatus, Choice, Finding, Rule, Unattended};
-pub use calendar::{date, timestamp};
+pub use calendar::{DAY, date, timestamp};
 pub use clarify::{Clarification, ClarifyRequest};
 pub use client_tools::{ClientTools, ToolChoice, ToolResult};
 pub use code::Code;

@@ -3,14 +3,13 @@
 use super::{ask::ask, auth::Authorised, error::ApiError, query::Params};
 use crate::{
     actors::{ReadUsage, Scope},
-    domain::{Millis, UsageBy, UsageGroup, UsageSums, date, dollars, now, seconds},
+    domain::{DAY, Millis, UsageBy, UsageGroup, UsageSums, date, dollars, now, seconds},
     store::{UsageFilter, UsageReport},
 };
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-const DAY: Millis = 86_400_000;
 /// Days that are summed up when the client does not say from when.
 const DAYS: Millis = 30;
 /// Rows of a page when the client names no limit.

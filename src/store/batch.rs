@@ -11,20 +11,21 @@ const GONE: u32 = u32::MAX;
 pub(super) struct Batch(Vec<u8>);
 
 impl Batch {
-    /// Keys are at most [35 bytes](super::keyspace::Key) long, values 4 KiB.
-    pub(super) fn insert(&mut self, key: &[u8], value: &[u8]) {
-        self.note(key, u32::try_from(value.len()).unwrap_or(GONE - 1), value);
+    /// `value`: its pieces. Keys are at most [35 bytes](super::keyspace::Key) long, values 4 KiB.
+    pub(super) fn insert(&mut self, key: &[u8], value: &[&[u8]]) {
+        let length = value.iter().map(|piece| piece.len()).sum::<usize>();
+        self.note(key, u32::try_from(length).unwrap_or(GONE - 1), value);
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) {
         self.note(key, GONE, &[]);
     }
 
-    fn note(&mut self, key: &[u8], length: u32, value: &[u8]) {
+    fn note(&mut self, key: &[u8], length: u32, value: &[&[u8]]) {
         self.0.push(u8::try_from(key.len()).unwrap_or(u8::MAX));
         self.0.extend_from_slice(&length.to_le_bytes());
         self.0.extend_from_slice(key);
-        self.0.extend_from_slice(value);
+        value.iter().for_each(|piece| self.0.extend_from_slice(piece));
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
@@ -87,10 +88,10 @@ mod tests {
     #[test]
     fn a_batch_is_read_back_as_it_was_and_never_in_part() {
         let mut batch = Batch::default();
-        batch.insert(b"a", b"1");
+        batch.insert(b"a", &[b"1"]);
         batch.remove(b"b");
-        batch.insert(b"c", b"");
-        batch.insert(b"a", &[7; 5_000]);
+        batch.insert(b"c", &[]);
+        batch.insert(b"a", &[&[7; 2_000], &[7; 3_000]]);
         let read = Batch::from_bytes(batch.as_bytes()).unwrap();
         let expected: [(&[u8], Option<&[u8]>); 4] =
             [(b"a", Some(b"1")), (b"b", None), (b"c", Some(b"")), (b"a", Some(&[7; 5_000]))];

@@ -155,7 +155,7 @@ impl Bench {
                 self.write(inner, &mut commands, sessions)
             });
             if let Err(error) = &written {
-                self.broken.get_or_insert_with(|| (error.clone(), Instant::now()));
+                self.break_off(error);
             }
             written
         });

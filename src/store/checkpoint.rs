@@ -27,11 +27,8 @@ impl Bench {
         inner.read(|db| db.apply(&batch))?;
         self.at = next;
         self.file.write(self.at)?;
-        // It is no failure of this commit, which the disk has.
-        if self.journal.is_full()
-            && let Err(error) = self.checkpoint(inner)
-        {
-            self.break_off(&error);
+        if self.journal.is_full() {
+            self.try_checkpoint(inner);
         }
         Ok(())
     }
@@ -46,19 +43,24 @@ impl Bench {
         self.journal.clear()
     }
 
-    /// The same, when the time for it has come. What fails is mended with the next commit.
+    /// The same, when the time for it has come.
     pub(super) fn checkpoint_now(&mut self, inner: &Inner) {
         self.due = false;
-        if self.broken.is_none()
-            && let Err(error) = self.checkpoint(inner)
-        {
+        if self.broken.is_none() {
+            self.try_checkpoint(inner);
+        }
+    }
+
+    /// What fails is no failure of a commit, which the disk has; the next one mends it.
+    fn try_checkpoint(&mut self, inner: &Inner) {
+        if let Err(error) = self.checkpoint(inner) {
+            tracing::error!(%error, "the store's database cannot be written");
             self.break_off(&error);
         }
     }
 
     /// The database is opened anew before the next write.
-    fn break_off(&mut self, error: &StoreError) {
-        tracing::error!(%error, "the store's database cannot be written");
+    pub(super) fn break_off(&mut self, error: &StoreError) {
         self.broken.get_or_insert_with(|| (error.clone(), Instant::now()));
     }
 

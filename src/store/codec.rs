@@ -81,12 +81,8 @@ pub(super) fn put_place(batch: &mut Batch, key: Key, place: Place) {
 
 fn insert(batch: &mut Batch, key: Key, part: u16, kind: Kind, parts: u16, content: &[u8]) {
     let key = key.part(part);
-    let mut value = Vec::with_capacity(HEADER + content.len());
-    value.push(kind as u8);
-    value.extend_from_slice(&checksum(key.as_slice(), kind as u8, parts, content).to_be_bytes());
-    value.extend_from_slice(&parts.to_be_bytes());
-    value.extend_from_slice(content);
-    batch.insert(key.as_slice(), &value);
+    let crc = checksum(key.as_slice(), kind as u8, parts, content).to_be_bytes();
+    batch.insert(key.as_slice(), &[&[kind as u8], &crc, &parts.to_be_bytes(), content]);
 }
 
 /// Over the key too: a value in another's place is found out.

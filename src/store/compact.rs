@@ -49,7 +49,7 @@ impl Inner {
                     if !belongs(&mut current, &key, &value)? {
                         continue;
                     }
-                    batch.insert(&key, &value);
+                    batch.insert(&key, &[&value]);
                     count += 1;
                     if count == BATCH {
                         target.commit(&std::mem::take(&mut batch))?;

@@ -145,7 +145,7 @@ mod tests {
 
     fn batch(number: u64) -> Batch {
         let mut batch = Batch::default();
-        batch.insert(&number.to_be_bytes(), b"value");
+        batch.insert(&number.to_be_bytes(), &[b"value"]);
         batch
     }
 
@@ -206,7 +206,7 @@ mod tests {
         }
         let room = std::fs::metadata(dir.path().join("journal")).unwrap().len();
         let mut large = Batch::default();
-        large.insert(b"key", &[1; 100_000]);
+        large.insert(b"key", &[&[1; 100_000]]);
         journal.append(Mark { commit: 200, ..MARK }, &large).unwrap();
         assert_eq!(open().1.unwrap().next(), 201, "beyond the room of {room}");
     }

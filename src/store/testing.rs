@@ -36,8 +36,12 @@ pub(super) fn open(state: &Path) -> Store {
 }
 
 pub(super) fn open_with(state: &Path, options: Options) -> Store {
+    try_open(state, options).unwrap()
+}
+
+pub(super) fn try_open(state: &Path, options: Options) -> Result<Store, StoreError> {
     let lock = Arc::new(ProfileLock::acquire(state).unwrap());
-    Store::open_with(state, lock, options).unwrap()
+    Store::open_with(state, lock, options)
 }
 
 /// A durable run, or a stateless chat.

@@ -12,7 +12,7 @@ use super::{
     payload::Payloads,
 };
 use crate::domain::{
-    CallKind, KeyId, Millis, RunId, SessionId, UpstreamCall, UsageBy, UsageGroup, UsageSums,
+    CallKind, DAY, KeyId, Millis, RunId, SessionId, UpstreamCall, UsageBy, UsageGroup, UsageSums,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -20,7 +20,6 @@ use std::{
     collections::{BTreeMap, btree_map::Entry},
 };
 
-const DAY: Millis = 86_400_000;
 /// No run that was written in one piece takes longer than this.
 const LONGEST_WHOLE: Millis = DAY;
 

@@ -7,14 +7,11 @@ use crate::{
     actors::prompts::Made,
     agent::{Caps, Prompt, Remembered, SkillLine},
     config::{ProfileConfig, PromptConfig},
-    domain::{Message, PromptId, SystemPrompt, ToolChoice, Toolset, now},
+    domain::{DAY, Message, PromptId, SystemPrompt, ToolChoice, Toolset, now},
     store::{Change, StoreError},
     tools::{PromptParts, Recalled, Skill, SkillState},
 };
 use std::{sync::Arc, time::Instant};
-
-/// Milliseconds of a day.
-const DAY: i64 = 86_400_000;
 
 impl Driver {
     /// The text of the turn's prompt. Found at the first model call and not before: a turn that goes on with a question

@@ -6,10 +6,10 @@ use crate::{
         StoreError, Wake,
         testing::{
             accepted, completed, crash, delta, open, open_with, options, read_all, running, settled, started,
+            try_open,
         },
     },
 };
-use std::sync::Arc;
 
 #[tokio::test]
 async fn numbers_are_never_used_twice_after_a_crash() {
@@ -146,8 +146,7 @@ async fn a_store_that_lost_something_is_refused() {
     for (case, harm) in cases {
         let copy = crash(dir.path());
         harm(copy.path(), size);
-        let lock = Arc::new(crate::store::ProfileLock::acquire(copy.path()).unwrap());
-        let opened = crate::store::Store::open(copy.path(), lock).map(|_| ());
+        let opened = try_open(copy.path(), options()).map(drop);
         assert!(matches!(opened, Err(StoreError::Damaged(_))), "{case}: {opened:?}");
     }
     open(crash(dir.path()).path()).close().unwrap();

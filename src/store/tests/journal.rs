@@ -3,9 +3,9 @@
 use crate::domain::{RunId, now};
 use crate::store::{
     Options, Store, StoreError,
-    testing::{completed, crash, open, open_with, options, read_all, running, settled},
+    testing::{completed, crash, open, open_with, options, read_all, running, settled, try_open},
 };
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 /// A store with one run that ended, all of it in the journal alone.
 async fn with_a_run(state: &Path) -> (Store, RunId) {
@@ -21,22 +21,21 @@ fn has_journal(state: &Path) -> bool {
     std::fs::read(state.join("journal")).unwrap().iter().take(8).any(|&byte| byte > 0)
 }
 
-fn opened(state: &Path) -> Result<Store, StoreError> {
-    let lock = Arc::new(crate::store::ProfileLock::acquire(state).unwrap());
-    Store::open_with(state, lock, options())
+/// Takes the database's own file back to what it was before the first commit.
+fn forget_all(state: &Path) {
+    let empty = tempfile::tempdir().unwrap();
+    open(empty.path()).close().unwrap();
+    std::fs::copy(empty.path().join("db/db"), state.join("db/db")).unwrap();
 }
 
 #[tokio::test]
 async fn a_database_that_wrote_nothing_of_its_own_is_made_whole_from_the_journal() {
-    let empty = tempfile::tempdir().unwrap();
-    open(empty.path()).close().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let (store, run) = with_a_run(dir.path()).await;
     let events = read_all(&store, run, 0).await;
     let copy = crash(dir.path());
     assert!(has_journal(copy.path()));
-    // As sled's file was before the first commit.
-    std::fs::copy(empty.path().join("db/db"), copy.path().join("db/db")).unwrap();
+    forget_all(copy.path());
     let after = open(copy.path());
     assert_eq!(read_all(&after, run, 0).await, events);
     assert!(!has_journal(copy.path()), "it is in the database now");
@@ -46,8 +45,6 @@ async fn a_database_that_wrote_nothing_of_its_own_is_made_whole_from_the_journal
 
 #[tokio::test]
 async fn a_journal_that_lost_what_was_acknowledged_is_damage_and_one_that_is_cut_behind_it_is_not() {
-    let empty = tempfile::tempdir().unwrap();
-    open(empty.path()).close().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let (_store, run) = with_a_run(dir.path()).await;
     let mut bytes = std::fs::read(dir.path().join("journal")).unwrap();
@@ -64,9 +61,9 @@ async fn a_journal_that_lost_what_was_acknowledged_is_damage_and_one_that_is_cut
     ];
     for (case, harm, whole) in cases {
         let copy = crash(dir.path());
-        std::fs::copy(empty.path().join("db/db"), copy.path().join("db/db")).unwrap();
+        forget_all(copy.path());
         std::fs::write(copy.path().join("journal"), harm(&bytes)).unwrap();
-        match opened(copy.path()) {
+        match try_open(copy.path(), options()) {
             Ok(store) => {
                 assert!(whole, "{case}: opened");
                 assert_eq!(read_all(&store, run, 0).await.len(), 2, "{case}");

@@ -1,12 +1,10 @@
 //! What model calls cost, while their runs are kept and after.
 
 use crate::{
-    domain::{CallKind, Code, UpstreamCall, Usage, UsageBy, UsageGroup, UsageSums, now},
+    domain::{CallKind, Code, DAY, UpstreamCall, Usage, UsageBy, UsageGroup, UsageSums, now},
     store::{Retention, Store, UsageFilter, UsageReport, backup, restore, testing::*},
 };
 use std::{io::Cursor, sync::Arc, time::Duration};
-
-const DAY: i64 = 86_400_000;
 
 fn call(tokens: u64, error: Option<Code>) -> UpstreamCall {
     UpstreamCall {
