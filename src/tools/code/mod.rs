@@ -17,11 +17,13 @@ use rpc::{Rpc, Tally};
 use serde_json::{Value, json};
 use std::{
     cell::RefCell,
+    future::poll_fn,
     io,
     os::{fd::AsFd, unix::net::UnixStream as StdUnixStream},
     path::{Path, PathBuf},
     pin::pin,
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 use tokio::time::Instant;
@@ -59,7 +61,7 @@ pub async fn call(
     terminal::above_floor(ground)?;
     let what = What::Program { program: PathBuf::from(python), args: vec!["-c".into(), BOOT.into()] };
     let errand = Errand { what, workdir: None, pty: false };
-    let Ready { mut helper, order, seat, way_out, disk, left: _ } =
+    let Ready { mut helper, order, seat, way_out, disk, .. } =
         terminal::ready(ground, &mut context, errand).await?;
     let failed = |error: io::Error| Failure::new("sandbox_failed", error.to_string());
     let (ours, theirs) = StdUnixStream::pair().map_err(failed)?;
@@ -91,18 +93,21 @@ pub async fn call(
             printed += piece.len();
             capture.push(piece);
         }));
-        let mut talks = true;
+        let (stop, mut talks) = (context.stop, true);
         loop {
+            // A stop ends the call that the script waits for, too. It must not hear of that and go on.
+            let heard =
+                poll_fn(|task| if stop.is_cancelled() { Poll::Pending } else { talk.as_mut().poll(task) });
             tokio::select! {
                 biased;
                 end = &mut running => {
                     let end = end?;
-                    if talks && end.error.is_none() {
+                    if talks && (end.error.is_none() || stop.is_cancelled()) {
                         let _ = tokio::time::timeout(LAST_WORDS, &mut talk).await;
                     }
                     break end;
                 }
-                () = &mut talk, if talks => talks = false,
+                () = heard, if talks => talks = false,
             }
         }
     };
