@@ -41,6 +41,19 @@ pub struct Helper {
     pub talk: Talk,
     /// Standard output and standard error of the command, in the order of writing. Ends after the last process.
     pub output: pipe::Receiver,
+    /// What the command after it will write to.
+    following: Following,
+}
+
+/// Where a helper goes on to another command.
+#[derive(Debug)]
+enum Following {
+    Nothing,
+    Output(pipe::Receiver),
+    /// A shell that stays has it, and it ends with that: a command's end is its report.
+    SameOutput,
+    /// Such a shell, which is not the one of this command.
+    OutputThatStays(pipe::Receiver),
 }
 
 /// The gateway's end of the socket.
@@ -50,6 +63,8 @@ pub struct Talk {
     inbox: Inbox,
     /// Said already, and not asked for yet.
     ended: Option<io::Result<Report>>,
+    /// It waits for another order.
+    goes_on: bool,
 }
 
 impl Sandbox {
@@ -72,6 +87,8 @@ impl Sandbox {
     pub fn start_ahead(&self, world: &World, shell: Option<Shell>) -> io::Result<Helper> {
         let (mut control, theirs) = StdUnixStream::pair()?;
         let (output, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        let stays = shell.as_ref().is_some_and(|shell| shell.stays);
+        let following = if stays { Following::SameOutput } else { Following::Nothing };
         let process = self.helper.fork(theirs.as_fd(), writer.as_fd())?;
         // A helper that ends must be the end of both.
         drop((theirs, writer));
@@ -80,8 +97,8 @@ impl Sandbox {
         control.set_nonblocking(true)?;
         let control = UnixStream::from_std(control)?;
         let output = pipe::Receiver::from_owned_fd(output)?;
-        let talk = Talk { control, inbox: Inbox::default(), ended: None };
-        Ok(Helper { process, talk, output })
+        let talk = Talk { control, inbox: Inbox::default(), ended: None, goes_on: false };
+        Ok(Helper { process, talk, output, following })
     }
 }
 
@@ -120,11 +137,54 @@ impl Helper {
     ///
     /// As [`Helper::send`].
     pub async fn send_with(&mut self, order: &Order, stdin: BorrowedFd<'_>) -> io::Result<()> {
-        let message = link::encode(order)?;
+        self.hand(&link::encode(&(order, None::<&Shell>))?, &[stdin]).await
+    }
+
+    /// As [`Helper::send`], and lets the helper prepare for another order of the same session, most likely one for this
+    /// shell, while the command runs. Where it can be given one is for [`Helper::next`] to say.
+    ///
+    /// # Errors
+    ///
+    /// As [`Helper::send`], or no descriptor is to be had.
+    pub async fn send_first_of_many(&mut self, order: &Order, shell: &Shell) -> io::Result<()> {
+        if self.keeps_output() {
+            return self.send(order).await;
+        }
+        let (output, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        let output = pipe::Receiver::from_owned_fd(output)?;
+        self.following =
+            if shell.stays { Following::OutputThatStays(output) } else { Following::Output(output) };
+        let stdin = std::fs::File::open("/dev/null")?;
+        self.hand(&link::encode(&(order, Some(shell)))?, &[stdin.as_fd(), writer.as_fd()]).await
+    }
+
+    /// Once it has reported and goes on, its output has no end; all of it is there, though.
+    #[must_use]
+    pub const fn keeps_output(&self) -> bool {
+        matches!(self.following, Following::SameOutput)
+    }
+
+    /// This helper for another order, once the command has been reported; nothing where it ended with the command.
+    #[must_use]
+    pub fn next(self) -> Option<Self> {
+        let Self { process, mut talk, output, following } = self;
+        if !std::mem::take(&mut talk.goes_on) {
+            return None;
+        }
+        let (output, following) = match following {
+            Following::Nothing => return None,
+            Following::Output(next) => (next, Following::Nothing),
+            Following::SameOutput => (output, Following::SameOutput),
+            Following::OutputThatStays(next) => (next, Following::SameOutput),
+        };
+        Some(Self { process, talk, output, following })
+    }
+
+    async fn hand(&mut self, message: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         loop {
             self.talk.control.writable().await?;
             let control = &self.talk.control;
-            let first = control.try_io(Interest::WRITABLE, || link::send_first(control, &message, &[stdin]));
+            let first = control.try_io(Interest::WRITABLE, || link::send_first(control, message, fds));
             match first {
                 Ok(sent) => return self.talk.control.write_all(&message[sent..]).await,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -145,7 +205,7 @@ impl Helper {
             match self.talk.reply().await? {
                 Reply::Ready => return Ok(self.talk.inbox.take_fd().map(TcpListener::from)),
                 Reply::Usage(_) | Reply::Terminal => {}
-                Reply::Ended(report) => return Err(self.talk.too_early(report)),
+                Reply::Ended(report) | Reply::Done(report) => return Err(self.talk.too_early(report)),
             }
         }
     }
@@ -161,7 +221,7 @@ impl Helper {
             match self.talk.reply().await? {
                 Reply::Terminal => break,
                 Reply::Ready | Reply::Usage(_) => {}
-                Reply::Ended(report) => return Err(self.talk.too_early(report)),
+                Reply::Ended(report) | Reply::Done(report) => return Err(self.talk.too_early(report)),
             }
         }
         let terminal = self.talk.inbox.take_fd().ok_or_else(|| io::Error::other("no terminal came"))?;
@@ -183,7 +243,7 @@ impl Helper {
     /// Kills the command's whole tree and waits until it is gone. What the pipe still holds can be read afterwards. The
     /// report is there when something else had ended the command before.
     pub async fn kill(self) -> (Option<Report>, pipe::Receiver) {
-        let Self { process, mut talk, output } = self;
+        let Self { process, mut talk, output, following: _ } = self;
         // It takes that as the end of the gateway, but is still heard.
         let _its_end_is_gone = talk.control.shutdown().await;
         // SAFETY: the descriptor is an owned one, and stays with what it is registered by.
@@ -205,17 +265,27 @@ impl Helper {
 }
 
 impl Talk {
-    /// What the command takes, whenever that has changed. Never resolves again once it has ended.
-    pub async fn usage(&mut self) -> Usage {
+    /// What the command takes, whenever that has changed. `None`: it has ended.
+    pub async fn usage(&mut self) -> Option<Usage> {
         while self.ended.is_none() {
             match self.reply().await {
                 Ok(Reply::Ready | Reply::Terminal) => {}
-                Ok(Reply::Usage(usage)) => return usage,
+                Ok(Reply::Usage(usage)) => return Some(usage),
                 Ok(Reply::Ended(report)) => self.ended = Some(Ok(report)),
+                Ok(Reply::Done(report)) => {
+                    self.goes_on = true;
+                    self.ended = Some(Ok(report));
+                }
                 Err(error) => self.ended = Some(Err(error)),
             }
         }
-        std::future::pending().await
+        None
+    }
+
+    /// Whether the helper has said that it goes on.
+    #[must_use]
+    pub const fn goes_on(&self) -> bool {
+        self.goes_on
     }
 
     /// Its last word.
@@ -225,8 +295,13 @@ impl Talk {
         }
         loop {
             // It reports when nothing of the command is left, and then only has to end.
-            if let Reply::Ended(report) = self.reply().await? {
-                return Ok(report);
+            match self.reply().await? {
+                Reply::Ended(report) => return Ok(report),
+                Reply::Done(report) => {
+                    self.goes_on = true;
+                    return Ok(report);
+                }
+                Reply::Ready | Reply::Usage(_) | Reply::Terminal => {}
             }
         }
     }
@@ -235,7 +310,7 @@ impl Talk {
     async fn why_gone(&mut self, closed: io::Error) -> io::Error {
         loop {
             match self.reply().await {
-                Ok(Reply::Ended(report)) => return self.too_early(report),
+                Ok(Reply::Ended(report) | Reply::Done(report)) => return self.too_early(report),
                 Ok(Reply::Ready | Reply::Usage(_) | Reply::Terminal) => {}
                 Err(_) => return closed,
             }
@@ -287,12 +362,12 @@ pub(super) fn run_blocking(
     control.set_write_timeout(Some(limit))?;
     let talk = |control: &mut StdUnixStream| {
         link::send(control, beginning, None)?;
-        link::send(control, order, Some(null.as_fd()))?;
+        link::send(control, &(order, None::<&Shell>), Some(null.as_fd()))?;
         let mut inbox = Inbox::default();
         loop {
             match inbox.receive(&*control)? {
                 Some(Reply::Ready | Reply::Terminal | Reply::Usage(_)) => {}
-                Some(Reply::Ended(report)) => return Ok(report),
+                Some(Reply::Ended(report) | Reply::Done(report)) => return Ok(report),
                 None => return Err(io::Error::other(NO_REPORT)),
             }
         }

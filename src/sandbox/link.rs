@@ -1,7 +1,8 @@
 //! The socket between gateway and helper: a world and an order in, "ready" and a report out. Its end means "kill".
 //!
-//! A message is a length of four bytes (little-endian), then that many bytes of JSON. Its first byte may carry one
-//! descriptor: the order's is the command's standard input, that of "ready" is the bridge's listener, that of "terminal" is its other end.
+//! A message is a length of four bytes (little-endian), then that many bytes of JSON. Its first byte may carry
+//! descriptors: the order's are the command's standard input and, where another order is to follow, the output of that one;
+//! that of "ready" is the bridge's listener, that of "terminal" is its other end.
 
 use super::{
     Shell, Way, World,
@@ -17,6 +18,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
+    collections::VecDeque,
     io::{self, IoSlice, IoSliceMut, Write},
     mem::MaybeUninit,
     os::unix::net::UnixStream,
@@ -24,7 +26,8 @@ use std::{
 
 /// A command line is at most 128 KiB (`MAX_ARG_STRLEN`); the rest of a message is small.
 const LONGEST: usize = 2 << 20;
-const PIECE: usize = 16 << 10;
+/// A helper is forked, and each page that it touches is a page to be copied.
+const PIECE: usize = 4 << 10;
 const HEAD: usize = 4;
 
 /// What the gateway says first.
@@ -47,6 +50,8 @@ pub enum Reply {
     /// What the command takes now. Sent when it changes, where the helper counts.
     Usage(Usage),
     Ended(Report),
+    /// Nothing of the command is left, and the helper waits for another order.
+    Done(Report),
 }
 
 /// How a command ended, as its helper saw it.
@@ -123,14 +128,14 @@ pub fn receive(socket: impl AsFd, piece: &mut [u8], mut take: impl FnMut(OwnedFd
 #[derive(Debug, Default)]
 pub struct Inbox {
     bytes: Vec<u8>,
-    fd: Option<OwnedFd>,
+    fds: VecDeque<OwnedFd>,
 }
 
 impl Inbox {
     /// Takes in what the socket has, waiting for it if the socket waits. False at its end.
     pub fn fill(&mut self, socket: impl AsFd) -> io::Result<bool> {
         let mut piece = [0; PIECE];
-        let got = receive(socket, &mut piece, |fd| self.fd = Some(fd))?;
+        let got = receive(socket, &mut piece, |fd| self.fds.push_back(fd))?;
         self.bytes.extend_from_slice(&piece[..got]);
         Ok(got > 0)
     }
@@ -158,13 +163,13 @@ impl Inbox {
         self.bytes.is_empty()
     }
 
-    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.fd.as_ref().map(AsFd::as_fd)
+    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.fds.iter().map(AsFd::as_fd)
     }
 
-    /// The descriptor that came last.
-    pub const fn take_fd(&mut self) -> Option<OwnedFd> {
-        self.fd.take()
+    /// The first descriptor that came and was not taken.
+    pub fn take_fd(&mut self) -> Option<OwnedFd> {
+        self.fds.pop_front()
     }
 
     /// Blocks until a message is here. `None`: the other side is gone.

@@ -96,7 +96,8 @@ pub struct Order {
 /// Its arguments are followed by the numbers of two descriptors. From the first one it reads a line, which says that there
 /// is an order; then from the second one, from its beginning, words that end with a zero byte: the order's directory, each
 /// variable that is new as `NAME=VALUE`, an empty word, and the arguments that follow [`stands_for`](Self::stands_for).
-/// It closes both when it is where a fresh shell would begin. When it cannot get there it writes why to the first one.
+/// It closes both when it is where a fresh shell would begin. When it cannot get there it writes why to the first one, a
+/// line that begins with `!`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shell {
     pub program: PathBuf,
@@ -109,6 +110,8 @@ pub struct Shell {
     pub open: Vec<String>,
     /// Where it is started.
     pub dir: PathBuf,
+    /// It does so in a copy of itself, and then writes the copy's exit code to the first one, a line, and reads again.
+    pub stays: bool,
 }
 
 /// The size of a terminal in characters.

@@ -29,8 +29,9 @@ pub struct Ground {
     roots: Mutex<Option<Arc<Roots>>>,
     pub disk: Arc<Disk>,
     pub jobs: Arc<Jobs>,
-    /// Held while what a command has left is taken over: commands of one session may end at the same time.
-    pub carrying: Mutex<()>,
+    /// Held from a command's end until what it has left is taken over: others of its session may end at the same time, and
+    /// the next one waits for it.
+    pub carrying: Arc<tokio::sync::Mutex<()>>,
     pub spare: Spare,
     /// One document at a time is read: it takes far more memory than its file.
     pub documents: Semaphore,
@@ -66,7 +67,7 @@ impl Ground {
             roots: Mutex::new(None),
             disk,
             jobs: Arc::default(),
-            carrying: Mutex::default(),
+            carrying: Arc::default(),
             spare: Spare::default(),
             documents: Semaphore::new(1),
             held: Held::default(),

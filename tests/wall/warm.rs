@@ -1,13 +1,23 @@
 //! Commands of which the helper was started ahead.
 
-use crate::support::{PATIENCE, World, appears};
-use hermes_gateway::domain::SessionId;
+use crate::{
+    ahead::worlds,
+    support::{PATIENCE, World, appears},
+};
+use hermes_gateway::{
+    config::{ProfileConfig, SandboxLevel},
+    domain::SessionId,
+};
 use rustix::{
     fs::OFlags,
     process::{Pid, Signal, kill_process, test_kill_process},
 };
 use serde_json::{Value, json};
-use std::{fs, path::Path, time::Instant};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 use tokio_util::sync::CancellationToken;
 
 impl World {
@@ -23,20 +33,24 @@ impl World {
         }
     }
 
+    /// The first processes below another one, in the order of their birth.
+    pub fn below(&self, pid: u32) -> Vec<u32> {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        children.split_ascii_whitespace().map(|child| child.parse().unwrap()).collect()
+    }
+
     /// The process below a helper that is to be the command's.
     pub async fn last_below(&self, helper: u32) -> u32 {
         let start = Instant::now();
         let mut last = helper;
         for _ in 0..if self.is_strict() { 2 } else { 1 } {
-            let children = loop {
-                let children = fs::read_to_string(format!("/proc/{last}/task/{last}/children")).unwrap();
-                if !children.is_empty() {
-                    break children;
+            last = loop {
+                match *self.below(last) {
+                    [child] => break child,
+                    _ => assert!(start.elapsed() < PATIENCE, "{last} has no child"),
                 }
-                assert!(start.elapsed() < PATIENCE, "{last} has no child");
                 tokio::task::yield_now().await;
             };
-            last = children.trim().parse().unwrap();
         }
         last
     }
@@ -95,11 +109,100 @@ async fn what_waits_is_not_for_another_session() {
         let mark = json!({ "command": "touch $TMPDIR/mine" });
         world.call_in("one", "terminal", mark).await;
         let waiting_again = world.waiting("one").await;
-        assert_ne!(waiting, waiting_again);
+        assert_eq!(waiting != waiting_again, world.is_strict(), "a world of its own is one command's");
         let other = world.call_in("two", "terminal", json!({ "command": "ls $TMPDIR" })).await;
         assert_eq!(other["output"], "", "{}", world.wall());
         assert_ne!(world.started("two").await, waiting_again);
         world.tools.end_processes().await;
+    }
+}
+
+/// At level `landlock`, where nothing but its process is made for a command.
+fn flat(change: impl Fn(&mut ProfileConfig)) -> Vec<World> {
+    worlds(change).into_iter().filter(|world| !world.is_strict()).collect()
+}
+
+#[tokio::test]
+async fn a_helper_goes_on_to_the_next_command_as_long_as_nothing_is_left_of_one() {
+    for world in flat(|_| {}) {
+        let helper = async || world.sh("echo $PPID").await.0;
+        let first = helper().await;
+        assert_eq!(helper().await, first, "{}", world.wall());
+        for fails in ["exit 3", "kill -9 $BASHPID", "nosuch-program", "exec true", "sleep 0.01 & wait"] {
+            world.call("terminal", json!({ "command": fails })).await;
+            assert_eq!(helper().await, first, "{}: {fails}", world.wall());
+        }
+        for leaves in
+            ["sleep 600 >/dev/null 2>&1 & echo $! >left", "setsid sh -c 'echo $$ >left; exec sleep 600' &"]
+        {
+            let before = helper().await;
+            world.sh(&format!("rm -f left; {leaves}\nuntil [ -s left ]; do :; done")).await;
+            let left = fs::read_to_string(world.workspace().join("left")).unwrap();
+            gone(left.trim().parse().unwrap()).await;
+            assert_ne!(helper().await, before, "{}: {leaves}", world.wall());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_command_is_not_charged_with_what_those_before_it_took() {
+    let burn = "read now _ </proc/uptime; until read then _ </proc/uptime; [ $((${then/.} - ${now/.})) -gt 130 ]; do :; done; echo $PPID";
+    for world in flat(|config| config.terminal.limits.cpu_time = Duration::from_secs(2)) {
+        let first = world.sh(burn).await;
+        let second = world.sh(burn).await;
+        assert_eq!((first.1, second.1), (0, 0), "{}: {first:?} {second:?}", world.wall());
+        assert_eq!(first.0, second.0, "{}: it was another helper", world.wall());
+        let over = world.call("terminal", json!({ "command": "while :; do :; done" })).await;
+        assert_eq!(over["exit_code"], 137, "{}: {over}", world.wall());
+        assert_eq!(world.sh("echo fine").await.0, "fine");
+    }
+}
+
+#[tokio::test]
+async fn the_process_of_the_next_command_is_not_missed_when_it_is_killed_beside_this_one() {
+    for world in flat(|_| {}) {
+        let helper = world.waiting("one").await;
+        let command = "touch up; until [ -e done ]; do :; done; rm done; echo $PPID";
+        let call = world.call("terminal", json!({ "command": command }));
+        let killer = async {
+            let start = Instant::now();
+            appears(&world.workspace().join("up")).await;
+            let next = loop {
+                // Beside this command's process; or the shell that this command is a copy of.
+                match (world.sandbox.level, world.below(helper).as_slice()) {
+                    (SandboxLevel::None, [next]) | (_, [_, next]) => break *next,
+                    _ => assert!(start.elapsed() < PATIENCE, "no process was made for the next command"),
+                }
+                tokio::task::yield_now().await;
+            };
+            kill_process(Pid::from_raw(next.cast_signed()).unwrap(), Signal::KILL).unwrap();
+            gone(next).await;
+            fs::write(world.workspace().join("done"), "").unwrap();
+        };
+        let (result, ()) = tokio::join!(call, killer);
+        if world.sandbox.level == SandboxLevel::None {
+            // Its copies end with it.
+            assert_eq!(result["exit_code"], 137, "{result}");
+        } else {
+            assert_eq!(result["output"], helper.to_string(), "{}", world.wall());
+        }
+        assert_eq!(world.sh("echo fine").await, ("fine".to_owned(), 0), "{}", world.wall());
+    }
+}
+
+/// What a command prints is its own, whoever printed before it.
+#[tokio::test]
+async fn each_command_has_an_output_of_its_own() {
+    for world in flat(|_| {}) {
+        world.waiting("one").await;
+        let long = world.call("terminal", json!({ "command": "seq 1 40000", "timeout": 60 })).await;
+        assert_eq!(long["exit_code"], 0);
+        assert_eq!(world.sh("echo short").await.0, "short", "{}", world.wall());
+        let (one, other) =
+            tokio::join!(world.sh("seq 1 500; sleep 0.1; seq 501 1000"), world.sh("seq 2001 3000"));
+        let numbers = |text: &str| text.lines().map(|line| line.parse::<u32>().unwrap()).collect::<Vec<_>>();
+        assert_eq!(numbers(&one.0), (1..=1_000).collect::<Vec<_>>(), "{}", world.wall());
+        assert_eq!(numbers(&other.0), (2_001..=3_000).collect::<Vec<_>>(), "{}", world.wall());
     }
 }
 

@@ -11,7 +11,7 @@ use rustix::{
 };
 use std::{
     fs::File,
-    io,
+    io::{self, Seek},
     os::{
         fd::{AsFd, AsRawFd, OwnedFd},
         unix::{fs::FileExt, net::UnixStream, process::CommandExt},
@@ -47,7 +47,7 @@ impl Ahead {
             }
         }
         let ends = [link.as_raw_fd(), self.words.as_raw_fd()].map(|end| end.to_string());
-        let Shell { program, args, env, dir, stands_for: _, open: _ } = &self.shell;
+        let Shell { program, args, env, dir, stands_for: _, open: _, stays: _ } = &self.shell;
         let mut command = Command::new(program);
         command.args(args).args(ends).current_dir(dir);
         command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
@@ -80,9 +80,17 @@ impl Ahead {
         Some(bytes)
     }
 
+    /// It is for more than one command.
+    pub const fn stays(&self) -> bool {
+        self.shell.stays
+    }
+
     /// Lets it go on; `link` is the helper's end.
     pub fn hand(&self, link: &UnixStream, words: &[u8]) -> io::Result<()> {
+        self.words.set_len(0)?;
         self.words.write_all_at(words, 0)?;
+        // The place from which it reads is that of this descriptor.
+        (&self.words).rewind()?;
         rustix::net::send(link, b"\n", SendFlags::NOSIGNAL)?;
         Ok(())
     }
@@ -113,6 +121,7 @@ mod tests {
             env: of(&[("HOME", "/w"), ("TOKEN", "t"), ("no_proxy", "a")]),
             open: texts(&["http_proxy", "no_proxy"]),
             dir: "/w".into(),
+            stays: false,
         })
         .unwrap()
     }

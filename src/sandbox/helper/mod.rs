@@ -18,7 +18,7 @@ mod tree;
 mod watch;
 
 use super::{
-    Order, Wall, World,
+    Order, Shell, Wall, World,
     fork_server::{self, Forked},
     link::{self, Beginning, Inbox, Reply, Report},
 };
@@ -47,14 +47,20 @@ const KILLED: i32 = 128 + libc::SIGKILL;
 /// or of the server that it was forked from.
 #[must_use]
 pub fn helper_main() -> i32 {
-    let served = serve_forks();
-    match served.and_then(|ends| ends.map_or(Ok(0), serve)) {
-        Ok(code) => code,
-        Err(error) => {
-            // No gateway to report to: somebody typed this command. Of a helper it goes to the command's output.
-            let _ = writeln!(io::stderr(), "hermes sandbox-exec is started by the gateway only: {error}");
-            NOT_STARTED
+    let complain = |error: io::Error| {
+        // No gateway to report to: somebody typed this command. Of a helper it goes to the command's output.
+        let _ = writeln!(io::stderr(), "hermes sandbox-exec is started by the gateway only: {error}");
+        NOT_STARTED
+    };
+    match serve_forks() {
+        Ok(Some(ends)) => {
+            let code = serve(ends).unwrap_or_else(complain);
+            // SAFETY: ends this process at once. What it was forked with is not its own to clear up, and would take a
+            // copy of each page that it touches.
+            unsafe { libc::_exit(code) }
         }
+        Ok(None) => 0,
+        Err(error) => complain(error),
     }
 }
 
@@ -90,7 +96,7 @@ fn serve([control, output]: [OwnedFd; 2]) -> io::Result<i32> {
         return Ok(NOT_STARTED);
     };
     if world.has(Wall::CloseRange) {
-        close_inherited(&[Some(control.as_fd()), inbox.fd()])?;
+        close_inherited([control.as_fd()].into_iter().chain(inbox.fds()))?;
     }
     let signals = Signals::block()?;
     if world.has(Wall::Keyring) {
@@ -102,7 +108,7 @@ fn serve([control, output]: [OwnedFd; 2]) -> io::Result<i32> {
     }
 }
 
-/// Waits for the command and its standard input. `None`: the gateway changed its mind.
+/// Waits for the command and its standard input. `None`: there will be none.
 fn receive_order(control: &UnixStream, inbox: &mut Inbox) -> io::Result<Option<(Order, OwnedFd)>> {
     let Some(order) = inbox.receive(control)? else {
         return Ok(None);
@@ -110,6 +116,31 @@ fn receive_order(control: &UnixStream, inbox: &mut Inbox) -> io::Result<Option<(
     let stdin = inbox.take_fd();
     let stdin = stdin.ok_or_else(|| io::Error::other("the order came without a standard input"))?;
     Ok(Some((order, stdin)))
+}
+
+/// What the gateway says to a helper that is ready.
+struct Errand {
+    order: Order,
+    stdin: OwnedFd,
+    /// Another order will come.
+    following: Option<Following>,
+}
+
+/// The command after this one, of which only this is known.
+struct Following {
+    shell: Shell,
+    output: OwnedFd,
+}
+
+/// As [`receive_order`], from the gateway itself.
+fn receive_errand(control: &UnixStream, inbox: &mut Inbox) -> io::Result<Option<Errand>> {
+    let Some((order, shell)) = inbox.receive::<(Order, Option<Shell>)>(control)? else {
+        return Ok(None);
+    };
+    let stdin = inbox.take_fd();
+    let stdin = stdin.ok_or_else(|| io::Error::other("the order came without a standard input"))?;
+    let following = shell.zip(inbox.take_fd()).map(|(shell, output)| Following { shell, output });
+    Ok(Some(Errand { order, stdin, following }))
 }
 
 /// The command's control group, where the gateway has made one. To be opened before any wall is built.
@@ -120,9 +151,13 @@ fn group_of(world: &World) -> Result<Option<Group>, String> {
 
 /// The gateway may be gone; then nobody needs the report.
 fn report(control: &mut UnixStream, report: Report) {
+    tell(control, &Reply::Ended(report));
+}
+
+fn tell(control: &mut UnixStream, ended: &Reply) {
     // What reads the output need not wait until this process has ended: its standard input is `/dev/null`.
     let _ = dup2_stdout(io::stdin()).and_then(|()| dup2_stderr(io::stdin()));
-    let _ = link::send(control, &Reply::Ended(report), None);
+    let _ = link::send(control, ended, None);
 }
 
 /// The helper's own exit code, as a shell would have it.
@@ -145,8 +180,8 @@ fn fork() -> io::Result<Option<Pid>> {
 }
 
 /// Descriptors that some library of the gateway opened without close-on-exec end here; `ours` stay.
-fn close_inherited(ours: &[Option<BorrowedFd<'_>>]) -> io::Result<()> {
-    let mut ours: Vec<u32> = ours.iter().flatten().map(|fd| fd.as_raw_fd().cast_unsigned()).collect();
+fn close_inherited<'fd>(ours: impl Iterator<Item = BorrowedFd<'fd>>) -> io::Result<()> {
+    let mut ours: Vec<u32> = ours.map(|fd| fd.as_raw_fd().cast_unsigned()).collect();
     ours.sort_unstable();
     let mut first = 3_u32;
     for (last, next) in ours.iter().map(|&fd| (fd - 1, fd + 1)).chain([(u32::MAX, u32::MAX)]) {

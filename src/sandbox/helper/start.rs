@@ -15,14 +15,17 @@ use crate::sandbox::{
     Order, Shell, Wall, World,
     link::{self, Inbox},
 };
-use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getppid, getpriority_process, getrlimit,
-    kill_process, set_parent_process_death_signal, setpriority_process, setrlimit, setsid, waitpid,
+use rustix::{
+    process::{
+        Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getppid, getpriority_process, getrlimit,
+        kill_process, set_parent_process_death_signal, setpriority_process, setrlimit, setsid, waitpid,
+    },
+    stdio::{dup2_stderr, dup2_stdout},
 };
 use std::{
     io::{self, Read, Write},
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::{net::UnixStream, process::CommandExt},
     },
     process::Command,
@@ -54,6 +57,10 @@ pub struct Waiting {
     link: UnixStream,
     /// It waits as a shell.
     ahead: Option<Ahead>,
+    /// Where it writes to, unless that is the helper's own output.
+    output: Option<OwnedFd>,
+    /// It is known to have entered everything that holds it.
+    entered: bool,
 }
 
 impl Start {
@@ -83,29 +90,27 @@ impl Start {
         Ok(Self { parent: getpid(), nice, door, limits, confinement })
     }
 
-    /// Makes the command's process, and waits until it has entered everything that holds it. With a shell it goes on to
-    /// start that.
-    pub fn fork(mut self, shell: Option<Shell>) -> io::Result<Waiting> {
-        // A machine that has no memory of that kind: then the process waits without a shell.
-        let ahead = shell.and_then(|shell| Ahead::new(shell).ok());
-        let (pid, link) = self.make(ahead.as_ref())?;
-        Ok(Waiting { start: self, pid, link, ahead })
+    /// Makes the command's process, which is not held by everything before [`Waiting::entered`] says so. With a shell it
+    /// goes on to start that.
+    pub fn fork(self, shell: Option<Shell>) -> io::Result<Waiting> {
+        self.fork_onto(shell, None)
     }
 
-    fn make(&mut self, ahead: Option<&Ahead>) -> io::Result<(Pid, UnixStream)> {
+    /// As [`Start::fork`], for a command that does not write to the helper's output.
+    pub fn fork_onto(mut self, shell: Option<Shell>, output: Option<OwnedFd>) -> io::Result<Waiting> {
+        // A machine that has no memory of that kind: then the process waits without a shell.
+        let ahead = shell.and_then(|shell| Ahead::new(shell).ok());
+        let (pid, link) = self.make(ahead.as_ref(), output.as_ref())?;
+        Ok(Waiting { start: self, pid, link, ahead, output, entered: false })
+    }
+
+    fn make(&mut self, ahead: Option<&Ahead>, output: Option<&OwnedFd>) -> io::Result<(Pid, UnixStream)> {
         let (link, theirs) = UnixStream::pair()?;
         match fork()? {
-            Some(pid) => {
-                drop(theirs);
-                match Inbox::default().receive(&link)? {
-                    Some(Ok(())) => Ok((pid, link)),
-                    Some(Err(reason)) => Err(io::Error::other::<String>(reason)),
-                    None => Err(io::Error::other("the command's process was killed")),
-                }
-            }
+            Some(pid) => Ok((pid, link)),
             None => {
                 drop(link);
-                self.wait(theirs, ahead);
+                self.wait(theirs, ahead, output);
                 // SAFETY: ends this process at once. What its parent holds is not its own to clear up.
                 unsafe { libc::_exit(NOT_STARTED) }
             }
@@ -113,8 +118,10 @@ impl Start {
     }
 
     /// In the child. Comes back only when there will be no command; whoever waits at the other end is told why.
-    fn wait(&mut self, mut link: UnixStream, ahead: Option<&Ahead>) {
-        let entered = self.enter().map_err(|error| error.to_string());
+    fn wait(&mut self, mut link: UnixStream, ahead: Option<&Ahead>, output: Option<&OwnedFd>) {
+        let onto = output.map_or(Ok(()), |output| dup2_stdout(output).and_then(|()| dup2_stderr(output)));
+        let entered = onto.map_err(Into::into).and_then(|()| self.enter());
+        let entered = entered.map_err(|error: io::Error| error.to_string());
         if link::send(&mut link, &entered, None).is_err() || entered.is_err() {
             return;
         }
@@ -163,21 +170,103 @@ fn become_program(order: &Order, stdin: OwnedFd) -> io::Error {
     command.stdin(stdin).exec()
 }
 
+/// What is told of a program that could not be started.
+pub fn not_started(order: &Order, why: &str) -> String {
+    format!("`{}` could not be started in `{}`: {why}", order.program.display(), order.dir.display())
+}
+
+/// Waits until a command's process has entered everything that holds it.
+fn until_entered(link: &UnixStream) -> io::Result<()> {
+    match Inbox::default().receive(link)? {
+        Some(Ok(())) => Ok(()),
+        Some(Err(reason)) => Err(io::Error::other::<String>(reason)),
+        None => Err(io::Error::other("the command's process was killed")),
+    }
+}
+
+/// A shell that carries out one order after the other.
+pub struct Staying {
+    waiting: Waiting,
+    /// What it has said of the order.
+    said: Vec<u8>,
+}
+
+/// How a shell that stays came through an order.
+pub enum Word {
+    Exited(i32),
+    /// The command never ran, and why.
+    NotStarted(String),
+}
+
+impl Staying {
+    pub const fn pid(&self) -> Pid {
+        self.waiting.pid
+    }
+
+    /// For another order.
+    pub fn again(self) -> Waiting {
+        self.waiting
+    }
+
+    /// What it says, when there is something to read. `None`: that was not all.
+    pub fn word(&mut self) -> io::Result<Option<Word>> {
+        let mut piece = [0; 256];
+        let got = (&self.waiting.link).read(&mut piece)?;
+        if got == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.said.extend_from_slice(&piece[..got]);
+        let Some(line) = self.said.strip_suffix(b"\n") else { return Ok(None) };
+        let line = String::from_utf8_lossy(line);
+        Ok(Some(match line.strip_prefix('!') {
+            Some(reason) => Word::NotStarted(reason.lines().next().unwrap_or_default().to_owned()),
+            None => Word::Exited(line.parse().map_err(io::Error::other)?),
+        }))
+    }
+}
+
+impl AsFd for Staying {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.waiting.link.as_fd()
+    }
+}
+
 impl Waiting {
+    /// What a shell that stays is to be told of this order; nothing when it is another process, or the order for one.
+    pub fn words(&self, order: &Order, stdin: &OwnedFd) -> Option<Vec<u8>> {
+        self.ahead.as_ref().filter(|ahead| ahead.stays())?.words(order, stdin)
+    }
+
+    /// Lets a shell that stays carry out the order of these words.
+    pub fn lend(self, words: &[u8]) -> io::Result<Staying> {
+        if let Some(ahead) = &self.ahead {
+            ahead.hand(&self.link, words)?;
+        }
+        Ok(Staying { waiting: self, said: Vec::new() })
+    }
+
     pub const fn pid(&self) -> Pid {
         self.pid
     }
 
+    /// Waits until it has entered everything that holds it. To be called before it is told anything.
+    pub fn entered(mut self) -> io::Result<Self> {
+        if !std::mem::replace(&mut self.entered, true) {
+            until_entered(&self.link)?;
+        }
+        Ok(self)
+    }
+
     /// Lets it become the program, with this standard input, or on this terminal; a sentence when that failed. Until it
-    /// has, `meanwhile` is done.
+    /// has, `meanwhile` is done, which may make another process.
     pub fn run<T>(
         self,
         order: &Order,
         stdin: &OwnedFd,
-        meanwhile: impl FnOnce() -> T,
+        meanwhile: impl FnOnce(Start) -> T,
     ) -> Result<(Pid, T), String> {
         let gone = |error: io::Error| format!("the command's process is gone: {error}");
-        let Self { mut start, mut pid, mut link, ahead } = self;
+        let Self { mut start, mut pid, mut link, ahead, output, entered: _ } = self;
         let words = ahead.as_ref().and_then(|ahead| ahead.words(order, stdin));
         let sent = match (ahead, words) {
             (Some(ahead), Some(words)) => ahead.hand(&link, &words),
@@ -185,20 +274,20 @@ impl Waiting {
                 // A shell that is not the one for this: it has done nothing, and never will.
                 let _ = kill_process(pid, Signal::KILL);
                 let _ = waitpid(Some(pid), WaitOptions::empty());
-                (pid, link) = start.make(None).map_err(gone)?;
+                (pid, link) = start.make(None, output.as_ref()).map_err(gone)?;
+                until_entered(&link).map_err(gone)?;
                 link::send(&mut link, order, Some(stdin.as_fd()))
             }
             (None, _) => link::send(&mut link, order, Some(stdin.as_fd())),
         };
-        let done = meanwhile();
+        // The end of what it writes is to be its own.
+        drop(output);
+        let done = meanwhile(start);
         let mut reason = String::new();
         // Its end is closed by the program's start.
         match sent.and_then(|()| link.take(LONGEST_REASON).read_to_string(&mut reason)) {
             Ok(0) => return Ok((pid, done)),
-            Ok(_) => {
-                let (program, dir) = (order.program.display(), order.dir.display());
-                reason = format!("`{program}` could not be started in `{dir}`: {reason}");
-            }
+            Ok(_) => reason = not_started(order, reason.trim_start_matches('!').trim_end()),
             Err(error) => reason = gone(error),
         }
         let _ = waitpid(Some(pid), WaitOptions::empty());

@@ -25,6 +25,10 @@ pub struct Tree {
     init: Option<Pid>,
     /// Sessions that were made to stand back already.
     weakened: HashSet<Pid>,
+    /// What the helper has for the next command. It takes no part in this one.
+    next: Option<Pid>,
+    /// Processor time and bytes written of the commands before this one.
+    before: (Duration, u64),
 }
 
 impl Tree {
@@ -35,12 +39,13 @@ impl Tree {
         let outside_is_safe =
             || getppid().is_some_and(|gateway| test_kill_process(gateway) == Err(Errno::PERM));
         let scoped = world.has(Wall::Scope) && landlock::scope_signals() && outside_is_safe();
-        Self { proc, scoped, init: None, weakened: HashSet::new() }
+        Self { proc, scoped, init: None, weakened: HashSet::new(), next: None, before: Default::default() }
     }
 
     /// Everything in the namespace whose process 1 is `init`, our child.
     pub fn of_namespace(proc: Proc, init: Pid) -> Self {
-        Self { proc, scoped: false, init: Some(init), weakened: HashSet::new() }
+        let (weakened, before) = (HashSet::new(), Default::default());
+        Self { proc, scoped: false, init: Some(init), weakened, next: None, before }
     }
 
     pub const fn proc(&self) -> &Proc {
@@ -49,7 +54,8 @@ impl Tree {
 
     /// Kills and reaps until nothing is left. `main` was not reaped yet, so that its group's number is still its own.
     /// A process that the kernel holds fast keeps the helper here: without it nobody would end that process later.
-    pub fn kill_all(self, main: Pid, signals: &Signals) {
+    pub fn kill_all(&mut self, main: Pid, signals: &Signals) {
+        self.next = None;
         if let Some(init) = self.init {
             let _ = kill_process(init, Signal::KILL);
             // The kernel lets us collect a process 1 when nothing is left below it.
@@ -77,10 +83,46 @@ impl Tree {
         }
     }
 
+    /// `next` waits for the order after the one that was given.
+    pub const fn prepare(&mut self, next: Pid) {
+        self.next = Some(next);
+    }
+
+    /// Whether there is a next command's process and it can be used: nothing but it has outlived `main`, which is
+    /// reaped then.
+    pub fn goes_on(&mut self, main: Pid) -> bool {
+        let Some(next) = self.next else { return false };
+        self.reap_adopted(main);
+        let waits = self.proc.stat(next).is_some_and(|stat| stat.state != 'Z');
+        if !waits || self.children(getpid()).into_iter().any(|child| child != main && child != next) {
+            return false;
+        }
+        while matches!(waitpid(Some(main), WaitOptions::empty()), Err(Errno::INTR)) {}
+        true
+    }
+
+    /// Whether nothing but `main` is left, and nothing below that.
+    pub fn is_left_with(&self, main: Pid) -> bool {
+        self.reap_adopted(main);
+        self.children(getpid()) == [main] && self.proc.family(main) == (1, Vec::new())
+    }
+
+    /// What was taken until now is not the next command's.
+    pub fn begin(&mut self) {
+        self.before = Default::default();
+        let live = self.below().into_iter().filter_map(|pid| self.proc.stat(pid)).map(|stat| stat.cpu);
+        self.before = (reaped_cpu() + live.sum::<Duration>(), self.written());
+    }
+
+    /// What was the next command's process is this one's.
+    pub const fn forget_next(&mut self) {
+        self.next = None;
+    }
+
     /// Processes and threads below the helper; stops counting soon after `most`.
     pub fn count(&self, most: u32) -> u32 {
         let mut found = 0_u32;
-        let mut open = self.children(getpid());
+        let mut open = self.below();
         while let Some(pid) = open.pop() {
             let (threads, children) = self.proc.family(pid);
             // Process 1 is ours, not the command's.
@@ -101,7 +143,7 @@ impl Tree {
         let mut all = Vec::new();
         let mut leaders = HashSet::new();
         let mut usage = Usage { cpu: reaped_cpu(), written: self.written(), ..Usage::default() };
-        let mut open = self.children(getpid());
+        let mut open = self.below();
         while let Some(pid) = open.pop() {
             let Some(stat) = self.proc.stat(pid) else { continue };
             usage.cpu += stat.cpu;
@@ -116,6 +158,7 @@ impl Tree {
             }
             open.extend(self.children(pid));
         }
+        usage.cpu = usage.cpu.saturating_sub(self.before.0);
         self.weaken(leaders);
         if usage.memory > doubt {
             // Who hides its map of memory is taken at the simple figure; who is about to end has neither.
@@ -147,7 +190,7 @@ impl Tree {
     /// Bytes written to disks so far. Who hides has written more than anybody.
     pub fn written(&self) -> u64 {
         let mut sum = self.proc.written(getpid()).unwrap_or(0);
-        let mut open = self.children(getpid());
+        let mut open = self.below();
         while let Some(pid) = open.pop() {
             let live = self.proc.stat(pid).is_some_and(|stat| stat.state != 'Z');
             // Process 1 hides by our own order, and writes nothing.
@@ -155,16 +198,21 @@ impl Tree {
             sum = sum.saturating_add(self.proc.written(pid).unwrap_or(unknown));
             open.extend(self.children(pid));
         }
-        sum
+        sum.saturating_sub(self.before.1)
     }
 
     /// Collects adopted children that have ended, but leaves `main` for later.
     pub fn reap_adopted(&self, main: Pid) {
-        for child in self.children(getpid()) {
+        for child in self.below() {
             if child != main {
                 let _ = waitpid(Some(child), WaitOptions::NOHANG);
             }
         }
+    }
+
+    /// The first processes of the command.
+    fn below(&self) -> Vec<Pid> {
+        self.children(getpid()).into_iter().filter(|&child| self.next != Some(child)).collect()
     }
 
     fn children(&self, pid: Pid) -> Vec<Pid> {

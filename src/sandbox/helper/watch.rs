@@ -3,6 +3,7 @@
 use super::{
     meter::Meter,
     signals::{Notice, Signals},
+    start::{Staying, Word},
     tree::Tree,
 };
 use crate::sandbox::{Breach, Report, link::Inbox};
@@ -11,13 +12,18 @@ use rustix::{
     io::Errno,
     process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid},
 };
-use std::{io, os::unix::net::UnixStream};
+use std::{
+    io,
+    os::{fd::AsFd, unix::net::UnixStream},
+};
 
 /// Why the wait is over.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
     Exited(i32),
     Signalled(i32),
+    /// The command never ran.
+    NotStarted(String),
     Over(Breach),
     /// By the gateway, or by the gateway's end.
     Told,
@@ -29,6 +35,7 @@ impl End {
         match self {
             Self::Exited(code) => Some(Report::Exited(code)),
             Self::Signalled(signal) => Some(Report::Signalled(signal)),
+            Self::NotStarted(reason) => Some(Report::NotStarted(reason)),
             Self::Over(breach) => Some(Report::Over(breach)),
             Self::Told => None,
         }
@@ -69,25 +76,32 @@ pub fn until_order(
     Ok(())
 }
 
-/// Waits for the end, and sees to it that it is one. `reap` is false only where a test wants something to be left.
+/// Waits for the end, and sees to it that it is one. `reap` is false only where a test wants something to be left. The
+/// process that waits for the next order, or the shell that stays, ends with the command, unless that has left nothing:
+/// then the second part is true.
 pub fn to_the_end(
     control: &UnixStream,
     signals: &Signals,
     main: Pid,
-    mut tree: Tree,
+    tree: &mut Tree,
     mut meter: Meter,
     reap: bool,
-) -> io::Result<End> {
-    let end = until_end(control, signals, main, &mut tree, &mut meter);
-    if reap {
+    stays: Option<&mut Staying>,
+) -> io::Result<(End, bool)> {
+    let shell = stays.is_some();
+    let end = until_end(control, signals, main, tree, &mut meter, stays);
+    let by_itself = matches!(end, Ok(End::Exited(_) | End::Signalled(_)));
+    let goes_on = by_itself
+        && if shell { ended(main).is_none() && tree.is_left_with(main) } else { tree.goes_on(main) };
+    if reap && !goes_on {
         if let Some(group) = meter.group() {
             group.kill();
         }
         tree.kill_all(main, signals);
     }
     match (end?, meter.killed_by_group()) {
-        (End::Exited(_) | End::Signalled(_), Some(breach)) => Ok(End::Over(breach)),
-        (end, _) => Ok(end),
+        (End::Exited(_) | End::Signalled(_), Some(breach)) => Ok((End::Over(breach), false)),
+        (end, _) => Ok((end, goes_on)),
     }
 }
 
@@ -97,11 +111,15 @@ fn until_end(
     main: Pid,
     tree: &mut Tree,
     meter: &mut Meter,
+    mut stays: Option<&mut Staying>,
 ) -> io::Result<End> {
     let mut behind = false;
     loop {
         behind = behind || tree.stand_back();
-        let mut fds = [PollFd::new(control, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+        // Nothing is waited for on what has an end already; its process's end comes as a signal.
+        let shell = stays.as_ref().map_or(control.as_fd(), |shell| shell.as_fd());
+        let mut fds =
+            [control.as_fd(), signals.as_fd(), shell].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         match poll(&mut fds, Some(&PERIOD)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
@@ -110,6 +128,7 @@ fn until_end(
         if !fds[0].revents().is_empty() {
             return Ok(End::Told);
         }
+        let said = !fds[2].revents().is_empty();
         let mut child_ended = false;
         while let Some(notice) = signals.next() {
             match notice {
@@ -122,6 +141,14 @@ fn until_end(
                 return Ok(end);
             }
             tree.reap_adopted(main);
+        }
+        if let Some(shell) = stays.as_mut().filter(|_| said) {
+            match shell.word() {
+                Ok(Some(Word::Exited(code))) => return Ok(End::Exited(code)),
+                Ok(Some(Word::NotStarted(reason))) => return Ok(End::NotStarted(reason)),
+                Ok(None) => {}
+                Err(_) => stays = None,
+            }
         }
         if let Some(breach) = meter.look(control, tree) {
             return Ok(End::Over(breach));

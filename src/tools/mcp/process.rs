@@ -85,7 +85,7 @@ async fn start(keeper: &Arc<Keeper>) -> Result<Started, Failure> {
         spawn_blocking(move || prepare(&keeper)).await
     };
     let ready = made.unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")))?;
-    let Ready { mut helper, mut order, seat, way_out, disk, left: _ } = ready;
+    let Ready { mut helper, mut order, seat, way_out, disk, .. } = ready;
     let own = &keeper.command.env;
     order.env.retain(|(name, _)| own.iter().all(|(theirs, _)| theirs != name));
     order.env.extend(own.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())));

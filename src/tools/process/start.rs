@@ -62,7 +62,7 @@ async fn set_going(
     store: Option<Store>,
 ) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::new("sandbox_failed", error.to_string());
-    let Ready { mut helper, order, seat, way_out, disk, left: _ } = ready;
+    let Ready { mut helper, order, seat, way_out, disk, .. } = ready;
     if let Some(store) = &store {
         // Before it runs: whoever starts after a crash must know that it did.
         let written = store.commit(vec![Change::Process(job.record.clone())]).await;

@@ -69,12 +69,24 @@ impl Running {
     pub async fn until_its_end(
         self,
         told: impl Future<Output = End>,
-        mut take: impl FnMut(&[u8]),
+        take: impl FnMut(&[u8]),
     ) -> Result<End, Failure> {
+        Ok(self.until_the_next(told, take).await?.0)
+    }
+
+    /// As [`Running::until_its_end`], with what is left for the next command where its helper goes on to that.
+    pub async fn until_the_next(
+        self,
+        told: impl Future<Output = End>,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<(End, Option<(Helper, Seat)>), Failure> {
         let Self { mut helper, seat, disk, most } = self;
         let (mut piece, limits) = (vec![0; PIECE], seat.limits());
         match read(&mut helper, &seat, &disk, most, told, &mut piece, &mut take).await {
-            Stopped::Ended => End::reported(helper.report().await, limits),
+            Stopped::Ended => {
+                let end = End::reported(helper.report().await, limits)?;
+                Ok((end, helper.next().map(|helper| (helper, seat))))
+            }
             Stopped::Killed(end) => {
                 let (report, mut rest) = helper.kill().await;
                 let drain = async {
@@ -84,10 +96,11 @@ impl Running {
                 };
                 let _ = tokio::time::timeout(LAST_WORDS, drain).await;
                 // A limit that had ended it may be why it was given up: that is what is told.
-                match report {
-                    Some(Report::Over(breach)) => Ok(End::new(137, bounds::breach(breach, limits))),
-                    Some(Report::Exited(_) | Report::Signalled(_) | Report::NotStarted(_)) | None => Ok(end),
-                }
+                let end = match report {
+                    Some(Report::Over(breach)) => End::new(137, bounds::breach(breach, limits)),
+                    Some(Report::Exited(_) | Report::Signalled(_) | Report::NotStarted(_)) | None => end,
+                };
+                Ok((end, None))
             }
         }
     }
@@ -102,22 +115,31 @@ async fn read(
     piece: &mut [u8],
     take: &mut impl FnMut(&[u8]),
 ) -> Stopped {
-    let Helper { talk, output, .. } = helper;
+    let keeps_output = helper.keeps_output();
+    let Helper { talk, output, .. } = &mut *helper;
     let count = async {
-        loop {
-            let usage = talk.usage().await;
+        while let Some(usage) = talk.usage().await {
             disk.note(&usage);
             seat.update(usage);
+        }
+        if !(keeps_output && talk.goes_on()) {
+            // Its output says when it has ended.
+            std::future::pending::<()>().await;
         }
     };
     tokio::select! {
         biased;
-        end = told => Stopped::Killed(end),
-        excess = seat.evicted() => Stopped::Killed(End::new(137, bounds::excess(excess))),
-        why = disk.exceeded() => Stopped::Killed(End::new(137, why)),
-        never = count => never,
-        stopped = pump(output, most, piece, take) => stopped,
+        end = told => return Stopped::Killed(end),
+        excess = seat.evicted() => return Stopped::Killed(End::new(137, bounds::excess(excess))),
+        why = disk.exceeded() => return Stopped::Killed(End::new(137, why)),
+        stopped = pump(output, most, piece, take) => return stopped,
+        () = count => {}
     }
+    // At most what a pipe holds.
+    while let Ok(got @ 1..) = rustix::io::read(&helper.output, &mut *piece) {
+        take(&piece[..got]);
+    }
+    Stopped::Ended
 }
 
 async fn pump(

@@ -14,10 +14,7 @@ use super::{arguments::Arguments, failure::Failure, ground::Ground, process, too
 use crate::domain::{SessionId, ToolOutput};
 use left::Left;
 use serde_json::{Value, json};
-use std::{
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 pub(super) use capture::Capture;
@@ -61,12 +58,19 @@ async fn in_front(
     timeout: Duration,
 ) -> Result<ToolOutput, Failure> {
     let pty = errand.pty;
-    let Ready { mut helper, order, seat, way_out, disk, left } = ready(ground, &mut context, errand).await?;
+    let Ready { mut helper, order, seat, way_out, disk, world, left } =
+        ready(ground, &mut context, errand).await?;
     let deadline = Instant::now() + timeout;
-    let sent = helper.send(&order).await;
+    // The next one is prepared beside the command, not before it.
+    let sent = match spare::following(ground, &world).filter(|_| !pty) {
+        Some(shell) => helper.send_first_of_many(&order, &shell).await,
+        None => {
+            let sent = helper.send(&order).await;
+            spare::prepare(ground);
+            sent
+        }
+    };
     sent.map_err(|error| Failure::io("the sandbox helper", &error))?;
-    // Beside the command, not before it.
-    spare::prepare(ground);
     // Until it is served, connections wait in its queue.
     let opened = way_out.open(&mut helper, context.stop).await;
     opened.map_err(|error| Failure::new("sandbox_failed", error.to_string()))?;
@@ -86,11 +90,14 @@ async fn in_front(
     };
     let mut capture = Capture::new(ground.config.terminal.max_output);
     let running = Running { helper, seat, disk, most: ground.config.terminal.limits.output };
-    let end = running.until_its_end(told, |piece| capture.push(piece)).await?;
+    let (end, next) = running.until_the_next(told, |piece| capture.push(piece)).await?;
     if let Some(left) = left {
         take_over(ground, context.session, left).await;
     }
-    // The one from its beginning may have waited too long.
+    if let Some((helper, seat)) = next {
+        spare::give_back(ground, helper, seat, world);
+    }
+    // None may have been left, and the one from its beginning may have waited too long.
     spare::prepare(ground);
     let (mut text, omitted) = capture.finish();
     if pty {
@@ -99,16 +106,16 @@ async fn in_front(
     Ok(output(&end, text, omitted, &way_out.refusals()))
 }
 
-/// The next command finds it. What cannot be taken over is lost, and nothing else.
+/// The next command finds it, beside which nobody waits for it. What cannot be taken over is lost, and nothing else.
 async fn take_over(ground: &Arc<Ground>, session: &SessionId, left: Left) {
     let (ground, session) = (Arc::clone(ground), session.clone());
-    let task = tokio::task::spawn_blocking(move || {
+    let alone = Arc::clone(&ground.carrying).lock_owned().await;
+    drop(tokio::task::spawn_blocking(move || {
         if let Ok(jail) = ground.jail(&session) {
-            let _alone = ground.carrying.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = jail.enter(|jail| left.take_over(jail));
         }
-    });
-    let _ = task.await;
+        drop(alone);
+    }));
 }
 
 /// Makes everything ready beside the wait for clearance. When that fails, what was made is dropped, and the helper with it.
@@ -118,6 +125,8 @@ pub(super) async fn ready(
     errand: Errand,
 ) -> Result<Ready, Failure> {
     let (task_ground, session, run) = (Arc::clone(ground), context.session.clone(), context.run);
+    // What the command before has left may be on its way.
+    drop(ground.carrying.lock().await);
     let ready = tokio::task::spawn_blocking(move || make_ready(&task_ground, &session, run, &errand));
     context.clearance().await?;
     ready.await.unwrap_or_else(|_panic| Err(Failure::internal("the sandbox failed unexpectedly")))

@@ -42,6 +42,8 @@ pub struct Ready {
     /// The same.
     pub way_out: WayOut,
     pub disk: disk::Watch,
+    /// What the helper was started for.
+    pub world: World,
     /// To be taken over at its end, where it leaves something.
     pub left: Option<Left>,
 }
@@ -59,7 +61,7 @@ pub fn make_ready(
     let (helper, seat) = spare::man(ground, &world)?;
     let tmp = tmp_inside(&world);
     let (order, left) = order(ground, &jail, errand, &world.workspace, &tmp, &way_out)?;
-    Ok(Ready { helper, order, seat, way_out, disk: disk::Watch::new(&ground.disk), left })
+    Ok(Ready { helper, order, seat, way_out, disk: disk::Watch::new(&ground.disk), world, left })
 }
 
 /// What its commands call the session's folder: at level `strict` it is `/tmp` itself.

@@ -48,16 +48,27 @@ eval "$__hermes_command""#;
 /// shell begins. Nothing of it stays but `SECONDS`, which counts from the order. On one line with what follows, so that
 /// messages name the same lines. `cd` is spared in the folder that it was started in: a fresh shell there calls it
 /// `$HOME`, however that is written.
-const PRELUDE: &str = r#"read -ru "$1" __hermes_link && mapfile -td '' -u "$2" __hermes_words || exit 125;
+const PRELUDE: &str = r#"mapfile -td '' -u "$2" __hermes_words || exit 125;
 __hermes_link=$1; eval "exec $2<&-"; set -- "${__hermes_words[@]}"; unset -v __hermes_words;
 [ "$1" -ef . ] || {
 until cd -P -- "$1" 2>/dev/null; do
-__hermes_words=$(cd -P -- "$1" 2>&1) || { printf '%s' "${__hermes_words##*: }" >&"$__hermes_link"; exit 125; };
+__hermes_words=$(cd -P -- "$1" 2>&1) || { printf '!%s\n' "${__hermes_words##*: }" >&"$__hermes_link"; exit 125; };
 done;
 unset -v OLDPWD; export OLDPWD; };
 while shift; [ -n "$1" ]; do export "$1"; done; shift;
 eval "exec $__hermes_link<&-"; unset -v __hermes_link; SECONDS=0;
 "#;
+
+/// Before [`PRELUDE`] in a shell that becomes the command's own.
+const ONCE: &str = r#"read -ru "$1" __hermes_link || exit 125; "#;
+
+/// Around [`PRELUDE`] and [`WRAPPER`] in a shell that stays: each command is a copy of it, which costs less than its start.
+/// What it would say itself, of a copy that was killed, is nobody's output.
+const STAYS: (&str, &str) = (
+    r#"exec {__hermes_errors}>&2 2>/dev/null; while read -ru "$1" __hermes_link; do (exec 2>&$__hermes_errors {__hermes_errors}>&-; unset -v __hermes_errors; "#,
+    r#"
+); printf '%s\n' "$?" >&"$1"; done"#,
+);
 
 /// Variables that a shell acts upon at its start, or that the words before a command would depend on.
 const AT_START: [&str; 7] = ["ENV", "HOME", "OLDPWD", "POSIXLY_CORRECT", "PWD", "SHELLOPTS", "TMOUT"];
@@ -156,14 +167,16 @@ pub fn arguments(
 }
 
 /// What can be started before a command is known; nothing where no bash is, or where the operator tells it how to start.
-pub fn ahead(config: &ProfileConfig, workspace: &Path, tmp: &Path) -> Option<Shell> {
+/// `stays`: it is for more than one command.
+pub fn ahead(config: &ProfileConfig, workspace: &Path, tmp: &Path, stays: bool) -> Option<Shell> {
     let program = program();
     let name = name_of(&program);
     let mut given = config.terminal.env_passthrough.iter().map(String::as_str);
     if name != "bash" || given.any(|name| name.starts_with("BASH") || AT_START.contains(&name)) {
         return None;
     }
-    let script = PRELUDE.replace('\n', " ") + WRAPPER;
+    let (before, after) = if stays { STAYS } else { (ONCE, "") };
+    let script = before.to_owned() + &PRELUDE.replace('\n', " ") + WRAPPER + after;
     Some(Shell {
         args: ["-c", &script, &name].map(str::to_owned).to_vec(),
         stands_for: ["-c", WRAPPER, &name].map(str::to_owned).to_vec(),
@@ -171,6 +184,7 @@ pub fn ahead(config: &ProfileConfig, workspace: &Path, tmp: &Path) -> Option<She
         open: VARIABLES.map(str::to_owned).to_vec(),
         dir: workspace.to_owned(),
         program,
+        stays,
     })
 }
 

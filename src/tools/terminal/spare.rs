@@ -2,13 +2,14 @@
 //!
 //! It has built its world and started a shell in it: the start of a process, the namespaces, the view, the rules and what
 //! bash does at its start cost more than most commands do. It has no order, and with that no command and nothing of one call;
-//! the shell has the variables that each command of the profile is started with. It reads nothing but the gateway's socket,
-//! runs one command and ends. A command takes it only when its own world, made anew from the settings and the folders as
+//! the shell has the variables that each command of the profile is started with. It reads nothing but the gateway's socket.
+//! Where nothing of its world is one command's, it waits again after a command that left nothing. A command takes it only when its own world, made anew from the settings and the folders as
 //! they are by then, is the same to the last member; it takes the shell only when it is started like that, too.
 
 use super::{ready::tmp_inside, shell};
 use crate::{
-    sandbox::{Helper, Seat, Shell, World},
+    config::SandboxLevel,
+    sandbox::{Helper, Seat, Shell, Usage, World},
     tools::{failure::Failure, ground::Ground},
 };
 use std::{
@@ -64,6 +65,29 @@ fn start(ground: &Ground, world: &World, shell: Option<Shell>) -> Result<(Helper
     Ok((helper, seat))
 }
 
+/// What the helper of this world can start beside a command for the one after it.
+pub fn following(ground: &Ground, world: &World) -> Option<Shell> {
+    is_for_many(ground, world).then(|| ahead(ground, world)).flatten()
+}
+
+/// Namespaces and control groups are one command's.
+fn is_for_many(ground: &Ground, world: &World) -> bool {
+    world.level < SandboxLevel::Strict && ground.sandbox.machine.groups().is_err()
+}
+
+fn ahead(ground: &Ground, world: &World) -> Option<Shell> {
+    // Without a wall commands are not kept from each other, so that one shell can be for several.
+    let stays = world.level == SandboxLevel::None && is_for_many(ground, world);
+    shell::ahead(&ground.config, &world.workspace, &tmp_inside(world), stays)
+}
+
+/// Takes back a helper that waits for another order.
+pub fn give_back(ground: &Arc<Ground>, helper: Helper, seat: Seat, world: World) {
+    let Some(room) = ground.sandbox.machine.room_for_a_spare() else { return };
+    seat.update(Usage::default());
+    ground.spare.keep(Held::new(ground, helper, seat, world, room));
+}
+
 /// Sees to it that a helper waits for the next command. Inside a runtime.
 pub fn prepare(ground: &Arc<Ground>) {
     let Some(world) = ground.spare.wanted() else { return };
@@ -73,14 +97,25 @@ pub fn prepare(ground: &Arc<Ground>) {
     };
     let ground = Arc::clone(ground);
     drop(tokio::task::spawn_blocking(move || {
-        let shell = shell::ahead(&ground.config, &world.workspace, &tmp_inside(&world));
+        let shell = ahead(&ground, &world);
         // What is wrong will be told to the command that meets it.
-        let made = start(&ground, &world, shell).ok().map(|(helper, seat)| {
-            let end = AbortOnDropHandle::new(tokio::spawn(expire(Arc::downgrade(&ground))));
-            Held { helper, seat, world, _room: room, _end: end }
-        });
-        ground.spare.keep(made);
+        let made = start(&ground, &world, shell).ok();
+        let made = made.map(|(helper, seat)| Held::new(&ground, helper, seat, world, room));
+        ground.spare.made(made);
     }));
+}
+
+impl Held {
+    fn new(
+        ground: &Arc<Ground>,
+        helper: Helper,
+        seat: Seat,
+        world: World,
+        room: OwnedSemaphorePermit,
+    ) -> Self {
+        let end = AbortOnDropHandle::new(tokio::spawn(expire(Arc::downgrade(ground))));
+        Self { helper, seat, world, _room: room, _end: end }
+    }
 }
 
 async fn expire(ground: Weak<Ground>) {
@@ -121,10 +156,17 @@ impl Spare {
         Some(world)
     }
 
-    fn keep(&self, made: Option<Held>) {
+    fn made(&self, made: Option<Held>) {
+        self.state().making = false;
+        if let Some(made) = made {
+            self.keep(made);
+        }
+    }
+
+    /// Instead of another one.
+    fn keep(&self, held: Held) {
         let mut state = self.state();
-        state.making = false;
-        let former = if state.over { made } else { std::mem::replace(&mut state.held, made) };
+        let former = if state.over { Some(held) } else { state.held.replace(held) };
         drop(state);
         drop(former);
     }

@@ -46,7 +46,7 @@ pub fn run(
             };
             let open = |window| terminal::open(window, None, &mut link);
             let terminal = order.terminal.map(open).transpose();
-            let ran = terminal.and_then(|terminal| waiting.run(&order, &terminal.unwrap_or(stdin), || ()));
+            let ran = terminal.and_then(|terminal| waiting.run(&order, &terminal.unwrap_or(stdin), |_| ()));
             match ran {
                 Ok((main, ())) => until_ended(main),
                 Err(reason) => Report::NotStarted(reason),
@@ -106,7 +106,7 @@ fn begin(
     // A change of user has cleared it.
     die_with_helper(link)?;
     let start = Start::new(world, nice, fence(world, way), group.as_ref(), None);
-    let waiting = start.and_then(|start| start.fork(shell));
+    let waiting = start.and_then(|start| start.fork(shell)).and_then(Waiting::entered);
     Ok((listener, waiting.map_err(|error| format!("the sandbox cannot be set up: {error}"))?))
 }
 

@@ -14,12 +14,12 @@ mod init;
 mod mounts;
 
 use super::{
-    KILLED, NOT_STARTED, code_of, confine, fork,
+    Errand, KILLED, NOT_STARTED, code_of, confine, fork,
     group::Group,
     group_of,
     meter::{Disk, Meter, disks},
     proc::Proc,
-    receive_order, report,
+    receive_errand, report,
     signals::Signals,
     start::stand_among_many,
     tree::Tree,
@@ -98,9 +98,9 @@ pub fn serve(
         Ok(Handed::Over) => {
             let meter = Meter::new(world, group, disks, &tree);
             let reap = world.has(Wall::PidNamespace) || world.has(Wall::Reaper);
-            match watch::to_the_end(&control, signals, init.pid, tree, meter, reap)? {
+            match watch::to_the_end(&control, signals, init.pid, &mut tree, meter, reap, None)?.0 {
                 End::Exited(_) | End::Signalled(_) => Some(init.last_word()?),
-                other @ (End::Over(_) | End::Told) => other.report(),
+                other @ (End::NotStarted(_) | End::Over(_) | End::Told) => other.report(),
             }
         }
         Ok(Handed::Failed(report)) => {
@@ -142,7 +142,7 @@ impl Init {
         match self.inbox.receive(&self.link)? {
             Some(Reply::Ready) => {}
             Some(Reply::Ended(report)) => return Ok(Handed::Failed(report)),
-            Some(Reply::Usage(_) | Reply::Terminal) | None => return Ok(gone()),
+            Some(Reply::Usage(_) | Reply::Terminal | Reply::Done(_)) | None => return Ok(gone()),
         }
         let listener = self.inbox.take_fd();
         link::send(control, &Reply::Ready, listener.as_ref().map(AsFd::as_fd))?;
@@ -150,7 +150,8 @@ impl Init {
         if watch::until_order(control, inbox, self.pid, || tree.stand_back()).is_err() {
             return Ok(gone());
         }
-        let Some((order, stdin)) = receive_order(control, inbox)? else {
+        // A world of its own is one command's.
+        let Some(Errand { order, stdin, following: _ }) = receive_errand(control, inbox)? else {
             return Ok(Handed::Nothing);
         };
         if link::send(&mut self.link, &order, Some(stdin.as_fd())).is_err() {
@@ -166,7 +167,7 @@ impl Init {
                 Ok(Handed::Over)
             }
             Some(Reply::Ended(report)) => Ok(Handed::Failed(report)),
-            Some(Reply::Ready | Reply::Usage(_)) | None => Ok(gone()),
+            Some(Reply::Ready | Reply::Usage(_) | Reply::Done(_)) | None => Ok(gone()),
         }
     }
 
@@ -175,7 +176,7 @@ impl Init {
         match self.inbox.receive(&self.link)? {
             Some(Reply::Ended(report)) => Ok(report),
             // Killed from outside, by the machine's last resort when its memory is full, say.
-            Some(Reply::Ready | Reply::Terminal | Reply::Usage(_)) | None => {
+            Some(Reply::Ready | Reply::Terminal | Reply::Usage(_) | Reply::Done(_)) | None => {
                 Ok(Report::Signalled(libc::SIGKILL))
             }
         }
