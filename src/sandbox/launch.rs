@@ -290,20 +290,9 @@ impl Talk {
 
     /// Its last word.
     async fn report(&mut self) -> io::Result<Report> {
-        if let Some(ended) = self.ended.take() {
-            return ended;
-        }
-        loop {
-            // It reports when nothing of the command is left, and then only has to end.
-            match self.reply().await? {
-                Reply::Ended(report) => return Ok(report),
-                Reply::Done(report) => {
-                    self.goes_on = true;
-                    return Ok(report);
-                }
-                Reply::Ready | Reply::Usage(_) | Reply::Terminal => {}
-            }
-        }
+        // It reports when nothing of the command is left.
+        while self.usage().await.is_some() {}
+        self.ended.take().unwrap_or_else(|| Err(io::Error::other(NO_REPORT)))
     }
 
     /// What it said before it closed its end, or else that it did.
