@@ -85,6 +85,10 @@ impl Sheet {
                 self.chunks.push((key, json));
                 Ok(())
             }
+            Write::Whole(ended) => {
+                let (key, json) = ended.encode(redactor)?;
+                draft.put_json(key, &json)
+            }
             Write::Session { mut append, unlisted } => {
                 clean::append(redactor, &mut append);
                 self.sessions.append(draft, &append, unlisted)

@@ -8,6 +8,7 @@ use super::{
     prompts::{self, StoredPrompt},
     sessions::SessionEdit,
     todos,
+    whole::Ended,
 };
 use crate::{
     domain::{Approval, ApprovalStatus, ResponseRecord, RunId, SystemPrompt, now},
@@ -22,6 +23,8 @@ pub(super) enum Write {
     Remove(Key),
     /// A chunk of deltas, for the second database.
     Deltas(Key, Vec<u8>),
+    /// All of a run, whose record the writer makes, off the threads that serve.
+    Whole(Box<Ended>),
     /// Needs the session's header, which only the writer may read and write. `unlisted`: its run is in no index yet.
     Session {
         append: Box<SessionAppend>,

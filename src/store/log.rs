@@ -2,7 +2,7 @@
 
 use super::{
     Change, Committed, Store, StoreError,
-    clean::{self, Text},
+    clean::Text,
     command::{self, Command, LogAck, Stage, Write},
     index,
     inner::Inner,
@@ -11,6 +11,7 @@ use super::{
     spec::SpecToStore,
     state::LiveState,
     usage,
+    whole::Ended,
     writer::Urgency,
 };
 use crate::domain::{
@@ -238,7 +239,7 @@ impl LogWriter {
     /// Everything that the store has not been given of this run, as one command.
     fn command(&mut self, state: &mut LiveState, stage: Stage) -> Result<Command, StoreError> {
         let writes = match self.spec.take_whole(stage == Stage::Ended && !state.stored) {
-            Some(spec) => self.whole(state, &spec)?,
+            Some(spec) => self.whole(state, spec)?,
             None => self.parts(state, stage)?,
         };
         state.sent();
@@ -252,20 +253,19 @@ impl LogWriter {
     }
 
     /// A run of which this is the first and the last that the store gets.
-    fn whole(&mut self, state: &mut LiveState, spec: &RunSpec) -> Result<Vec<Write>, StoreError> {
+    fn whole(&mut self, state: &mut LiveState, spec: Arc<RunSpec>) -> Result<Vec<Write>, StoreError> {
         state.record.reserved = Seq(state.last());
         let mut messages = Vec::new();
         let mut others = mem::take(&mut self.deferred);
-        let redactor = &self.store.options.redactor;
         for change in others.extract_if(.., |change| matches!(change, Change::Message(_))) {
-            if let Change::Message(mut message) = change {
-                redactor.clean_message(&mut message);
+            if let Change::Message(message) = change {
                 messages.push(message);
             }
         }
-        let mut writes = command::encode(redactor, others, None)?;
-        let calls = mem::take(&mut self.calls);
-        writes.push(state.hand_over_whole(&clean::copy(redactor, spec, false), messages, calls)?);
+        let mut writes = command::encode(&self.store.options.redactor, others, None)?;
+        let (live, calls) = (Arc::clone(&self.live), mem::take(&mut self.calls));
+        writes.push(Write::Whole(Box::new(Ended { live, spec, messages, calls })));
+        state.handed_over();
         // Its session's header says whose run it is, if it has one.
         let mut listed = false;
         for write in &mut writes {

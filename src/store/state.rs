@@ -171,20 +171,24 @@ impl LiveState {
             let key = Key::numbered(Table::Deltas, self.record.run_id, logged.seq.0);
             writes.push(Write::Deltas(key, deltas::encode(chunk.into_iter())?));
         }
-        self.handed = self.last();
+        self.handed_over();
         Ok(writes)
     }
 
-    /// All of an ended run that the store has been given nothing of, as one record.
-    pub(super) fn hand_over_whole(
-        &mut self,
-        spec: &RunSpec,
+    /// All of an ended run, as one record: what the disk does not have is in the ring.
+    pub(super) fn whole<'a>(
+        &'a self,
+        spec: &'a RunSpec,
         messages: Vec<Message>,
         calls: Vec<UpstreamCall>,
-    ) -> Result<Write, StoreError> {
-        self.handed = self.last();
+    ) -> WholeRun<'a> {
         let log = self.ring.iter().map(|logged| &**logged);
-        WholeRun::new(&self.record, spec, messages, calls, log).write()
+        WholeRun::new(&self.record, spec, messages, calls, log)
+    }
+
+    /// Nothing is left that the store has not been given.
+    pub(super) fn handed_over(&mut self) {
+        self.handed = self.last();
     }
 
     /// A commit is on disk, with all up to `upto`.

@@ -4,17 +4,20 @@
 //! in bytes, so this is what a chat costs on disk.
 
 use super::{
-    StoreError, codec,
-    command::Write,
+    StoreError, clean, codec,
     database::Database,
     deltas::{self, Delta},
     inner::Inner,
     keyspace::{Key, Table},
+    live::Live,
     state::StoredEvent,
 };
-use crate::domain::{Logged, Message, RunId, RunRecord, RunSpec, UpstreamCall};
+use crate::{
+    domain::{Logged, Message, RunId, RunRecord, RunSpec, UpstreamCall},
+    redact::Redactor,
+};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 /// All of an ended run. Without its history: nobody goes on with it.
 #[derive(Serialize, Deserialize)]
@@ -33,6 +36,26 @@ pub(super) struct WholeRun<'a> {
 #[derive(Deserialize)]
 pub(super) struct Head {
     pub(super) record: RunRecord,
+}
+
+/// An ended run on its way to the disk, of which the store has been given nothing else.
+pub(super) struct Ended {
+    /// Has its record, and all of its events.
+    pub(super) live: Arc<Live>,
+    pub(super) spec: Arc<RunSpec>,
+    pub(super) messages: Vec<Message>,
+    pub(super) calls: Vec<UpstreamCall>,
+}
+
+impl Ended {
+    /// The run's record as it is kept, with its key.
+    pub(super) fn encode(self, redactor: &Redactor) -> Result<(Key, Vec<u8>), StoreError> {
+        let Self { live, spec, mut messages, calls } = self;
+        messages.iter_mut().for_each(|message| redactor.clean_message(message));
+        let spec = clean::copy(redactor, &spec, false);
+        let json = live.state().whole(&spec, messages, calls).encode()?;
+        Ok((Key::run(Table::WholeRun, live.run), json))
+    }
 }
 
 impl<'a> WholeRun<'a> {
@@ -58,11 +81,10 @@ impl<'a> WholeRun<'a> {
         Self { record: Cow::Borrowed(record), spec, messages, events, deltas, calls }
     }
 
-    pub(super) fn write(&self) -> Result<Write, StoreError> {
+    fn encode(&self) -> Result<Vec<u8>, StoreError> {
         // The answer stands in record, message, deltas and last event.
         let about = 2048 + 4 * self.record.text.len();
-        let json = codec::to_json_of_about(about, self)?;
-        Ok(Write::Put(Key::run(Table::WholeRun, self.record.run_id), json))
+        codec::to_json_of_about(about, self)
     }
 
     /// Its events behind `after`, up to and with `upto`, in order.

@@ -108,7 +108,7 @@ impl Sessions {
                 Edit::Create(new) => &new.id,
                 Edit::Import(_) => return Ok(()),
             },
-            Write::Put(..) | Write::Remove(_) | Write::Deltas(..) => return Ok(()),
+            Write::Put(..) | Write::Remove(_) | Write::Deltas(..) | Write::Whole(_) => return Ok(()),
         };
         self.touch(database, session).map(drop)
     }
