@@ -29,7 +29,15 @@ pub async fn ready(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let tenant = auth::tenant(&request)?;
     refuse_while_draining(&tenant)?;
     match tenant.state() {
-        TenantState::Serving => Ok(HttpResponse::Ok().json(json!({"status": "ready"}))),
+        TenantState::Serving => {
+            if tenant.is_disk_low().await {
+                return Err(ApiError::new(
+                    Code::StorageLow,
+                    "The disk is nearly full: new turns are refused.",
+                ));
+            }
+            Ok(HttpResponse::Ok().json(json!({"status": "ready"})))
+        }
         // The reason names files; whoever has the key finds it at `/health/detailed`.
         TenantState::Restarting | TenantState::Failed(_) | TenantState::Stopped => {
             Err(ApiError::new(Code::ProfileUnavailable, "The profile is not serving."))

@@ -8,6 +8,12 @@ use std::{
     path::Path,
 };
 
+/// Bytes that are left for us on the disk; `None` when nobody can say.
+pub(super) fn free_space(dir: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(dir).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
 /// Makes a folder, and those above it, for the owner alone.
 pub(super) fn create_dir(path: &Path) -> Result<(), StoreError> {
     named(path, DirBuilder::new().recursive(true).mode(0o700).create(path))

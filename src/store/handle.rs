@@ -3,6 +3,7 @@
 use super::{
     Change, Committed, EventCursor, IdempotencyEntry, LogWriter, Options, ProfileLock, StoreError, StoredRun,
     command::{self, Command},
+    files,
     inner::Inner,
     writer::Urgency,
 };
@@ -78,6 +79,12 @@ impl Store {
     #[must_use]
     pub fn readers(&self, run: RunId) -> usize {
         self.0.live(run).map_or(0, |live| live.readers())
+    }
+
+    /// As [`Store::is_disk_low`], of a store that need not be open. Blocking.
+    #[must_use]
+    pub fn would_be_low(dir: &Path) -> bool {
+        files::free_space(dir).is_some_and(|free| free < Options::default().disk_floor)
     }
 
     /// Below 256 MB of free disk no new run begins. Looked up at most once a second.

@@ -5,25 +5,25 @@ use super::{
     bench::{Bench, generation_mark},
     database::Database,
     deltas::Generations,
+    files,
     keyspace::{Key, Table},
     live::{Limits, Live},
     lock_of,
     payload::Payloads,
     search::Search,
     state::LiveState,
+    unsaved::Unsaved,
     writer::Queue,
 };
 use crate::domain::RunId;
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 use tokio::{runtime::Handle, sync::Notify};
 
-/// Ended logs whose last commit failed: kept in memory so that they can still be read.
-const UNSAVED: usize = 256;
 /// Free disk that is left alone: enough to open every database again.
 const ROOM: u64 = 16 << 20;
 /// How long no run has to be open before `state/wake` says so.
@@ -43,7 +43,7 @@ pub(super) struct Inner {
     pub(super) turn: Mutex<()>,
     /// Logs that have a writer, or whose last commit is not on disk.
     pub(super) live: Mutex<BTreeMap<RunId, Arc<Live>>>,
-    pub(super) unsaved: Mutex<VecDeque<RunId>>,
+    pub(super) unsaved: Mutex<Unsaved>,
     /// Rung when somebody goes on with a run, and when the store closes.
     pub(super) arrivals: Notify,
     pub(super) disk: Mutex<Option<(Instant, bool)>>,
@@ -116,22 +116,8 @@ impl Inner {
         }
     }
 
-    /// An ended log that will never be on disk stays readable for a while.
-    pub(super) fn unsaved(&self, live: &Arc<Live>) {
-        let mut unsaved = lock_of(&self.unsaved);
-        if !unsaved.contains(&live.run) {
-            unsaved.push_back(live.run);
-        }
-        if unsaved.len() > UNSAVED
-            && let Some(oldest) = unsaved.pop_front()
-        {
-            lock_of(&self.live).remove(&oldest);
-        }
-    }
-
     pub(super) fn free_space(&self) -> Option<u64> {
-        let stat = rustix::fs::statvfs(&self.dir).ok()?;
-        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+        files::free_space(&self.dir)
     }
 
     /// Free disk below which nothing is written.
@@ -158,10 +144,11 @@ impl Inner {
 
     /// Empties the journal after a while; `false` without a runtime (closing does it then).
     pub(super) fn checkpoint_later(self: &Arc<Self>) -> bool {
-        self.later(self.options.checkpoint_after, Bench::checkpoint_now)
+        self.later(self.options.checkpoint_after, |bench, inner| bench.checkpoint_now(inner))
     }
 
-    fn later(self: &Arc<Self>, after: Duration, work: fn(&mut Bench, &Self)) -> bool {
+    /// Has the writer do something after a while; `false` without a runtime.
+    pub(super) fn later(self: &Arc<Self>, after: Duration, work: fn(&mut Bench, &Arc<Self>)) -> bool {
         let Ok(runtime) = Handle::try_current() else {
             return false;
         };
@@ -182,6 +169,7 @@ impl Inner {
     pub(super) fn close(self: &Arc<Self>) -> Result<(), StoreError> {
         self.drain(true);
         let mut bench = self.bench();
+        self.save(&mut bench);
         bench.write_wake();
         bench.checkpoint_now(self);
         let result = bench.error().map_or(Ok(()), Err);

@@ -1,7 +1,7 @@
 //! The writer of one run's log.
 
 use super::{
-    Change, Committed, Store, StoreError,
+    Change, Committed, StoreError,
     clean::Text,
     command::{self, Command, LogAck, Stage, Write},
     index,
@@ -330,16 +330,6 @@ impl LogWriter {
     }
 }
 
-impl LogWriter {
-    /// The questions that an abandoned run still asks: nobody will take their answers.
-    fn withdrawn(&self, record: &RunRecord) -> Vec<Change> {
-        let store = Store(Arc::clone(&self.store));
-        let open =
-            record.waiting.iter().chain(&record.asking).filter_map(|id| store.approval(*id).ok().flatten());
-        open.map(|approval| Change::Approval(approval.withdrawn(domain::now()))).collect()
-    }
-}
-
 impl Drop for LogWriter {
     fn drop(&mut self) {
         if self.done {
@@ -348,7 +338,7 @@ impl Drop for LogWriter {
         // It may refuse, for the reason for which the last event will be refused too.
         let _ = self.end_text();
         let record = self.record();
-        let withdrawn = self.withdrawn(&record);
+        let withdrawn = self.store.withdrawn(record.run_id).unwrap_or_default();
         let event = Event::RunFailed {
             error: "the run ended unexpectedly".to_owned(),
             error_code: Code::Internal,

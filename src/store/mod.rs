@@ -71,6 +71,7 @@ mod spec;
 mod state;
 mod todos;
 mod types;
+mod unsaved;
 mod usage;
 mod values;
 mod wake;

@@ -3,7 +3,7 @@
 use super::{
     StoreError, codec,
     command::Write,
-    deltas,
+    deltas, index,
     keyspace::{Key, Table},
     whole::WholeRun,
 };
@@ -62,6 +62,8 @@ pub(super) struct LiveState {
     handed: u64,
     /// … and is on disk.
     durable: u64,
+    /// The disk has been told of the run.
+    on_disk: bool,
     /// Commands of the log's writer that are on their way to the disk.
     in_flight: usize,
     /// Whether the store's writer has been told that deltas wait.
@@ -86,6 +88,7 @@ impl LiveState {
             stored: false,
             handed: record.last_seq.0,
             durable: record.last_seq.0,
+            on_disk: false,
             in_flight: 0,
             dirty: false,
             parked: false,
@@ -98,7 +101,7 @@ impl LiveState {
     pub(super) fn resume(record: RunRecord) -> Self {
         let (last, reserved) = (record.last_seq, record.reserved);
         let mut state = Self::begin(record, true);
-        state.stored = true;
+        (state.stored, state.on_disk) = (true, true);
         // Deltas may have come to the disk behind the block that it knows of; nobody saw their numbers.
         state.record.reserved = reserved.max(last);
         if reserved > last {
@@ -175,6 +178,25 @@ impl LiveState {
         Ok(writes)
     }
 
+    /// The disk knows that there is such a run.
+    pub(super) const fn is_on_disk(&self) -> bool {
+        self.on_disk
+    }
+
+    /// Of an ended log that had failed: what the disk does not have, as far as it is still here.
+    pub(super) fn rest(&mut self) -> Result<Vec<Write>, StoreError> {
+        self.failed = None;
+        (self.handed, self.in_flight) = (self.durable, 1);
+        if let Some(first) = self.ring.front_mut().filter(|_| self.floor > self.durable) {
+            *first = Arc::new(Logged { lost_after: Some(Seq(self.durable)), ..(**first).clone() });
+        }
+        self.record.reserved = Seq(self.last());
+        let mut writes = self.hand_over()?;
+        writes.push(self.head()?);
+        writes.extend(index::of_run(&self.record, false));
+        Ok(writes)
+    }
+
     /// All of an ended run, as one record: what the disk does not have is in the ring.
     pub(super) fn whole<'a>(
         &'a self,
@@ -194,6 +216,7 @@ impl LiveState {
     /// A commit is on disk, with all up to `upto`.
     pub(super) fn arrived(&mut self, upto: u64, reserved: Option<u64>) {
         self.durable = self.durable.max(upto);
+        self.on_disk = true;
         // Only commands of the log's writer say something about numbers.
         if reserved.is_some() {
             self.in_flight = self.in_flight.saturating_sub(1);

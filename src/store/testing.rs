@@ -2,8 +2,9 @@
 
 use super::{Change, LogWriter, Options, ProfileLock, SessionAppend, Store, StoreError, lock_of};
 use crate::domain::{
-    ClientTools, Content, Event, Finish, KeyId, Logged, Message, OnDisconnect, RunId, RunSpec, Sampling,
-    SessionId, SessionRef, Surface, ToolSelection, Usage, now,
+    Approval, ApprovalId, ApprovalRequest, ApprovalStatus, Choice, ClientTools, Content, Event, Finish,
+    KeyId, Logged, Message, OnDisconnect, RunId, RunSpec, Sampling, SessionId, SessionRef, Surface,
+    ToolSelection, Usage, now,
 };
 use std::{
     path::Path,
@@ -25,10 +26,11 @@ impl Fault {
     }
 }
 
-/// Without a checkpoint of its own accord: a copy of the files is to be that of one moment.
+/// Nothing is written of its own accord: a copy of the files is to be that of one moment.
 pub(super) fn options() -> Options {
-    let checkpoint_after = Duration::from_secs(3600);
-    Options { heal_after: Duration::ZERO, disk_floor: 0, checkpoint_after, ..Options::default() }
+    let never = Duration::from_secs(3600);
+    let (checkpoint_after, save_after) = (never, never);
+    Options { heal_after: Duration::ZERO, disk_floor: 0, checkpoint_after, save_after, ..Options::default() }
 }
 
 pub(super) fn open(state: &Path) -> Store {
@@ -91,6 +93,48 @@ pub(super) async fn running(store: &Store) -> (Arc<RunSpec>, LogWriter) {
     let (spec, mut log) = accepted(store).await;
     log.append(started(&spec), Vec::new()).unwrap().await.unwrap();
     (spec, log)
+}
+
+/// A question about a command.
+pub(super) fn approval(status: ApprovalStatus) -> Approval {
+    Approval {
+        id: ApprovalId::new(),
+        run_id: RunId::new(),
+        session_id: SessionId::parse("s").unwrap(),
+        call_id: "call_1".to_owned(),
+        tool: "terminal".to_owned(),
+        command: "rm -rf x".to_owned(),
+        arguments_digest: "00".to_owned(),
+        findings: Vec::new(),
+        scopes: Vec::new(),
+        description: String::new(),
+        choices: Choice::ALL.to_vec(),
+        status,
+        created_at: 1,
+        expires_at: None,
+        decision: None,
+        decided_at: None,
+        decided_by: None,
+        reason: None,
+        question: None,
+    }
+}
+
+/// The same, as the run's readers see it.
+pub(super) fn question(asked: &Approval) -> Event {
+    Event::ApprovalRequest(Box::new(ApprovalRequest {
+        approval_id: asked.id,
+        call_id: asked.call_id.clone(),
+        tool: asked.tool.clone(),
+        command: asked.command.clone(),
+        arguments_digest: asked.arguments_digest.clone(),
+        pattern_key: String::new(),
+        pattern_keys: Vec::new(),
+        description: String::new(),
+        allow_permanent: true,
+        choices: asked.choices.clone(),
+        expires_at: None,
+    }))
 }
 
 pub(super) fn delta(text: &str) -> Event {

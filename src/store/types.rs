@@ -233,6 +233,8 @@ pub struct Options {
     pub checkpoint_after: Duration,
     /// How long after a failed write the database is left alone before it is opened anew.
     pub heal_after: Duration,
+    /// How long after a run's end could not be written it is tried again.
+    pub save_after: Duration,
     /// How long after a commit its messages are taken into the index that searches read.
     pub index_after: Duration,
     /// Takes the profile's secrets out of everything that is written.
@@ -268,6 +270,7 @@ impl Default for Options {
             deltas_cache: 2 << 20,
             checkpoint_after: Duration::from_secs(1),
             heal_after: Duration::from_secs(1),
+            save_after: Duration::from_secs(2),
             index_after: Duration::from_secs(20),
             redactor: Redactor::default(),
             #[cfg(test)]

@@ -103,6 +103,11 @@ impl Inner {
         }
     }
 
+    /// Nothing more is taken on.
+    pub(super) fn is_closing(&self) -> bool {
+        lock_of(&self.queue).closing
+    }
+
     fn take(&self) -> Work {
         let mut queue = lock_of(&self.queue);
         let count = queue.commands.len().min(self.options.group);

@@ -8,6 +8,7 @@ mod children;
 mod compressed;
 mod damage;
 mod descriptors;
+mod full;
 mod imported;
 mod kept;
 mod killed;

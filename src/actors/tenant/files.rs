@@ -1,10 +1,11 @@
-//! What of the profile's own folder is shown to its clients, and their pins.
+//! What of the profile's own folder is shown to its clients, their pins, and whether there is room in it.
 
 use super::Tenant;
 use crate::{
     actors::{ProfileError, Prompts},
     audit::{Act, Actor},
     domain::{Code, KeyId},
+    store::Store,
     tools::{Skill, SkillLock, SkillState, skill_digest},
 };
 use std::{sync::Arc, time::Instant};
@@ -19,6 +20,12 @@ impl Tenant {
     /// The skills of the profile, by category and name.
     pub async fn skills(&self) -> Arc<Vec<Skill>> {
         self.toolbox().prompt_parts(None, Instant::now()).await.skills.clone()
+    }
+
+    /// Whether the disk is so full that new turns are refused. Touches no store.
+    pub async fn is_disk_low(&self) -> bool {
+        let root = self.config().root.clone();
+        tokio::task::spawn_blocking(move || Store::would_be_low(&root)).await.unwrap_or_default()
     }
 
     /// Pins a skill as it is now (also one that has changed since it was pinned: that accepts it), or takes the pin off.

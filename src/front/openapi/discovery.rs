@@ -18,7 +18,7 @@ pub fn health() -> Operation {
 pub fn ready() -> Operation {
     Operation::new(TAG, "ready", Access::Open, "New turns would be taken on")
         .answers(200, object().has("status", always("ready")), "They would.")
-        .fails([Code::ProfileUnavailable, Code::GatewayDraining])
+        .fails([Code::ProfileUnavailable, Code::GatewayDraining, Code::StorageLow])
 }
 
 pub fn detailed() -> Operation {

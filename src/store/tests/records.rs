@@ -1,10 +1,7 @@
 //! Sessions, approvals, keys, idempotency, and how commits are grouped.
 
 use crate::{
-    domain::{
-        Approval, ApprovalId, ApprovalRequest, ApprovalStatus, Choice, Event, KeyId, Message, RunId,
-        SessionId, SessionRef, Usage,
-    },
+    domain::{Approval, ApprovalId, ApprovalStatus, KeyId, Message, RunId, SessionId, SessionRef, Usage},
     store::{Change, IdempotencyEntry, KeyRecord, SessionAppend, Wake, testing::*},
 };
 use std::sync::Arc;
@@ -68,30 +65,6 @@ async fn commands_that_wait_together_are_one_commit() {
     std::mem::forget(writers);
 }
 
-fn approval(status: ApprovalStatus) -> Approval {
-    Approval {
-        id: ApprovalId::new(),
-        run_id: RunId::new(),
-        session_id: SessionId::parse("s").unwrap(),
-        call_id: "call_1".to_owned(),
-        tool: "terminal".to_owned(),
-        command: "rm -rf x".to_owned(),
-        arguments_digest: "00".to_owned(),
-        findings: Vec::new(),
-        scopes: Vec::new(),
-        description: String::new(),
-        choices: Choice::ALL.to_vec(),
-        status,
-        created_at: 1,
-        expires_at: None,
-        decision: None,
-        decided_at: None,
-        decided_by: None,
-        reason: None,
-        question: None,
-    }
-}
-
 #[tokio::test]
 async fn approvals_are_listed_newest_first_and_leave_the_pending_ones_when_answered() {
     let dir = tempfile::tempdir().unwrap();
@@ -118,21 +91,7 @@ async fn a_run_that_is_abandoned_while_it_waits_asks_nobody_any_more() {
     let store = open(dir.path());
     let (spec, mut log) = running(&store).await;
     let asked = Approval { run_id: spec.run_id, ..approval(ApprovalStatus::Pending) };
-    let request = ApprovalRequest {
-        approval_id: asked.id,
-        call_id: asked.call_id.clone(),
-        tool: asked.tool.clone(),
-        command: asked.command.clone(),
-        arguments_digest: asked.arguments_digest.clone(),
-        pattern_key: String::new(),
-        pattern_keys: Vec::new(),
-        description: String::new(),
-        allow_permanent: true,
-        choices: asked.choices.clone(),
-        expires_at: None,
-    };
-    let event = Event::ApprovalRequest(Box::new(request));
-    log.append(event, vec![Change::Approval(asked.clone())]).unwrap().await.unwrap();
+    log.append(question(&asked), vec![Change::Approval(asked.clone())]).unwrap().await.unwrap();
     drop(log);
     settled(&store).await;
     assert_eq!(store.approvals(Some(ApprovalStatus::Pending), None, 10).unwrap(), []);

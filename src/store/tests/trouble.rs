@@ -1,8 +1,8 @@
 //! Full disks, failed commits, closing.
 
 use crate::{
-    domain::{Event, Seq, now},
-    store::{Options, RunFilter, StoreError, testing::*},
+    domain::{Approval, ApprovalStatus, Event, RunRecord, RunSpec, RunStatus, Seq, Usage, now},
+    store::{Change, Options, RunFilter, Store, StoreError, testing::*},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -50,6 +50,83 @@ async fn a_full_disk_ends_the_log_in_memory_and_the_store_heals() {
 }
 
 #[tokio::test]
+async fn an_end_that_the_disk_did_not_take_is_written_once_it_takes_commits_again() {
+    for (ring, by_closing) in [(100, false), (100, true), (3, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let save_after = if by_closing { options().save_after } else { Duration::from_millis(20) };
+        let limits = Options { ring_events: ring, ring_unread: ring, save_after, ..options() };
+        let store = open_with(dir.path(), limits.clone());
+        let (spec, mut log) = running(&store).await;
+        let asked = Approval { run_id: spec.run_id, ..approval(ApprovalStatus::Pending) };
+        log.append(question(&asked), vec![Change::Approval(asked.clone())]).unwrap().await.unwrap();
+
+        limits.fault.set(Some(StoreError::Full));
+        let refused = log.append(Event::RunStopping {}, Vec::new()).unwrap().await;
+        assert_eq!(refused, Err(StoreError::Full));
+        for _ in 0..10 {
+            assert_eq!(log.delta(delta("x")), Err(StoreError::Full));
+        }
+        let end = Event::RunCancelled {
+            partial_output: "x".repeat(10),
+            usage: Usage::default(),
+            pending_steer: None,
+        };
+        assert_eq!(log.append(end, Vec::new()).err(), Some(StoreError::Full));
+        drop(log);
+        let told = store.run(spec.run_id).unwrap().unwrap();
+        assert_eq!(told.status, RunStatus::Cancelled);
+        let told = RunRecord { reserved: told.last_seq, ..told };
+
+        limits.fault.set(None);
+        if !by_closing {
+            gone_from_memory(&store, &spec).await;
+            assert_eq!(store.run(spec.run_id).unwrap().unwrap(), told, "as readers were told");
+        }
+        tokio::task::spawn_blocking(move || store.close().unwrap()).await.unwrap();
+        let store = open(dir.path());
+        assert!(store.open_runs().unwrap().is_empty(), "nobody takes it up again");
+        assert_eq!(store.run(spec.run_id).unwrap().unwrap(), told);
+        let approval = store.approval(asked.id).unwrap().unwrap();
+        assert_eq!(approval.status, ApprovalStatus::Withdrawn);
+        let events = read_all(&store, spec.run_id, 0).await;
+        let seen: Vec<(u64, Option<u64>)> =
+            events.iter().map(|event| (event.seq.0, event.lost_after.map(|seq| seq.0))).collect();
+        let whole = (1..=14).map(|seq| (seq, None));
+        // Of what was written while nobody read it memory had kept the last three.
+        let cut = [(1, None), (2, None), (12, Some(2)), (13, None), (14, None)];
+        let expected: Vec<_> = if ring == 3 { cut.to_vec() } else { whole.collect() };
+        assert_eq!(seen, expected, "{ring} {by_closing}");
+    }
+}
+
+#[tokio::test]
+async fn a_chat_that_the_disk_never_heard_of_stays_readable_and_is_not_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Options { save_after: Duration::ZERO, ..options() };
+    let store = open_with(dir.path(), limits.clone());
+    limits.fault.set(Some(StoreError::Full));
+    let chat = Arc::new(spec(false));
+    let (mut log, _) = store.begin(Arc::clone(&chat), None);
+    drop(log.append(started(&chat), Vec::new()).unwrap());
+    drop(log.append(completed("x"), Vec::new()).unwrap());
+    assert_eq!(store.commit(vec![idempotency(1)]).await, Err(StoreError::Full));
+    limits.fault.set(None);
+    settled(&store).await;
+    assert_eq!(read_all(&store, chat.run_id, 0).await.len(), 2);
+    let after = open(crash(dir.path()).path());
+    assert_eq!(after.run(chat.run_id).unwrap(), None);
+}
+
+/// Waits until the store alone has the run.
+async fn gone_from_memory(store: &Store, spec: &RunSpec) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while store.0.live(spec.run_id).is_some() {
+        assert!(std::time::Instant::now() < deadline, "its end was not written");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_failed_store_is_left_alone_for_a_while() {
     let dir = tempfile::tempdir().unwrap();
     let limits = Options { heal_after: Duration::from_secs(3600), ..options() };
@@ -61,8 +138,8 @@ async fn a_failed_store_is_left_alone_for_a_while() {
     assert_eq!(store.close(), refused);
 }
 
-fn idempotency(scope: u8) -> crate::store::Change {
-    crate::store::Change::Idempotency(crate::store::IdempotencyEntry {
+fn idempotency(scope: u8) -> Change {
+    Change::Idempotency(crate::store::IdempotencyEntry {
         scope: [scope; 32],
         fingerprint: [0; 32],
         stands_for: crate::domain::StandsFor::Run(crate::domain::RunId::new()),

@@ -7,6 +7,7 @@ mod client;
 #[allow(dead_code)]
 #[path = "../../api/support/contract.rs"]
 mod contract;
+mod disk;
 mod fifo;
 mod process;
 #[allow(dead_code)]
@@ -19,6 +20,7 @@ mod story;
 mod upstream;
 
 pub use client::{Client, Frame, PATIENCE, ask};
+pub use disk::Disk;
 pub use fifo::Fifo;
 pub use process::Process;
 pub use site::{Site, sled_blobs};
