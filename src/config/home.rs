@@ -7,7 +7,10 @@ use super::{
     server, tls,
 };
 use crate::domain::ProfileName;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+};
 
 /// A home as found on disk.
 #[derive(Debug)]
@@ -153,30 +156,64 @@ fn refuse_shared_ports(profiles: &mut [FoundProfile]) {
 /// Two profiles may work in one folder when an operator says so, but it must not happen unseen. Roots may be shared;
 /// that one is where another profile works is worth a word, too.
 fn warn_of_shared_workspaces(profiles: &mut [FoundProfile]) {
-    let meets = |one: &Path, other: &Path| other.starts_with(one) || one.starts_with(other);
-    let workspaces: Vec<(ProfileName, PathBuf)> = profiles
+    let served = profiles
         .iter()
-        .filter_map(|profile| Some((profile.name.clone(), profile.config.as_ref().ok()?.workspace.clone())))
-        .collect();
-    for profile in profiles {
+        .filter_map(|profile| Some((profile.name.clone(), profile.config.as_ref().ok()?.workspace.clone())));
+    let served: Vec<(ProfileName, PathBuf)> = served.collect();
+    let workspaces = Workspaces::of(&served);
+    let readable = profiles.iter_mut().filter(|profile| profile.config.is_ok());
+    for (own, profile) in readable.enumerate() {
         let Ok(config) = &profile.config else { continue };
         let at = profile.root.display();
         // Of two workspaces the second is told of.
-        let before = workspaces.iter().take_while(|(name, _)| *name != profile.name);
-        for (first, _) in before.filter(|(_, workspace)| meets(workspace, &config.workspace)) {
+        for (_, first) in workspaces.that_meet(&config.workspace).range(..own) {
             profile.warnings.push(format!(
                 "{at}: `terminal.cwd`: is also the workspace of `{first}`: both see the same files"
             ));
         }
-        let others = workspaces.iter().filter(|(name, _)| *name != profile.name);
-        for (other, workspace) in others {
-            if let Some(root) = config.terminal.roots.iter().find(|root| meets(workspace, &root.path)) {
-                let root = root.path.display();
-                profile.warnings.push(format!(
-                    "{at}: `terminal.roots`: `{root}` is, holds or lies in the workspace of `{other}`"
-                ));
+        let mut met = BTreeMap::new();
+        for root in &config.terminal.roots {
+            for (other, name) in workspaces.that_meet(&root.path) {
+                met.entry(other).or_insert((root, name));
             }
         }
+        met.remove(&own);
+        for (root, other) in met.values() {
+            let root = root.path.display();
+            profile.warnings.push(format!(
+                "{at}: `terminal.roots`: `{root}` is, holds or lies in the workspace of `{other}`"
+            ));
+        }
+    }
+}
+
+/// Workspaces by where they are: a home may have a thousand.
+struct Workspaces<'a> {
+    at: HashMap<&'a Path, Named<'a>>,
+    /// By each folder on the way to them, too.
+    below: HashMap<&'a Path, Named<'a>>,
+}
+
+/// By their place in the home's order.
+type Named<'a> = BTreeMap<usize, &'a ProfileName>;
+
+impl<'a> Workspaces<'a> {
+    fn of(all: &'a [(ProfileName, PathBuf)]) -> Self {
+        let (mut at, mut below) = (HashMap::<_, Named<'_>>::new(), HashMap::<_, Named<'_>>::new());
+        for (place, (name, path)) in all.iter().enumerate() {
+            at.entry(path.as_path()).or_default().insert(place, name);
+            for folder in path.ancestors() {
+                below.entry(folder).or_default().insert(place, name);
+            }
+        }
+        Self { at, below }
+    }
+
+    /// Those that are, hold or lie in a folder.
+    fn that_meet(&self, folder: &Path) -> Named<'a> {
+        let holding = folder.ancestors().filter_map(|above| self.at.get(above));
+        let met = holding.chain(self.below.get(folder)).flatten();
+        met.map(|(place, name)| (*place, *name)).collect()
     }
 }
 

@@ -14,6 +14,7 @@ use std::{
     ops::RangeInclusive,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// The file of a home, and the numbers that may be given out.
@@ -21,9 +22,18 @@ use std::{
 pub struct Users {
     run: PathBuf,
     range: RangeInclusive<u32>,
+    /// What was read last: to parse a thousand lines for each of a thousand profiles takes long.
+    known: Arc<Mutex<Option<Known>>>,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// The file's bytes, and what they say.
+#[derive(Debug)]
+struct Known {
+    text: Vec<u8>,
+    table: Arc<Table>,
+}
+
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 struct Table {
     /// Where the search for a free number goes on.
     next: u32,
@@ -34,7 +44,7 @@ impl Users {
     /// `run` is the home's `run` folder, which must exist.
     #[must_use]
     pub fn new(run: &Path, range: RangeInclusive<u32>) -> Self {
-        Self { run: run.to_owned(), range }
+        Self { run: run.to_owned(), range, known: Arc::default() }
     }
 
     /// The user of a profile; a number is kept for it when it has none, or one outside of the range. Blocking.
@@ -43,10 +53,11 @@ impl Users {
     /// The file cannot be read or written, or no number is free.
     pub fn of(&self, name: &ProfileName) -> io::Result<Owner> {
         let _alone = self.lock()?;
-        let mut table = self.read()?;
+        let table = self.read()?;
         let number = match table.profiles.get(name.as_str()) {
             Some(number) if self.range.contains(number) => *number,
             Some(_) | None => {
+                let mut table = Table::clone(&table);
                 let number = self.free(&table)?;
                 table.profiles.insert(name.to_string(), number);
                 table.next = number.wrapping_add(1);
@@ -67,7 +78,7 @@ impl Users {
             return Ok(());
         }
         let _alone = users.lock()?;
-        let mut table = users.read()?;
+        let mut table = Table::clone(&*users.read()?);
         if table.profiles.remove(name.as_str()).is_some() { users.write(&table) } else { Ok(()) }
     }
 
@@ -95,18 +106,23 @@ impl Users {
         Ok(file)
     }
 
-    fn read(&self) -> io::Result<Table> {
+    fn read(&self) -> io::Result<Arc<Table>> {
         let text = match std::fs::read(self.path()) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Table::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Arc::default()),
             Err(error) => return Err(error),
         };
-        serde_json::from_slice(&text).map_err(|error| {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_ref().filter(|known| known.text == text) {
+            return Ok(known.table.clone());
+        }
+        let table: Table = serde_json::from_slice(&text).map_err(|error| {
             io::Error::other(format!(
                 "{} is damaged ({error}): put it back from a backup, or delete it, then all profiles get new numbers",
                 self.path().display()
             ))
-        })
+        })?;
+        Ok(known.insert(Known { text, table: Arc::new(table) }).table.clone())
     }
 
     fn write(&self, table: &Table) -> io::Result<()> {
@@ -182,9 +198,30 @@ mod tests {
     #[test]
     fn a_damaged_file_is_told_and_left() {
         let run = tempfile::tempdir().unwrap();
-        fs::write(run.path().join("users"), "{").unwrap();
-        let error = Users::new(run.path(), 100..=199).of(&name("a")).unwrap_err().to_string();
-        assert!(error.contains("damaged"), "{error}");
-        assert_eq!(fs::read(run.path().join("users")).unwrap(), b"{");
+        let (users, file) = (Users::new(run.path(), 100..=199), run.path().join("users"));
+        let refused = || {
+            let error = users.of(&name("a")).unwrap_err().to_string();
+            assert!(error.contains("damaged"), "{error}");
+        };
+        for text in ["{", ""] {
+            fs::write(&file, text).unwrap();
+            refused();
+            assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        }
+        fs::remove_file(&file).unwrap();
+        assert_eq!(numbers(&users, &["a", "a"]), [100, 100]);
+        fs::write(&file, "").unwrap();
+        refused();
+    }
+
+    #[test]
+    fn what_another_process_gave_out_is_not_given_out_again() {
+        let run = tempfile::tempdir().unwrap();
+        let [ours, theirs] = [100..=199, 100..=199].map(|range| Users::new(run.path(), range));
+        assert_eq!(numbers(&ours, &["a", "a"]), [100, 100]);
+        assert_eq!(numbers(&theirs, &["b"]), [101]);
+        assert_eq!(numbers(&ours, &["c", "b", "a"]), [102, 101, 100]);
+        Users::forget(run.path(), &name("a")).unwrap();
+        assert_eq!(numbers(&ours, &["a"]), [103], "it is somebody else");
     }
 }

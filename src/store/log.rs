@@ -348,7 +348,10 @@ impl Drop for LogWriter {
             usage: record.usage,
             pending_steer: None,
         };
-        if let Err(error) = self.append(event, withdrawn) {
+        // Of a run that was never taken on nobody misses the end.
+        if let Err(error) = self.append(event, withdrawn)
+            && self.live.state().is_on_disk()
+        {
             tracing::warn!(run = %self.live.run, %error, "the end of an abandoned run was not stored");
         }
     }

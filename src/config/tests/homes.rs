@@ -174,7 +174,20 @@ fn a_workspace_of_two_profiles_is_told() {
     ]);
     disk.write("profiles/a/.env", "API_SERVER_PORT=8643\n");
     disk.write("profiles/b/.env", "API_SERVER_PORT=8644\n");
+    disk.write("profiles/broken/config.yaml", "[");
+    disk.write(
+        "profiles/c/config.yaml",
+        "terminal: {cwd: /srv/other, roots: [/srv/work/b/deep, /srv/work/b/other]}\n",
+    );
+    disk.write("profiles/c/.env", "API_SERVER_PORT=8645\n");
     let home = disk.read();
     assert!(home.found("a").warnings.is_empty());
-    assert!(home.found("b").warnings[0].contains("is also the workspace of `a`"));
+    let told = |name: &str| home.found(name).warnings.iter().map(|text| text.split_once(": ").unwrap().1);
+    let both = "is also the workspace of `a`: both see the same files";
+    assert_eq!(told("b").collect::<Vec<_>>(), [format!("`terminal.cwd`: {both}")]);
+    let root = |root: &str, of: &str| {
+        format!("`terminal.roots`: `{root}` is, holds or lies in the workspace of `{of}`")
+    };
+    let expected = [root("/srv/work/b/deep", "a"), root("/srv/work/b/deep", "b")];
+    assert_eq!(told("c").collect::<Vec<_>>(), expected, "of several roots the first");
 }
