@@ -338,7 +338,7 @@ impl Drop for LogWriter {
         // It may refuse, for the reason for which the last event will be refused too.
         let _ = self.end_text();
         let record = self.record();
-        let withdrawn = self.store.withdrawn(record.run_id).unwrap_or_default();
+        let withdrawn = self.store.withdrawn(&record);
         let event = Event::RunFailed {
             error: "the run ended unexpectedly".to_owned(),
             error_code: Code::Internal,

@@ -11,7 +11,7 @@ use super::{
     lock_of, whole,
     writer::Work,
 };
-use crate::domain::{Approval, ApprovalStatus, RunId, now};
+use crate::domain::{Approval, ApprovalStatus, RunRecord, now};
 use std::{collections::VecDeque, mem, sync::Arc};
 
 /// Ended logs that are kept. Each has its last events and its record.
@@ -67,7 +67,9 @@ impl Inner {
 
     /// What is missing of an ended log, as a command.
     fn ending(self: &Arc<Self>, live: &Arc<Live>) -> Result<Command, StoreError> {
-        let withdrawn = self.withdrawn(live.run).unwrap_or_default();
+        // As the disk knows it: what came after that failed.
+        let record = self.read(|db| whole::record(db, live.run)).ok().flatten();
+        let withdrawn = record.map_or_else(Vec::new, |record| self.withdrawn(&record));
         let mut writes = command::encode(&self.options.redactor, withdrawn, None)?;
         let mut state = live.state();
         writes.extend(state.rest()?);
@@ -77,17 +79,11 @@ impl Inner {
         Ok(Command { writes, log: Some(log), answer: None })
     }
 
-    /// The questions that the run still asks, as far as the disk knows: nobody will take their answers.
-    pub(super) fn withdrawn(&self, run: RunId) -> Result<Vec<Change>, StoreError> {
-        self.read(|db| {
-            let Some(record) = whole::record(db, run)? else { return Ok(Vec::new()) };
-            let mut changes = Vec::new();
-            for &id in record.waiting.iter().chain(&record.asking) {
-                let approval: Option<Approval> = db.read(Key::approval(Table::Approval, id))?;
-                let open = approval.filter(|approval| approval.status == ApprovalStatus::Pending);
-                changes.extend(open.map(|approval| Change::Approval(approval.withdrawn(now()))));
-            }
-            Ok(changes)
-        })
+    /// The questions that a run still asks by this record: nobody will take their answers.
+    pub(super) fn withdrawn(&self, record: &RunRecord) -> Vec<Change> {
+        let approval = |&id| self.read(|db| db.read(Key::approval(Table::Approval, id))).ok().flatten();
+        let asked = record.waiting.iter().chain(&record.asking).filter_map(approval);
+        let open = asked.filter(|approval: &Approval| approval.status == ApprovalStatus::Pending);
+        open.map(|approval| Change::Approval(approval.withdrawn(now()))).collect()
     }
 }
