@@ -45,17 +45,19 @@ pub(super) struct Bench {
     pub(super) settling: bool,
     /// The last commit changed sessions.
     wrote_sessions: bool,
+    /// The last commit failed.
+    stumbled: bool,
 }
 
 /// Text of a run, under its key.
-type Chunk = (Key, Vec<u8>);
+type Chunk<'a> = (Key, &'a [u8]);
 
 /// What a commit does beside the records that it puts into the batch.
 #[derive(Default)]
-struct Sheet {
+struct Sheet<'a> {
     opened: HashSet<RunId>,
     closed: HashSet<RunId>,
-    chunks: Vec<Chunk>,
+    chunks: Vec<Chunk<'a>>,
     /// It changes keys.
     keys: bool,
     /// Writes of the main database.
@@ -63,8 +65,14 @@ struct Sheet {
     sessions: Sessions,
 }
 
-impl Sheet {
-    fn take(&mut self, draft: &mut Draft<'_>, redactor: &Redactor, write: Write) -> Result<(), StoreError> {
+impl<'a> Sheet<'a> {
+    /// The write stays whole: should the commit fail, it may be tried again.
+    fn take(
+        &mut self,
+        draft: &mut Draft<'_>,
+        redactor: &Redactor,
+        write: &'a mut Write,
+    ) -> Result<(), StoreError> {
         self.count += usize::from(!matches!(write, Write::Deltas(..)));
         match write {
             Write::Put(key, json) => {
@@ -72,29 +80,29 @@ impl Sheet {
                 if key.is(Table::OpenRun) {
                     self.opened.insert(RunId::from_bytes(key.id()));
                 }
-                draft.put_json(key, &json)
+                draft.put_json(*key, json)
             }
             Write::Remove(key) => {
                 if key.is(Table::OpenRun) {
                     self.closed.insert(RunId::from_bytes(key.id()));
                 }
-                draft.remove(key);
+                draft.remove(*key);
                 Ok(())
             }
             Write::Deltas(key, json) => {
-                self.chunks.push((key, json));
+                self.chunks.push((*key, json));
                 Ok(())
             }
             Write::Whole(ended) => {
                 let (key, json) = ended.encode(redactor)?;
                 draft.put_json(key, &json)
             }
-            Write::Session { mut append, unlisted } => {
-                clean::append(redactor, &mut append);
-                self.sessions.append(draft, &append, unlisted)
+            Write::Session { append, unlisted } => {
+                clean::append(redactor, append);
+                self.sessions.append(draft, append, *unlisted)
             }
-            Write::Summary(change) => self.sessions.summarise(draft, &change),
-            Write::SessionEdit(edit) => self.sessions.settle(draft, &edit),
+            Write::Summary(change) => self.sessions.summarise(draft, change),
+            Write::SessionEdit(edit) => self.sessions.settle(draft, edit),
         }
     }
 }
@@ -120,34 +128,17 @@ impl Bench {
             broken: None,
             settling: false,
             wrote_sessions: false,
+            stumbled: false,
         }
     }
 
     /// Writes what waits as one commit, and tells all who wait for it.
     pub(super) fn commit(&mut self, inner: &Arc<Inner>, work: Work) {
-        let mut commands = Vec::with_capacity(work.commands.len() + work.dirty.len());
-        for command in work.commands {
-            // Behind a commit that failed nothing of the same log is written: it would have a hole.
-            let failed = command.log.as_ref().and_then(|log| log.live.state().failed.clone());
-            match failed {
-                Some(error) => inner.finish(command, &Err(error)),
-                None => commands.push(command),
-            }
+        if std::mem::take(&mut self.stumbled) {
+            // What failed then goes first: a session's next turn is to find the last one in it.
+            inner.save(self);
         }
-        for live in work.dirty {
-            let mut state = live.state();
-            let writes = state.collect();
-            let upto = state.last();
-            drop(state);
-            match writes {
-                Ok(writes) if writes.is_empty() => {}
-                Ok(writes) => {
-                    let log = LogAck { live, upto, reserved: None, stage: Stage::Going };
-                    commands.push(Command { writes, log: Some(log), answer: None });
-                }
-                Err(error) => live.fail(&error),
-            }
-        }
+        let mut commands = gather(inner, work);
         if commands.is_empty() {
             return;
         }
@@ -167,6 +158,7 @@ impl Bench {
             inner.follow_later();
         }
         if let Err(error) = &result {
+            self.stumbled = true;
             tracing::error!(%error, commands = commands.len(), "a commit failed");
         }
         for command in commands {
@@ -187,7 +179,7 @@ impl Bench {
         sessions: Sessions,
     ) -> Result<(), StoreError> {
         let wide = commands.len() >= inner.options.wide;
-        let writes = commands.iter_mut().flat_map(|command| command.writes.drain(..));
+        let writes = commands.iter_mut().flat_map(|command| &mut command.writes);
         let mut batch = Batch::default();
         let mut sheet = Sheet { sessions, ..Sheet::default() };
         self.values.begin();
@@ -226,18 +218,18 @@ impl Bench {
 
     /// Puts the text of runs that end before any of it was written among the rest, and gives back what other runs said:
     /// the first needs no second database, and no second flush.
-    fn chunks_beside(
+    fn chunks_beside<'a>(
         &mut self,
         inner: &Inner,
         batch: &mut Batch,
-        chunks: Vec<Chunk>,
+        chunks: Vec<Chunk<'a>>,
         closed: &HashSet<RunId>,
-    ) -> Result<Vec<Chunk>, StoreError> {
+    ) -> Result<Vec<Chunk<'a>>, StoreError> {
         let mut beside = Vec::with_capacity(chunks.len());
         for (key, json) in chunks {
             let run = RunId::from_bytes(key.id());
             if closed.contains(&run) && !self.has_generation(inner, run)? {
-                codec::put(batch, &inner.payloads, key, &json)?;
+                codec::put(batch, &inner.payloads, key, json)?;
             } else {
                 beside.push((key, json));
             }
@@ -265,7 +257,7 @@ impl Bench {
         &mut self,
         inner: &Inner,
         batch: &mut Batch,
-        chunks: &[Chunk],
+        chunks: &[Chunk<'_>],
     ) -> Result<usize, StoreError> {
         if chunks.is_empty() {
             return Ok(0);
@@ -295,7 +287,7 @@ impl Bench {
 
     /// Refuses before sled meets a full disk: what it has in memory after that is not what the disk has, it has to be
     /// opened anew, and that takes space too.
-    fn check_space(inner: &Inner) -> Result<(), StoreError> {
+    pub(super) fn check_space(inner: &Inner) -> Result<(), StoreError> {
         let low = inner.free_space().is_some_and(|free| free < inner.room());
         if low { Err(StoreError::Full) } else { Ok(()) }
     }
@@ -322,6 +314,34 @@ impl Bench {
             tracing::warn!(%error, "`state/wake` was not written");
         }
     }
+}
+
+/// What is to be written of a commit's work: the deltas become a command of their log's.
+fn gather(inner: &Arc<Inner>, work: Work) -> Vec<Command> {
+    let mut commands = Vec::with_capacity(work.commands.len() + work.dirty.len());
+    for command in work.commands {
+        // Behind a commit that failed nothing of the same log is written: it would have a hole.
+        let failed = command.log.as_ref().and_then(|log| log.live.state().failed.clone());
+        match failed {
+            Some(error) => inner.finish(command, &Err(error)),
+            None => commands.push(command),
+        }
+    }
+    for live in work.dirty {
+        let mut state = live.state();
+        let writes = state.collect();
+        let upto = state.last();
+        drop(state);
+        match writes {
+            Ok(writes) if writes.is_empty() => {}
+            Ok(writes) => {
+                let log = LogAck { live, upto, reserved: None, stage: Stage::Going };
+                commands.push(Command { writes, log: Some(log), answer: None });
+            }
+            Err(error) => live.fail(&error),
+        }
+    }
+    commands
 }
 
 /// The sessions that the commands change. A command whose session is damaged is taken out: it fails alone.

@@ -101,7 +101,10 @@ impl LogWriter {
         state.gated |= self.durable;
         state.push(event, domain::now())?;
         self.done |= terminal;
+        self.defer(changes);
         if let Some(error) = state.failed.clone() {
+            let refused = if terminal { self.records(&state.record)? } else { Vec::new() };
+            state.refused.extend(refused);
             live.publish(state);
             if terminal {
                 self.store.unsaved(&live);
@@ -110,7 +113,6 @@ impl LogWriter {
         }
         let stage = if terminal { Stage::Ended } else { Stage::Going };
         let must_store = terminal || self.durable || state.stored || live.overflows(&state);
-        self.defer(changes);
         let command = must_store.then(|| self.command(&mut state, stage)).transpose();
         live.publish(state);
         // An event that cannot be written must not hold up those behind it.
@@ -222,12 +224,12 @@ impl LogWriter {
     }
 
     fn write_at(&mut self, stage: Stage, changes: Vec<Change>) -> Committed {
+        self.defer(changes);
         let live = Arc::clone(&self.live);
         let mut state = live.state();
         if let Some(error) = state.failed.clone() {
             return Committed::known(Err(error));
         }
-        self.defer(changes);
         let command = self.command(&mut state, stage);
         live.publish(state);
         match command {
@@ -277,7 +279,8 @@ impl LogWriter {
         Ok(writes)
     }
 
-    fn parts(&mut self, state: &mut LiveState, stage: Stage) -> Result<Vec<Write>, StoreError> {
+    /// What came with the events.
+    fn records(&mut self, record: &RunRecord) -> Result<Vec<Write>, StoreError> {
         let run = self.live.run;
         let changes = mem::take(&mut self.deferred);
         let redactor = &self.store.options.redactor;
@@ -286,10 +289,16 @@ impl LogWriter {
         for call in mem::take(&mut self.calls) {
             // By time, so that a former process's are not written over.
             self.last_call = u64::try_from(call.at).unwrap_or(0).max(self.last_call + 1);
-            let RunRecord { session_id, key_id, .. } = &state.record;
+            let RunRecord { session_id, key_id, .. } = record;
             let session = self.parents_session.as_ref().unwrap_or(session_id);
             writes.push(usage::write(run, self.last_call, session, key_id, &call)?);
         }
+        Ok(writes)
+    }
+
+    fn parts(&mut self, state: &mut LiveState, stage: Stage) -> Result<Vec<Write>, StoreError> {
+        let run = self.live.run;
+        let mut writes = self.records(&state.record)?;
         let open = Key::run(Table::OpenRun, run);
         match stage {
             Stage::Ended if state.stored => writes.push(Write::Remove(open)),

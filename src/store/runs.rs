@@ -126,7 +126,7 @@ impl Inner {
             return Ok(whole.map(|WholeRun { record, spec, messages, .. }| StoredRun {
                 spec: spec.into_owned(),
                 record: record.into_owned(),
-                messages,
+                messages: messages.into_owned(),
                 approvals: Vec::new(),
             }));
         };

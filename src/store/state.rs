@@ -70,6 +70,8 @@ pub(super) struct LiveState {
     dirty: bool,
     pub(super) parked: bool,
     pub(super) failed: Option<StoreError>,
+    /// Writes that the disk did not take, in their order. What the log's writer has nobody else to give to comes here, too.
+    pub(super) refused: Vec<Write>,
 }
 
 impl LiveState {
@@ -93,6 +95,7 @@ impl LiveState {
             dirty: false,
             parked: false,
             failed: None,
+            refused: Vec::new(),
             record,
         }
     }
@@ -183,14 +186,24 @@ impl LiveState {
         self.on_disk
     }
 
-    /// Of an ended log that had failed: what the disk does not have, as far as it is still here.
-    pub(super) fn rest(&mut self) -> Result<Vec<Write>, StoreError> {
+    /// Nothing of an ended log that had failed is on its way any more: it can be tried again.
+    pub(super) const fn is_all_back(&self) -> bool {
+        self.in_flight == 0
+    }
+
+    /// The end of a log that had failed is tried again.
+    pub(super) fn goes_again(&mut self) {
         self.failed = None;
-        (self.handed, self.in_flight) = (self.durable, 1);
-        if let Some(first) = self.ring.front_mut().filter(|_| self.floor > self.durable) {
-            *first = Arc::new(Logged { lost_after: Some(Seq(self.durable)), ..(**first).clone() });
-        }
+        self.in_flight = 1;
         self.record.reserved = Seq(self.last());
+    }
+
+    /// The same: what the writer was not given of it, as far as it is still here.
+    pub(super) fn rest(&mut self) -> Result<Vec<Write>, StoreError> {
+        self.goes_again();
+        if let Some(first) = self.ring.front_mut().filter(|_| self.floor > self.handed) {
+            *first = Arc::new(Logged { lost_after: Some(Seq(self.handed)), ..(**first).clone() });
+        }
         let mut writes = self.hand_over()?;
         writes.push(self.head()?);
         writes.extend(index::of_run(&self.record, false));
@@ -201,8 +214,8 @@ impl LiveState {
     pub(super) fn whole<'a>(
         &'a self,
         spec: &'a RunSpec,
-        messages: Vec<Message>,
-        calls: Vec<UpstreamCall>,
+        messages: &'a [Message],
+        calls: &'a [UpstreamCall],
     ) -> WholeRun<'a> {
         let log = self.ring.iter().map(|logged| &**logged);
         WholeRun::new(&self.record, spec, messages, calls, log)
@@ -217,14 +230,22 @@ impl LiveState {
     pub(super) fn arrived(&mut self, upto: u64, reserved: Option<u64>) {
         self.durable = self.durable.max(upto);
         self.on_disk = true;
-        // Only commands of the log's writer say something about numbers.
-        if reserved.is_some() {
-            self.in_flight = self.in_flight.saturating_sub(1);
-            self.granted = self.granted.max(reserved);
-        }
+        self.landed(reserved);
+        self.granted = self.granted.max(reserved);
         while self.pending.front().is_some_and(|&seq| seq <= upto) {
             self.pending.pop_front();
         }
+    }
+
+    /// A command was not carried out.
+    pub(super) fn came_back(&mut self, writes: Vec<Write>, reserved: Option<u64>) {
+        self.landed(reserved);
+        self.refused.extend(writes);
+    }
+
+    /// Only commands of the log's writer say something about numbers.
+    fn landed(&mut self, reserved: Option<u64>) {
+        self.in_flight = self.in_flight.saturating_sub(usize::from(reserved.is_some()));
     }
 
     pub(super) fn give_up(&mut self, error: &StoreError) {

@@ -24,12 +24,12 @@ use std::{borrow::Cow, sync::Arc};
 pub(super) struct WholeRun<'a> {
     pub(super) record: Cow<'a, RunRecord>,
     pub(super) spec: Cow<'a, RunSpec>,
-    pub(super) messages: Vec<Message>,
+    pub(super) messages: Cow<'a, [Message]>,
     pub(super) events: Vec<StoredEvent<'a>>,
     pub(super) deltas: Vec<Delta<'a>>,
     /// What its model calls cost.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) calls: Vec<UpstreamCall>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) calls: Cow<'a, [UpstreamCall]>,
 }
 
 /// The part that lists look at.
@@ -49,10 +49,10 @@ pub(super) struct Ended {
 
 impl Ended {
     /// The run's record as it is kept, with its key.
-    pub(super) fn encode(self, redactor: &Redactor) -> Result<(Key, Vec<u8>), StoreError> {
-        let Self { live, spec, mut messages, calls } = self;
+    pub(super) fn encode(&mut self, redactor: &Redactor) -> Result<(Key, Vec<u8>), StoreError> {
+        let Self { live, spec, messages, calls } = self;
         messages.iter_mut().for_each(|message| redactor.clean_message(message));
-        let spec = clean::copy(redactor, &spec, false);
+        let spec = clean::copy(redactor, spec, false);
         let json = live.state().whole(&spec, messages, calls).encode()?;
         Ok((Key::run(Table::WholeRun, live.run), json))
     }
@@ -62,8 +62,8 @@ impl<'a> WholeRun<'a> {
     pub(super) fn new(
         record: &'a RunRecord,
         spec: &'a RunSpec,
-        messages: Vec<Message>,
-        calls: Vec<UpstreamCall>,
+        messages: &'a [Message],
+        calls: &'a [UpstreamCall],
         log: impl Iterator<Item = &'a Logged>,
     ) -> Self {
         let (mut events, mut deltas) = (Vec::new(), Vec::new());
@@ -78,7 +78,8 @@ impl<'a> WholeRun<'a> {
         } else {
             Cow::Owned(RunSpec { history: Vec::new(), ..spec.clone() })
         };
-        Self { record: Cow::Borrowed(record), spec, messages, events, deltas, calls }
+        let (record, messages, calls) = (Cow::Borrowed(record), messages.into(), calls.into());
+        Self { record, spec, messages, events, deltas, calls }
     }
 
     fn encode(&self) -> Result<Vec<u8>, StoreError> {

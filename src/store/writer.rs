@@ -141,6 +141,9 @@ impl Inner {
     /// Tells all who wait for the command how it ended.
     pub(super) fn finish(self: &Arc<Self>, command: Command, result: &Result<(), StoreError>) {
         if let Some(log) = command.log {
+            if result.is_err() {
+                log.live.state().came_back(command.writes, log.reserved);
+            }
             match result {
                 Ok(()) => {
                     if log.live.committed(log.upto, log.reserved) {

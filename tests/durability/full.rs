@@ -14,7 +14,7 @@ async fn a_run_that_ends_on_a_full_disk_has_ended_for_good_once_there_is_space()
     };
     let mut process = disk.start(&site).await;
     let alice = process.alice();
-    let run = alice.run("@@gate hold").await;
+    let run = alice.run_with(json!({"input": "@@gate hold", "session_id": "talk"})).await;
     let mut events = alice.events(&run, None).await;
     events.until("message.delta").await;
     let ready = alice.get("/ready").await;
@@ -46,14 +46,18 @@ async fn a_run_that_ends_on_a_full_disk_has_ended_for_good_once_there_is_space()
         tokio::task::yield_now().await;
     }
     // As soon as the disk takes commits.
-    loop {
-        let answer = alice.post("/v1/runs", json!({"input": "again"})).await;
+    let next = loop {
+        let answer = alice.post("/v1/runs", json!({"input": "again", "session_id": "talk"})).await;
         if answer.status == 202 {
-            break;
+            break answer.body["run_id"].as_str().unwrap().to_owned();
         }
         assert!(matches!(answer.status, 500 | 503 | 507), "{}", answer.text);
         tokio::task::yield_now().await;
-    }
+    };
+    assert_eq!(alice.finished(&next).await["status"], "completed");
+    let said = alice.get("/api/sessions/talk/messages").await;
+    let place = |text: &str| said.text.find(text).unwrap_or_else(|| panic!("{text}: {}", said.text));
+    assert!(place("@@gate hold") < place("again"), "the turn before comes first: {}", said.text);
     process.signal(Signal::TERM);
     assert_eq!(process.ended().await.0.code(), Some(0));
 

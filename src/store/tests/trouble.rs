@@ -1,7 +1,9 @@
 //! Full disks, failed commits, closing.
 
 use crate::{
-    domain::{Approval, ApprovalStatus, Event, RunRecord, RunSpec, RunStatus, Seq, Usage, now},
+    domain::{
+        Approval, ApprovalStatus, Event, Message, RunRecord, RunSpec, RunStatus, Seq, SessionRef, Usage, now,
+    },
     store::{Change, Options, RunFilter, Store, StoreError, testing::*},
 };
 use std::{sync::Arc, time::Duration};
@@ -46,7 +48,8 @@ async fn a_full_disk_ends_the_log_in_memory_and_the_store_heals() {
     log.append(completed(""), Vec::new()).unwrap().await.unwrap();
     assert_eq!(read_all(&store, third.run_id, 0).await.len(), 2);
     let after = open(crash(dir.path()).path());
-    assert_eq!(after.open_runs().unwrap()[0].record.last_seq, Seq(1), "what was acknowledged");
+    assert!(after.open_runs().unwrap().is_empty());
+    assert!(after.run(first.run_id).unwrap().unwrap().status.is_terminal(), "it went ahead of the third");
 }
 
 #[tokio::test]
@@ -71,7 +74,7 @@ async fn an_end_that_the_disk_did_not_take_is_written_once_it_takes_commits_agai
             usage: Usage::default(),
             pending_steer: None,
         };
-        assert_eq!(log.append(end, Vec::new()).err(), Some(StoreError::Full));
+        assert_eq!(log.append(end, vec![said(&spec, "kept")]).err(), Some(StoreError::Full));
         drop(log);
         let told = store.run(spec.run_id).unwrap().unwrap();
         assert_eq!(told.status, RunStatus::Cancelled);
@@ -86,6 +89,7 @@ async fn an_end_that_the_disk_did_not_take_is_written_once_it_takes_commits_agai
         let store = open(dir.path());
         assert!(store.open_runs().unwrap().is_empty(), "nobody takes it up again");
         assert_eq!(store.run(spec.run_id).unwrap().unwrap(), told);
+        assert_eq!(talk(&store), [Message::user("kept")]);
         let approval = store.approval(asked.id).unwrap().unwrap();
         assert_eq!(approval.status, ApprovalStatus::Withdrawn);
         let events = read_all(&store, spec.run_id, 0).await;
@@ -93,28 +97,45 @@ async fn an_end_that_the_disk_did_not_take_is_written_once_it_takes_commits_agai
             events.iter().map(|event| (event.seq.0, event.lost_after.map(|seq| seq.0))).collect();
         let whole = (1..=14).map(|seq| (seq, None));
         // Of what was written while nobody read it memory had kept the last three.
-        let cut = [(1, None), (2, None), (12, Some(2)), (13, None), (14, None)];
+        let cut = [(1, None), (2, None), (3, None), (12, Some(3)), (13, None), (14, None)];
         let expected: Vec<_> = if ring == 3 { cut.to_vec() } else { whole.collect() };
         assert_eq!(seen, expected, "{ring} {by_closing}");
     }
 }
 
 #[tokio::test]
-async fn a_chat_that_the_disk_never_heard_of_stays_readable_and_is_not_tried_again() {
+async fn a_chat_that_the_disk_did_not_take_is_written_once_and_before_what_comes_next() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Options { save_after: Duration::ZERO, ..options() };
-    let store = open_with(dir.path(), limits.clone());
-    limits.fault.set(Some(StoreError::Full));
+    let store = open_with(dir.path(), options());
+    let limits = store.0.options.fault.clone();
+    limits.set(Some(StoreError::Full));
     let chat = Arc::new(spec(false));
     let (mut log, _) = store.begin(Arc::clone(&chat), None);
     drop(log.append(started(&chat), Vec::new()).unwrap());
-    drop(log.append(completed("x"), Vec::new()).unwrap());
-    assert_eq!(store.commit(vec![idempotency(1)]).await, Err(StoreError::Full));
-    limits.fault.set(None);
-    settled(&store).await;
-    assert_eq!(read_all(&store, chat.run_id, 0).await.len(), 2);
+    let kept = vec![said(&chat, "first"), Change::Message(Message::user("first"))];
+    drop(log.append(completed("x"), kept).unwrap());
+    for _ in 0..3 {
+        assert_eq!(store.commit(vec![idempotency(1)]).await, Err(StoreError::Full));
+    }
+    assert_eq!(read_all(&store, chat.run_id, 0).await.len(), 2, "from memory");
+    limits.set(None);
+
+    say(&store, "talk", vec![Message::user("second")]).await;
     let after = open(crash(dir.path()).path());
-    assert_eq!(after.run(chat.run_id).unwrap(), None);
+    assert_eq!(talk(&after), ["first", "second"].map(Message::user));
+    assert_eq!(after.run(chat.run_id).unwrap().unwrap().status, RunStatus::Completed);
+    assert_eq!(read_all(&after, chat.run_id, 0).await.len(), 2);
+}
+
+/// What a turn leaves in the session `talk`.
+fn said(spec: &RunSpec, text: &str) -> Change {
+    let session = SessionRef { id: id("talk"), named: true };
+    Change::SessionAppend(Box::new(turn(session, spec.run_id, vec![Message::user(text)])))
+}
+
+fn talk(store: &Store) -> Vec<Message> {
+    let page = store.session_messages(&id("talk"), 0, 9).unwrap().unwrap();
+    page.messages.into_iter().map(|row| row.message).collect()
 }
 
 /// Waits until the store alone has the run.
