@@ -50,14 +50,14 @@ pub(super) struct Bench {
 }
 
 /// Text of a run, under its key.
-type Chunk<'a> = (Key, &'a [u8]);
+type Chunk = (Key, Vec<u8>);
 
 /// What a commit does beside the records that it puts into the batch.
 #[derive(Default)]
-struct Sheet<'a> {
+struct Sheet {
     opened: HashSet<RunId>,
     closed: HashSet<RunId>,
-    chunks: Vec<Chunk<'a>>,
+    chunks: Vec<Chunk>,
     /// It changes keys.
     keys: bool,
     /// Writes of the main database.
@@ -65,14 +65,15 @@ struct Sheet<'a> {
     sessions: Sessions,
 }
 
-impl<'a> Sheet<'a> {
-    /// The write stays whole: should the commit fail, it may be tried again.
+impl Sheet {
+    /// A write of which nobody else knows stays whole: should the commit fail, it may be tried again.
     fn take(
         &mut self,
         draft: &mut Draft<'_>,
         redactor: &Redactor,
-        write: &'a mut Write,
+        write: &mut Write,
     ) -> Result<(), StoreError> {
+        let again = !write.is_of_log();
         self.count += usize::from(!matches!(write, Write::Deltas(..)));
         match write {
             Write::Put(key, json) => {
@@ -80,7 +81,10 @@ impl<'a> Sheet<'a> {
                 if key.is(Table::OpenRun) {
                     self.opened.insert(RunId::from_bytes(key.id()));
                 }
-                draft.put_json(*key, json)
+                if again {
+                    return draft.put_json(*key, json);
+                }
+                draft.put_json(*key, &std::mem::take(json))
             }
             Write::Remove(key) => {
                 if key.is(Table::OpenRun) {
@@ -90,7 +94,7 @@ impl<'a> Sheet<'a> {
                 Ok(())
             }
             Write::Deltas(key, json) => {
-                self.chunks.push((*key, json));
+                self.chunks.push((*key, std::mem::take(json)));
                 Ok(())
             }
             Write::Whole(ended) => {
@@ -218,18 +222,18 @@ impl Bench {
 
     /// Puts the text of runs that end before any of it was written among the rest, and gives back what other runs said:
     /// the first needs no second database, and no second flush.
-    fn chunks_beside<'a>(
+    fn chunks_beside(
         &mut self,
         inner: &Inner,
         batch: &mut Batch,
-        chunks: Vec<Chunk<'a>>,
+        chunks: Vec<Chunk>,
         closed: &HashSet<RunId>,
-    ) -> Result<Vec<Chunk<'a>>, StoreError> {
+    ) -> Result<Vec<Chunk>, StoreError> {
         let mut beside = Vec::with_capacity(chunks.len());
         for (key, json) in chunks {
             let run = RunId::from_bytes(key.id());
             if closed.contains(&run) && !self.has_generation(inner, run)? {
-                codec::put(batch, &inner.payloads, key, json)?;
+                codec::put(batch, &inner.payloads, key, &json)?;
             } else {
                 beside.push((key, json));
             }
@@ -257,7 +261,7 @@ impl Bench {
         &mut self,
         inner: &Inner,
         batch: &mut Batch,
-        chunks: &[Chunk<'_>],
+        chunks: &[Chunk],
     ) -> Result<usize, StoreError> {
         if chunks.is_empty() {
             return Ok(0);

@@ -36,6 +36,21 @@ pub(super) enum Write {
     SessionEdit(SessionEdit),
 }
 
+impl Write {
+    /// It says what the log's memory says, too, and is as well made again from that.
+    pub(super) fn is_of_log(&self) -> bool {
+        match self {
+            Self::Put(key, _) => key.is(Table::Event) || key.is(Table::Run),
+            Self::Deltas(..) => true,
+            Self::Remove(_)
+            | Self::Whole(_)
+            | Self::Session { .. }
+            | Self::Summary(_)
+            | Self::SessionEdit(_) => false,
+        }
+    }
+}
+
 /// Where a log stands when its command is on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {

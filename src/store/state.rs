@@ -70,7 +70,7 @@ pub(super) struct LiveState {
     dirty: bool,
     pub(super) parked: bool,
     pub(super) failed: Option<StoreError>,
-    /// Writes that the disk did not take, in their order. What the log's writer has nobody else to give to comes here, too.
+    /// What else came with the events that the disk did not take, in its order.
     pub(super) refused: Vec<Write>,
 }
 
@@ -198,11 +198,12 @@ impl LiveState {
         self.record.reserved = Seq(self.last());
     }
 
-    /// The same: what the writer was not given of it, as far as it is still here.
+    /// The same: what the disk does not have of it, as far as it is still here.
     pub(super) fn rest(&mut self) -> Result<Vec<Write>, StoreError> {
         self.goes_again();
-        if let Some(first) = self.ring.front_mut().filter(|_| self.floor > self.handed) {
-            *first = Arc::new(Logged { lost_after: Some(Seq(self.handed)), ..(**first).clone() });
+        self.handed = self.durable;
+        if let Some(first) = self.ring.front_mut().filter(|_| self.floor > self.durable) {
+            *first = Arc::new(Logged { lost_after: Some(Seq(self.durable)), ..(**first).clone() });
         }
         let mut writes = self.hand_over()?;
         writes.push(self.head()?);
@@ -240,7 +241,7 @@ impl LiveState {
     /// A command was not carried out.
     pub(super) fn came_back(&mut self, writes: Vec<Write>, reserved: Option<u64>) {
         self.landed(reserved);
-        self.refused.extend(writes);
+        self.refused.extend(writes.into_iter().filter(|write| !write.is_of_log()));
     }
 
     /// Only commands of the log's writer say something about numbers.
