@@ -17,7 +17,10 @@ use super::{
 use crate::domain::ProfileName;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::{borrow::Cow, io::Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 /// The first line.
 #[derive(Serialize, Deserialize)]
@@ -70,7 +73,7 @@ pub fn backup(store: &Store, profile: &ProfileName, to: &mut dyn Write) -> Resul
     }
     let foot = Foot { count: out.count, blake3: out.hasher.finalize().to_hex().to_string() };
     out.line(&foot)?;
-    out.to.flush().map_err(|cause| StoreError::io("backup", &cause))?;
+    out.to.flush().map_err(|cause| not_written(&cause))?;
     Ok(foot.count)
 }
 
@@ -95,8 +98,13 @@ impl Out<'_> {
         let mut json = codec::to_json(line)?;
         json.push(b'\n');
         self.hasher.update(&json);
-        self.to.write_all(&json).map_err(|cause| StoreError::io("backup", &cause))
+        self.to.write_all(&json).map_err(|cause| not_written(&cause))
     }
+}
+
+/// A full disk is that of the backup, and not the store's.
+fn not_written(cause: &io::Error) -> StoreError {
+    StoreError::Io(format!("the backup cannot be written: {cause}"))
 }
 
 fn to_hex(bytes: &[u8]) -> String {

@@ -172,3 +172,13 @@ async fn a_key_of_an_earlier_version_is_read() {
     };
     assert_eq!(serde_json::from_str::<KeyRecord>(json).unwrap(), expected);
 }
+
+#[tokio::test]
+async fn a_full_disk_of_the_backup_is_not_said_to_be_the_stores() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    run(&store, &["x"], "x").await;
+    let mut full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let refused = backup(&store, &profile("alice"), &mut full).unwrap_err();
+    assert!(refused.to_string().contains("the backup cannot be written: No space left"), "{refused}");
+}
