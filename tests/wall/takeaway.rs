@@ -120,9 +120,10 @@ fn complaint(walls: &[Wall], finding: &Finding) -> Option<String> {
     }
 }
 
-/// The attack was still at it when it was ended.
-fn ran_out_of_time(finding: &Finding) -> bool {
-    finding.reason.ends_with("in its time") || finding.reason.starts_with("timed out")
+/// The attack was still at it when it was ended, or another one was at the same profile at that moment.
+fn was_hindered(finding: &Finding) -> bool {
+    let Finding { reason, .. } = finding;
+    reason.ends_with("in its time") || reason.starts_with("timed out") || reason.ends_with("try again")
 }
 
 fn every_attack_succeeds(sandbox: &Sandbox) {
@@ -139,7 +140,7 @@ fn every_attack_succeeds(sandbox: &Sandbox) {
             while let Some((walls, chosen)) = next() {
                 for finding in without(walls, chosen, sandbox) {
                     match complaint(walls, &finding) {
-                        Some(_) if ran_out_of_time(&finding) => {
+                        Some(_) if was_hindered(&finding) => {
                             late.lock().unwrap().push((walls, finding.attack));
                         }
                         told => complaints.lock().unwrap().extend(told),
@@ -150,7 +151,7 @@ fn every_attack_succeeds(sandbox: &Sandbox) {
         (0..AT_A_TIME).for_each(|_| drop(scope.spawn(work)));
     });
     let mut complaints = complaints.into_inner().unwrap();
-    // A busy machine says nothing of a wall: once more, and alone.
+    // Neither a busy machine nor another attack says anything of a wall: once more, and alone.
     for (walls, attack) in late.into_inner().unwrap() {
         let findings = without(walls, vec![find(attack).unwrap()], sandbox);
         complaints.extend(findings.iter().filter_map(|finding| complaint(walls, finding)));
