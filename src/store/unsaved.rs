@@ -96,7 +96,7 @@ impl Inner {
 
     /// What is missing of an ended log, as a command.
     fn ending(self: &Arc<Self>, live: &Arc<Live>) -> Result<Command, StoreError> {
-        // As the disk knows it: what came after that failed. A commit can be there all the same, of which that was told.
+        // As the disk knows it: what came after that failed. A commit that was told as failed can be there all the same.
         let stored = self.read(|db| whole::record(db, live.run)).ok().flatten();
         let is_there = stored.as_ref().is_some_and(|record| record.status.is_terminal());
         let withdrawn = stored.map_or_else(Vec::new, |record| self.withdrawn(&record));
