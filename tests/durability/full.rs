@@ -1,8 +1,15 @@
 //! A disk that is full, and has space again.
 
-use crate::support::{Disk, Site};
+use crate::support::{Disk, PATIENCE, Site};
 use rustix::process::Signal;
 use serde_json::json;
+use std::time::Instant;
+
+/// Lets the others go on, for as long as anybody may wait.
+async fn wait(since: Instant) {
+    assert!(since.elapsed() < PATIENCE, "it does not come");
+    tokio::task::yield_now().await;
+}
 
 #[actix_web::test]
 #[allow(clippy::print_stdout)]
@@ -21,6 +28,7 @@ async fn a_run_that_ends_on_a_full_disk_has_ended_for_good_once_there_is_space()
     assert_eq!(ready.status, 200, "{}", ready.text);
 
     disk.fill();
+    let since = Instant::now();
     // How much is free is looked up once a second.
     loop {
         let refused = alice.post("/v1/runs", json!({"input": "no room"})).await;
@@ -28,7 +36,7 @@ async fn a_run_that_ends_on_a_full_disk_has_ended_for_good_once_there_is_space()
             assert_eq!(refused.code(), "storage_low", "{}", refused.text);
             break;
         }
-        tokio::task::yield_now().await;
+        wait(since).await;
     }
     let ready = alice.get("/ready").await;
     assert_eq!((ready.status, ready.code()), (507, "storage_low"), "{}", ready.text);
@@ -42,8 +50,9 @@ async fn a_run_that_ends_on_a_full_disk_has_ended_for_good_once_there_is_space()
     };
 
     disk.free();
+    let since = Instant::now();
     while alice.get("/ready").await.status != 200 {
-        tokio::task::yield_now().await;
+        wait(since).await;
     }
     // As soon as the disk takes commits.
     let next = loop {
@@ -52,7 +61,7 @@ async fn a_run_that_ends_on_a_full_disk_has_ended_for_good_once_there_is_space()
             break answer.body["run_id"].as_str().unwrap().to_owned();
         }
         assert!(matches!(answer.status, 500 | 503 | 507), "{}", answer.text);
-        tokio::task::yield_now().await;
+        wait(since).await;
     };
     assert_eq!(alice.finished(&next).await["status"], "completed");
     let said = alice.get("/api/sessions/talk/messages").await;
