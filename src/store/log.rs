@@ -359,7 +359,7 @@ impl Drop for LogWriter {
         };
         // Of a run that was never taken on nobody misses the end.
         if let Err(error) = self.append(event, withdrawn)
-            && self.live.state().is_on_disk()
+            && self.store.live(self.live.run).is_some()
         {
             tracing::warn!(run = %self.live.run, %error, "the end of an abandoned run was not stored");
         }

@@ -62,8 +62,6 @@ pub(super) struct LiveState {
     handed: u64,
     /// … and is on disk.
     durable: u64,
-    /// The disk has been told of the run.
-    on_disk: bool,
     /// Commands of the log's writer that are on their way to the disk.
     in_flight: usize,
     /// Whether the store's writer has been told that deltas wait.
@@ -90,7 +88,6 @@ impl LiveState {
             stored: false,
             handed: record.last_seq.0,
             durable: record.last_seq.0,
-            on_disk: false,
             in_flight: 0,
             dirty: false,
             parked: false,
@@ -104,7 +101,7 @@ impl LiveState {
     pub(super) fn resume(record: RunRecord) -> Self {
         let (last, reserved) = (record.last_seq, record.reserved);
         let mut state = Self::begin(record, true);
-        (state.stored, state.on_disk) = (true, true);
+        state.stored = true;
         // Deltas may have come to the disk behind the block that it knows of; nobody saw their numbers.
         state.record.reserved = reserved.max(last);
         if reserved > last {
@@ -181,11 +178,6 @@ impl LiveState {
         Ok(writes)
     }
 
-    /// The disk knows that there is such a run.
-    pub(super) const fn is_on_disk(&self) -> bool {
-        self.on_disk
-    }
-
     /// Nothing of an ended log that had failed is on its way any more: it can be tried again.
     pub(super) const fn is_all_back(&self) -> bool {
         self.in_flight == 0
@@ -230,7 +222,6 @@ impl LiveState {
     /// A commit is on disk, with all up to `upto`.
     pub(super) fn arrived(&mut self, upto: u64, reserved: Option<u64>) {
         self.durable = self.durable.max(upto);
-        self.on_disk = true;
         self.landed(reserved);
         self.granted = self.granted.max(reserved);
         while self.pending.front().is_some_and(|&seq| seq <= upto) {

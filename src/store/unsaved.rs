@@ -37,6 +37,10 @@ pub(super) struct Unsaved {
 impl Inner {
     /// Keeps an ended log whose last commit failed, until it is written or there are too many.
     pub(super) fn unsaved(self: &Arc<Self>, live: &Arc<Live>) {
+        if self.live(live.run).is_none() {
+            // It was never taken on, and whoever wanted it was told so.
+            return;
+        }
         let mut unsaved = lock_of(&self.unsaved);
         if !unsaved.logs.iter().any(|known| known.run == live.run) {
             unsaved.logs.push_back(Arc::clone(live));

@@ -49,6 +49,7 @@ async fn a_full_disk_ends_the_log_in_memory_and_the_store_heals() {
     assert_eq!(read_all(&store, third.run_id, 0).await.len(), 2);
     let after = open(crash(dir.path()).path());
     assert!(after.open_runs().unwrap().is_empty());
+    assert_eq!(after.run(second.run_id).unwrap(), None, "nor is it made one later");
     assert!(after.run(first.run_id).unwrap().unwrap().status.is_terminal(), "it went ahead of the third");
 }
 
