@@ -7,6 +7,7 @@ use super::{
     command::{Command, LogAck, Stage, Write},
     database::Database,
     error::guarded,
+    files,
     inner::Inner,
     journal::Journal,
     keyspace::{Key, Table},
@@ -73,7 +74,7 @@ impl Sheet {
         redactor: &Redactor,
         write: &mut Write,
     ) -> Result<(), StoreError> {
-        let again = !write.is_of_log();
+        let is_of_log = write.is_of_log();
         self.count += usize::from(!matches!(write, Write::Deltas(..)));
         match write {
             Write::Put(key, json) => {
@@ -81,10 +82,11 @@ impl Sheet {
                 if key.is(Table::OpenRun) {
                     self.opened.insert(RunId::from_bytes(key.id()));
                 }
-                if again {
-                    return draft.put_json(*key, json);
+                draft.put_json(*key, json)?;
+                if is_of_log {
+                    *json = Vec::new();
                 }
-                draft.put_json(*key, &std::mem::take(json))
+                Ok(())
             }
             Write::Remove(key) => {
                 if key.is(Table::OpenRun) {
@@ -292,8 +294,7 @@ impl Bench {
     /// Refuses before sled meets a full disk: what it has in memory after that is not what the disk has, it has to be
     /// opened anew, and that takes space too.
     pub(super) fn check_space(inner: &Inner) -> Result<(), StoreError> {
-        let low = inner.free_space().is_some_and(|free| free < inner.room());
-        if low { Err(StoreError::Full) } else { Ok(()) }
+        if files::has_less_than(&inner.dir, inner.room()) { Err(StoreError::Full) } else { Ok(()) }
     }
 
     /// Why the last write failed, until one works again.

@@ -8,10 +8,9 @@ use std::{
     path::Path,
 };
 
-/// Bytes that are left for us on the disk; `None` when nobody can say.
-pub(super) fn free_space(dir: &Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(dir).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+/// Whether the disk is known to have fewer bytes left for us.
+pub(super) fn has_less_than(dir: &Path, bytes: u64) -> bool {
+    rustix::fs::statvfs(dir).is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < bytes)
 }
 
 /// Makes a folder, and those above it, for the owner alone.

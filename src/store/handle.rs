@@ -84,7 +84,7 @@ impl Store {
     /// As [`Store::is_disk_low`], of a store that need not be open. Blocking.
     #[must_use]
     pub fn would_be_low(dir: &Path) -> bool {
-        files::free_space(dir).is_some_and(|free| free < Options::default().disk_floor)
+        files::has_less_than(dir, Options::default().disk_floor)
     }
 
     /// Below 256 MB of free disk no new run begins. Looked up at most once a second.

@@ -116,10 +116,6 @@ impl Inner {
         }
     }
 
-    pub(super) fn free_space(&self) -> Option<u64> {
-        files::free_space(&self.dir)
-    }
-
     /// Free disk below which nothing is written.
     pub(super) fn room(&self) -> u64 {
         self.options.disk_floor.min(ROOM)
@@ -130,7 +126,7 @@ impl Inner {
         match *disk {
             Some((at, low)) if at.elapsed() < Duration::from_secs(1) => low,
             Some(_) | None => {
-                let low = self.free_space().is_some_and(|free| free < self.options.disk_floor);
+                let low = files::has_less_than(&self.dir, self.options.disk_floor);
                 *disk = Some((Instant::now(), low));
                 low
             }

@@ -6,6 +6,7 @@ use super::{
     Change, StoreError,
     bench::Bench,
     command::{self, Command, LogAck, Stage, Write},
+    error::guarded,
     inner::Inner,
     keyspace::{Key, Table},
     live::Live,
@@ -56,11 +57,13 @@ impl Inner {
 
     /// Tries once more. What fails again comes back here, and has the next try follow.
     pub(super) fn save(self: &Arc<Self>, bench: &mut Bench) {
-        let mut unsaved = lock_of(&self.unsaved);
-        if unsaved.logs.is_empty() {
+        if lock_of(&self.unsaved).logs.is_empty() {
             return;
         }
-        if Bench::check_space(self).is_err() {
+        // To open a database takes its time: not under a lock that threads which serve take, too.
+        let ready = Bench::check_space(self).and_then(|()| guarded(|| bench.heal(self)));
+        let mut unsaved = lock_of(&self.unsaved);
+        if ready.is_err() {
             self.save_later(&mut unsaved);
             return;
         }
