@@ -1,14 +1,14 @@
 //! Holds the source to the picture of its architecture: who may use whom, where frameworks stay, how long files get.
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+#[path = "architecture/source.rs"]
+mod source;
+
+use source::{has_word, names_crate, read_all, sources, used_items, used_modules};
+use std::fs;
 
 /// Which modules of ours each module may use. One that is missing here is an error too.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("domain", &[]),
     // Looks at texts alone; nobody's.
     ("guard", &[]),
@@ -48,13 +48,11 @@ const MAY_USE: [(&str, &[&str]); 20] = [
         ],
     ),
     // The level in force is part of what `/v1/capabilities` says.
-    ("front", &["actors", "config", "domain", "guard", "telemetry", "store", "sandbox", "isolation"]),
-    ("admin", &["actors", "config", "domain", "telemetry", "store"]),
+    ("front", &["actors", "config", "domain", "guard", "telemetry", "store", "sandbox"]),
     (
         "gateway",
         &[
             "front",
-            "admin",
             "actors",
             "agent",
             "audit",
@@ -98,8 +96,8 @@ const READ_SIDE: [&str; 19] = [
 
 /// Crates that must not leak, and where they live.
 const AT_HOME: [(&[&str], &[&str]); 6] = [
-    (&["actix", "actix_rt", "actix_web", "actix_web_lab"], &["actors", "front", "admin", "gateway"]),
-    (&["actix_http", "actix_service"], &["front", "admin", "gateway"]),
+    (&["actix", "actix_rt", "actix_web", "actix_web_lab"], &["actors", "front", "gateway"]),
+    (&["actix_http", "actix_service"], &["front", "gateway"]),
     (&["sled"], &["store"]),
     // C that reads strangers' files: in the process of a command alone, never in the gateway's.
     (&["rusqlite"], &["state_db"]),
@@ -110,15 +108,6 @@ const AT_HOME: [(&[&str], &[&str]); 6] = [
 ];
 
 const LONGEST: usize = 400;
-
-struct Source {
-    path: PathBuf,
-    /// `store`, `front` …; empty for `lib.rs` and `main.rs`.
-    module: String,
-    /// Without comments, and without the tests at the end.
-    code: String,
-    lines: usize,
-}
 
 #[test]
 fn modules_use_only_what_the_table_allows() {
@@ -137,9 +126,54 @@ fn modules_use_only_what_the_table_allows() {
     assert_eq!(wrong, [""; 0], "see the table at the head of this test");
 }
 
+/// No other path leads out of a module.
+#[test]
+fn modules_are_left_by_the_crates_name_alone() {
+    for source in sources().iter().filter(|source| !source.module.is_empty()) {
+        let path = source.path.display();
+        assert!(!source.code.contains("hermes_gateway::"), "{path} goes round the table");
+        let names = source.path.components().count() - 1;
+        let depth = if source.path.ends_with("mod.rs") { names - 1 } else { names };
+        assert!(!source.code.contains(&"super::".repeat(depth)), "{path} leaves its module by `super`");
+    }
+}
+
+/// `docs/ARCHITECTURE.md` has the same table, to be read.
+#[test]
+fn the_table_that_people_read_is_this_one() {
+    let page = fs::read_to_string("docs/ARCHITECTURE.md").unwrap();
+    let layout = page.split("## Source layout").nth(1).unwrap();
+    let mut above = Vec::new();
+    for row in layout.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let module = named_modules(cells[0])[0];
+        let (_, allowed) = MAY_USE.iter().find(|(name, _)| *name == module).unwrap();
+        let mut allowed = allowed.to_vec();
+        allowed.sort_unstable();
+        if cells[2].starts_with("all above") {
+            assert!(allowed.iter().all(|name| above.contains(name)), "{module}");
+        } else {
+            assert_eq!(named_modules(cells[2]), allowed, "{module}");
+        }
+        above.push(module);
+    }
+    assert_eq!(above.len(), MAY_USE.len());
+}
+
+fn is_module(name: &str) -> bool {
+    MAY_USE.iter().any(|(module, _)| *module == name)
+}
+
+/// The modules of ours that a cell of a table names, sorted.
+fn named_modules(cell: &str) -> Vec<&str> {
+    let mut named: Vec<&str> = cell.split('`').filter(|word| is_module(word)).collect();
+    named.sort_unstable();
+    named
+}
+
 #[test]
 fn the_front_takes_from_the_store_only_what_reads() {
-    for source in sources().iter().filter(|source| ["front", "admin"].contains(&source.module.as_str())) {
+    for source in sources().iter().filter(|source| source.module == "front") {
         for item in used_items(&source.code, "store") {
             assert!(READ_SIDE.contains(&item.as_str()), "{}: store::{item}", source.path.display());
         }
@@ -190,8 +224,12 @@ fn no_state_is_global() {
 fn the_environment_is_read_in_config_alone() {
     for source in sources().iter().filter(|source| source.module != "config") {
         // The arguments are the command line's own; the constants are the compiler's.
-        let code = source.code.replace("std::env::args_os", "").replace("std::env::consts", "");
-        assert!(!code.contains("std::env") && !code.contains("env::var"), "{}", source.path.display());
+        let code = source.code.replace("env::args_os", "").replace("env::consts", "");
+        let reads = code.match_indices("env::").any(|(at, _)| {
+            let before = code[..at].chars().next_back();
+            !before.is_some_and(|c| c.is_alphanumeric() || c == '_') && !code[..at].ends_with("config::")
+        });
+        assert!(!reads && !code.contains("use std::env"), "{}", source.path.display());
     }
 }
 
@@ -223,151 +261,4 @@ fn every_promise_names_a_test_that_there_is() {
     let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| promise"));
     let bare: Vec<&str> = rows.filter(|row| !row.contains(".rs::")).collect();
     assert_eq!(bare, [""; 0], "a promise without a test");
-}
-
-#[test]
-fn the_reader_of_imports_reads_them() {
-    let code =
-        "use crate::{a, b::{c, d}, e::*};\nfn f() -> crate::g::H { crate::i::j() }\nuse crate::k as l;";
-    let used: Vec<_> = used_modules(code).into_iter().collect();
-    assert_eq!(used, ["a", "b", "e", "g", "i", "k"]);
-    let items: Vec<_> =
-        used_items("use crate::{store::{A, B as C}, domain::X}; crate::store::D::new()", "store")
-            .into_iter()
-            .collect();
-    assert_eq!(items, ["A", "B", "D"]);
-    assert!(names_crate("use sled::Db;", "sled") && !names_crate("bobsled::x; my.sled()", "sled"));
-    assert_eq!(
-        without_comments("a // crate::x\nb /* crate::y\n*/ c\n\"// kept\"").trim(),
-        "a \nb  c\n\"// kept\""
-    );
-}
-
-fn sources() -> Vec<Source> {
-    let all = read_all("src");
-    assert!(all.len() > 50, "the test looks at the wrong folder");
-    all
-}
-
-fn read_all(folder: &str) -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = Vec::new();
-    let mut folders = vec![root.join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|kind| kind == "rs") {
-                found.push(read(root, &path));
-            }
-        }
-    }
-    found
-}
-
-fn read(root: &Path, path: &Path) -> Source {
-    let text = fs::read_to_string(path).unwrap();
-    let path = path.strip_prefix(root).unwrap().to_owned();
-    let mut parts = path.components().skip(1).map(|part| part.as_os_str().to_string_lossy().into_owned());
-    let first = parts.next().unwrap_or_default();
-    let is_folder = parts.next().is_some();
-    // Tests may set up what the code itself must not touch.
-    let is_test = path.components().any(|part| {
-        let name = part.as_os_str().to_string_lossy();
-        ["tests", "tests.rs", "testing.rs"].contains(&&*name) || name.ends_with("_tests.rs")
-    });
-    let code = without_comments(&text);
-    let code = match code.find("#[cfg(test)]\nmod tests {") {
-        _ if is_test => String::new(),
-        Some(tests) => code[..tests].to_owned(),
-        None => code,
-    };
-    Source { path, module: if is_folder { first } else { String::new() }, code, lines: text.lines().count() }
-}
-
-fn is_module(name: &str) -> bool {
-    MAY_USE.iter().any(|(module, _)| *module == name)
-}
-
-/// The first segments of all `crate::…` paths, groups opened.
-fn used_modules(code: &str) -> BTreeSet<String> {
-    paths(code).into_iter().map(|path| path.split("::").next().unwrap_or_default().to_owned()).collect()
-}
-
-/// The second segments of all paths into `module`.
-fn used_items(code: &str, module: &str) -> BTreeSet<String> {
-    let items = paths(code).into_iter().filter_map(|path| {
-        let rest = path.strip_prefix(module)?.strip_prefix("::")?;
-        Some(rest.split("::").next().unwrap_or_default().to_owned())
-    });
-    items.collect()
-}
-
-fn paths(code: &str) -> Vec<String> {
-    code.match_indices("crate::").flat_map(|(at, found)| open_group(&code[at + found.len()..])).collect()
-}
-
-/// `b::{c, d}` as `b::c`, `b::d`; ends with the path.
-fn open_group(text: &str) -> Vec<String> {
-    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(text.len());
-    let (head, rest) = text.split_at(end);
-    let Some(inside) = rest.strip_prefix('{') else {
-        return vec![head.trim_end_matches(':').to_owned()];
-    };
-    let mut members = Vec::new();
-    let (mut depth, mut start) = (1, 0);
-    for (at, c) in inside.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 || (depth == 1 && c == ',') {
-            members.push(inside[start..at].trim());
-            start = at + 1;
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    let members = members.into_iter().filter(|member| !member.is_empty());
-    members.flat_map(open_group).map(|member| format!("{head}{member}")).collect()
-}
-
-fn names_crate(code: &str, name: &str) -> bool {
-    let path = format!("{name}::");
-    code.match_indices(&path)
-        .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))
-}
-
-fn has_word(line: &str, word: &str) -> bool {
-    line.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|found| found == word)
-}
-
-/// Removes comments. Good enough for rustfmt's output: it knows strings, and that `'"'` opens none.
-fn without_comments(text: &str) -> String {
-    let (mut code, mut rest, mut in_string) = (String::new(), text, false);
-    while let Some(c) = rest.chars().next() {
-        let step = match (in_string, c) {
-            (false, '/') if rest.starts_with("//") => {
-                rest = &rest[rest.find('\n').unwrap_or(rest.len())..];
-                continue;
-            }
-            (false, '/') if rest.starts_with("/*") => {
-                rest = rest.find("*/").map_or("", |end| &rest[end + 2..]);
-                continue;
-            }
-            (false, '\'') if rest.starts_with("'\"'") => 3,
-            (true, '\\') => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
-            (_, '"') => {
-                in_string = !in_string;
-                1
-            }
-            (_, other) => other.len_utf8(),
-        };
-        code.push_str(&rest[..step]);
-        rest = &rest[step..];
-    }
-    code
 }

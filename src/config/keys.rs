@@ -89,6 +89,7 @@ pub(super) const KNOWN: &[&str] = &[
     "platforms.api_server.cors_origins",
     "platforms.api_server.enabled",
     "platforms.api_server.extra.cors_origins",
+    "platforms.api_server.extra.enabled",
     "platforms.api_server.extra.host",
     "platforms.api_server.extra.key",
     "platforms.api_server.extra.model_name",
