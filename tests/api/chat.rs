@@ -86,16 +86,10 @@ async fn a_client_that_leaves_stops_its_turn_unless_it_asked_otherwise() {
     for _ in 0..4 {
         stream.data().await.unwrap();
     }
-    // Another reader would keep the run alive, so the status is what tells.
+    // Another reader would keep the run alive, so the upstream is what tells.
     drop(stream);
-    let status = loop {
-        let status = alice.get(&format!("/v1/runs/{run}")).await.body;
-        if status["status"] != "running" {
-            break status;
-        }
-        tokio::task::yield_now().await;
-    };
-    assert!(status["status"] == "stopping" || status["status"] == "cancelled", "{status}");
+    house.upstream.hung_up(1).await;
+    assert_eq!(alice.finished(&run).await["status"], "cancelled");
 
     let body = crate::support::ask("@@stream 50 5", true);
     let headers = [("X-Hermes-On-Disconnect", "continue")];
@@ -117,9 +111,7 @@ async fn twenty_equal_chats_at_once_overlap() {
         async move { alice.chat("@@gate all").await }
     });
     let all = actix_web::rt::spawn(futures_util::future::join_all(chats));
-    while house.upstream.requests().len() < 20 {
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-    }
+    house.upstream.asked(20).await;
     house.upstream.open("all");
     assert!(all.await.unwrap().iter().all(|reply| reply.status == 200));
     house.close().await;

@@ -54,3 +54,4 @@ mod transcripts;
 mod vision;
 mod vision_tool;
 mod web;
+mod wrong_types;

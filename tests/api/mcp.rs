@@ -3,6 +3,7 @@
 use crate::support::{
     House, Plan, called,
     mcp::{McpServer, tool},
+    within,
 };
 use hermes_gateway::actors::Rights;
 use serde_json::{Value, json};
@@ -120,7 +121,7 @@ async fn tools_that_change_are_there_with_the_next_turn() {
 
     // The answer of a call says it, too; the turn that called has the tools that it began with.
     called(&house, &alice, "mcp_notes_stream", json!({"name": "later"})).await;
-    server.replied("amid").await;
+    within(server.replied("amid")).await;
     assert_eq!(offered(&house), ["mcp_notes_remove", "mcp_notes_stream"]);
     assert_eq!(called(&house, &alice, "mcp_notes_later", json!({})).await["content"], "later got {}");
     server.forget();

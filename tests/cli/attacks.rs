@@ -1,6 +1,6 @@
 //! What must not bring a gateway down, and how it ends when it is busy.
 
-use crate::support::{Home, address, get, post};
+use crate::support::{Home, address, connect, get, post, until};
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::Shutdown,
@@ -87,10 +87,10 @@ fn a_turn_under_way_is_finished_before_the_end() {
     std::thread::scope(|scope| {
         let busy = scope.spawn(|| post(alice, "/v1/chat/completions", &key, BUSY));
         home.until("alice", "serving");
-        while !is_busy(alice, &key) {}
+        until(|| is_busy(alice, &key));
         gateway.signal("TERM");
         // Draining: refused, and not by a closed port.
-        while post(alice, "/v1/chat/completions", &key, BUSY_NOT).0 != 503 {}
+        until(|| post(alice, "/v1/chat/completions", &key, BUSY_NOT).0 == 503);
         std::fs::write(home.path().join("profiles/alice/workspace/go"), "").unwrap();
         let (status, body) = busy.join().unwrap();
         assert!(status == 200 && body.contains("ended"), "{status} {body}");
@@ -108,9 +108,9 @@ fn a_second_signal_ends_at_once() {
     let (key, alice) = (gateway.key(), address(&home, "alice").unwrap());
     std::thread::scope(|scope| {
         scope.spawn(|| post(alice, "/v1/chat/completions", &key, BUSY));
-        while !is_busy(alice, &key) {}
+        until(|| is_busy(alice, &key));
         gateway.signal("TERM");
-        while post(alice, "/v1/chat/completions", &key, BUSY_NOT).0 != 503 {}
+        until(|| post(alice, "/v1/chat/completions", &key, BUSY_NOT).0 == 503);
         gateway.signal("TERM");
         let done = gateway.wait();
         assert!(done.code == Some(1) && done.err.contains("ended at once"), "{done:?}");
@@ -119,7 +119,7 @@ fn a_second_signal_ends_at_once() {
 
 /// Whether a run is under way.
 fn is_busy(address: std::net::SocketAddr, key: &str) -> bool {
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let mut stream = connect(address).unwrap();
     write!(
         stream,
         "GET /v1/runs HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"

@@ -1,11 +1,13 @@
 //! A home of its own for each test, and the binary run on it.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, Output, Stdio},
+    sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -37,7 +39,10 @@ impl Home {
     }
 
     pub fn run(&self, words: &[&str]) -> Done {
-        let Output { status, stdout, stderr } = self.command(words).stdin(Stdio::null()).output().unwrap();
+        let mut command = self.command(words);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let Output { status, stdout, stderr } = bounded(child.id(), || child.wait_with_output().unwrap());
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Done { code: status.code(), out: text(stdout), err: text(stderr) }
     }
@@ -56,16 +61,12 @@ impl Home {
     /// Waits until `gateway status` tells this state of the profile. Its port may know it first: whoever keeps the
     /// profile hears of a fall by a notice.
     pub fn until(&self, profile: &str, state: &str) {
-        let limit = Instant::now() + Duration::from_secs(20);
-        loop {
+        until(|| {
             let told = self.json(&["gateway", "status", "--json"]);
             let mut profiles =
                 told.as_array().unwrap().iter().flat_map(|one| one["profiles"].as_array().unwrap());
-            if profiles.any(|status| status["name"] == profile && status["state"] == state) {
-                return;
-            }
-            assert!(Instant::now() < limit, "{profile} is not {state}: {told}");
-        }
+            profiles.any(|status| status["name"] == profile && status["state"] == state)
+        });
     }
 
     /// A profile at a port that the kernel chooses.
@@ -118,7 +119,10 @@ impl Home {
         let mut reader = BufReader::new(child.stdout.take().unwrap());
         let mut table = String::new();
         // The curl line is the last of it.
-        while !table.contains("curl ") && reader.read_line(&mut table).unwrap() > 0 {}
+        bounded(
+            child.id(),
+            || while !table.contains("curl ") && reader.read_line(&mut table).unwrap() > 0 {},
+        );
         Gateway { child, table, _out: reader }
     }
 }
@@ -148,8 +152,10 @@ impl Gateway {
 
     pub fn wait(mut self) -> Done {
         let mut err = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-        let code = self.child.wait().unwrap().code();
+        let code = bounded(self.child.id(), || {
+            self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+            self.child.wait().unwrap().code()
+        });
         Done { code, out: std::mem::take(&mut self.table), err }
     }
 }
@@ -162,6 +168,39 @@ impl Drop for Gateway {
     }
 }
 
+/// No command, no answer and no state that a test waits for takes this long; without it a fault would hang the suite.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for a process that is killed when it takes too long.
+pub fn bounded<R>(pid: u32, wait: impl FnOnce() -> R) -> R {
+    let (done, over) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            if over.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
+            }
+        });
+        let waited = wait();
+        drop(done);
+        waited
+    })
+}
+
+/// Looks again until it is so.
+pub fn until(mut is_so: impl FnMut() -> bool) {
+    let limit = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < limit, "it never came to that");
+    }
+}
+
+/// A connection whose answer does not take for ever.
+pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
 /// Where a running gateway serves a profile.
 pub fn address(home: &Home, profile: &str) -> Option<SocketAddr> {
     let gateways = home.json(&["gateway", "status", "--json"]);
@@ -172,7 +211,7 @@ pub fn address(home: &Home, profile: &str) -> Option<SocketAddr> {
 
 /// The status code of an answer to `GET path`.
 pub fn get(address: SocketAddr, path: &str, token: &str) -> u16 {
-    let mut stream = TcpStream::connect(address).unwrap();
+    let mut stream = connect(address).unwrap();
     write!(
         stream,
         "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
@@ -189,7 +228,7 @@ pub fn words(line: &str) -> Vec<&str> {
 
 /// Status code and the rest of an answer to `POST path`; 0 when the connection broke off.
 pub fn post(address: SocketAddr, path: &str, token: &str, body: &str) -> (u16, String) {
-    let Ok(mut stream) = TcpStream::connect(address) else { return (0, String::new()) };
+    let Ok(mut stream) = connect(address) else { return (0, String::new()) };
     let length = body.len();
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\

@@ -2,7 +2,7 @@
 
 use crate::{
     state_db::{conversation, make},
-    support::Site,
+    support::{Site, within},
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, fs, process::Stdio, thread, time::Duration};
@@ -86,9 +86,12 @@ async fn a_gateway_that_is_killed_while_it_imports_keeps_whole_sessions() {
     let mut import = command.args(IMPORT).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let alice = process.alice();
     // The second one is begun when the first one is on disk.
-    while alice.get("/api/sessions?limit=2").await.body["data"].as_array().unwrap().len() < 2 {
-        assert!(import.try_wait().unwrap().is_none_or(|status| status.success()));
-    }
+    within(async {
+        while alice.get("/api/sessions?limit=2").await.body["data"].as_array().unwrap().len() < 2 {
+            assert!(import.try_wait().unwrap().is_none_or(|status| status.success()));
+        }
+    })
+    .await;
     process.kill().await;
     import.wait().unwrap();
     let before = whole(&site).len();

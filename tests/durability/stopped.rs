@@ -1,14 +1,17 @@
 //! SIGTERM: what runs may finish, streams get their end, the exit code is 0. A second signal does not wait.
 
-use crate::support::{Client, Site};
+use crate::support::{Client, Site, within};
 use rustix::process::Signal;
 use serde_json::json;
 
 /// Waits until the profile takes on no more.
 async fn draining(client: &Client) {
-    while client.get("/ready").await.status == 200 {
-        tokio::task::yield_now().await;
-    }
+    within(async {
+        while client.get("/ready").await.status == 200 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[actix_web::test]

@@ -191,6 +191,15 @@ pub fn pids(mark: &str) -> Vec<u32> {
     numbers.filter(has_mark).collect()
 }
 
+/// Waits until none of these processes is left.
+pub async fn gone(mark: &str) {
+    let start = Instant::now();
+    while !pids(mark).is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(30), "{} still run", pids(mark).len());
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Waits for processes that were started and not waited for, so that a later count of 0 means something.
 pub async fn running(mark: &str, count: usize) {
     let start = Instant::now();

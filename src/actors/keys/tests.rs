@@ -37,6 +37,19 @@ async fn the_right_id_with_a_wrong_secret_is_wrong_without_argon2() {
 }
 
 #[tokio::test]
+async fn an_unknown_id_is_wrong_without_argon2() {
+    let (ring, key) = (ring(), key(Rights::all()));
+    ring.load(std::slice::from_ref(&key.record));
+    // Who has it alone may ask argon2.
+    let _permit = ring.permit.acquire().await.unwrap();
+    let known = tokio::time::timeout(Duration::from_millis(50), ring.check(key.token.reveal())).await;
+    assert!(known.is_err(), "a right key is not confirmed without the permit");
+    for token in ["hk_ffffffff_00000000", "hk_zz", "sk-of-another-service", ""] {
+        assert!(ring.check(token).await.unwrap().is_none(), "{token}");
+    }
+}
+
+#[tokio::test]
 async fn a_new_key_in_env_ends_the_streams_of_the_old_one() {
     let ring = KeyRing::new(Arc::new(HOME), Some(&Secret::new("first-key-first-key")));
     let caller = ring.check("first-key-first-key").await.unwrap().unwrap();

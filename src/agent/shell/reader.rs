@@ -359,12 +359,29 @@ impl<'a> Reader<'a> {
                     (Some(to), _) => to.to_owned(),
                 });
             }
+            "export" | "readonly" | "local" | "declare" | "typeset" => self.declare(&simple.words[1..]),
             "read" | "mapfile" | "readarray" | "printf" | "let" | "getopts" | "unset" => {
                 for word in &simple.words[1..] {
                     self.shared.variables.forget(&word.text);
                 }
             }
             _ => {}
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// `NAME=VALUE`, as an assignment before no command. Options but these change what the value means.
+    fn declare(&mut self, words: &[Word]) {
+        let plain =
+            words.iter().all(|word| !word.text.starts_with('-') || matches!(&*word.text, "-x" | "-r" | "-g"));
+        for word in words {
+            let Some((name, value)) = word.text.split_once('=') else { continue };
+            if plain {
+                self.shared.variables.set(name, &Word { text: value.to_owned(), ..word.clone() });
+            } else {
+                self.shared.variables.forget(name);
+            }
         }
     }
 }

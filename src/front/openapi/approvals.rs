@@ -3,7 +3,7 @@
 use super::{
     Access, Operation,
     common::deleted,
-    schema::{Schema, always, boolean, either, integer, list, named, object, one_of, page, text, time},
+    schema::{Schema, always, boolean, flag, integer, list, named, object, one_of, page, text, time},
 };
 use crate::{
     actors::Scope,
@@ -85,11 +85,6 @@ fn choice() -> Schema {
 
 fn reason() -> Schema {
     text().note("Told to the agent.")
-}
-
-/// A boolean, or what the reference reads as one.
-fn flag() -> Schema {
-    either([boolean(), one_of(["true", "false", "1", "0", "yes", "no", "on", "off"]), integer()])
 }
 
 fn approval() -> Schema {

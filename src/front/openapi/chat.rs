@@ -5,7 +5,7 @@ use super::{
     common::error,
     models::selection,
     runs::sampling,
-    schema::{Schema, always, any, boolean, either, integer, list, named, object, one_of, text},
+    schema::{Schema, always, any, boolean, either, flag, integer, list, named, object, one_of, text},
 };
 use crate::{
     actors::Scope,
@@ -62,7 +62,7 @@ fn message() -> Schema {
 fn request() -> Schema {
     let request = object()
         .has("messages", list(named("ChatMessage")).at_least(1).note("The last one is the turn's input."))
-        .may("stream", boolean().or_else(false))
+        .may("stream", flag().or_else(false))
         .may(
             "tools",
             list(tool()).note("Run by the client, beside the agent's own: a call of one ends the turn."),

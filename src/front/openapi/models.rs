@@ -2,7 +2,7 @@
 
 use super::{
     Access, Operation,
-    schema::{Schema, always, boolean, integer, list, named, object, one_of, text},
+    schema::{Schema, always, boolean, flag, integer, list, named, object, one_of, text},
 };
 use crate::front::selection::EFFORTS;
 
@@ -31,12 +31,12 @@ pub fn selection(request: Schema) -> Schema {
 
 fn request_options() -> Schema {
     let effort = || one_of(EFFORTS);
-    let reasoning = object().may("enabled", boolean()).may("effort", effort()).open();
+    let reasoning = object().may("enabled", flag()).may("effort", effort()).open();
     object()
         .may("reasoning", reasoning)
         .may("reasoning_effort", effort())
         .may("service_tier", text())
-        .may("fast", boolean().note("`service_tier: priority`."))
+        .may("fast", flag().note("`service_tier: priority`."))
         .open()
 }
 

@@ -6,7 +6,8 @@ use super::{
     models::selection,
     runs::sampling,
     schema::{
-        Schema, always, any, boolean, either, integer, list, map, named, number, object, one_of, page, text,
+        Schema, always, any, boolean, either, flag, integer, list, map, named, number, object, one_of, page,
+        text,
     },
 };
 use crate::{
@@ -127,12 +128,12 @@ fn request() -> Schema {
             conversation.or_null().note("A name, or `{\"id\": name}`; a new name begins one."),
         )
         .may("conversation_history", list(named("InputMessage")).note("A whole history instead of a link."))
-        .may("stream", boolean().or_else(false))
-        .may("store", boolean().or_else(true))
-        .may("background", boolean().or_else(false))
+        .may("stream", flag().or_else(false))
+        .may("store", flag().or_else(true))
+        .may("background", flag().or_else(false))
         .may("tools", list(object().has("type", always("function")).has("name", text()).open()))
         .may("tool_choice", either([one_of(["auto", "none", "required"]), object().open()]))
-        .may("parallel_tool_calls", boolean())
+        .may("parallel_tool_calls", flag())
         .may("max_output_tokens", integer().from(1).or_null())
         .may("truncation", one_of(["auto", "disabled"]))
         .may("metadata", map(text()))

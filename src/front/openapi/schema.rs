@@ -51,6 +51,15 @@ pub fn map(of: Schema) -> Schema {
     Schema(json!({"type": "object"})).with("additionalProperties", of.0)
 }
 
+/// A boolean, or a text or number that the reference reads as one.
+pub fn flag() -> Schema {
+    either([
+        boolean(),
+        one_of(["true", "false", "1", "0", "yes", "no", "on", "off"]),
+        number().note("0: false."),
+    ])
+}
+
 /// What fits one of several.
 pub fn either(all: impl IntoIterator<Item = Schema>) -> Schema {
     Schema(json!({"anyOf": all.into_iter().map(|one| one.0).collect::<Vec<_>>()}))

@@ -6,7 +6,8 @@ use super::{
     models::selection,
     runs::on_busy,
     schema::{
-        Schema, always, any, boolean, either, integer, list, named, number, object, one_of, page, text, time,
+        Schema, always, any, boolean, either, flag, integer, list, named, number, object, one_of, page, text,
+        time,
     },
 };
 use crate::{
@@ -57,7 +58,7 @@ pub fn create() -> Operation {
                 )
                 .may("provider", text().or_null().note("Locks the session to a model of this provider."))
                 .may("model_options", named("ModelRequestOptions"))
-                .may("require_model_lock", boolean().note("Locks the session to `model`, or makes none."))
+                .may("require_model_lock", flag().note("Locks the session to `model`, or makes none."))
                 .may("system_prompt", prompt())
                 .open(),
         )

@@ -71,14 +71,17 @@ pub fn events(method: &str, path: &str) -> Option<&'static Value> {
     operation(method, path)?["responses"]["200"]["content"]["text/event-stream"]["schema"].get("x-event-data")
 }
 
+/// The schema itself, where only its name is given.
+pub fn resolved(schema: &Value) -> &Value {
+    let Some(name) = schema["$ref"].as_str() else { return schema };
+    DOCUMENT.pointer(name.trim_start_matches('#')).unwrap_or_else(|| panic!("{name} is not defined"))
+}
+
 /// # Errors
 ///
 /// The place that differs, and how.
 pub fn validate(schema: &Value, value: &Value, place: &str) -> Result<(), String> {
-    if let Some(name) = schema["$ref"].as_str() {
-        let target = DOCUMENT.pointer(name.trim_start_matches('#'));
-        return validate(target.unwrap_or_else(|| panic!("{name} is not defined")), value, place);
-    }
+    let schema = resolved(schema);
     if let Some(all) = schema["anyOf"].as_array() {
         let faults: Vec<String> = all.iter().filter_map(|one| validate(one, value, place).err()).collect();
         return if faults.len() < all.len() { Ok(()) } else { Err(faults.join("; or ")) };

@@ -25,3 +25,4 @@ pub use fifo::Fifo;
 pub use process::Process;
 pub use site::{Site, sled_blobs};
 pub use story::{outlives_a_kill, seqs, text};
+pub use upstream::within;
