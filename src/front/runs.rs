@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     actors::{GetRun, Idempotency, ListRuns, NewRun, Scope, StartRun, StartedRun, StopRun},
-    domain::{ClientTools, OnDisconnect, RunId, RunStatus, Seq, SessionId, Surface},
+    domain::{ClientTools, OnDisconnect, RunId, RunRecord, RunStatus, Seq, SessionId, Surface},
     store::RunFilter,
 };
 use actix_web::{HttpRequest, HttpResponse, http::Method, web};
@@ -28,6 +28,8 @@ use serde::Serialize;
 const ROUTE: &str = "POST /v1/runs";
 /// Rows of a page when the client names no limit.
 const PAGE: usize = 50;
+/// Bytes of the texts of a page: outputs may have megabytes each, and a page is held in memory.
+const PAGE_TEXT: usize = 4 << 20;
 
 #[derive(Serialize)]
 struct Accepted<'a> {
@@ -131,10 +133,22 @@ pub async fn list(auth: Authorised, request: HttpRequest) -> Result<HttpResponse
         session: params.read("session_id", "a session id", |text| SessionId::parse(text).ok())?,
         after: params.read("after", "a run id", RunId::parse)?,
         limit: limit + 1,
+        text: Some(PAGE_TEXT),
     };
     let records = ask(&auth.tenant, ListRuns(filter)).await?;
     let rows = records.iter().map(|record| RunView::new(record, &[])).collect();
-    Ok(HttpResponse::Ok().json(Page::cut(rows, limit)))
+    Ok(HttpResponse::Ok().json(Page::cut(rows, limit.min(fitting(&records)))))
+}
+
+/// How many of these runs a page has room for; one in any case.
+fn fitting(records: &[RunRecord]) -> usize {
+    let mut left = PAGE_TEXT;
+    let fits = |record: &&RunRecord| {
+        let room = left.checked_sub(record.text.len());
+        left = room.unwrap_or_default();
+        room.is_some()
+    };
+    records.iter().take_while(fits).count().max(1)
 }
 
 pub async fn show(auth: Authorised, id: web::Path<String>) -> Result<HttpResponse, ApiError> {

@@ -43,6 +43,9 @@ impl Database {
         if fresh {
             files::create_dir(path)?;
         }
+        // A snapshot that did not come to its end, as on a full disk. sled would take it for its newest one, and the database
+        // for damaged; without it all is read from the log.
+        files::remove_named(path, ".generating")?;
         let config = sled::Config::new()
             .path(path)
             .cache_capacity(cache)

@@ -73,6 +73,17 @@ pub(super) fn make_private(dir: &Path) -> Result<(), StoreError> {
     named(dir, walk())
 }
 
+/// Removes the files of a folder whose names end so.
+pub(super) fn remove_named(folder: &Path, end: &str) -> Result<(), StoreError> {
+    for entry in named(folder, fs::read_dir(folder))? {
+        let entry = named(folder, entry)?;
+        if entry.file_name().as_encoded_bytes().ends_with(end.as_bytes()) {
+            named(folder, fs::remove_file(entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
 /// Puts the last part of the path into an I/O error: enough to find it, and no tenant's home in a message.
 pub(super) fn named<T>(path: &Path, result: io::Result<T>) -> Result<T, StoreError> {
     result.map_err(|cause| {

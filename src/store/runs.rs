@@ -10,7 +10,7 @@ use super::{
     whole::{self, WholeRun},
 };
 use crate::domain::{Approval, ApprovalId, Event, Message, RunId, RunRecord, RunSpec, RunStatus, SessionId};
-use std::collections::HashMap;
+use std::{cmp::Reverse, collections::HashSet};
 
 impl Inner {
     /// The record of a live or ended run.
@@ -49,32 +49,55 @@ impl Inner {
         };
         let behind = |run: RunId| filter.after.is_none_or(|after| run < after);
         // Live ones first: a run that ends meanwhile is then seen here, or there, or in both.
-        let mut found: HashMap<RunId, Option<RunRecord>> = HashMap::new();
-        for live in self.all_live().into_iter().filter(|live| behind(live.run)) {
+        let mut live = self.all_live();
+        live.retain(|live| behind(live.run));
+        live.sort_by_key(|live| Reverse(live.run));
+        let found: HashSet<RunId> = live.iter().map(|live| live.run).collect();
+        let mut first = Texts::of(filter);
+        for live in live {
             let state = live.state();
-            let record = wanted(state.shown()).then(|| state.shown().clone());
-            found.insert(live.run, record);
-        }
-        let mut records: Vec<RunRecord> = found.values().flatten().cloned().collect();
-        if filter.status.is_none_or(RunStatus::is_terminal) {
-            let wanted = |record: &RunRecord| !found.contains_key(&record.run_id) && wanted(record);
-            self.list_stored(filter, wanted, &mut records)?;
-        } else {
-            // An open run has an index of its own.
-            for run in self.open_ids()?.into_iter().filter(|run| behind(*run) && !found.contains_key(run)) {
-                records.extend(self.stored_record(run)?.filter(&wanted));
+            if wanted(state.shown()) && !first.take(state.shown().clone()) {
+                break;
             }
         }
-        records.sort_by_key(|record| std::cmp::Reverse(record.run_id));
+        let mut others = Texts::of(filter);
+        let wanted = |record: &RunRecord| !found.contains(&record.run_id) && wanted(record);
+        if filter.status.is_none_or(RunStatus::is_terminal) {
+            self.list_stored(filter, wanted, &mut others)?;
+        } else {
+            // An open run has an index of its own.
+            let mut open = self.open_ids()?;
+            open.retain(|run| behind(*run) && !found.contains(run));
+            open.sort_by_key(|run| Reverse(*run));
+            for run in open {
+                if let Some(record) = self.stored_record(run)?.filter(wanted)
+                    && !others.take(record)
+                {
+                    break;
+                }
+            }
+        }
+        // Each of the two may have ended where the other one goes on.
+        let oldest = [&first, &others].into_iter().filter_map(Texts::end).max();
+        let mut records = first.records;
+        records.append(&mut others.records);
+        records.retain(|record| oldest.is_none_or(|oldest| record.run_id >= oldest));
+        records.sort_by_key(|record| Reverse(record.run_id));
         records.truncate(filter.limit);
-        Ok(records)
+        let mut whole = Texts::of(filter);
+        for record in records {
+            if !whole.take(record) {
+                break;
+            }
+        }
+        Ok(whole.records)
     }
 
     fn list_stored(
         &self,
         filter: &RunFilter,
         wanted: impl Fn(&RunRecord) -> bool,
-        records: &mut Vec<RunRecord>,
+        texts: &mut Texts,
     ) -> Result<(), StoreError> {
         let places = narrowest(filter);
         // The run that a session began with may stand in its header alone.
@@ -95,8 +118,10 @@ impl Inner {
             };
             until = Some(run);
             if let Some(record) = one_of_many(self.stored_record(run))?.filter(&wanted) {
-                records.push(record);
                 count += 1;
+                if !texts.take(record) {
+                    break;
+                }
             }
         }
         Ok(())
@@ -151,6 +176,34 @@ impl Inner {
             Ok(())
         })?;
         Ok(Some(StoredRun { spec, record, messages, approvals }))
+    }
+}
+
+/// Records, newest first, and how much more text may be with them.
+struct Texts {
+    records: Vec<RunRecord>,
+    left: usize,
+    full: bool,
+}
+
+impl Texts {
+    fn of(filter: &RunFilter) -> Self {
+        Self { records: Vec::new(), left: filter.text.unwrap_or(usize::MAX), full: false }
+    }
+
+    /// Whether there is room for another one behind it.
+    fn take(&mut self, record: RunRecord) -> bool {
+        match self.left.checked_sub(record.text.len()) {
+            Some(left) => self.left = left,
+            None => self.full = true,
+        }
+        self.records.push(record);
+        !self.full
+    }
+
+    /// The last one, if it filled the room.
+    fn end(&self) -> Option<RunId> {
+        self.records.last().filter(|_| self.full).map(|record| record.run_id)
     }
 }
 

@@ -179,6 +179,8 @@ pub struct RunFilter {
     /// Runs older than this one.
     pub after: Option<RunId>,
     pub limit: usize,
+    /// Bytes of all their texts together; the run that goes beyond it is the last one. Nothing: no limit.
+    pub text: Option<usize>,
 }
 
 /// How long ended things are kept. Named sessions are kept for ever.

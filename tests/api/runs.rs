@@ -227,3 +227,38 @@ async fn over_the_cap_a_run_queues_and_over_the_queue_it_is_refused() {
     assert_eq!(alice.finished(&queued).await["status"], "completed");
     house.close().await;
 }
+
+#[actix_web::test]
+async fn a_page_of_runs_with_long_texts_ends_early_and_the_next_one_goes_on() {
+    let house = House::open().await;
+    let alice = house.alice().await;
+    let long = "long words ".repeat(180_000);
+    let mut runs = vec![alice.run("short").await];
+    alice.finished(&runs[0]).await;
+    for _ in 0..5 {
+        let run = alice.run(&long).await;
+        alice.finished(&run).await;
+        runs.push(run);
+    }
+    // One that is not on the disk yet.
+    let held = alice.run("@@gate held").await;
+    alice.events(&held, None).await.until("message.delta").await;
+    runs.push(held);
+    let mut seen: Vec<String> = Vec::new();
+    let mut pages = Vec::new();
+    loop {
+        let after = seen.last().map(|last| format!("?after={last}")).unwrap_or_default();
+        let page = alice.get(&format!("/v1/runs{after}")).await;
+        assert!(page.text.len() < 5 << 20, "{}", page.text.len());
+        let rows = page.body["data"].as_array().unwrap();
+        pages.push(rows.len());
+        seen.extend(rows.iter().map(|row| row["run_id"].as_str().unwrap().to_owned()));
+        if page.body["has_more"] == false {
+            break;
+        }
+    }
+    seen.reverse();
+    assert_eq!((seen, pages), (runs, vec![3, 2, 2]), "each once");
+    house.upstream.open("held");
+    house.close().await;
+}

@@ -30,7 +30,11 @@ pub fn list_all() -> Operation {
     Operation::new(TAG, "runs_list", SCOPE, "List runs of every surface, newest first")
         .query("status", one_of(RunStatus::ALL.map(RunStatus::wire)), "Only runs in this state.")
         .query("session_id", text(), "Only runs of this session.")
-        .query("limit", integer().from(1).to(200).or_else(50), "Rows of the page.")
+        .query(
+            "limit",
+            integer().from(1).to(200).or_else(50),
+            "Rows of the page; fewer where their texts are long, with `has_more`.",
+        )
         .query("after", text(), "A run id: only older ones.")
         .answers(200, page(named("Run")), "A page of runs.")
 }

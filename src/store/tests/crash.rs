@@ -112,6 +112,27 @@ async fn what_was_acknowledged_is_there_after_a_crash() {
     std::mem::forget((waiting, log));
 }
 
+/// As a full disk leaves it: sled names it before it has any byte.
+#[tokio::test]
+async fn a_snapshot_that_was_not_finished_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let (run, mut log) = running(&store).await;
+    log.append(completed("kept"), Vec::new()).unwrap().await.unwrap();
+    let before = read_all(&store, run.run_id, 0).await;
+    settled(&store).await;
+    store.close().unwrap();
+    for (name, content) in
+        [("snap.FFFFFFFFFFFFFFFF.generating", ""), ("snap.0000000000000001.generating", "half")]
+    {
+        let copy = crash(dir.path());
+        std::fs::write(copy.path().join("db").join(name), content).unwrap();
+        let after = open(copy.path());
+        assert_eq!(read_all(&after, run.run_id, 0).await, before, "{name}");
+        assert!(!copy.path().join("db").join(name).exists());
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_lost_something_is_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -278,7 +278,7 @@ async fn run(store: &Store, session: &str, end: Option<Event>) -> RunId {
 }
 
 fn runs(store: &Store, session: Option<&str>, status: Option<RunStatus>) -> Vec<RunId> {
-    let filter = RunFilter { session: session.map(id), status, after: None, limit: 10 };
+    let filter = RunFilter { session: session.map(id), status, limit: 10, ..RunFilter::default() };
     store.runs(&filter).unwrap().iter().map(|record| record.run_id).collect()
 }
 
