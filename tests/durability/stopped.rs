@@ -28,6 +28,16 @@ async fn a_running_turn_may_finish_and_new_ones_are_turned_away() {
     assert_eq!((refused.status, refused.code()), (503, "gateway_draining"), "{}", refused.text);
     assert!(refused.header("Retry-After").is_some());
 
+    // So does one that has nothing to finish, and whoever operates the gateway is answered.
+    let bob = process.bob();
+    draining(&bob).await;
+    assert_eq!(bob.get("/health").await.status, 200);
+    let refused = bob.chat("too late").await;
+    assert_eq!((refused.status, refused.code()), (503, "gateway_draining"), "{}", refused.text);
+    for words in [["-p", "alice", "key", "list"], ["-p", "bob", "approvals", "list"]] {
+        site.hermes(&words);
+    }
+
     site.upstream.open("hold");
     assert_eq!(events.rest().await.pop().unwrap().kind(), "run.completed");
     let (status, _) = process.ended().await;
@@ -76,6 +86,9 @@ async fn waiting_and_queued_runs_are_put_aside_and_go_on_in_the_next_process() {
     assert_eq!(alice.get(&format!("/v1/runs/{queued}")).await.body["status"], "queued");
     process.signal(Signal::TERM);
     draining(&alice).await;
+    // Its next process takes the answer.
+    let late = alice.post(&format!("/v1/runs/{waiting}/approval"), json!({"choice": "once"})).await;
+    assert_eq!((late.status, late.code()), (503, "gateway_draining"), "{}", late.text);
     site.upstream.open("hold");
     let (status, _) = process.ended().await;
     assert_eq!(status.code(), Some(0), "nobody waits 600 s for an answer");

@@ -1,9 +1,10 @@
 //! Answers to questions, from whatever surface they come.
 
-use super::{ProfileActor, queries};
+use super::{ProfileActor, queries, start::draining};
 use crate::{
     actors::{
         ApprovalTarget, DecideApproval, GetApproval, ListApprovals, ListRules, ProfileError, RemoveRule,
+        Tenant,
         run::{Decide, RunActor},
     },
     audit::{Act, Actor},
@@ -90,10 +91,11 @@ impl Handler<DecideApproval> for ProfileActor {
             Ok(meant) => meant,
             Err(error) => return Box::pin(async { Err(error) }),
         };
+        let tenant = self.tenant.clone();
         Box::pin(async move {
             let mut settled = Vec::with_capacity(meant.len());
             for (approval, live) in meant {
-                settled.push(settle(approval, live, &answer).await?);
+                settled.push(settle(&tenant, approval, live, &answer).await?);
             }
             Ok(settled)
         })
@@ -101,6 +103,7 @@ impl Handler<DecideApproval> for ProfileActor {
 }
 
 async fn settle(
+    tenant: &Tenant,
     approval: Approval,
     live: Option<Addr<RunActor>>,
     answer: &DecideApproval,
@@ -127,11 +130,12 @@ async fn settle(
         reason: answer.reason.clone(),
         key_id: answer.key_id.clone(),
     };
-    same(settle_by(live, decide).await?, answer.choice)
+    same(settle_by(tenant, live, decide).await?, answer.choice)
 }
 
 /// The question as it was settled.
 pub(super) async fn settle_by(
+    tenant: &Tenant,
     live: Option<Addr<RunActor>>,
     decide: Decide,
 ) -> Result<Approval, ProfileError> {
@@ -140,8 +144,11 @@ pub(super) async fn settle_by(
         Some(run) => run.send(decide).await.ok().flatten(),
         None => None,
     };
-    // The run was stopped, or could not write the answer down, between the question and now.
+    // The run was put aside or stopped, or could not write the answer down, between the question and now.
     settled.ok_or_else(|| {
+        if tenant.is_draining() {
+            return draining();
+        }
         ProfileError::new(
             Code::ApprovalNotActive,
             format!("The run no longer waits for {id}; ask for its status and try again if it still does."),

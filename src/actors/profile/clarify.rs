@@ -96,7 +96,7 @@ impl Handler<AnswerQuestion> for ProfileActor {
             let settled = if question.status == ApprovalStatus::Pending {
                 let live = tenant.board().live(question.run_id);
                 let (approval, reason) = (question.id, Some(response.clone()));
-                settle_by(live, Decide { approval, choice: Choice::Once, reason, key_id }).await?
+                settle_by(&tenant, live, Decide { approval, choice: Choice::Once, reason, key_id }).await?
             } else {
                 question
             };

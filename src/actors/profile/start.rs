@@ -213,7 +213,7 @@ impl ProfileActor {
     }
 }
 
-fn draining() -> ProfileError {
+pub(super) fn draining() -> ProfileError {
     let text = "Gateway is draining existing work; retry shortly.";
     ProfileError { retry_after: Some(1), ..ProfileError::new(Code::GatewayDraining, text) }
 }

@@ -13,12 +13,13 @@ use crate::{
 const TAG: &str = "approvals";
 const SCOPE: Access = Access::Scope(Scope::Approve);
 const STATUSES: [&str; 4] = ["pending", "decided", "expired", "withdrawn"];
-const CONFLICTS: [Code; 5] = [
+const CONFLICTS: [Code; 6] = [
     Code::InvalidApprovalChoice,
     Code::ApprovalNotFound,
     Code::ApprovalNotActive,
     Code::ApprovalAlreadyDecided,
     Code::RunNotFound,
+    Code::GatewayDraining,
 ];
 
 pub fn list_all() -> Operation {

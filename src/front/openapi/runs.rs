@@ -106,7 +106,7 @@ pub fn clarify() -> Operation {
         .answers(200, answer, "The answer is on record, and the run goes on.")
         .keeps_its_answer()
         .fails([Code::RunNotFound, Code::ClarifyNotPending, Code::ClarifyAmbiguous])
-        .fails([Code::ApprovalAlreadyDecided, Code::ApprovalNotActive])
+        .fails([Code::ApprovalAlreadyDecided, Code::ApprovalNotActive, Code::GatewayDraining])
 }
 
 pub fn status() -> Schema {

@@ -47,7 +47,7 @@ pub fn answer() -> Operation {
     .answers(200, answer, "The answer is on record, and the turn goes on.")
     .keeps_its_answer()
     .fails([Code::SessionNotFound, Code::ClarifyNotPending, Code::ClarifyAmbiguous])
-    .fails([Code::ApprovalAlreadyDecided, Code::ApprovalNotActive])
+    .fails([Code::ApprovalAlreadyDecided, Code::ApprovalNotActive, Code::GatewayDraining])
 }
 
 fn whole(of: Schema) -> Schema {

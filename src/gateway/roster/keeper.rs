@@ -32,6 +32,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 /// How long the reason of a failed opening may be behind the failure itself.
 const NOTICE_GRACE: Duration = Duration::from_millis(50);
@@ -68,11 +69,19 @@ pub enum Request {
         action: Action,
         answer: oneshot::Sender<Answer>,
     },
-    /// Stop for good within this time; the keeper ends.
-    End {
-        limit: Duration,
-        done: oneshot::Sender<()>,
-    },
+    /// Stop for good; the keeper ends.
+    End(End),
+}
+
+/// The end of all profiles of a gateway: none closes its port while another one's turns run.
+pub struct End {
+    /// For the turns that run.
+    pub limit: Duration,
+    /// Told when no turn runs any more.
+    pub drained: oneshot::Sender<()>,
+    /// That is so everywhere.
+    pub all_drained: CancellationToken,
+    pub done: oneshot::Sender<()>,
 }
 
 /// What others may know of a profile.
@@ -155,11 +164,7 @@ impl Keeper {
                         let done = self.act(action).await;
                         let _ = answer.send(done);
                     }
-                    Some(Request::End { limit, done }) => {
-                        self.stop(limit).await;
-                        let _ = done.send(());
-                        return;
-                    }
+                    Some(Request::End(end)) => return self.end(end).await,
                     None => return,
                 },
                 Some(reason) = self.gone.recv() => self.lost(&reason),
@@ -189,15 +194,17 @@ impl Keeper {
                 self.replace(plan).await
             }
             Action::Stop => {
-                self.stop(self.drain).await;
+                self.drain(self.drain).await;
+                self.stop().await;
                 Ok(self.nothing_new())
             }
         }
     }
 
     async fn replace(&mut self, plan: Plan) -> Answer {
+        self.drain(self.drain).await;
         let kept = match self.up.take() {
-            Some(up) => up.take_down(&self.place, self.drain).await,
+            Some(up) => up.take_down(&self.place).await,
             None => Kept::default(),
         };
         self.bring_up(plan, kept).await
@@ -260,14 +267,29 @@ impl Keeper {
         }
     }
 
-    async fn stop(&mut self, limit: Duration) {
+    async fn end(mut self, End { limit, drained, all_drained, done }: End) {
+        self.drain(limit).await;
+        let _ = drained.send(());
+        all_drained.cancelled().await;
+        self.stop().await;
+        let _ = done.send(());
+    }
+
+    /// No new turns, and the running ones end. The profile answers meanwhile: its approvals, its keys.
+    async fn drain(&mut self, limit: Duration) {
         self.retry_at = None;
+        if let Some(up) = &self.up {
+            up.drain(&self.place, limit).await;
+        }
+    }
+
+    async fn stop(&mut self) {
         if let Some(up) = self.up.take() {
             self.view.send_modify(|view| {
                 view.seat = None;
                 view.first_key = None;
             });
-            let kept = up.take_down(&self.place, limit).await;
+            let kept = up.take_down(&self.place).await;
             self.ground.directory.leave(&self.name);
             kept.release().await;
         }

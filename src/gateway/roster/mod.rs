@@ -22,10 +22,11 @@ use crate::{
     gateway::status::{ProfileStatus, State},
 };
 use actix::{Actor, AsyncContext as _, Context, Handler, Message, ResponseFuture};
-use futures_util::future::{BoxFuture, FutureExt as _, LocalBoxFuture, join_all};
-use keeper::{Handle, Keeper, Request};
+use futures_util::future::{BoxFuture, FutureExt as _, join_all};
+use keeper::{End, Handle, Keeper, Request};
 use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 /// Command: start these profiles, all at once. Answers when each is up or has said why not, with what is odd about those
 /// that are up.
@@ -158,23 +159,20 @@ impl Handler<EndAll> for Roster {
 
     fn handle(&mut self, EndAll { limit }: EndAll, _ctx: &mut Self::Context) -> Self::Result {
         self.ended = true;
-        let ends: Vec<LocalBoxFuture<'static, ()>> = self
-            .profiles
-            .values()
-            .map(|keeper| {
-                let (done, ended) = oneshot::channel();
-                let sent = keeper.requests.send(Request::End { limit, done }).is_ok();
-                async move {
-                    if sent {
-                        // An error is a keeper that is gone already.
-                        let _ = ended.await;
-                    }
-                }
-                .boxed_local()
-            })
-            .collect();
+        let all_drained = CancellationToken::new();
+        let ends = self.profiles.values().map(|keeper| {
+            let (drained, is_drained) = oneshot::channel();
+            let (done, is_done) = oneshot::channel();
+            let end = End { limit, drained, all_drained: all_drained.clone(), done };
+            // A keeper that is gone already drops both.
+            let _gone = keeper.requests.send(Request::End(end));
+            (is_drained, is_done)
+        });
+        let (drained, done): (Vec<_>, Vec<_>) = ends.unzip();
         Box::pin(async move {
-            join_all(ends).await;
+            join_all(drained).await;
+            all_drained.cancel();
+            join_all(done).await;
         })
     }
 }

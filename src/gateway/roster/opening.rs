@@ -262,8 +262,17 @@ pub async fn open(ground: &Ground, place: &Place, tenant: &Arc<Tenant>) -> Resul
 }
 
 impl Up {
-    /// Takes the profile down in order: no new turns, the running ones within `limit`, the connections, the store.
-    pub async fn take_down(self, place: &Place, limit: Duration) -> Kept {
+    /// No new turns from here on; returns when the running ones have ended, at the latest some seconds after `limit`.
+    pub async fn drain(&self, place: &Place, limit: Duration) {
+        self.tenant.begin_drain();
+        let drained = on(place, &self.tenant, move |tenant| async move { tenant.drain(limit).await });
+        if timeout(limit + SLACK, drained).await.is_err() {
+            tracing::error!("a profile did not drain in time");
+        }
+    }
+
+    /// Takes the profile down in order, once it is [drained](Up::drain): the connections, the store.
+    pub async fn take_down(self, place: &Place) -> Kept {
         let Self {
             tenant,
             listener,
@@ -276,11 +285,6 @@ impl Up {
             trouble: _,
             footing: _,
         } = self;
-        tenant.begin_drain();
-        let drained = on(place, &tenant, move |tenant| async move { tenant.drain(limit).await });
-        if timeout(limit + SLACK, drained).await.is_err() {
-            tracing::error!("a profile did not drain in time");
-        }
         let socket = listener.close().await;
         let closed = on(place, &tenant, |tenant| async move { tenant.close().await });
         if timeout(SLACK, closed).await.is_err() {
