@@ -3,7 +3,7 @@
 //! The folder is 0700 and lies in no tenant's view of the file system.
 
 use crate::{config::Secret, domain::ProfileName, store::Wake};
-use rustix::fs::{AtFlags, CWD, Mode};
+use rustix::fs::{AtFlags, CWD};
 use std::{
     fs::{DirBuilder, OpenOptions, Permissions},
     io::{self, Read as _, Write as _},
@@ -138,28 +138,6 @@ fn read_exactly(path: &Path) -> io::Result<Option<[u8; SECRET_LENGTH]>> {
         io::Error::other(format!("{} should hold {SECRET_LENGTH} bytes, not {}", path.display(), bytes.len()))
     };
     bytes.try_into().map(Some).map_err(wrong)
-}
-
-/// Makes a directory name that fits into a socket's address, however long the real path is: a descriptor of the
-/// folder, spoken through `/proc`.
-#[derive(Debug)]
-pub struct ShortPath(rustix::fd::OwnedFd);
-
-impl ShortPath {
-    /// # Errors
-    /// The folder cannot be opened.
-    pub fn of(folder: &Path) -> io::Result<Self> {
-        use rustix::fs::OFlags;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(rustix::fs::open(folder, flags, Mode::empty())?))
-    }
-
-    /// The way to `name` in the folder; good while `self` lives.
-    #[must_use]
-    pub fn join(&self, name: &str) -> PathBuf {
-        use std::os::fd::AsRawFd as _;
-        PathBuf::from(format!("/proc/self/fd/{}/{name}", self.0.as_raw_fd()))
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Whoever listens on the machine: the gateway's ports, a daemon, abstract names. Who reaches them is told a secret.
 
+use crate::sandbox::ShortPath;
 use std::{
     io::{self, Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket},
@@ -53,7 +54,7 @@ impl Town {
         let (stream, datagram) = (format!("{name}-stream"), format!("{name}-datagram"));
         let mut unix = vec![UnixListener::bind_addr(&SocketAddr::from_abstract_name(&stream)?)?];
         for path in paths {
-            unix.push(UnixListener::bind(path)?);
+            unix.push(ShortPath::with(path, |path| UnixListener::bind(path))?);
         }
         let quiet = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&datagram)?)?;
         for listener in &tcp {

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     fs::File,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -163,9 +164,9 @@ impl<'a> Trial<'a> {
     /// Runs the program that attacks as an agent's command.
     async fn command(&self, session: &str, ids: &[&str]) -> Said {
         let profile = self.profile();
-        let (program, scene) = (profile.program.display(), profile.scene.display());
+        let (program, scene) = (quoted(&profile.program), quoted(&profile.scene));
         // `exec`: the program's parent is then the process that watches over the sandbox.
-        let command = format!("exec '{program}' {COMMAND} '{scene}' {}", ids.join(" "));
+        let command = format!("exec {program} {COMMAND} {scene} {}", ids.join(" "));
         let result = self.call(session, "terminal", &json!({ "command": command })).await;
         let text = result["output"].as_str().unwrap_or_default();
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
@@ -309,4 +310,9 @@ impl<'a> Trial<'a> {
         }
         leaked
     }
+}
+
+/// As one word of a shell, whatever is in it.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }

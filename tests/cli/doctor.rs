@@ -11,7 +11,7 @@ use std::{
 
 #[test]
 fn the_attacks_are_shown_one_by_one_and_leave_nothing_behind() {
-    let home = Home::new();
+    let home = Home::oddly_named();
     home.profile("alice");
     let before = std::fs::read_dir(home.path()).unwrap().count();
     let table = home.ok(&["-p", "alice", "doctor", "isolation"]);

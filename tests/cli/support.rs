@@ -28,6 +28,12 @@ impl Home {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// A home whose path is longer than an address of a socket, with characters that a shell reads.
+    pub fn oddly_named() -> Self {
+        let prefix = format!("it's \"$HOME\" {}", "long-".repeat(30));
+        Self(tempfile::Builder::new().prefix(&prefix).tempdir().unwrap())
+    }
+
     pub fn path(&self) -> &Path {
         self.0.path()
     }

@@ -1,6 +1,6 @@
 //! Names and places of control sockets.
 
-use crate::gateway::run_dir::{RunDir, ShortPath};
+use crate::{gateway::run_dir::RunDir, sandbox::ShortPath};
 use std::{
     fs::Permissions,
     io,

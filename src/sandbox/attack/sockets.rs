@@ -1,7 +1,10 @@
 //! Unix sockets: the control socket, the machine's daemons, abstract names. And what the gateway may have left open.
 
 use super::{Attack, Attempt, Setting, canary, files::drain, files::first, sys::brief};
-use crate::sandbox::Wall::{self, CloseRange, Landlock, MountView, NetNamespace, Seccomp};
+use crate::sandbox::{
+    ShortPath,
+    Wall::{self, CloseRange, Landlock, MountView, NetNamespace, Seccomp},
+};
 use std::{
     io::{self, Write},
     os::{
@@ -65,7 +68,7 @@ pub const ATTACKS: &[Attack] = &[
 ];
 
 fn by_path(path: &Path) -> Attempt {
-    ask(UnixStream::connect(path))
+    ask(ShortPath::with(path, |path| UnixStream::connect(path)))
 }
 
 fn ask(stream: io::Result<UnixStream>) -> Attempt {
