@@ -43,8 +43,7 @@ impl Database {
         if fresh {
             files::create_dir(path)?;
         }
-        // A snapshot that did not come to its end, as on a full disk. sled would take it for its newest one, and the database
-        // for damaged; without it all is read from the log.
+        // A snapshot that a full disk cut off: sled would take it for its newest one, and the database for damaged.
         files::remove_named(path, ".generating")?;
         let config = sled::Config::new()
             .path(path)
@@ -390,5 +389,12 @@ mod tests {
         })
         .unwrap();
         assert_eq!(count, 1);
+    }
+
+    #[test]
+    fn what_the_disk_does_not_confirm_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Database { file: files::unconfirming(), ..open(dir.path()) };
+        assert!(db.flush().is_err());
     }
 }

@@ -91,3 +91,9 @@ pub(super) fn named<T>(path: &Path, result: io::Result<T>) -> Result<T, StoreErr
         StoreError::io(&name.to_string_lossy(), &cause)
     })
 }
+
+/// A file that takes what is written to it, and confirms no fsync.
+#[cfg(test)]
+pub(super) fn unconfirming() -> File {
+    File::options().read(true).write(true).open("/dev/null").unwrap()
+}

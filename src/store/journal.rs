@@ -93,6 +93,11 @@ impl Journal {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub(super) fn lose_the_disk(&mut self) {
+        self.file = files::unconfirming();
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.end == 0
     }

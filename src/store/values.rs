@@ -231,6 +231,11 @@ impl ValueWriter {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub(super) fn lose_the_disk(&mut self) {
+        self.file = Some(files::unconfirming());
+    }
+
     /// The file that is not to be removed.
     pub(super) const fn current(&self) -> u32 {
         self.number

@@ -214,3 +214,24 @@ async fn a_store_says_when_the_disk_is_low() {
         assert_eq!(store.is_disk_low(), low);
     }
 }
+
+/// A machine that loses its power keeps what an fsync has confirmed, and nothing else for certain.
+#[tokio::test]
+async fn what_the_disk_does_not_confirm_is_not_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let (_, mut log) = running(&store).await;
+    settled(&store).await;
+    store.0.bench().journal.lose_the_disk();
+    let told = log.append(completed("only written"), Vec::new()).unwrap().await;
+    assert!(told.is_err(), "{told:?}");
+
+    // The values of a wide commit lie in a file of their own.
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mut bench = store.0.bench();
+    bench.values.begin();
+    assert!(bench.values.put(b"key", b"a value").is_some());
+    bench.values.lose_the_disk();
+    assert!(bench.values.flush().is_err());
+}
