@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod attacks;
+#[path = "../api/support/blobs.rs"]
+mod blobs;
 mod doctor;
 mod import;
 mod records;

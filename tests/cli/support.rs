@@ -1,10 +1,11 @@
 //! A home of its own for each test, and the binary run on it.
 
+use crate::blobs::sled_blobs;
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::mpsc,
     thread,
@@ -14,6 +15,15 @@ use std::{
 const HERMES: &str = env!("CARGO_BIN_EXE_hermes");
 
 pub struct Home(tempfile::TempDir);
+
+impl Drop for Home {
+    /// Over the whole suite.
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            assert_eq!(sled_blobs(self.path()), Vec::<PathBuf>::new(), "sled wrote blobs");
+        }
+    }
+}
 
 /// What a command came to.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! A home with its profiles, and the gateway that serves it.
 
-use super::{Client, Upstream};
+use super::{Client, Upstream, blobs::sled_blobs};
 use hermes_gateway::{
     actors::{Editor, KeySpec, Rights, Tenant},
     config::ProcessEnv,
@@ -159,6 +159,15 @@ impl House {
             lines.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
         }
         lines
+    }
+}
+
+impl Drop for House {
+    /// Over the whole suite.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(sled_blobs(&self.home), Vec::<PathBuf>::new(), "sled wrote blobs");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A real gateway on port 0 over a home that is thrown away, in front of a scripted upstream.
 
+mod blobs;
 mod cable;
 pub mod certificate;
 pub mod client;

@@ -1,6 +1,8 @@
 //! A home that outlives its processes, the processes, and what is read of a run before and after one of them died.
 
 // Shared with `tests/api`, which needs more of them.
+#[path = "../../api/support/blobs.rs"]
+mod blobs;
 #[allow(dead_code)]
 #[path = "../../api/support/client.rs"]
 mod client;
@@ -19,10 +21,11 @@ mod story;
 #[path = "../../api/support/upstream.rs"]
 mod upstream;
 
+pub use blobs::sled_blobs;
 pub use client::{Client, Frame, PATIENCE, ask};
 pub use disk::Disk;
 pub use fifo::Fifo;
 pub use process::Process;
-pub use site::{Site, sled_blobs};
+pub use site::Site;
 pub use story::{outlives_a_kill, seqs, text};
 pub use upstream::within;

@@ -1,11 +1,11 @@
 //! A home with the profiles `alice` and `bob` in front of a scripted upstream. It stays while processes come and go.
 
-use super::{PATIENCE, Process, upstream::Upstream};
+use super::{PATIENCE, Process, sled_blobs, upstream::Upstream};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Output, Stdio},
     sync::mpsc,
     thread,
@@ -106,28 +106,12 @@ fn output(child: Child) -> Output {
 }
 
 impl Drop for Site {
-    /// Over the whole suite: sled wrote no file of its own, which no flush of ours would cover.
+    /// Over the whole suite, as in the others.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             assert_eq!(sled_blobs(&self.home), Vec::<PathBuf>::new(), "sled wrote blobs");
         }
     }
-}
-
-/// The files in folders named `blobs` below `at`.
-pub fn sled_blobs(at: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(at) else { return Vec::new() };
-    let entries = entries.map(|entry| entry.unwrap());
-    let below = entries.flat_map(|entry| {
-        if entry.file_type().unwrap().is_dir() {
-            sled_blobs(&entry.path())
-        } else if at.ends_with("blobs") {
-            vec![entry.path()]
-        } else {
-            Vec::new()
-        }
-    });
-    below.collect()
 }
 
 /// The key that a profile has in its `.env`.
