@@ -7,9 +7,9 @@ use super::{
     output::{Cell, Output, Style, clip, printable},
 };
 use crate::{
-    config::FoundProfile,
     domain::{Approval, ApprovalId, ApprovalStatus, Choice, ProfileName, date},
-    gateway::{Client, ClientError, Command, Reply},
+    gateway::{Client, ClientError, Command, OfflineError, Reply},
+    store::{StoreError, Wake},
 };
 
 /// Approvals of one profile in one list.
@@ -35,26 +35,39 @@ pub fn run(context: &Context, command: ApprovalsCommand, output: &Output) -> Res
     }
 }
 
-/// The profiles that are meant: the one of `-p`, else all.
-fn meant(context: &Context) -> Result<Vec<FoundProfile>, CliError> {
-    match &context.profile {
-        Some(name) => Ok(vec![context.find(name)?]),
-        None => Ok(context.read_home()?.profiles),
-    }
+/// The profiles that are meant: the one of `-p`, else all that have a store.
+fn meant(context: &Context) -> Result<Vec<Meant>, CliError> {
+    let profiles = match &context.profile {
+        Some(name) => vec![context.find(name)?],
+        None => context.profiles()?,
+    };
+    let with_store = profiles.iter().filter_map(|profile| {
+        let place = Place::from(profile);
+        let wake = Wake::read(&place.state_dir)?;
+        Some(Meant { may_wait: wake.open_runs, place })
+    });
+    Ok(with_store.collect())
+}
+
+struct Meant {
+    place: Place,
+    /// Who asks has an open run, and `state/wake` is told of one before there is anything of it: a profile that it
+    /// knows none of waits for nobody. Hundreds of stores need not be opened to learn that.
+    may_wait: bool,
 }
 
 fn list(context: &Context, pending: bool, json: bool, output: &Output) -> Result<(), CliError> {
     let mut found: Vec<(ProfileName, Approval)> = Vec::new();
-    for profile in meant(context)? {
-        let place = Place::from(&profile);
-        if !place.state_dir.exists() {
+    let named = context.profile.is_some();
+    for Meant { place, may_wait } in meant(context)? {
+        if pending && !may_wait && !named {
             continue;
         }
-        let of = match context.way(&place)? {
-            Way::Offline(offline) => offline.approvals(pending, LIMIT)?,
-            Way::Gateway(client) => of_gateway(&client, &place.name, pending)?,
-        };
-        found.extend(of.into_iter().map(|approval| (place.name.clone(), approval)));
+        match of_profile(context, &place, pending) {
+            Ok(of) => found.extend(of.into_iter().map(|approval| (place.name.clone(), approval))),
+            Err(error) if named => return Err(error),
+            Err(error) => left_out(&place.name, &error, output),
+        }
     }
     if json {
         let rows = found
@@ -69,6 +82,33 @@ fn list(context: &Context, pending: bool, json: bool, output: &Output) -> Result
     let rows: Vec<_> = found.iter().map(|(profile, approval)| row(profile, approval)).collect();
     output.table(&["PROFILE", "ID", "STATE", "ASKED", "COMMAND"], &rows);
     Ok(())
+}
+
+fn of_profile(context: &Context, place: &Place, pending: bool) -> Result<Vec<Approval>, CliError> {
+    match context.way(place)? {
+        Way::Gateway(client) => of_gateway(&client, &place.name, pending),
+        Way::Offline(offline) => {
+            offline.approvals(pending, LIMIT).map_err(|error| of_store(&place.name, error))
+        }
+    }
+}
+
+/// With the line to type, as a gateway tells it.
+fn of_store(name: &ProfileName, error: OfflineError) -> CliError {
+    if let OfflineError::Store(damaged @ StoreError::Damaged(_)) = &error {
+        return CliError::failed(format!("{damaged}: `hermes restore {name} FILE`"));
+    }
+    error.into()
+}
+
+/// One profile that cannot answer is no reason to keep silent about the others.
+fn left_out(name: &ProfileName, error: &CliError, output: &Output) {
+    let error = error.to_string();
+    let error = error.trim_end_matches('.');
+    output.note(format_args!(
+        "warning: `{name}` is left out, since it cannot be asked: {error}. `hermes profile show {name}` tells its \
+         state; once that is mended, type `hermes -p {name} approvals list`"
+    ));
 }
 
 fn of_gateway(client: &Client, profile: &ProfileName, pending: bool) -> Result<Vec<Approval>, CliError> {
@@ -103,31 +143,64 @@ enum Answer {
 
 /// Finds the profile whose question it is, and answers there.
 fn answer(context: &Context, id: ApprovalId, answer: &Answer, output: &Output) -> Result<(), CliError> {
-    let mut asleep = Vec::new();
-    for profile in meant(context)? {
-        let place = Place::from(&profile);
-        match context.holder(&place)? {
-            Some(client) => {
-                let known = of_gateway(&client, &place.name, false)?;
-                let question = known.iter().find(|approval| approval.id == id);
-                if question.is_some() || context.profile.is_some() {
-                    return tell(&client, &place.name, id, question, answer, output);
-                }
+    let mut meant = meant(context)?;
+    // The others can know it only as one that was answered before.
+    meant.sort_by_key(|meant| !meant.may_wait);
+    let mut unasked = Vec::new();
+    for meant in &meant {
+        match try_answer(context, meant, id, answer, output) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(Unanswered::Final(error)) => return Err(error),
+            Err(Unanswered::NotAsked(error)) if context.profile.is_some() => return Err(error),
+            Err(Unanswered::NotAsked(error)) => {
+                left_out(&meant.place.name, &error, output);
+                unasked.push(format!("`{}`", meant.place.name));
             }
-            None => asleep.push(place),
         }
     }
-    for place in asleep.into_iter().filter(|place| place.state_dir.exists()) {
-        if let Way::Offline(offline) = context.way(&place)?
-            && offline.approvals(true, LIMIT)?.iter().any(|approval| approval.id == id)
-        {
-            return Err(CliError::failed(format!(
-                "{id} waits in `{0}`, which no gateway serves; start one (`hermes -p {0} gateway`), then answer",
-                place.name
-            )));
+    let known = "`hermes approvals list` shows what waits";
+    Err(CliError::failed(match unasked.as_slice() {
+        [] => format!("no profile knows {id}; {known}"),
+        unasked => format!(
+            "no profile that could be asked knows {id}; {} could not be asked; {known}",
+            unasked.join(", ")
+        ),
+    }))
+}
+
+enum Unanswered {
+    /// Whether it is this profile's question is not known.
+    NotAsked(CliError),
+    Final(CliError),
+}
+
+/// `false`: it is not this profile's question.
+fn try_answer(
+    context: &Context,
+    Meant { place, may_wait }: &Meant,
+    id: ApprovalId,
+    answer: &Answer,
+    output: &Output,
+) -> Result<bool, Unanswered> {
+    let not_asked = Unanswered::NotAsked;
+    if let Some(client) = context.holder(place).map_err(|error| not_asked(error.into()))? {
+        let known = of_gateway(&client, &place.name, false).map_err(not_asked)?;
+        let question = known.iter().find(|approval| approval.id == id);
+        if question.is_none() && context.profile.is_none() {
+            return Ok(false);
         }
+        let told = tell(&client, &place.name, id, question, answer, output);
+        return told.map(|()| true).map_err(Unanswered::Final);
     }
-    Err(CliError::failed(format!("no profile knows {id}; `hermes approvals list` shows what waits")))
+    let waits = |known: &[Approval]| known.iter().any(|approval| approval.id == id);
+    if !may_wait || !waits(&of_profile(context, place, true).map_err(not_asked)?) {
+        return Ok(false);
+    }
+    Err(Unanswered::Final(CliError::failed(format!(
+        "{id} waits in `{0}`, which no gateway serves; start one (`hermes -p {0} gateway`), then answer",
+        place.name
+    ))))
 }
 
 fn tell(

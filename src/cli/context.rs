@@ -4,10 +4,13 @@ use super::error::CliError;
 use crate::{
     config::{ConfigError, FoundProfile, Home, ProcessEnv, Select, find_home},
     domain::ProfileName,
-    gateway::{Client, ClientError, Command, Offline, ProfileAnswer, Question, Reply},
+    gateway::{Client, ClientError, Command, Offline, ProfileAnswer, Question, Reply, State},
 };
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::{
+    cell::OnceCell,
+    path::{Path, PathBuf},
+};
 
 /// Not its path: that may name another program by then, after an upgrade.
 pub const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -16,6 +19,8 @@ pub struct Context {
     pub home: PathBuf,
     pub profile: Option<ProfileName>,
     pub env: ProcessEnv,
+    /// What is wrong with the home's own files, where a command did without them.
+    pub unread: OnceCell<ConfigError>,
 }
 
 /// Who can speak for a profile's store.
@@ -31,15 +36,38 @@ impl Context {
     /// There is no home to be found.
     pub fn new(home: Option<&Path>, profile: Option<ProfileName>, env: ProcessEnv) -> Result<Self, CliError> {
         let home = find_home(home, &env)?;
-        Ok(Self { home, profile, env })
+        Ok(Self { home, profile, env, unread: OnceCell::new() })
     }
 
-    /// All profiles of the home.
+    /// All profiles of the home, by its files.
     ///
     /// # Errors
     /// The home cannot be read.
     pub fn read_home(&self) -> Result<Home, ConfigError> {
         Home::read(&self.home, Select::All, &self.env)
+    }
+
+    /// The profiles of the home. Where its own files are broken while a gateway runs, they are told by their folders:
+    /// what a gateway is asked needs no file, and it is asked for most of all when something is wrong.
+    ///
+    /// # Errors
+    /// The home cannot be read, and no gateway runs.
+    pub fn profiles(&self) -> Result<Vec<FoundProfile>, ConfigError> {
+        self.read_home().map(|home| home.profiles).or_else(|error| {
+            let running = Client::all(&self.home).unwrap_or_default();
+            let statuses = running.iter().flat_map(|client| &client.status.profiles);
+            let served: Vec<_> = statuses
+                .filter(|status| status.state != State::Stopped)
+                .map(|status| status.name.clone())
+                .collect();
+            if served.is_empty() {
+                return Err(error);
+            }
+            let found = FoundProfile::by_folders(&self.home, &served, &error)?;
+            // A command may come here twice: it is told of once, at the end.
+            let _ = self.unread.set(error);
+            Ok(found)
+        })
     }
 
     /// The profile that `-p` names; without it `default`, where the home is a profile at all.
@@ -77,9 +105,9 @@ impl Context {
     /// # Errors
     /// There is none of that name: with those that there are.
     pub fn find(&self, name: &ProfileName) -> Result<FoundProfile, CliError> {
-        let home = self.read_home()?;
-        let names: Vec<_> = home.profiles.iter().map(|profile| profile.name.to_string()).collect();
-        home.profiles.into_iter().find(|profile| profile.name == *name).ok_or_else(|| {
+        let profiles = self.profiles()?;
+        let names: Vec<_> = profiles.iter().map(|profile| profile.name.to_string()).collect();
+        profiles.into_iter().find(|profile| profile.name == *name).ok_or_else(|| {
             let known = match names.is_empty() {
                 true => "the home has none yet".to_owned(),
                 false => format!("there are {}", names.join(", ")),

@@ -76,18 +76,24 @@ fn run(words: impl Iterator<Item = OsString>, env: ProcessEnv) -> ExitCode {
 fn dispatch(args: Args, env: ProcessEnv, output: &Output) -> Result<(), CliError> {
     let Args { home, profile, command } = args;
     let context = Context::new(home.as_deref(), profile, env)?;
+    let done = act(&context, command, output);
+    if let Some(error) = context.unread.get() {
+        output.note(format_args!("warning: {error}. The gateway goes on with its earlier settings"));
+    }
+    done
+}
+
+fn act(context: &Context, command: Command, output: &Output) -> Result<(), CliError> {
     match command {
-        Command::Gateway(command) => gateway::run(&context, &command, output),
-        Command::Profile(command) => profile::run(&context, command, output),
-        Command::Key(command) => key::run(&context, command, output),
-        Command::Approvals(command) => approvals::run(&context, command, output),
-        Command::Sessions(command) => sessions::run(&context, command, output),
-        Command::Usage { by, from, to, json } => usage::run(&context, by, (from, to), json, output),
-        Command::Doctor(command) => doctor::run(&context, &command, output),
-        Command::Audit(command) => audit::run(&context, &command, output),
-        Command::Backup { name, file, stop } => {
-            backup::backup(&context, &name, file.as_deref(), stop, output)
-        }
-        Command::Restore { name, file, stop } => backup::restore(&context, &name, &file, stop, output),
+        Command::Gateway(command) => gateway::run(context, &command, output),
+        Command::Profile(command) => profile::run(context, command, output),
+        Command::Key(command) => key::run(context, command, output),
+        Command::Approvals(command) => approvals::run(context, command, output),
+        Command::Sessions(command) => sessions::run(context, command, output),
+        Command::Usage { by, from, to, json } => usage::run(context, by, (from, to), json, output),
+        Command::Doctor(command) => doctor::run(context, &command, output),
+        Command::Audit(command) => audit::run(context, &command, output),
+        Command::Backup { name, file, stop } => backup::backup(context, &name, file.as_deref(), stop, output),
+        Command::Restore { name, file, stop } => backup::restore(context, &name, &file, stop, output),
     }
 }

@@ -98,6 +98,35 @@ impl Home {
     }
 }
 
+impl FoundProfile {
+    /// The profiles by their folders alone, each with the error that the home's own files have. Those of `served`
+    /// count as enabled.
+    ///
+    /// # Errors
+    ///
+    /// The folders cannot be read.
+    pub fn by_folders(
+        root: &Path,
+        served: &[ProfileName],
+        error: &ConfigError,
+    ) -> Result<Vec<Self>, ConfigError> {
+        let (mut names, _) = profile_names(root)?;
+        names.insert(0, ProfileName::home());
+        let found = |name: ProfileName| Self {
+            root: match name == ProfileName::home() {
+                true => root.to_owned(),
+                false => root.join("profiles").join(name.as_str()),
+            },
+            enabled: served.contains(&name),
+            port: None,
+            config: Err(error.clone()),
+            warnings: Vec::new(),
+            name,
+        };
+        Ok(names.into_iter().map(found).collect())
+    }
+}
+
 /// The folders below `profiles/`, sorted, and a warning for each that cannot be a profile.
 fn profile_names(root: &Path) -> Result<(Vec<ProfileName>, Vec<String>), ConfigError> {
     let folder = root.join("profiles");

@@ -22,7 +22,10 @@ impl Wake {
     pub fn read(state_dir: &Path) -> Option<Self> {
         match std::fs::read(state_dir.join("wake")) {
             Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap_or(Self::UNKNOWN)),
-            Err(_) => state_dir.join("db").exists().then_some(Self::UNKNOWN),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                state_dir.join("db").exists().then_some(Self::UNKNOWN)
+            }
+            Err(_) => Some(Self::UNKNOWN),
         }
     }
 
@@ -78,6 +81,9 @@ mod tests {
         assert_eq!(Wake::read(dir.path()), Some(Wake::UNKNOWN));
         std::fs::write(dir.path().join("wake"), "{\"open").unwrap();
         assert_eq!(Wake::read(dir.path()), Some(Wake::UNKNOWN));
+        let hidden = tempfile::tempdir().unwrap();
+        std::fs::create_dir(hidden.path().join("wake")).unwrap();
+        assert_eq!(Wake::read(hidden.path()), Some(Wake::UNKNOWN), "there, but not to be read");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The real binary: what it says, and with which exit code it ends.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod approvals;
 mod attacks;
 #[path = "../api/support/blobs.rs"]
 mod blobs;

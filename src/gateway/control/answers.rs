@@ -9,7 +9,7 @@ use crate::{
         AnswerQuestion, ApprovalTarget, Asker, DecideApproval, Editor, ListApprovals, NewKey, ProfileError,
         Tenant, Unavailable,
     },
-    domain::{ApprovalStatus, KeyId, Millis, ProfileName},
+    domain::{ApprovalStatus, Code, KeyId, Millis, ProfileName},
     front::operator,
     gateway::roster::{Act, Acted, Action, GetSeat, ListProfiles, Roster, Seat},
 };
@@ -158,10 +158,23 @@ impl Answers {
         F: Future<Output = Result<R, ProfileError>> + 'static,
         R: Send + 'static,
     {
+        let name = profile.clone();
         let seat = self.roster.send(GetSeat(profile)).await.map_err(|error| error.to_string())??;
         let Seat { tenant, place } = seat;
         let answer = place.run(move || what(tenant)).await.map_err(|gone| gone.to_string())?;
-        answer.map_err(|error| error.message)
+        match answer {
+            Err(error) if error.code == Code::ProfileUnavailable => {
+                Err(self.why_down(&name).await.unwrap_or(error.message))
+            }
+            answer => answer.map_err(|error| error.message),
+        }
+    }
+
+    /// Why a profile cannot be used, with all that its clients are not told: who asks here may read the files.
+    async fn why_down(&self, name: &ProfileName) -> Option<String> {
+        let profiles = self.roster.send(ListProfiles).await.ok()?;
+        let status = profiles.into_iter().find(|status| status.name == *name)?;
+        Some(format!("the profile `{name}` is {}: {}", status.state.name(), status.reason?))
     }
 }
 
