@@ -6,6 +6,7 @@ mod attacks;
 #[path = "../api/support/blobs.rs"]
 mod blobs;
 mod doctor;
+mod home_files;
 mod import;
 mod records;
 mod running;

@@ -14,10 +14,10 @@ use crate::{
 use serde_json::{Value, json};
 
 pub fn all(context: &Context, as_json: bool, output: &Output) -> Result<(), CliError> {
-    let home = context.read_home()?;
+    let profiles = context.profiles()?;
     let running = running(context)?;
     let mut rows = Vec::new();
-    for profile in home.profiles.iter().filter(|profile| is_there(profile)) {
+    for profile in profiles.iter().filter(|profile| is_there(profile)) {
         rows.push(Row::new(profile, running.get(&profile.name)));
     }
     if as_json {
@@ -31,8 +31,11 @@ pub fn all(context: &Context, as_json: bool, output: &Output) -> Result<(), CliE
         &["PROFILE", "STATE", "PORT", "MODEL", "UPSTREAM"],
         &rows.iter().map(Row::cells).collect::<Vec<_>>(),
     );
+    // What is wrong with the home is told once, not with each of its profiles.
+    let of_home = context.unread.get().map(ToString::to_string);
     for row in &rows {
-        if let Some(reason) = &row.reason {
+        let own = |reason: &&String| of_home.as_ref().is_none_or(|error| !reason.starts_with(error));
+        if let Some(reason) = row.reason.as_ref().filter(own) {
             output.hint(format_args!("\n{}: {reason}", row.name));
         }
     }
@@ -54,8 +57,10 @@ pub fn one(context: &Context, name: &ProfileName, as_json: bool, output: &Output
         return output.json(&value);
     }
     let mut lines = vec![("profile", name.to_string()), ("state", row.state.to_owned()), ("folder", folder)];
-    if let Ok(config) = &found.config {
-        lines.extend(settings(config));
+    match (&found.config, running.get(name)) {
+        (Ok(config), _) => lines.extend(settings(config)),
+        (Err(_), Some((_, status))) => lines.extend(in_force(status)),
+        (Err(_), None) => {}
     }
     lines.extend(row.reason.clone().map(|reason| ("reason", reason)));
     for (label, text) in lines {
@@ -78,6 +83,14 @@ fn settings(config: &ProfileConfig) -> Vec<(&'static str, String)> {
         ("workspace", config.workspace.display().to_string()),
         ("key", if config.api_key.is_some() { "API_SERVER_KEY" } else { "stored" }.to_owned()),
     ]
+}
+
+/// What is served, where the files cannot say it.
+fn in_force(status: &ProfileStatus) -> Vec<(&'static str, String)> {
+    let told = [("model", &status.model), ("upstream", &status.upstream)];
+    let told = told.into_iter().filter(|(_, text)| !text.is_empty());
+    let address = status.url().map(|url| ("address", url));
+    address.into_iter().chain(told.map(|(label, text)| (label, text.clone()))).collect()
 }
 
 /// `default` is listed when its files make something of it.
@@ -109,7 +122,8 @@ struct Row<'a> {
     reason: Option<String>,
     pid: Option<u32>,
     port: Option<u16>,
-    config: Option<&'a ProfileConfig>,
+    model: Option<String>,
+    upstream: Option<String>,
 }
 
 impl<'a> Row<'a> {
@@ -122,6 +136,8 @@ impl<'a> Row<'a> {
         };
         let mut reason = found.config.as_ref().err().map(ToString::to_string);
         let mut port = found.port;
+        let (mut model, mut served_by) =
+            (config.map(|config| config.model_name.clone()), config.map(upstream));
         if let Some((_, status)) = running {
             state = status.state.name();
             style = style_of(status.state);
@@ -132,8 +148,12 @@ impl<'a> Row<'a> {
             };
             reason = status.reason.clone().or(reason.map(earlier));
             port = status.address.map(|address| address.port()).or(port);
+            let told = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+            model = model.or_else(|| told(&status.model));
+            served_by = served_by.or_else(|| told(&status.upstream));
         }
-        Self { name: &found.name, state, style, reason, pid: running.map(|(pid, _)| *pid), port, config }
+        let pid = running.map(|(pid, _)| *pid);
+        Self { name: &found.name, state, style, reason, pid, port, model, upstream: served_by }
     }
 
     fn cells(&self) -> Vec<Cell> {
@@ -141,8 +161,8 @@ impl<'a> Row<'a> {
             Cell::new(Style::Bold, self.name.as_str()),
             Cell::new(self.style, self.state),
             Cell::plain(self.port.map_or_else(|| "-".to_owned(), |port| port.to_string())),
-            Cell::plain(self.config.map_or("-", |config| &config.model_name)),
-            Cell::plain(self.config.map_or_else(|| "-".to_owned(), |config| clip(&upstream(config), 48))),
+            Cell::plain(self.model.as_deref().unwrap_or("-")),
+            Cell::plain(clip(self.upstream.as_deref().unwrap_or("-"), 48)),
         ]
     }
 
@@ -153,8 +173,8 @@ impl<'a> Row<'a> {
             "reason": self.reason,
             "pid": self.pid,
             "port": self.port,
-            "model": self.config.map(|config| &config.model_name),
-            "upstream": self.config.map(upstream),
+            "model": self.model,
+            "upstream": self.upstream,
         })
     }
 }

@@ -179,18 +179,17 @@ impl Keeper {
         match action {
             Action::Start if self.view.borrow().status.state == State::Serving => Ok(self.nothing_new()),
             Action::Start | Action::Restart => {
-                let plan = self.files.plan(&self.name).await?;
+                let plan = self.plan().await?;
                 self.failures = Failures::default();
                 self.replace(plan).await
             }
             Action::Reload => {
-                let plan = self.files.plan(&self.name).await?;
+                let plan = self.plan().await?;
                 let readable = match &plan.config {
                     Ok(config) => certificate::load(config).await.map(drop),
                     Err(error) => Err(error.clone()),
                 };
-                readable
-                    .map_err(|error| format!("{error}. The profile goes on with its earlier settings"))?;
+                readable.map_err(|error| self.as_before(error))?;
                 self.replace(plan).await
             }
             Action::Stop => {
@@ -198,6 +197,18 @@ impl Keeper {
                 self.stop().await;
                 Ok(self.nothing_new())
             }
+        }
+    }
+
+    async fn plan(&self) -> Result<Plan, String> {
+        self.files.plan(&self.name).await.map_err(|error| self.as_before(error))
+    }
+
+    /// A refusal, with what the profile does after it: one that never ran has no settings to go on with.
+    fn as_before(&self, error: String) -> String {
+        match self.view.borrow().status.state {
+            State::Serving => format!("{error}. The profile goes on with its earlier settings"),
+            State::Starting | State::Restarting | State::Failed | State::Stopped => error,
         }
     }
 
