@@ -338,15 +338,16 @@ fn profile_name(text: &str) -> Result<ProfileName, String> {
     ProfileName::parse(text).map_err(|error| error.to_string())
 }
 
-/// A time from now, or a day of the calendar.
+/// A time from now, or a day of the calendar; either is to come.
 fn moment(text: &str) -> Result<Millis, String> {
-    if let Some(after) = parse_duration(text) {
-        let ms = Millis::try_from(after.as_millis()).map_err(|_far| "too far away".to_owned())?;
-        return Ok(now().saturating_add(ms));
-    }
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(|day| day.and_hms_opt(0, 0, 0));
-    let day = day.map(|day| day.and_utc().timestamp_millis());
-    day.ok_or_else(|| "a time from now (`12h`, `30d`) or a day (`2027-01-31`, UTC)".to_owned())
+    let at = match (parse_duration(text), day) {
+        (Some(after), _) => Millis::try_from(after.as_millis()).ok().map(|ms| now().saturating_add(ms)),
+        (None, Some(day)) => Some(day.and_utc().timestamp_millis()),
+        (None, None) => None,
+    };
+    at.filter(|at| *at > now())
+        .ok_or_else(|| "a time from now (`12h`, `30d`) or a day to come (`2027-01-31`, UTC)".to_owned())
 }
 
 fn overlap(text: &str) -> Result<Duration, String> {

@@ -1,7 +1,7 @@
 //! What is said over the control socket.
 
 use crate::{
-    actors::{KeySpec, KeyState, Rights, Scope},
+    actors::{Editor, KeySpec, KeyState, Rights, Scope, keys},
     domain::{Approval, ApprovalId, Choice, ImportReport, KeyId, Millis, ProfileName, RunId, now},
     front::operator::Question,
     gateway::status::ProfileStatus,
@@ -153,14 +153,16 @@ pub struct KeyWish {
 
 impl KeyWish {
     /// # Errors
-    /// An unknown scope: a sentence that lists those that there are.
+    /// It makes no sense: a sentence that says what would.
     pub fn spec(&self) -> Result<KeySpec, String> {
         let rights = Rights {
             scopes: Scope::parse_all(&self.scopes)?.into(),
             tools: self.tools.as_ref().map(|tools| tools.iter().cloned().collect()),
             expires_at: self.expires_at,
         };
-        Ok(KeySpec::new(&self.name, rights))
+        let spec = KeySpec::new(&self.name, rights);
+        keys::check(&spec, &Editor::Operator).map_err(|error| error.message)?;
+        Ok(spec)
     }
 }
 
