@@ -62,6 +62,20 @@ fn a_failure_ends_with_1_and_says_why() {
 }
 
 #[test]
+fn a_profile_is_shown_with_the_keys_that_it_has() {
+    let home = Home::new();
+    home.profile("alice");
+    let key = || {
+        home.ok(&["profile", "show", "alice"]).lines().find(|line| line.starts_with("key")).map(str::to_owned)
+    };
+    assert_eq!(key().unwrap(), "key       none yet: made at its next start");
+    home.ok(&["-p", "alice", "key", "create"]);
+    assert_eq!(key().unwrap(), "key       stored");
+    home.ok(&["-p", "alice", "key", "revoke", "cli"]);
+    assert_eq!(key().unwrap(), "key       none yet: made at its next start");
+}
+
+#[test]
 fn help_and_version_are_no_failures() {
     let home = Home::new();
     assert_eq!(home.ok(&["--version"]), format!("hermes {}\n", env!("CARGO_PKG_VERSION")));

@@ -10,6 +10,7 @@ use crate::{
     domain::ProfileName,
     gateway::{Client, ProfileStatus, State, base_url, floor_warning, upstream},
     sandbox::Sandbox,
+    store::Wake,
 };
 use serde_json::{Value, json};
 
@@ -81,7 +82,7 @@ fn settings(config: &ProfileConfig) -> Vec<(&'static str, String)> {
         ("model", config.model_name.clone()),
         ("upstream", upstream(config)),
         ("workspace", config.workspace.display().to_string()),
-        ("key", if config.api_key.is_some() { "API_SERVER_KEY" } else { "stored" }.to_owned()),
+        ("key", key(config).to_owned()),
     ]
 }
 
@@ -90,6 +91,17 @@ fn in_force(status: &ProfileStatus) -> Vec<(&'static str, String)> {
     let told = [("model", &status.model), ("upstream", &status.upstream)];
     let told = told.into_iter().filter(|(_, text)| !text.is_empty());
     let address = status.url().map(|url| ("address", url));
+/// Where its keys are, without opening its store.
+fn key(config: &ProfileConfig) -> &'static str {
+    let stored = Wake::read(&config.state_dir).is_some_and(|wake| wake.keys > 0);
+    match (config.api_key.is_some(), stored) {
+        (true, true) => "API_SERVER_KEY, and stored ones",
+        (true, false) => "API_SERVER_KEY",
+        (false, true) => "stored",
+        (false, false) => "none yet: made at its next start",
+    }
+}
+
     address.into_iter().chain(told.map(|(label, text)| (label, text.clone()))).collect()
 }
 
