@@ -92,15 +92,19 @@ impl Signals {
 
 fn status(context: &Context, json: bool, output: &Output) -> Result<(), CliError> {
     let mut running = Client::all(&context.home)?;
+    let any = !running.is_empty();
     running.retain(|client| {
         let serves = |name: &ProfileName| client.status.profiles.iter().any(|status| status.name == *name);
         context.profile.as_ref().is_none_or(serves)
     });
     if json {
-        return output.json(&running.iter().map(|client| &client.status).collect::<Vec<_>>());
+        output.json(&running.iter().map(|client| &client.status).collect::<Vec<_>>())?;
     }
     if running.is_empty() {
-        return Err(CliError::failed(format!("no gateway runs for {}", context.home.display())));
+        return Err(nobody(context, any));
+    }
+    if json {
+        return Ok(());
     }
     for client in &running {
         let status = &client.status;
@@ -131,9 +135,24 @@ fn status(context: &Context, json: bool, output: &Output) -> Result<(), CliError
     Ok(())
 }
 
+/// Why there is no gateway to speak of. `any`: some run, but none that has the profile of `-p`.
+fn nobody(context: &Context, any: bool) -> CliError {
+    match &context.profile {
+        Some(name) if any => match context.find(name) {
+            Ok(_) => CliError::failed(format!(
+                "no gateway of this home serves `{name}`; `hermes profile start {name}` or `hermes -p {name} gateway` \
+                 starts it"
+            )),
+            Err(error) => error,
+        },
+        Some(_) | None => CliError::failed(format!("no gateway runs for {}", context.home.display())),
+    }
+}
+
 /// Ends what `hermes gateway` (with the same `-p`) would have started.
 fn stop(context: &Context, output: &Output) -> Result<(), CliError> {
     let mut running = Client::all(&context.home)?;
+    let any = !running.is_empty();
     if let Some(name) = &context.profile {
         running.retain(|client| {
             let mut served = client.status.profiles.iter().filter(|status| status.state != State::Stopped);
@@ -149,7 +168,7 @@ fn stop(context: &Context, output: &Output) -> Result<(), CliError> {
         }
     }
     if running.is_empty() {
-        return Err(CliError::failed(format!("no gateway runs for {}", context.home.display())));
+        return Err(nobody(context, any));
     }
     let mut failed: Option<ClientError> = None;
     for client in running {

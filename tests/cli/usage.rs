@@ -62,6 +62,29 @@ fn a_failure_ends_with_1_and_says_why() {
 }
 
 #[test]
+fn the_status_of_no_gateway_is_an_empty_list_and_a_failure() {
+    let home = Home::new();
+    home.profile("alice");
+    let none = home.run(&["gateway", "status", "--json"]);
+    assert_eq!((none.code, none.out.trim()), (Some(1), "[]"), "{none:?}");
+
+    home.profile("bob");
+    let gateway = home.gateway(&["-p", "alice"]);
+    let cases = [
+        ("another's", "bob", "no gateway of this home serves `bob`"),
+        ("nobody's", "nope", "there is no profile `nope`"),
+    ];
+    for (case, name, told) in cases {
+        for command in ["status", "stop"] {
+            let done = home.run(&["-p", name, "gateway", command]);
+            assert!(done.code == Some(1) && done.err.contains(told), "{case}, {command}: {done:?}");
+        }
+    }
+    assert_eq!(home.run(&["-p", "alice", "gateway", "status", "--json"]).code, Some(0));
+    drop(gateway);
+}
+
+#[test]
 fn a_profile_is_shown_with_the_keys_that_it_has() {
     let home = Home::new();
     home.profile("alice");
