@@ -93,7 +93,13 @@ fn act(context: &Context, command: Command, output: &Output) -> Result<(), CliEr
         Command::Usage { by, from, to, json } => usage::run(context, by, (from, to), json, output),
         Command::Doctor(command) => doctor::run(context, &command, output),
         Command::Audit(command) => audit::run(context, &command, output),
-        Command::Backup { name, file, stop } => backup::backup(context, &name, file.as_deref(), stop, output),
-        Command::Restore { name, file, stop } => backup::restore(context, &name, &file, stop, output),
+        Command::Backup { name, file, stop } => {
+            let name = context.one_profile(Some(name), "backup")?;
+            backup::backup(context, &name, file.as_deref(), stop, output)
+        }
+        Command::Restore { name, file, stop } => {
+            let name = context.one_profile(Some(name), "restore")?;
+            backup::restore(context, &name, &file, stop, output)
+        }
     }
 }

@@ -15,6 +15,11 @@ use crate::{
 use serde_json::{Value, json};
 
 pub fn all(context: &Context, as_json: bool, output: &Output) -> Result<(), CliError> {
+    if let Some(name) = &context.profile {
+        return Err(CliError::usage(format!(
+            "this lists all profiles; type `hermes profile list` without -p, or `hermes profile show {name}`"
+        )));
+    }
     let profiles = context.profiles()?;
     let running = running(context)?;
     let mut rows = Vec::new();

@@ -12,13 +12,19 @@ use crate::gateway::Command;
 
 pub fn run(context: &Context, command: ProfileCommand, output: &Output) -> Result<(), CliError> {
     match command {
-        ProfileCommand::Create { name } => create::run(context, &name, output),
+        ProfileCommand::Create { name } => {
+            let name = context.one_profile(Some(name), "profile create")?;
+            create::run(context, &name, output)
+        }
         ProfileCommand::List { json } => list::all(context, json, output),
         ProfileCommand::Show { name, json } => {
             let name = context.one_profile(name, "profile show")?;
             list::one(context, &name, json, output)
         }
-        ProfileCommand::Delete { name, yes, stop } => delete::run(context, &name, yes, stop, output),
+        ProfileCommand::Delete { name, yes, stop } => {
+            let name = context.one_profile(Some(name), "profile delete")?;
+            delete::run(context, &name, yes, stop, output)
+        }
         ProfileCommand::Start { name } => {
             let profile = context.one_profile(name, "profile start")?;
             serve::start(context, &profile, output)
