@@ -33,9 +33,13 @@ pub enum Way<'a> {
 
 impl Context {
     /// # Errors
-    /// There is no home to be found.
+    /// There is no home to be found, or it is a file.
     pub fn new(home: Option<&Path>, profile: Option<ProfileName>, env: ProcessEnv) -> Result<Self, CliError> {
         let home = find_home(home, &env)?;
+        if home.exists() && !home.is_dir() {
+            let home = home.display();
+            return Err(CliError::failed(format!("{home}: is no folder, so it cannot be a home")));
+        }
         Ok(Self { home, profile, env, unread: OnceCell::new() })
     }
 

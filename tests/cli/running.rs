@@ -81,8 +81,19 @@ fn profiles_start_and_stop_while_their_neighbours_serve() {
     assert_eq!(address(&home, "alice"), Some(alice), "the port stays open over a restart");
 
     home.ok(&["profile", "delete", "bob", "--yes"]);
+    home.profile("dora");
+    std::fs::write(home.path().join("profiles/dora/config.yaml"), "agent: [").unwrap();
+    let refused = home.run(&["profile", "reload", "dora"]);
+    assert!(refused.code == Some(1) && !refused.err.contains("earlier settings"), "it has none: {refused:?}");
+    let states = |home: &Home| {
+        let listed = home.json(&["profile", "list", "--json"]);
+        listed.as_array().unwrap().iter().find(|row| row["name"] == "dora").unwrap()["state"].clone()
+    };
+    let beside = states(&home);
+
     home.ok(&["gateway", "stop"]);
     assert_eq!(gateway.wait().code, Some(0));
+    assert_eq!((beside, states(&home)), ("failed".into(), "failed".into()), "one word for it");
 }
 
 #[test]

@@ -103,6 +103,20 @@ fn a_profile_is_shown_with_the_keys_that_it_has() {
 }
 
 #[test]
+fn a_file_is_no_home_for_any_command() {
+    let home = Home::new();
+    let file = home.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for line in ["gateway", "profile list", "profile create alice"] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hermes"));
+        let done = command.env_clear().env("HERMES_HOME", &file).args(words(line)).output().unwrap();
+        let err = String::from_utf8(done.stderr).unwrap();
+        let told = err.contains("file: is no folder, so it cannot be a home");
+        assert_eq!((done.status.code(), told), (Some(1), true), "{line}: {err}");
+    }
+}
+
+#[test]
 fn help_and_version_are_no_failures() {
     let home = Home::new();
     assert_eq!(home.ok(&["--version"]), format!("hermes {}\n", env!("CARGO_PKG_VERSION")));

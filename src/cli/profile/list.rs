@@ -70,7 +70,7 @@ pub fn one(context: &Context, name: &ProfileName, as_json: bool, output: &Output
     }
     lines.extend(row.reason.clone().map(|reason| ("reason", reason)));
     for (label, text) in lines {
-        output.line(format_args!(
+        output.hint(format_args!(
             "{:10}{text}",
             output.paint(Style::Faint, &format!("{label:10}")).trim_end_matches(' ')
         ));
@@ -91,11 +91,6 @@ fn settings(config: &ProfileConfig) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What is served, where the files cannot say it.
-fn in_force(status: &ProfileStatus) -> Vec<(&'static str, String)> {
-    let told = [("model", &status.model), ("upstream", &status.upstream)];
-    let told = told.into_iter().filter(|(_, text)| !text.is_empty());
-    let address = status.url().map(|url| ("address", url));
 /// Where its keys are, without opening its store.
 fn key(config: &ProfileConfig) -> &'static str {
     let stored = Wake::read(&config.state_dir).is_some_and(|wake| wake.keys > 0);
@@ -107,6 +102,11 @@ fn key(config: &ProfileConfig) -> &'static str {
     }
 }
 
+/// What is served, where the files cannot say it.
+fn in_force(status: &ProfileStatus) -> Vec<(&'static str, String)> {
+    let told = [("model", &status.model), ("upstream", &status.upstream)];
+    let told = told.into_iter().filter(|(_, text)| !text.is_empty());
+    let address = status.url().map(|url| ("address", url));
     address.into_iter().chain(told.map(|(label, text)| (label, text.clone()))).collect()
 }
 
@@ -147,7 +147,7 @@ impl<'a> Row<'a> {
     fn new(found: &'a FoundProfile, running: Option<&(u32, ProfileStatus)>) -> Self {
         let config = found.config.as_ref().ok();
         let (mut state, mut style) = match (found.enabled, &found.config) {
-            (_, Err(_)) => ("broken", Style::Bad),
+            (_, Err(_)) => (State::Failed.name(), Style::Bad),
             (true, Ok(_)) => ("stopped", Style::Plain),
             (false, Ok(_)) => ("disabled", Style::Faint),
         };
