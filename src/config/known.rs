@@ -2,9 +2,11 @@
 
 use super::{
     ConfigError,
+    environment::SETTING_NAMES,
     error::Place,
     keys::{HOME_ONLY, KNOWN, Role, role},
     node::{Kind, Member, Node},
+    provider,
     yaml::YamlFile,
 };
 
@@ -85,6 +87,24 @@ pub(super) fn nearest_of<'a>(word: &str, candidates: impl Iterator<Item = &'a st
         .map(|(_, candidate)| candidate)
 }
 
+/// Whether a name of `.env` was most likely meant to be one of ours, and which. What is only somewhat like ours is the
+/// user's own: a second key beside `OPENAI_API_KEY`, a key for another server.
+pub(super) fn misspelt(name: &str) -> Option<Option<&'static str>> {
+    const SLIPS: usize = 2;
+    let ours = || SETTING_NAMES.into_iter().chain(provider::key_names());
+    if ours().any(|known| known == name) {
+        return None;
+    }
+    let upper = name.to_ascii_uppercase();
+    if upper.starts_with("API_SERVER_") {
+        return Some(nearest_of(&upper, SETTING_NAMES.into_iter()));
+    }
+    if upper.ends_with("_API_KEY") || ours().any(|known| upper.starts_with(known) && upper != known) {
+        return None;
+    }
+    ours().find(|known| strsim::damerau_levenshtein(&upper, known) <= SLIPS).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +136,30 @@ mod tests {
             let end = near.map_or("has no effect".to_owned(), |near| format!("did you mean `{near}`?"));
             assert_eq!(warnings.len(), 1, "{case}: {warnings:?}");
             assert!(warnings[0].starts_with(start) && warnings[0].ends_with(&end), "{case}: {warnings:?}");
+        }
+    }
+
+    #[test]
+    fn entries_that_are_almost_ours_are_told_and_the_users_own_are_not() {
+        let cases = [
+            ("API_SERVER_PORT", None),
+            ("OPENAI_API_KEY", None),
+            ("API_SERVER_PROT", Some(Some("API_SERVER_PORT"))),
+            ("API_SERVER_COLOUR_OF_THE_SKY", Some(None)),
+            ("API_SERVR_HOST", Some(Some("API_SERVER_HOST"))),
+            ("APISERVER_PORT", Some(Some("API_SERVER_PORT"))),
+            ("api_server_port", Some(Some("API_SERVER_PORT"))),
+            ("HERMES_MODLE", Some(Some("HERMES_MODEL"))),
+            ("OPENAI_APIKEY", Some(Some("OPENAI_API_KEY"))),
+            ("OPENAI_API_KEY_2", None),
+            ("LLM_API_KEY", None),
+            ("MY_API_KEY", None),
+            ("HERMES_KEY", None),
+            ("SERVER_PORT_OF_MINE", None),
+            ("GITHUB_TOKEN", None),
+        ];
+        for (name, told) in cases {
+            assert_eq!(misspelt(name), told, "{name}");
         }
     }
 

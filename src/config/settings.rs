@@ -3,10 +3,9 @@
 use super::{
     ConfigError, ProcessEnv, Secret,
     env_file::EnvFile,
-    environment::SETTING_NAMES,
     error::Place,
     expand::expand,
-    known::nearest_of,
+    known::misspelt,
     node::{Kind, Member, Node},
     provider,
     yaml::YamlFile,
@@ -227,15 +226,14 @@ impl Settings<'_> {
 
     /// Entries of the profile's `.env` that look like a setting of ours and are none.
     pub fn entry_warnings(&self) -> Vec<String> {
-        let misspelt =
-            |name: &&String| name.starts_with("API_SERVER_") && !SETTING_NAMES.contains(&name.as_str());
         let warning = |name: &String| {
-            let near = nearest_of(name, SETTING_NAMES.into_iter());
-            let hint = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
-            let place = self.env_entry(name).map(|found| found.place)?;
-            Some(place.warning(format!("is not known and has no effect{hint}")))
+            let text = match misspelt(name)? {
+                Some(near) => format!("is not known and has no effect: did you mean `{near}`?"),
+                None => "is not known and has no effect".to_owned(),
+            };
+            Some(self.env_entry(name)?.place.warning(text))
         };
-        self.env.entries.keys().filter(misspelt).filter_map(warning).collect()
+        self.env.entries.keys().filter_map(warning).collect()
     }
 
     /// Where a setting of `.env` would be written, for errors about what is missing.

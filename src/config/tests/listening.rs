@@ -162,13 +162,14 @@ fn origins_are_read_as_browsers_send_them() {
 
 #[test]
 fn entries_that_look_like_settings_are_told() {
-    let disk = Disk::profile("", "API_SERVER_PROT=1\nOTHER=2\n");
+    let disk = Disk::profile("", "API_SERVER_PROT=1\nOTHER=2\nAPI_SERVR_HOST=::1\n");
     let home = disk.read();
     let warnings: Vec<_> = home.found("a").warnings.iter().map(|warning| disk.short(warning)).collect();
     assert_eq!(
         warnings,
         [
-            "profiles/a/.env:3: `API_SERVER_PROT`: is not known and has no effect: did you mean `API_SERVER_PORT`?"
+            "profiles/a/.env:3: `API_SERVER_PROT`: is not known and has no effect: did you mean `API_SERVER_PORT`?",
+            "profiles/a/.env:5: `API_SERVR_HOST`: is not known and has no effect: did you mean `API_SERVER_HOST`?"
         ]
     );
 }
