@@ -4,11 +4,12 @@ use super::{
     ConfigError, ProcessEnv, ProfileConfig, ServerConfig,
     home_files::HomeFiles,
     known::{self, Owner},
+    listen::DEFAULT_PORT,
     server, tls,
 };
 use crate::domain::ProfileName;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
 
@@ -73,7 +74,7 @@ impl Home {
             false => files.profile(name, process(name)),
         };
         let mut profiles: Vec<_> = names.iter().map(read).collect();
-        refuse_shared_ports(&mut profiles);
+        refuse_shared_ports(&files, &mut profiles);
         warn_of_shared_workspaces(&mut profiles);
         let server = server::read(&files.settings(None), &files.root)?;
         for FoundProfile { config, warnings, .. } in &mut profiles {
@@ -157,7 +158,8 @@ fn profile_names(root: &Path) -> Result<(Vec<ProfileName>, Vec<String>), ConfigE
 }
 
 /// Of two served profiles on one address the second fails, naming the first.
-fn refuse_shared_ports(profiles: &mut [FoundProfile]) {
+fn refuse_shared_ports(files: &HomeFiles, profiles: &mut [FoundProfile]) {
+    let named: BTreeSet<u16> = profiles.iter().filter_map(|profile| profile.port).collect();
     let mut taken: Vec<(std::net::SocketAddr, ProfileName)> = Vec::new();
     for profile in profiles.iter_mut().filter(|profile| profile.enabled) {
         let Ok(config) = &profile.config else { continue };
@@ -167,15 +169,11 @@ fn refuse_shared_ports(profiles: &mut [FoundProfile]) {
             other.port() == address.port() && address.port() != 0 && (wide || other.ip() == address.ip())
         };
         if let Some((_, first)) = taken.iter().find(|(other, _)| clash(other)) {
-            profile.config = Err(ConfigError {
-                file: profile.root.clone(),
-                line: None,
-                key: Some("API_SERVER_PORT".to_owned()),
-                message: format!(
-                    "port {} is already that of the profile `{first}`: give one of them another",
-                    address.port()
-                ),
-            });
+            let free = (DEFAULT_PORT + 1..=u16::MAX).find(|port| !named.contains(port)).unwrap_or_default();
+            profile.config = Err(files.port_place(&profile.root).error(format!(
+                "port {} is already that of the profile `{first}`: give one of them another, such as {free}",
+                address.port()
+            )));
             continue;
         }
         taken.push((address, profile.name.clone()));

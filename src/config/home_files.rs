@@ -3,6 +3,7 @@
 use super::{
     ConfigError, FoundProfile, ProcessEnv,
     env_file::EnvFile,
+    error::Place,
     known::{self, Owner},
     listen, profile,
     settings::{HomeLayer, Settings},
@@ -95,6 +96,14 @@ impl HomeFiles {
             }
             (_, Err(error)) => broken(name, root, Ok(None), error),
         }
+    }
+
+    /// Where a profile's own files name its port. They are read again: this is for an error.
+    pub fn port_place(&self, profile: &Path) -> Place {
+        let yaml = profile.join("config.yaml");
+        let yaml = YamlFile::read(yaml.clone()).unwrap_or_else(|_broken| YamlFile::empty(yaml));
+        let env = EnvFile::read(profile.join(".env")).unwrap_or_default();
+        listen::port_place(&Settings { yaml: &yaml, env: &env, home: None, process: None })
     }
 
     fn resolve(&self, name: &ProfileName, root: &Path, settings: &Settings<'_>) -> FoundProfile {

@@ -2,6 +2,7 @@
 
 use super::{
     ConfigError, Secret,
+    error::Place,
     settings::{Found, Settings, split},
 };
 use crate::domain::ProfileName;
@@ -92,6 +93,14 @@ pub(super) fn is_mentioned(settings: &Settings<'_>) -> bool {
 pub(super) fn port(settings: &Settings<'_>) -> Result<Option<u16>, ConfigError> {
     let found = env_or_yaml(settings, "API_SERVER_PORT", "port")?;
     found.map(|found| found.number(0..=u16::MAX)).transpose()
+}
+
+/// Where the port stands, or would.
+pub(super) fn port_place(settings: &Settings<'_>) -> Place {
+    match env_or_yaml(settings, "API_SERVER_PORT", "port") {
+        Ok(Some(found)) => found.place,
+        Ok(None) | Err(_) => settings.place("API_SERVER_PORT"),
+    }
 }
 
 fn setting(settings: &Settings<'_>, key: &str) -> Result<Option<Found>, ConfigError> {

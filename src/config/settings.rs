@@ -238,7 +238,12 @@ impl Settings<'_> {
 
     /// Where a setting of `.env` would be written, for errors about what is missing.
     pub fn missing(&self, key: &str, message: impl Into<String>) -> ConfigError {
-        Place { file: self.env.path.clone(), line: None, key: key.to_owned() }.error(message)
+        self.place(key).error(message)
+    }
+
+    /// Where an entry of `.env` would be.
+    pub fn place(&self, key: &str) -> Place {
+        Place { file: self.env.path.clone(), line: None, key: key.to_owned() }
     }
 
     fn source(&self, path: &str) -> Option<Source<'_>> {

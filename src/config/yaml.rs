@@ -58,7 +58,12 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Node, ConfigError> {
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|cause| {
-            ConfigError::at_line(file, cause.marker().line(), format!("is not valid YAML: {}", cause.info()))
+            let message = format!(
+                "is not valid YAML: {}; look at this line and the one before it: blanks to indent and no tabs, \
+                 `key: value`, every quote and bracket closed",
+                cause.info()
+            );
+            ConfigError::at_line(file, cause.marker().line(), message)
         })?;
         builder.take(event, span.start.line())?;
     }
@@ -223,6 +228,8 @@ mod tests {
         for (case, text, expected) in cases {
             let message = read(text).unwrap_err();
             assert!(message.starts_with(expected), "{case}: {message}");
+            let helped = message.contains("every quote and bracket closed");
+            assert_eq!(helped, message.contains("is not valid YAML"), "{case}: {message}");
         }
     }
 

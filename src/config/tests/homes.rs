@@ -82,7 +82,18 @@ fn of_two_profiles_on_one_port_the_second_fails_and_names_the_first() {
     let disk = Disk::with(&[A, ("profiles/b/.env", A.1), ("profiles/c/.env", "API_SERVER_PORT=8643\n")]);
     let home = disk.read();
     let error = home.found("b").config.as_ref().unwrap_err().to_string();
-    assert!(error.contains("port 8643 is already that of the profile `a`"), "{error}");
+    assert_eq!(
+        disk.short(&error),
+        "profiles/b/.env:2: `API_SERVER_PORT`: port 8643 is already that of the profile `a`: give one of them \
+         another, such as 8644"
+    );
+    let yaml = "gateway:\n  api_server:\n    enabled: true\n    port: 8643\n";
+    let disk = Disk::with(&[A, ("profiles/b/config.yaml", yaml)]);
+    let error = disk.read().found("b").config.as_ref().unwrap_err().to_string();
+    assert!(
+        disk.short(&error).starts_with("profiles/b/config.yaml:4: `gateway.api_server.port`: port"),
+        "{error}"
+    );
     assert!(home.found("c").config.is_ok(), "a profile that is not served takes no port");
     let free = Disk::with(&[
         ("profiles/a/.env", "API_SERVER_ENABLED=1\nAPI_SERVER_PORT=0\n"),
