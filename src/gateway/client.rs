@@ -6,7 +6,7 @@ use super::{
         socket, write_record,
     },
     run_dir::RunDir,
-    status::State,
+    status::{ProfileStatus, State},
 };
 use crate::{
     config::Secret,
@@ -23,6 +23,8 @@ use std::{
 
 /// For a gateway that is asked something small.
 const QUICK: Duration = Duration::from_secs(10);
+/// For one that need not be asked at all.
+const SOON: Duration = Duration::from_secs(2);
 /// For one that has to wait for running turns first.
 const PATIENT: Duration = Duration::from_secs(300);
 
@@ -104,6 +106,21 @@ impl Client {
         };
         let found = Self::find(home, Some(pid))?.into_iter().find(knows);
         found.map(Some).ok_or_else(|| ClientError::NoAnswer { profile: profile.clone(), pid })
+    }
+
+    /// The profile that another process serves at a port, with that process. One that does not answer soon is passed
+    /// over: this is for an explanation.
+    pub(super) fn neighbour_at(home: &Path, port: u16) -> Option<(ProfileName, u32)> {
+        let run = RunDir::at(home);
+        let token = run.control_token().ok()?;
+        socket::connect_others(&run).ok()?.into_iter().find_map(|stream| {
+            let Ok((Reply::Gateway(status), _)) = ask(stream, &token, Command::Status, SOON) else {
+                return None;
+            };
+            let there = |profile: &ProfileStatus| profile.address.is_some_and(|at| at.port() == port);
+            let found = status.profiles.into_iter().find(there)?;
+            Some((found.name, status.pid))
+        })
     }
 
     fn find(home: &Path, of: Option<u32>) -> Result<Vec<Self>, ClientError> {

@@ -112,7 +112,7 @@ impl Gateway {
 
         let uids = server.uids.clone();
         let Prepared { home_secret, token, socket, sandbox, users, open } =
-            prepare(root, sandbox_helper, uids).await?;
+            prepare(root.clone(), sandbox_helper, uids).await?;
         warnings.extend(open);
         let users = users.unwrap_or_else(|why| {
             warnings.extend(why.map(|why| format!("profiles have no users of their own: {why}")));
@@ -139,7 +139,7 @@ impl Gateway {
         let control =
             control::serve(socket, token, answers).map_err(|error| StartError::Home { path, error })?;
         let gone = |_closed| StartError::Internal("the roster did not start");
-        let odd = roster.send(BeginAll(plans(chosen).collect())).await.map_err(gone)?;
+        let odd = roster.send(BeginAll(plans(root, chosen).collect())).await.map_err(gone)?;
         // What the files alone have said is told already.
         let new: Vec<_> = odd.into_iter().filter(|warning| !warnings.contains(warning)).collect();
         warnings.extend(new);

@@ -172,6 +172,13 @@ fn one_profile_each_side_by_side_in_one_home() {
     let second = home.run(&["-p", "alice", "gateway"]);
     assert_eq!((second.code, second.out.contains("already has it")), (Some(1), true), "{second:?}");
 
+    home.profile("carol");
+    home.set_port("carol", address(&home, "alice").unwrap().port());
+    let third = home.run(&["-p", "carol", "gateway"]);
+    let owner =
+        format!("is that of the profile `alice`, which the gateway of process {} serves", alice.pid());
+    assert!(third.code == Some(1) && third.out.contains(&owner), "{third:?}");
+
     home.ok(&["-p", "alice", "gateway", "stop"]);
     assert_eq!(alice.wait().code, Some(0));
     assert_eq!(get(address(&home, "bob").unwrap(), "/health", ""), 200);

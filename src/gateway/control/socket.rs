@@ -67,12 +67,24 @@ pub fn bind(run: &RunDir) -> io::Result<Bound> {
 /// # Errors
 /// The folder cannot be read. That it does not exist is no error: no gateway ever ran here.
 pub fn connect_all(run: &RunDir, of: Option<u32>) -> io::Result<Vec<UnixStream>> {
+    connect(run, |pid| of.is_none_or(|of| of == pid))
+}
+
+/// As [`connect_all`], without those of this process.
+///
+/// # Errors
+/// As [`connect_all`].
+pub fn connect_others(run: &RunDir) -> io::Result<Vec<UnixStream>> {
+    connect(run, |pid| pid != std::process::id())
+}
+
+fn connect(run: &RunDir, wanted: impl Fn(u32) -> bool) -> io::Result<Vec<UnixStream>> {
     let names = names(run)?;
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let folder = ShortPath::of(run.path())?;
-    let wanted = names.iter().filter(|(pid, _)| of.is_none_or(|of| of == *pid));
+    let wanted = names.iter().filter(|(pid, _)| wanted(*pid));
     Ok(wanted.filter_map(|(_, name)| UnixStream::connect(folder.join(name)).ok()).collect())
 }
 

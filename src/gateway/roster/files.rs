@@ -35,6 +35,8 @@ pub struct Files {
 #[derive(Debug)]
 pub struct Plan {
     pub config: Result<ProfileConfig, String>,
+    /// The home, in which other gateways may run.
+    pub home: PathBuf,
     /// Another profile whose files name the same port.
     pub rival: Option<ProfileName>,
     /// What is odd in the files, a sentence each.
@@ -74,12 +76,15 @@ impl Files {
         }
         let home = self.read().await.map_err(|error| error.to_string())?;
         let missing = || format!("there is no profile `{name}`; `hermes profile create {name}` makes it");
-        plans(home.profiles).find(|(found, _)| found == name).map(|(_, plan)| plan).ok_or_else(missing)
+        plans(home.root, home.profiles)
+            .find(|(found, _)| found == name)
+            .map(|(_, plan)| plan)
+            .ok_or_else(missing)
     }
 }
 
 /// Turns what was found into what is to be done, in the same order.
-pub fn plans(found: Vec<FoundProfile>) -> impl Iterator<Item = (ProfileName, Plan)> {
+pub fn plans(home: PathBuf, found: Vec<FoundProfile>) -> impl Iterator<Item = (ProfileName, Plan)> {
     let ports: Vec<_> =
         found.iter().filter_map(|profile| Some((profile.name.clone(), profile.port?))).collect();
     found.into_iter().map(move |FoundProfile { name, config, root: _, enabled, port, mut warnings }| {
@@ -91,6 +96,7 @@ pub fn plans(found: Vec<FoundProfile>) -> impl Iterator<Item = (ProfileName, Pla
                  `hermes gateway` leaves it out"
             ));
         }
-        (name, Plan { config: config.map_err(|error| error.to_string()), rival, warnings })
+        let config = config.map_err(|error| error.to_string());
+        (name, Plan { config, home: home.clone(), rival, warnings })
     })
 }

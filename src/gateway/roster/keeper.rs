@@ -161,7 +161,8 @@ impl Keeper {
                         let _ = answer.send(begun);
                     }
                     Some(Request::Act { action, answer }) => {
-                        let done = self.act(action).await;
+                        // Boxed: a start is large, and this task lives as long as the profile.
+                        let done = Box::pin(self.act(action)).await;
                         let _ = answer.send(done);
                     }
                     Some(Request::End(end)) => return self.end(end).await,

@@ -4,7 +4,7 @@ use super::{
     certificate,
     files::Plan,
     lock,
-    socket::{bind, explain_bind, is_at},
+    socket::{bind, is_at, no_port},
 };
 use crate::{
     actors::{
@@ -135,15 +135,16 @@ async fn bring_up_new(
     plan: Plan,
     kept: &mut Kept,
 ) -> Result<Up, String> {
-    let Plan { config, rival, warnings: _ } = plan;
+    let Plan { config, home, rival, warnings: _ } = plan;
     let config = config?;
     let tls = certificate::load(&config).await?;
     let (lock, wake) = lock::take(name, &config, kept.lock.clone()).await?;
     let socket = match kept.socket_for(config.listen) {
         Some(socket) => socket,
-        None => {
-            bind(config.listen).map_err(|error| explain_bind(&error, config.listen, name, rival.as_ref()))?
-        }
+        None => match bind(config.listen) {
+            Ok(socket) => socket,
+            Err(error) => return Err(no_port(&error, config.listen, name, home, rival).await),
+        },
     };
     let address = socket.local_addr().map_err(|error| error.to_string())?;
     let listening = ground.listeners.enter(address.port());

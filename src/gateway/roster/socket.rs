@@ -1,9 +1,10 @@
 //! The listening socket of a profile, and why there is none.
 
-use crate::domain::ProfileName;
+use crate::{domain::ProfileName, gateway::client::Client};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
 };
 
 /// Connections that may wait to be accepted.
@@ -27,13 +28,38 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-pub fn explain_bind(
+/// Why a profile cannot have its port: a sentence that says what to do.
+pub async fn no_port(
     error: &io::Error,
     at: SocketAddr,
     name: &ProfileName,
+    home: PathBuf,
+    rival: Option<ProfileName>,
+) -> String {
+    let mut neighbour = None;
+    if error.kind() == io::ErrorKind::AddrInUse {
+        // What files say comes second: a gateway of `-p` reads those of one profile, and others may have changed since.
+        let asked = actix_rt::task::spawn_blocking(move || Client::neighbour_at(&home, at.port())).await;
+        neighbour = asked.ok().flatten();
+    }
+    explain_bind(error, at, name, neighbour, rival.as_ref())
+}
+
+fn explain_bind(
+    error: &io::Error,
+    at: SocketAddr,
+    name: &ProfileName,
+    // Whom another gateway of the home serves there, and that gateway's process.
+    neighbour: Option<(ProfileName, u32)>,
     rival: Option<&ProfileName>,
 ) -> String {
     let port = at.port();
+    if let Some((other, pid)) = neighbour {
+        return format!(
+            "port {port} is that of the profile `{other}`, which the gateway of process {pid} serves; give `{name}` \
+             another one: API_SERVER_PORT in its .env"
+        );
+    }
     match (error.kind(), rival) {
         (io::ErrorKind::AddrInUse, Some(rival)) => format!(
             "port {port} is that of the profile `{rival}`; give `{name}` another one: API_SERVER_PORT in its .env"
