@@ -1,8 +1,12 @@
 //! How a call of the model fails, and what a client is told of it.
 
 use super::rules::{self, Meaning, Remedy, Rule};
-use crate::domain::Failure;
+use crate::domain::{Code, Failure};
 use std::fmt;
+
+/// Seconds that a client is to wait when an upstream that has had enough names none: the step that would follow those of
+/// the default three attempts.
+const UNNAMED_WAIT: u64 = 8;
 
 /// How a call failed. `partial`: some of the answer had already been handed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +55,13 @@ impl ModelError {
         }
     }
 
-    /// The failure as the client is told of it.
+    /// The failure as the client is told of it. One that has to wait is always told how long.
     #[must_use]
     pub fn failure(&self) -> Failure {
         let Rule { code, retryable, .. } = *self.meaning().rule();
-        Failure { code, message: self.to_string(), retryable, retry_after: self.retry_after() }
+        let unnamed = (code == Code::UpstreamRateLimited).then_some(UNNAMED_WAIT);
+        let retry_after = self.retry_after().or(unnamed).map(|seconds| seconds.max(1));
+        Failure { code, message: self.to_string(), retryable, retry_after }
     }
 
     /// Seconds that the upstream asked to wait.
@@ -155,7 +161,6 @@ impl std::error::Error for ModelError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Code;
 
     fn status(status: u16, message: &str, code: Option<&str>) -> ModelError {
         ModelError::Status {
@@ -228,6 +233,28 @@ mod tests {
         for (error, code, retryable) in cases {
             let failure = error.failure();
             assert_eq!((failure.code, failure.retryable), (code, retryable), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_always_names_a_wait_of_at_least_a_second() {
+        let asked = |status, code: Option<&str>, retry_after| ModelError::Status {
+            status,
+            message: String::new(),
+            code: code.map(str::to_owned),
+            retry_after,
+        };
+        let cases = [
+            (asked(429, None, Some(7)), Some(7)),
+            (asked(429, None, Some(0)), Some(1)),
+            (asked(429, None, None), Some(UNNAMED_WAIT)),
+            (asked(429, Some("insufficient_quota"), None), Some(UNNAMED_WAIT)),
+            (in_stream("", Some("rate_limit_exceeded")), Some(UNNAMED_WAIT)),
+            (asked(503, None, Some(0)), Some(1)),
+            (asked(503, None, None), None),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(error.failure().retry_after, expected, "{error:?}");
         }
     }
 

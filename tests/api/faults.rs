@@ -67,14 +67,17 @@ async fn an_upstream_that_stays_away_or_is_busy_is_named_too() {
     let alice = house.alice().await;
     let cases = [
         ("@@status 429 7", 429, "upstream_rate_limited", Some("7")),
+        ("@@status 429", 429, "upstream_rate_limited", Some("8")),
         ("@@status 500", 502, "upstream_error", None),
         ("@@status 503", 502, "upstream_error", None),
         ("@@no-head", 504, "upstream_timeout", None),
         ("@@hang", 504, "upstream_timeout", None),
     ];
     for (directive, status, code, wait) in cases {
+        let asked = house.upstream.requests().len();
         let reply = alice.chat(directive).await;
         assert_eq!((reply.status, reply.code()), (status, code), "{directive}: {}", reply.text);
+        assert_eq!(house.upstream.requests().len(), asked + 1, "{directive}: one attempt, as configured");
         assert_eq!(reply.header("Retry-After"), wait, "{directive}");
         let run = alice.run(directive).await;
         let record = alice.finished(&run).await;

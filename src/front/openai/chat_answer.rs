@@ -179,7 +179,9 @@ fn failure(failed: &Failed<'_>, tools_ran: bool, mut head: HttpResponseBuilder) 
     let status: StatusCode = error::status(failed.code);
     let retry = if failed.should_retry(tools_ran) { "true" } else { "false" };
     head.status(status).insert_header(("x-should-retry", retry));
-    if let Some(seconds) = failed.retry_after {
+    // A turn of another gateway may have ended without a wait.
+    let unnamed = (status == StatusCode::TOO_MANY_REQUESTS).then_some(1);
+    if let Some(seconds) = failed.retry_after.or(unnamed) {
         head.insert_header((header::RETRY_AFTER, seconds.to_string()));
     }
     head.json(Failure { error: failed.members(), hermes: failed.outcome() })
