@@ -118,7 +118,7 @@ impl HttpModel {
         on_delta: &mut dyn FnMut(Delta<'_>),
     ) -> Result<ModelAnswer, ModelError> {
         let (mut attempt, mut attempts) = (1, 1);
-        let mut reconnected = false;
+        let (mut reconnected, mut was_silent) = (false, false);
         let known = self.limits.borrow().get(request.model).copied().unwrap_or_default();
         let mut members = Members::of(known);
         loop {
@@ -134,6 +134,9 @@ impl HttpModel {
                     continue;
                 }
                 failed.repeat = Repeat::Later;
+            }
+            if failed.repeat == Repeat::Once && std::mem::replace(&mut was_silent, true) {
+                failed.repeat = Repeat::No;
             }
             let next = self.next(&failed, attempt, pace, (&mut members, request.sent_limit()));
             let Some((action, wait)) = next else { return Err(failed.error) };

@@ -70,7 +70,7 @@ impl Endpoint {
         match answer {
             Err(_elapsed) => {
                 let limit = self.first_byte_timeout;
-                Err(slow(format!("The upstream did not begin to answer within {limit:?}."), Repeat::No))
+                Err(slow(format!("The upstream did not begin to answer within {limit:?}."), Repeat::Once))
             }
             Ok(Err(error)) => Err(self.unsent(error)),
             Ok(Ok(response)) if response.status.is_success() => Ok(response),

@@ -138,11 +138,10 @@ impl AnswerBody {
 
     fn silent(&self, assembler: &mut Assembler<'_>) -> Failed {
         assembler.flush();
-        let error = ModelError::Timeout {
-            message: format!("The upstream fell silent within its answer for {:?}.", self.idle),
-            partial: assembler.is_partial(),
-        };
-        Failed::new(error, Repeat::No)
+        let partial = assembler.is_partial();
+        let message = format!("The upstream fell silent within its answer for {:?}.", self.idle);
+        let repeat = if partial { Repeat::No } else { Repeat::Once };
+        Failed::new(ModelError::Timeout { message, partial }, repeat)
     }
 
     /// Reads the few bytes behind the answer, so that the connection is kept. Mostly they are there already; else a

@@ -39,6 +39,8 @@ pub(super) enum Repeat {
     No,
     /// The cause may pass.
     Later,
+    /// Later, but not a second time: each silence costs a whole limit.
+    Once,
     /// A kept connection was found closed: the upstream has not seen the request, and nothing is wrong with it.
     Now,
 }
@@ -58,8 +60,8 @@ impl Backoff {
         match failed.repeat {
             Repeat::No => None,
             Repeat::Now => Some(Duration::ZERO),
-            Repeat::Later if attempt >= attempts => None,
-            Repeat::Later => match failed.error.retry_after().map(Duration::from_secs) {
+            Repeat::Later | Repeat::Once if attempt >= attempts => None,
+            Repeat::Later | Repeat::Once => match failed.error.retry_after().map(Duration::from_secs) {
                 Some(asked) => (asked <= self.cap).then_some(asked),
                 None => Some(self.growing(attempt, jitter)),
             },

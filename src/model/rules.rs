@@ -17,6 +17,7 @@ use std::ops::RangeInclusive;
 pub(super) enum Meaning {
     /// The same request may succeed later.
     Passing,
+    /// It said nothing for too long.
     Slow,
     RateLimited,
     /// The quota is used up: only paying, not waiting, helps.
@@ -65,7 +66,7 @@ use Remedy::{Again, AnotherKey, AnotherModel, WithoutLimit, WithoutMember};
 #[rustfmt::skip]
 const RULES: [Rule; 14] = [
     rule(Meaning::Passing,        Code::UpstreamError,         true,  &[Again, AnotherModel]),
-    rule(Meaning::Slow,           Code::UpstreamTimeout,       true,  &[AnotherModel]),
+    rule(Meaning::Slow,           Code::UpstreamTimeout,       true,  &[Again, AnotherModel]),
     rule(Meaning::RateLimited,    Code::UpstreamRateLimited,   true,  &[AnotherKey, AnotherModel, Again]),
     rule(Meaning::OutOfCredit,    Code::UpstreamRateLimited,   false, &[AnotherKey, AnotherModel]),
     rule(Meaning::Unpaid,         Code::UpstreamError,         false, &[AnotherKey, AnotherModel]),

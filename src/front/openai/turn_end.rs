@@ -156,8 +156,9 @@ impl<'a> Failed<'a> {
 
     /// Whether a client may send the whole request again by itself.
     ///
-    /// Not after a tool ran, which may have acted; and not when our own attempts were used up, which is so for every
-    /// failure of the upstream before its first token, since those are retried here.
+    /// Not after a tool ran, which may have acted; and not when our own attempts were used up. That is so for every failure
+    /// of the upstream before its first token: what may pass was retried here, a silence once. The one that was not asks for
+    /// a longer wait than ours, and a client's own would be shorter still.
     pub const fn should_retry(&self, tools_ran: bool) -> bool {
         let upstream =
             matches!(self.code, Code::UpstreamError | Code::UpstreamTimeout | Code::UpstreamRateLimited);
@@ -178,6 +179,9 @@ mod tests {
             ("cut in the middle", failed(Code::UpstreamError, true, "tok"), false, true),
             ("cut after a tool", failed(Code::UpstreamError, true, "tok"), true, false),
             ("our attempts were used up", failed(Code::UpstreamError, true, ""), false, false),
+            ("silent twice", failed(Code::UpstreamTimeout, true, ""), false, false),
+            ("silent after a token", failed(Code::UpstreamTimeout, true, "tok"), false, true),
+            ("asked to wait", failed(Code::UpstreamRateLimited, true, ""), false, false),
             ("not retryable", failed(Code::UpstreamError, false, "tok"), false, false),
             ("restart", failed(Code::Interrupted, true, ""), false, true),
         ];

@@ -163,9 +163,10 @@ impl HermesClient {
         if failed.repeat == Repeat::Now && std::mem::replace(&mut patience.reconnected, true) {
             failed.repeat = Repeat::Later;
         }
-        if failed.repeat == Repeat::Later {
-            patience.failures += 1;
+        if failed.repeat == Repeat::Once && std::mem::replace(&mut patience.was_silent, true) {
+            failed.repeat = Repeat::No;
         }
+        patience.failures += u32::from(matches!(failed.repeat, Repeat::Later | Repeat::Once));
         let jitter = getrandom::u32().unwrap_or(0);
         let wait = self.0.backoff.wait(&failed, patience.failures, self.0.attempts, jitter);
         wait.ok_or(failed.error)
@@ -185,6 +186,7 @@ impl HermesClient {
 pub(super) struct Patience {
     failures: u32,
     reconnected: bool,
+    was_silent: bool,
 }
 
 /// The id becomes part of an address.

@@ -44,7 +44,7 @@ async fn each_failure_has_its_name_and_its_number_of_attempts() {
 }
 
 #[tokio::test]
-async fn silence_is_a_timeout_and_not_asked_again() {
+async fn silence_before_any_token_is_asked_once_more_and_is_then_a_timeout() {
     local(async {
         let upstream = Upstream::start().await;
         let client = client(&upstream.url(), SHORT);
@@ -57,8 +57,39 @@ async fn silence_is_a_timeout_and_not_asked_again() {
             let failure = end.expect_err(said).failure();
             assert_eq!((failure.code, failure.message.as_str()), (Code::UpstreamTimeout, message), "{said}");
         }
-        assert_eq!(upstream.requests().len(), cases.len());
-        upstream.hung_up(cases.len()).await;
+        assert_eq!(upstream.requests().len(), 2 * cases.len());
+        upstream.hung_up(2 * cases.len()).await;
+        let (_, end) = ask(&client, "@@silent 1").await;
+        assert_eq!(end.unwrap().text, "You said: @@silent 1");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn silence_after_a_token_is_not_asked_again() {
+    local(async {
+        let upstream = Upstream::start().await;
+        let (deltas, end) = ask(&client(&upstream.url(), SHORT), "@@gate never").await;
+        assert_eq!(deltas.concat(), "tok0 ");
+        let error = end.unwrap_err();
+        assert!(matches!(error, ModelError::Timeout { partial: true, .. }), "{error:?}");
+        assert_eq!(upstream.requests().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_cut_is_asked_for_again_since_nobody_has_seen_any_of_it() {
+    local(async {
+        let upstream = Upstream::start().await;
+        let (deltas, end) = ask(&client(&upstream.url(), LONG), "@@drop-call 2").await;
+        assert!(deltas.is_empty(), "{deltas:?}");
+        let [call] = &end.unwrap().tool_calls[..] else { panic!("one call") };
+        assert_eq!(call.arguments, r#"{"command":"echo whole"}"#);
+        assert_eq!(upstream.requests().len(), 3);
+        let (_, end) = ask(&client(&upstream.url(), LONG), "@@drop-call 9").await;
+        assert!(!end.unwrap_err().is_partial());
+        assert_eq!(upstream.requests().len(), 6, "within the bounds of any other cut");
     })
     .await;
 }

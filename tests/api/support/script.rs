@@ -37,6 +37,8 @@
 //! | `@@length` | a text that the model broke off at its limit |
 //! | `@@parts N` | N texts that the model broke off at its limit, then the end of it |
 //! | `@@half-call N` | N answers of a call that is broken off at the model's limit, then a whole one, then a text |
+//! | `@@drop-call N` | the same, but the connection is cut there |
+//! | `@@silent N` | N times the request is read, then silence; then a text |
 //! | `@@thoughts N` | N answers of thoughts alone, then a text |
 //! | `@@nothing N` | N empty answers, then a text |
 //! | `@@part-then CODE` | a text that was broken off, then that status |
@@ -299,7 +301,9 @@ fn by_turns(directive: &str, rest: &str, asked_before: usize, results: &[String]
         "@@cut-head" if early => Plan::CutHead,
         "@@parts" if early => stream([Step::Text(format!("part{asked_before} ")), Step::Length]),
         "@@parts" => stream([Step::Text("end".to_owned())]),
-        "@@half-call" => half_call(early, results),
+        "@@half-call" => half_call(early.then_some(Step::Length), results),
+        "@@drop-call" => half_call(early.then_some(Step::Cut), results),
+        "@@silent" if early => Plan::NoHead,
         "@@thoughts" if early => stream([Step::Reason("hm".to_owned())]),
         "@@nothing" if early => stream([]),
         "@@part-then" if asked_before == 0 => stream([Step::Text("Cut off".to_owned()), Step::Length]),
@@ -347,13 +351,13 @@ fn before_a_call(rest: &str, before: impl Fn(String) -> Step, results: &[String]
 }
 
 /// A call whose arguments break off, or its whole form.
-fn half_call(broken: bool, results: &[String]) -> Plan {
-    if !broken {
+fn half_call(end: Option<Step>, results: &[String]) -> Plan {
+    let Some(end) = end else {
         return calls(&[r#"terminal {"command":"echo whole"}"#], 1, results);
-    }
+    };
     let mut plan = calls(&[r#"terminal {"command":"touch mad"#], 1, results);
     if let Plan::Stream { steps, .. } = &mut plan {
-        steps.push(Step::Length);
+        steps.push(end);
     }
     plan
 }
