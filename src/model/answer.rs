@@ -8,7 +8,7 @@ use super::{
     think::Thoughts,
 };
 use crate::domain::{Message, RetryAction, ToolCall, Usage};
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// A longer answer is taken for nonsense; it would only fill the memory.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -108,7 +108,7 @@ impl<'a> Assembler<'a> {
         let chunk: Chunk<'_> = match serde_json::from_slice(event) {
             Ok(chunk) => chunk,
             Err(error) => {
-                mended = halves::left_out(event);
+                mended = readable(event);
                 let again = mended.as_deref().and_then(|whole| serde_json::from_slice(whole).ok());
                 again.ok_or_else(|| {
                     self.garbage(&format!("an event that is no chat completion chunk ({error})"))
@@ -209,6 +209,15 @@ impl<'a> Assembler<'a> {
     pub(super) fn garbage(&mut self, what: &str) -> ModelError {
         self.flush();
         ModelError::Garbage { message: what.to_owned(), partial: self.is_partial() }
+    }
+}
+
+/// An event with what no reader of JSON takes mended: bytes that are no UTF-8 are replaced, as every reader of event streams
+/// does, and halves of letters are left out. `None`: it has neither.
+fn readable(event: &[u8]) -> Option<Vec<u8>> {
+    match String::from_utf8_lossy(event) {
+        Cow::Borrowed(_) => halves::left_out(event),
+        Cow::Owned(text) => Some(halves::left_out(text.as_bytes()).unwrap_or_else(|| text.into_bytes())),
     }
 }
 
@@ -348,6 +357,17 @@ mod tests {
             let (_, answer) = assemble(&[&[event]]);
             assert!(matches!(answer, Err(ModelError::Garbage { partial: false, .. })), "{event}: {answer:?}");
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf_8_are_replaced_and_the_answer_goes_on() {
+        let mut on_delta = |_: Delta<'_>| {};
+        let mut assembler = Assembler::new(&mut on_delta);
+        let broken = b"{\"choices\":[{\"delta\":{\"content\":\"a\xffb \\ud83d\xc3\"}}]}";
+        for event in [broken.as_slice(), content(" on").as_bytes()] {
+            assembler.add(event).unwrap();
+        }
+        assert_eq!(assembler.finish(&[]).unwrap().text, "a\u{fffd}b \u{fffd} on");
     }
 
     #[test]
