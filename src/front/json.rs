@@ -18,9 +18,31 @@ const fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// Longest value that an error repeats, in characters.
+const MAX_SHOWN: usize = 60;
+
+/// What an error says of a value that is not `expected`: its type or, where that is one of the expected ones, the value.
+fn met(expected: &str, got: &Value) -> String {
+    let right_types: &[&str] = match got {
+        Value::Null | Value::Bool(_) => &[],
+        Value::Number(_) => &["number", "integer"],
+        Value::String(_) => &["string"],
+        Value::Array(_) => &["array"],
+        Value::Object(_) => &["object"],
+    };
+    if !right_types.iter().any(|name| expected.contains(name)) {
+        return kind(got).to_owned();
+    }
+    let text = got.to_string();
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{} …", &text[..end]),
+        None => text,
+    }
+}
+
 /// `place` holds something else than `expected`.
 pub fn wrong_type(place: impl Display, expected: &str, got: &Value) -> ApiError {
-    let message = format!("`{place}` must be {expected}, not {}", kind(got));
+    let message = format!("`{place}` must be {expected}, not {}", met(expected, got));
     ApiError::invalid(place, message)
 }
 
@@ -176,6 +198,26 @@ mod tests {
         assert_eq!(object.string("n").unwrap(), None);
         assert_eq!(object.array("b").unwrap_err().param.as_deref(), Some("messages[2].b"));
         assert!(Object::body(json!([])).is_err());
+    }
+
+    #[test]
+    fn a_value_of_the_right_type_is_told_itself() {
+        let long = format!(r#"["{}"]"#, "x".repeat(200));
+        let cases = [
+            ("a number from 0 to 2", json!(-1), "-1"),
+            ("a number from 0 to 2", json!("hot"), "a string"),
+            ("a positive integer", json!(0), "0"),
+            ("a positive integer", json!(1.5), "1.5"),
+            ("a string or an array of strings", json!([5]), "[5]"),
+            ("an object with `type`", json!({}), "{}"),
+            ("true or false", json!("maybe"), "a string"),
+        ];
+        for (expected, value, told) in cases {
+            let message = wrong_type("m", expected, &value).message;
+            assert_eq!(message, format!("`m` must be {expected}, not {told}"));
+        }
+        let message = wrong_type("m", "an array of numbers", &serde_json::from_str(&long).unwrap()).message;
+        assert!(message.ends_with(" …") && message.len() < 120, "{message}");
     }
 
     #[test]

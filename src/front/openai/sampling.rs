@@ -35,8 +35,8 @@ pub fn take<P: Display>(body: &mut Object<P>) -> Result<Sampling, ApiError> {
 fn refused(name: &str, value: &Value) -> Option<&'static str> {
     let number = |low: f64, high: f64| value.as_f64().is_some_and(|number| (low..=high).contains(&number));
     let (good, expected) = match name {
-        // Ranges are as wide as the widest provider's: narrower ones are the upstream's to refuse.
-        "temperature" => (number(0.0, 10.0), "a number from 0 to 2"),
+        // OpenAI's ranges: narrower ones are the upstream's to refuse.
+        "temperature" => (number(0.0, 2.0), "a number from 0 to 2"),
         "top_p" => (number(0.0, 1.0), "a number from 0 to 1"),
         "presence_penalty" | "frequency_penalty" => (number(-2.0, 2.0), "a number from -2 to 2"),
         "seed" => (value.is_i64() || value.is_u64(), "an integer"),
@@ -112,6 +112,7 @@ mod tests {
         let cases = [
             ("temperature", json!("hot")),
             ("temperature", json!(-1)),
+            ("temperature", json!(2.1)),
             ("top_p", json!(1.5)),
             ("seed", json!(1.5)),
             ("presence_penalty", json!([])),

@@ -116,8 +116,8 @@ pub fn status() -> Schema {
 /// Members that go to the model as they are.
 pub fn sampling(request: Schema) -> Schema {
     request
-        .may("temperature", number())
-        .may("top_p", number())
+        .may("temperature", number().from(0).to(2))
+        .may("top_p", number().from(0).to(1))
         .may("seed", integer())
         .may("presence_penalty", number())
         .may("frequency_penalty", number())
