@@ -41,6 +41,7 @@ impl RunRequest {
         let selection = Selection::take(&mut body)?;
         let agents_tools = tool_choice::take(&mut body)?;
         let instructions = body.string("instructions")?;
+        sampling::refuse_unserved(&mut body)?;
         let sampling = sampling::take(&mut body)?;
         let session = resolve::member(body.string("session_id")?.as_deref(), "session_id")?;
         let on_busy = resolve::on_busy(&mut body)?;

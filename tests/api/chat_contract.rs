@@ -238,6 +238,9 @@ async fn what_would_be_missed_is_refused_by_name_and_nothing_is_asked() {
         ("n", json!(2)),
         ("audio", json!({"voice": "alloy", "format": "mp3"})),
         ("modalities", json!(["text", "audio"])),
+        ("logprobs", json!(true)),
+        ("top_logprobs", json!(5)),
+        ("logit_bias", json!({"50256": -100})),
     ];
     for stream in [false, true] {
         for (name, value) in &cases {
@@ -248,9 +251,25 @@ async fn what_would_be_missed_is_refused_by_name_and_nothing_is_asked() {
             assert_eq!(reply.body["error"]["param"], *name);
         }
     }
+    for (name, value) in &cases {
+        let mut body = json!({"input": "hello"});
+        body[name] = value.clone();
+        let reply = alice.post("/v1/runs", body).await;
+        assert_eq!((reply.status, reply.code()), (400, "unsupported_parameter"), "{}", reply.text);
+    }
     assert!(house.upstream.requests().is_empty());
     let mut one = ask("hello", false);
-    one["n"] = json!(1);
+    let nothing = [
+        ("n", json!(1)),
+        ("modalities", json!(["text"])),
+        ("logprobs", json!(false)),
+        ("top_logprobs", json!(null)),
+        ("logit_bias", json!({})),
+        ("stream_options", json!(null)),
+    ];
+    for (name, value) in nothing {
+        one[name] = value;
+    }
     assert_eq!(alice.post(CHAT, one).await.status, 200);
     house.close().await;
 }
@@ -262,10 +281,10 @@ async fn what_is_over_a_limit_is_told_the_limit() {
     let talk = |count: usize| json!({"messages": vec![json!({"role": "user", "content": "x"}); count]});
     let parts = |count: usize| json!({"messages": [{"role": "user", "content": vec![json!({"type": "text", "text": "x"}); count]}]});
     let deep = |levels: usize| {
-        // The body and its list are two levels, and `metadata` is ignored however it looks.
+        // The body and its list are two levels, and a member that nobody knows is ignored however it looks.
         let nested = "[".repeat(levels - 1) + &"]".repeat(levels - 1);
         serde_json::from_str::<Value>(&format!(
-            r#"{{"metadata":{nested},"messages":[{{"role":"user","content":"x"}}]}}"#
+            r#"{{"odd":{nested},"messages":[{{"role":"user","content":"x"}}]}}"#
         ))
         .unwrap()
     };

@@ -37,6 +37,7 @@ impl ChatRequest {
         let stream = body.flag("stream")?.unwrap_or_default();
         let selection = Selection::take(&mut body)?;
         sampling::refuse_unserved(&mut body)?;
+        sampling::check_ignored(&mut body)?;
         let sampling = sampling::take(&mut body)?;
         let tools = tools::take(&mut body)?;
         let agents_tools = tool_choice::take(&mut body)?;

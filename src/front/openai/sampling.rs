@@ -59,7 +59,8 @@ fn is_stop(value: &Value) -> bool {
     }
 }
 
-/// Refuses what we do not do and what would be missed: more than one answer, sound.
+/// Refuses what we do not do and what would be missed: more than one answer, sound, the odds of each word or a say in them.
+/// Clients also send the values that ask for none of it.
 ///
 /// # Errors
 ///
@@ -80,10 +81,46 @@ pub fn refuse_unserved<P: Display>(body: &mut Object<P>) -> Result<(), ApiError>
     if body.take("audio").is_some() {
         return unsupported("audio", "Audio output is not supported.");
     }
-    let modalities = body.array("modalities")?.unwrap_or_default();
-    if modalities.iter().any(|modality| modality == "audio") {
-        return unsupported("modalities", "Audio output is not supported.");
+    for (index, modality) in body.array("modalities")?.unwrap_or_default().iter().enumerate() {
+        match modality.as_str() {
+            Some("audio") => return unsupported("modalities", "Audio output is not supported."),
+            Some(_) => {}
+            None => return Err(wrong_type(format!("modalities[{index}]"), "a string", modality)),
+        }
     }
+    if body.flag("logprobs")? == Some(true) {
+        return unsupported("logprobs", "Log probabilities are not supported.");
+    }
+    match body.take("top_logprobs") {
+        None => {}
+        Some(value) => match value.as_u64() {
+            Some(0) => {}
+            Some(_) => return unsupported("top_logprobs", "Log probabilities are not supported."),
+            None => return Err(wrong_type("top_logprobs", "an integer from 0", &value)),
+        },
+    }
+    match body.take("logit_bias") {
+        None => {}
+        Some(Value::Object(biases)) if biases.is_empty() => {}
+        Some(Value::Object(_)) => return unsupported("logit_bias", "A bias of tokens is not supported."),
+        Some(other) => return Err(wrong_type("logit_bias", "an object", &other)),
+    }
+    Ok(())
+}
+
+/// Looks at what changes nothing here: usage is always told, and nobody reads a chat's metadata. A wrong type is a mistake all
+/// the same.
+///
+/// # Errors
+///
+/// 400 at the member.
+pub fn check_ignored<P: Display>(body: &mut Object<P>) -> Result<(), ApiError> {
+    if let Some(options) = body.take("stream_options") {
+        let mut options = Object::at(options, "stream_options")?;
+        options.flag("include_usage")?;
+        options.flag("include_obfuscation")?;
+    }
+    body.take("metadata").map(|metadata| Object::at(metadata, "metadata")).transpose()?;
     Ok(())
 }
 
@@ -141,10 +178,35 @@ mod tests {
             (json!({"audio": {}}), Some("unsupported_parameter")),
             (json!({"modalities": ["text"]}), None),
             (json!({"modalities": ["text", "audio"]}), Some("unsupported_parameter")),
+            (json!({"modalities": [5]}), Some("invalid_request")),
+            (json!({"logprobs": true}), Some("unsupported_parameter")),
+            (json!({"logprobs": "x"}), Some("invalid_request")),
+            (json!({"top_logprobs": 2}), Some("unsupported_parameter")),
+            (json!({"top_logprobs": "2"}), Some("invalid_request")),
+            (json!({"logit_bias": {"50256": -100}}), Some("unsupported_parameter")),
+            (json!({"logit_bias": []}), Some("invalid_request")),
+            (json!({"logprobs": false, "top_logprobs": 0, "logit_bias": {}}), None),
+            (json!({"logprobs": null, "top_logprobs": null, "logit_bias": null}), None),
         ];
         for (body, code) in cases {
             let refusal = refuse_unserved(&mut Object::body(body.clone()).ok().unwrap()).err();
             assert_eq!(refusal.map(|error| error.code.wire()), code, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_changes_nothing_is_still_held_to_its_type() {
+        let cases = [
+            (json!({"stream_options": {"include_usage": true}, "metadata": {"a": ["b"]}}), None),
+            (json!({"stream_options": {"include_usage": 1, "other": 5}}), None),
+            (json!({"stream_options": null, "metadata": null}), None),
+            (json!({"stream_options": 5}), Some("stream_options")),
+            (json!({"stream_options": {"include_usage": "x"}}), Some("stream_options.include_usage")),
+            (json!({"metadata": 5}), Some("metadata")),
+        ];
+        for (body, param) in cases {
+            let refusal = check_ignored(&mut Object::body(body.clone()).ok().unwrap()).err();
+            assert_eq!(refusal.and_then(|error| error.param).as_deref(), param, "{body}");
         }
     }
 }

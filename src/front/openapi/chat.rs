@@ -4,7 +4,7 @@ use super::{
     Access, Operation,
     common::error,
     models::selection,
-    runs::sampling,
+    runs::{sampling, unserved},
     schema::{Schema, always, any, boolean, either, flag, integer, list, named, object, one_of, text},
 };
 use crate::{
@@ -68,8 +68,14 @@ fn request() -> Schema {
             list(tool()).note("Run by the client, beside the agent's own: a call of one ends the turn."),
         )
         .may("tool_choice", either([one_of(["none", "auto", "required"]), chosen_tool()]))
-        .may("parallel_tool_calls", boolean());
-    selection(sampling(request)).open()
+        .may("parallel_tool_calls", boolean())
+        .may("stream_options", usage_told().note("Changes nothing: the last chunk has usage."))
+        .may("metadata", object().open().note("Changes nothing."));
+    selection(unserved(sampling(request))).open()
+}
+
+fn usage_told() -> Schema {
+    object().may("include_usage", flag()).may("include_obfuscation", flag()).open()
 }
 
 fn tool() -> Schema {

@@ -6,7 +6,8 @@ use super::{
     common::code,
     models::selection,
     schema::{
-        Schema, always, any, boolean, either, integer, list, named, number, object, one_of, page, text, time,
+        Schema, always, any, boolean, either, flag, integer, list, named, number, object, one_of, page, text,
+        time,
     },
 };
 use crate::{
@@ -129,6 +130,16 @@ pub fn sampling(request: Schema) -> Schema {
         .may("response_format", object().has("type", text()).open())
 }
 
+/// Members by which a client may ask for what we do not do; each has a value that asks for nothing.
+pub fn unserved(request: Schema) -> Schema {
+    request
+        .may("n", integer().from(1).to(1).note("An agent gives one answer."))
+        .may("modalities", list(text()).note("Without `audio`."))
+        .may("logprobs", flag().or_else(false).note("Not supported: only false."))
+        .may("top_logprobs", integer().from(0).to(0).note("Not supported: only 0."))
+        .may("logit_bias", object().open().note("Not supported: only an empty one."))
+}
+
 fn request() -> Schema {
     let items = list(named("InputMessage")).at_least(1);
     let request = object()
@@ -138,7 +149,7 @@ fn request() -> Schema {
         .may("on_busy", on_busy())
         .may("previous_response_id", text())
         .may("conversation_history", list(named("InputMessage")).note("Instead of the session's history."));
-    selection(sampling(request)).open()
+    selection(unserved(sampling(request))).open()
 }
 
 fn run() -> Schema {
