@@ -53,6 +53,10 @@ async fn an_upstream_that_fails_is_a_failed_turn_with_a_name() {
         assert_eq!(reply.body["hermes"]["failed"], json!(true), "{directive}");
         assert!(reply.body["choices"].is_null(), "{directive}: an error is never an answer");
         assert!(reply.header("x-should-retry").is_some(), "{directive}");
+        let partial = if reply.body["hermes"]["partial"] == true { "true" } else { "false" };
+        let told = ["X-Hermes-Completed", "X-Hermes-Partial"].map(|name| reply.header(name));
+        assert_eq!(told, [Some("false"), Some(partial)], "{directive}");
+        assert_eq!(reply.header("X-Hermes-Error"), reply.body["error"]["message"].as_str(), "{directive}");
     }
     house.close().await;
 }

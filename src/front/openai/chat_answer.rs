@@ -162,23 +162,29 @@ impl Answer<'_> {
 
     fn reference_failure(&self, failed: &Failed<'_>, mut head: HttpResponseBuilder) -> HttpResponse {
         let text = if failed.partial_text.is_empty() { failed.message } else { failed.partial_text };
-        let plain: String =
-            failed.message.chars().filter(|letter| !letter.is_control()).take(MAX_HEADER_TEXT).collect();
-        if let Ok(value) = header::HeaderValue::from_bytes(plain.as_bytes()) {
-            head.insert_header(("X-Hermes-Error", value));
-        }
-        let partial = if failed.partial_text.is_empty() { "false" } else { "true" };
-        head.insert_header(("X-Hermes-Completed", "false")).insert_header(("X-Hermes-Partial", partial));
+        tell_failure(failed, &mut head);
         let message =
             Message { role: "assistant", content: Some(text), reasoning_content: "", tool_calls: &[] };
         head.json(self.completion(message, "error", failed.usage, Some(failed.outcome())))
     }
 }
 
+/// The headers of a failed turn, whatever form its body has.
+fn tell_failure(failed: &Failed<'_>, head: &mut HttpResponseBuilder) {
+    let plain: String =
+        failed.message.chars().filter(|letter| !letter.is_control()).take(MAX_HEADER_TEXT).collect();
+    if let Ok(value) = header::HeaderValue::from_bytes(plain.as_bytes()) {
+        head.insert_header(("X-Hermes-Error", value));
+    }
+    let partial = if failed.partial_text.is_empty() { "false" } else { "true" };
+    head.insert_header(("X-Hermes-Completed", "false")).insert_header(("X-Hermes-Partial", partial));
+}
+
 fn failure(failed: &Failed<'_>, tools_ran: bool, mut head: HttpResponseBuilder) -> HttpResponse {
     let status: StatusCode = error::status(failed.code);
     let retry = if failed.should_retry(tools_ran) { "true" } else { "false" };
     head.status(status).insert_header(("x-should-retry", retry));
+    tell_failure(failed, &mut head);
     // A turn of another gateway may have ended without a wait.
     let unnamed = (status == StatusCode::TOO_MANY_REQUESTS).then_some(1);
     if let Some(seconds) = failed.retry_after.or(unnamed) {
@@ -206,7 +212,9 @@ mod tests {
         let response = answer.render(&ended, HttpResponse::Ok());
         let header =
             |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
-        let headers = json!([header("x-should-retry"), header("retry-after"), header("x-hermes-completed")]);
+        let names =
+            ["x-should-retry", "retry-after", "x-hermes-completed", "x-hermes-partial", "x-hermes-error"];
+        let headers = json!(names.map(header));
         let status = response.status().as_u16();
         let bytes = to_bytes(response.into_body()).await.unwrap();
         (status, headers, serde_json::from_slice(&bytes).unwrap())
@@ -232,7 +240,7 @@ mod tests {
             pending_steer: None,
         };
         let expected = completion("You said: hello", "stop", [50, 2, 52]);
-        assert_eq!(render(event, false).await, (200, json!([null, null, null]), expected));
+        assert_eq!(render(event, false).await, (200, json!([null, null, null, null, null]), expected));
     }
 
     #[actix_web::test]
@@ -252,10 +260,13 @@ mod tests {
                            "code": "upstream_rate_limited"});
         let expected = json!({"error": error, "hermes": hermes});
         let got = render(event.clone(), false).await;
-        assert_eq!(got, (429, json!(["false", "7", null]), expected));
+        assert_eq!(got, (429, json!(["false", "7", "false", "false", "Slow down."]), expected));
 
         let mut expected = completion("Slow down.", "error", [0, 0, 0]);
         expected["hermes"] = hermes;
-        assert_eq!(render(event, true).await, (200, json!([null, null, "false"]), expected));
+        assert_eq!(
+            render(event, true).await,
+            (200, json!([null, null, "false", "false", "Slow down."]), expected)
+        );
     }
 }
