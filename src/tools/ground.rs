@@ -79,6 +79,11 @@ impl Ground {
         self.view.get_or_init(|| View::without(&hidden(&self.config.root)))
     }
 
+    /// Whether commands have a file system of their own.
+    pub fn is_strict(&self) -> bool {
+        self.sandbox.level >= SandboxLevel::Strict
+    }
+
     pub fn tmp(&self, session: &SessionId) -> PathBuf {
         session_tmp(self.config.name.as_str(), &self.config.root, session)
     }

@@ -229,12 +229,16 @@ impl Toolbox {
                 self.blocking(context, move |jail| asked.run(jail)).await.map(ToolOutput::from)
             }
             "write_file" => {
-                let asked = files::Write::parse(&arguments)?;
-                self.writing(context, &arguments, move |jail| asked.run(jail)).await.map(ToolOutput::from)
+                let (asked, strict) = (files::Write::parse(&arguments)?, self.ground.is_strict());
+                self.writing(context, &arguments, move |jail| asked.run(jail, strict))
+                    .await
+                    .map(ToolOutput::from)
             }
             "patch" => {
-                let asked = files::Patch::parse(&arguments)?;
-                self.writing(context, &arguments, move |jail| asked.run(jail)).await.map(ToolOutput::from)
+                let (asked, strict) = (files::Patch::parse(&arguments)?, self.ground.is_strict());
+                self.writing(context, &arguments, move |jail| asked.run(jail, strict))
+                    .await
+                    .map(ToolOutput::from)
             }
             "search_files" => {
                 let asked = search::Search::parse(&arguments)?;

@@ -160,6 +160,26 @@ async fn writing_makes_folders_keeps_modes_and_follows_inner_links() {
 }
 
 #[tokio::test]
+async fn a_file_below_tmp_is_named_as_commands_find_it() {
+    for world in World::each() {
+        let wall = world.wall();
+        let written = world.call("write_file", json!({ "path": "/tmp/w.txt", "content": "one\n" })).await;
+        let replace =
+            json!({ "mode": "replace", "path": "/tmp/w.txt", "old_string": "one", "new_string": "two" });
+        let patched = world.call("patch", replace).await;
+        let names = [&written["resolved_path"], &written["files_modified"][0], &patched["files_modified"][0]];
+        for name in names.map(|name| name.as_str().unwrap()) {
+            assert_eq!(world.sh(&format!("cat {name}")).await, ("two".to_owned(), 0), "{wall}: {name}");
+            let read = world.call("read_file", json!({ "path": name })).await;
+            assert_eq!(read["content"], "1|two", "{wall}: {name}");
+        }
+        if world.is_strict() {
+            assert_eq!(names[0], "/tmp/w.txt", "{wall}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn patches_apply_whole_or_not_at_all() {
     let world = World::new();
     world.sh("printf 'one\\ntwo\\n' > a; printf 'x\\n' > b").await;

@@ -3,7 +3,10 @@
 //! Needs root. Without it no user can be taken on, and the tests show that nothing pretends so.
 
 use crate::support::{SECRET, World, appears};
-use hermes_gateway::sandbox::Owner;
+use hermes_gateway::{
+    domain::SessionId,
+    sandbox::{Owner, session_tmp},
+};
 use serde_json::json;
 use std::{
     fs,
@@ -64,10 +67,10 @@ async fn what_was_in_the_workspace_and_what_the_tools_make_is_the_agents() {
     for name in ["new", "deep", "deep/er", "deep/er/new", "old/file"] {
         assert_eq!(owner(&at(name)), HERS, "`{name}`");
     }
-    let note = write("/tmp/note").await["resolved_path"].as_str().unwrap().to_owned();
-    assert_eq!(owner(Path::new(&note)), HERS);
-    assert_eq!(owner(Path::new(&note).parent().unwrap()), HERS, "the session's folder is its own, too");
-    assert_eq!(owner(Path::new(&note).parent().unwrap().parent().unwrap()).0, 0);
+    let tmp = session_tmp("alice", &world.config.root, &SessionId::parse("one").unwrap());
+    assert_eq!(owner(&tmp.join("note")), HERS);
+    assert_eq!(owner(&tmp), HERS, "the session's folder is its own, too");
+    assert_eq!(owner(tmp.parent().unwrap()).0, 0);
     // The thread that worked is the gateway's again.
     fs::write(world.home.path().join("mine"), "").unwrap();
     assert_eq!(owner(&world.home.path().join("mine")).0, 0);

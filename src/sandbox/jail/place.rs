@@ -27,12 +27,12 @@ impl<'a> Place<'a> {
         if self.relative.as_os_str().is_empty() { root.to_owned() } else { root.join(&self.relative) }
     }
 
-    /// The path inside a sandbox of level `strict`, where the session's folder is `/tmp` itself.
+    /// The path as commands name it: at level `strict` the session's folder is `/tmp` itself.
     #[must_use]
-    pub fn path_at_strict(&self) -> PathBuf {
+    pub fn path_of_commands(&self, strict: bool) -> PathBuf {
         match self.root.shown {
-            Shown::Tmp => Path::new("/tmp").join(&self.relative),
-            Shown::Relative | Shown::Absolute => self.path(),
+            Shown::Tmp if strict => Path::new("/tmp").join(&self.relative),
+            Shown::Tmp | Shown::Relative | Shown::Absolute => self.path(),
         }
     }
 

@@ -44,18 +44,19 @@ impl Patch {
         })
     }
 
-    pub fn run(&self, jail: &Jail) -> Result<Value, Failure> {
+    /// `strict`: the level of the commands that may be told the paths.
+    pub fn run(&self, jail: &Jail, strict: bool) -> Result<Value, Failure> {
         match self {
             Self::Replace { path, old, new, all } => {
                 let place = jail.locate(path)?;
                 let text = read(&place, path)?;
                 let (changed, count) = replace::replace(&text, old, new, *all)?;
                 let change = Planned { place, path: path.clone(), old: Some(text), new: Some(changed) };
-                let mut answer = carry_out(&[change])?;
+                let mut answer = carry_out(&[change], strict)?;
                 answer["replacements"] = count.into();
                 Ok(answer)
             }
-            Self::V4a(changes) => carry_out(&plan(jail, changes)?),
+            Self::V4a(changes) => carry_out(&plan(jail, changes)?, strict),
         }
     }
 }
@@ -111,7 +112,7 @@ fn plan<'a>(jail: &'a Jail, changes: &[Change]) -> Result<Vec<Planned<'a>>, Fail
 }
 
 /// Writes; when that fails in the middle, the answer says which files are changed already.
-fn carry_out(changes: &[Planned<'_>]) -> Result<Value, Failure> {
+fn carry_out(changes: &[Planned<'_>], strict: bool) -> Result<Value, Failure> {
     let (mut diff, mut modified, mut findings) = (String::new(), Vec::new(), Vec::new());
     for change in changes {
         let done = match &change.new {
@@ -124,7 +125,7 @@ fn carry_out(changes: &[Planned<'_>]) -> Result<Value, Failure> {
         }
         let (old, new) = (change.old.as_deref().unwrap_or(""), change.new.as_deref().unwrap_or(""));
         diff.push_str(&unified(&change.path, old, new));
-        modified.push(Value::from(change.place.path().display().to_string()));
+        modified.push(Value::from(change.place.path_of_commands(strict).display().to_string()));
         findings.push(lint(&change.place, new));
     }
     let bad = findings

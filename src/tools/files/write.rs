@@ -25,11 +25,12 @@ impl Write {
         Ok(Self { path: arguments.filled("path")?.to_owned(), content: content.to_owned() })
     }
 
-    pub fn run(&self, jail: &Jail) -> Result<Value, Failure> {
+    /// `strict`: the level of the commands that may be told the path.
+    pub fn run(&self, jail: &Jail, strict: bool) -> Result<Value, Failure> {
         let place = jail.locate(&self.path)?;
         document::takes_text(&place, &self.path)?;
         let written = place.write(self.content.as_bytes())?;
-        let path = place.path().display().to_string();
+        let path = place.path_of_commands(strict).display().to_string();
         Ok(json!({
             "bytes_written": self.content.len(),
             "created": written.created,

@@ -109,7 +109,7 @@ fn order(
     way_out: &WayOut,
 ) -> Result<(Order, Option<Left>), Failure> {
     let config = &ground.config;
-    let strict = ground.sandbox.level >= SandboxLevel::Strict;
+    let strict = ground.is_strict();
     let look = |jail: &Jail| {
         let state = shell::State::read(jail);
         let dir = match &errand.workdir {

@@ -137,7 +137,7 @@ pub fn text(jail: &Jail, path: &str, most: u64) -> Option<String> {
 pub fn workdir(jail: &Jail, asked: &str, strict: bool) -> Result<PathBuf, Failure> {
     let place = jail.locate(asked)?;
     if place.kind()? == FileType::Directory {
-        return Ok(if strict { place.path_at_strict() } else { place.path() });
+        return Ok(place.path_of_commands(strict));
     }
     Err(Failure::new("not_a_directory", format!("`{asked}` is not a folder")))
 }
