@@ -94,6 +94,8 @@ impl From<JailError> for Failure {
                 .hint("use a path relative to the workspace, or below /tmp (private to this session; $TMPDIR of commands)"),
             JailError::Link(_) => Self::new("outside_workspace", message)
                 .hint("name the file itself; links must be relative and stay inside their folder"),
+            JailError::Loop(_) => Self::new("link_loop", message)
+                .hint("there is no file behind it; the terminal can remove the link"),
             JailError::ReadOnly(_) => Self::new("read_only", message)
                 .hint("write a changed copy into the workspace"),
             JailError::Missing(_) => Self::new("not_found", message),

@@ -58,13 +58,18 @@ async fn no_file_tool_leaves_the_workspace() {
 #[tokio::test]
 async fn special_files_are_refused_and_never_waited_for() {
     let world = World::new();
-    world.sh("mkfifo pipe; mkdir folder; head -c 100 /dev/zero > binary; printf '\\211PNG\\r\\n\\032\\n\\0\\0' > image.png").await;
+    world.sh("mkfifo pipe; mkdir folder; head -c 100 /dev/zero > binary; printf '\\211PNG\\r\\n\\032\\n\\0\\0' > image.png; ln -s round round; ln -s turn about; ln -s about turn").await;
+    let noise: Vec<u8> = (0..4_000_u32).map(|n| u8::try_from(n * n % 255 + 1).unwrap()).collect();
+    fs::write(world.workspace().join("noise"), noise).unwrap();
     let cases = [
         ("pipe", "not_a_file"),
         ("folder", "is_directory"),
         (".", "is_directory"),
         ("binary", "binary_file"),
         ("image.png", "binary_file"),
+        ("noise", "binary_file"),
+        ("round", "link_loop"),
+        ("about/x", "link_loop"),
         ("binary/x", "not_a_directory"),
         ("missing", "not_found"),
     ];
@@ -76,6 +81,7 @@ async fn special_files_are_refused_and_never_waited_for() {
         ("folder", "is_directory"),
         (".", "is_directory"),
         ("binary/x", "not_a_directory"),
+        ("round", "link_loop"),
     ] {
         let result = world.call("write_file", json!({ "path": path, "content": "x" })).await;
         assert_eq!(result["code"], code, "{path}: {result}");
@@ -119,6 +125,18 @@ async fn reading_tells_the_truth_about_what_is_missing() {
     assert!(long["hint"].as_str().unwrap().contains("offset=49995"), "{long}");
     let capped = read("long", json!({ "limit": 1_000_000 })).await;
     assert!(capped["hint"].as_str().unwrap().contains("offset=2001"), "{}", capped["hint"]);
+    let empty = read("empty", json!({})).await;
+    assert_eq!(empty["hint"], "it has no lines");
+    fs::write(world.workspace().join("latin"), b"gr\xfc\xdfe\nplain\n").unwrap();
+    let latin = read("latin", json!({})).await;
+    assert_eq!(
+        (&latin["content"], &latin["is_binary"]),
+        (&json!("1|gr\u{fffd}\u{fffd}e\n2|plain"), &json!(false))
+    );
+    assert!(latin["hint"].as_str().unwrap().starts_with("1 lines have bytes that are not UTF-8"), "{latin}");
+    assert_eq!(read("latin", json!({ "offset": 2 })).await["hint"], json!(null), "what is shown is as it is");
+    text(&world, "sign", "a sign \u{fffd} of its own\n");
+    assert_eq!(read("sign", json!({})).await["hint"], json!(null));
     assert_eq!(read("three", json!({ "offset": 0 })).await["code"], "invalid_arguments");
 }
 

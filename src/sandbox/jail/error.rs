@@ -9,6 +9,8 @@ pub enum JailError {
     Outside(String),
     /// A link on the way leads outside (or is absolute, which the kernel does not look into).
     Link(String),
+    /// Links on the way lead to each other.
+    Loop(String),
     Missing(String),
     /// In a folder that is given for reading only.
     ReadOnly(String),
@@ -24,6 +26,7 @@ impl fmt::Display for JailError {
         match self {
             Self::Outside(path) => write!(f, "`{path}` is outside of the folders that you may use"),
             Self::Link(path) => write!(f, "`{path}` passes a link that leads out of its folder"),
+            Self::Loop(path) => write!(f, "`{path}` passes links that lead in a loop"),
             Self::Missing(path) => write!(f, "`{path}` does not exist"),
             Self::ReadOnly(path) => write!(f, "`{path}` may only be read"),
             Self::Folder(path) => write!(f, "`{path}` is a folder"),

@@ -171,7 +171,8 @@ impl<'a> Place<'a> {
     pub(super) fn failed(&self, error: Errno) -> JailError {
         let shown = self.shown.clone();
         match error {
-            Errno::XDEV | Errno::LOOP => JailError::Link(shown),
+            Errno::XDEV => JailError::Link(shown),
+            Errno::LOOP => JailError::Loop(shown),
             Errno::NOENT => JailError::Missing(shown),
             Errno::ISDIR => JailError::Folder(shown),
             Errno::NOTDIR => JailError::NotFolder(shown),

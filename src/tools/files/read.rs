@@ -10,6 +10,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::{
+    borrow::Cow,
     fs::File,
     io::{self, BufRead, BufReader, Read as _, Seek as _},
     path::Path,
@@ -40,6 +41,8 @@ struct Page {
     /// The first line that found no room any more.
     full_at: Option<u64>,
     cut_lines: u64,
+    /// Lines that are shown with other bytes than they have.
+    replaced_lines: u64,
 }
 
 impl Read {
@@ -119,12 +122,12 @@ impl Read {
 
     fn binary(&self, start: &[u8], size: u64) -> Option<Failure> {
         let image = image_kind(start);
-        if image.is_none() && !start.contains(&0) {
+        if image.is_none() && !start.contains(&0) && !is_unreadable(start) {
             return None;
         }
         let what = image.map_or_else(|| "a binary file".to_owned(), |kind| format!("an image ({kind})"));
         let failure = Failure::new("binary_file", format!("`{}` is {what}, not text", self.path))
-            .hint("use the terminal, with a program for this kind of file");
+            .hint("use the terminal, with a program for this kind of file, or `iconv` if it is text of another encoding");
         Some(failure.with("is_binary", true).with("is_image", image.is_some()).with("file_size", size))
     }
 
@@ -149,7 +152,9 @@ impl Read {
         let last = shown_to.min(self.offset.saturating_add(self.limit) - 1);
         let more = last < page.total;
         let mut hints = Vec::new();
-        if page.total < self.offset {
+        if page.total == 0 {
+            hints.push("it has no lines".to_owned());
+        } else if page.total < self.offset {
             hints
                 .push(format!("the file has {} lines; offset {} is behind its end", page.total, self.offset));
         } else if more {
@@ -162,6 +167,13 @@ impl Read {
         }
         if page.cut_lines > 0 {
             hints.push(format!("{} lines were cut at {LINE} characters", page.cut_lines));
+        }
+        if page.replaced_lines > 0 {
+            let count = page.replaced_lines;
+            hints.push(format!(
+                "{count} lines have bytes that are not UTF-8, shown as \u{fffd}; `iconv` in the terminal converts other \
+                 encodings"
+            ));
         }
         hints.extend(hint);
         json!({
@@ -188,11 +200,20 @@ impl Page {
             return;
         }
         self.cut_lines += u64::from(cut < text.len() || line.len() > LINE * 4);
+        let is_replaced = matches!(text, Cow::Owned(_)) && text[..cut].contains('\u{fffd}');
+        self.replaced_lines += u64::from(is_replaced);
         if !self.text.is_empty() {
             self.text.push('\n');
         }
         self.text.push_str(&format!("{}|{}", self.total, &text[..cut]));
     }
+}
+
+/// Whether more than a third of it is no UTF-8. Text of an encoding with one byte per letter has less, unless it is all in
+/// letters beyond ASCII: then nothing of it could be read here either.
+fn is_unreadable(start: &[u8]) -> bool {
+    let wrong: usize = start.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
+    wrong * 3 > start.len()
 }
 
 /// What kind of image begins so.
