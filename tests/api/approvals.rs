@@ -132,13 +132,22 @@ async fn fault_20_several_questions_of_one_run_are_told_apart() {
 async fn a_question_that_nobody_answers_is_denied_with_an_event() {
     let house = House::with(Plan::config("approvals:\n  timeout: 1\n")).await;
     let alice = house.alice().await;
-    let (run, events, _request) = asked(&alice, "rm -rf ./none").await;
+    let (run, events, request) = asked(&alice, "rm -rf ./none").await;
     let frames = events.rest().await;
     let responded = frames.iter().find(|frame| frame.kind() == "approval.responded").unwrap().json();
     assert_eq!((&responded["choice"], &responded["expired"]), (&json!("deny"), &json!(true)));
     assert_eq!(frames.last().unwrap().kind(), "run.completed", "the turn goes on");
     let late = alice.post(&format!("/v1/runs/{run}/approval"), json!({"choice": "once"})).await;
     assert_eq!((late.status, late.code()), (409, "approval_not_active"));
+    let path = format!("/v1/approvals/{}", request["approval_id"].as_str().unwrap());
+    let kept = alice.get(&path).await.body;
+    assert_eq!(
+        (&kept["status"], &kept["decision"], &kept["decided_by"]),
+        (&json!("expired"), &json!("deny"), &json!(null)),
+        "the object says what the event says"
+    );
+    let again = alice.post(&path, json!({"choice": "once"})).await;
+    assert_eq!((again.status, again.code()), (409, "approval_already_decided"), "{}", again.text);
     house.close().await;
 }
 

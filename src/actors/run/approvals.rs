@@ -161,7 +161,10 @@ impl Driver {
             .map(|approval| approval.id)
             .collect();
         for id in due {
-            let settle = |approval: &mut Approval| approval.status = ApprovalStatus::Expired;
+            let settle = |approval: &mut Approval| {
+                approval.status = ApprovalStatus::Expired;
+                approval.decision = unanswered(approval);
+            };
             self.settle(id, Choice::Deny, true, settle).await;
         }
     }
@@ -283,6 +286,11 @@ impl Drop for ParkedRun {
             board.unpark();
         }
     }
+}
+
+/// What a question comes to that nobody answered in time: no leave. A question of the agent's own has no answer then.
+pub(super) fn unanswered(approval: &Approval) -> Option<Choice> {
+    approval.question.is_none().then_some(Choice::Deny)
 }
 
 /// The question as the run's readers see it.

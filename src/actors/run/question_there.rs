@@ -1,7 +1,7 @@
 //! Questions of another gateway's agent: for approval, and its own. Each becomes one of ours under the same id, and is
 //! answered on either side.
 
-use super::{Decide, drive::Break, drive::Driver, relay::Agent};
+use super::{Decide, approvals::unanswered, drive::Break, drive::Driver, relay::Agent};
 use crate::{
     domain::{
         Approval, ApprovalId, ApprovalRequest, ApprovalScope, ApprovalStatus, Choice, Clarification,
@@ -113,7 +113,7 @@ impl Driver {
             let how = move |approval: &mut Approval| {
                 approval.status =
                     if decision.is_none() { ApprovalStatus::Expired } else { ApprovalStatus::Decided };
-                approval.decision = decision;
+                approval.decision = decision.or_else(|| unanswered(approval));
                 approval.reason = reason;
             };
             self.settle(id, choice, decision.is_none(), how).await;

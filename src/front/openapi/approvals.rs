@@ -107,7 +107,10 @@ fn approval() -> Schema {
         .has("status", one_of(STATUSES))
         .has("created_at", time())
         .has("expires_at", time().or_null().note("`null`: it waits for ever."))
-        .has("decision", one_of(Choice::ALL.map(Choice::wire)).or_null())
+        .has(
+            "decision",
+            one_of(Choice::ALL.map(Choice::wire)).or_null().note("`deny` also of one that expired."),
+        )
         .has("decided_at", time().or_null())
         .has("decided_by", text().or_null().note("Id of the key."))
         .has("reason", text().or_null())
