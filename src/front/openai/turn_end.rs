@@ -157,8 +157,8 @@ impl<'a> Failed<'a> {
     /// Whether a client may send the whole request again by itself.
     ///
     /// Not after a tool ran, which may have acted; and not when our own attempts were used up. That is so for every failure
-    /// of the upstream before its first token: what may pass was retried here, a silence once. The one that was not asks for
-    /// a longer wait than ours, and a client's own would be shorter still.
+    /// of the upstream before its first token: what may pass was tried again here, a silence once. One that asked for a longer
+    /// wait than ours was not, but a client that tries again by itself waits for less than that, too.
     pub const fn should_retry(&self, tools_ran: bool) -> bool {
         let upstream =
             matches!(self.code, Code::UpstreamError | Code::UpstreamTimeout | Code::UpstreamRateLimited);
