@@ -90,6 +90,8 @@ fn fault(schema: &Value, value: &Value) -> Option<String> {
 /// What the paths name: a wrong body is a wrong body of something that is there.
 struct There {
     run: String,
+    /// One that works: no other can be spoken to.
+    at_work: String,
     approval: String,
     key: String,
 }
@@ -102,17 +104,21 @@ impl There {
         }));
         let run = run.await;
         let asked = alice.events(&run, None).await.until("approval.request").await.json();
+        let at_work = alice.run("@@gate on").await;
+        alice.events(&at_work, None).await.until("message.delta").await;
         let key = alice.post("/api/keys", json!({"name": "mine"})).await.body;
         Self {
             run,
+            at_work,
             approval: asked["approval_id"].as_str().unwrap().to_owned(),
             key: key["id"].as_str().unwrap().to_owned(),
         }
     }
 
     fn path(&self, template: &str) -> String {
+        let run = if template.ends_with("/steer") { &self.at_work } else { &self.run };
         let names = [
-            ("{run_id}", self.run.as_str()),
+            ("{run_id}", run.as_str()),
             ("{approval_id}", self.approval.as_str()),
             ("{key_id}", self.key.as_str()),
             ("{session_id}", "s"),

@@ -182,7 +182,7 @@ impl Keeper {
             Action::Start | Action::Restart => {
                 let plan = self.plan().await?;
                 self.failures = Failures::default();
-                self.replace(plan).await
+                Box::pin(self.replace(plan)).await
             }
             Action::Reload => {
                 let plan = self.plan().await?;
@@ -191,7 +191,7 @@ impl Keeper {
                     Err(error) => Err(error.clone()),
                 };
                 readable.map_err(|error| self.as_before(error))?;
-                self.replace(plan).await
+                Box::pin(self.replace(plan)).await
             }
             Action::Stop => {
                 self.drain(self.drain).await;
