@@ -1,8 +1,12 @@
 //! What HTTP itself is promised on every route: spellings of paths, `HEAD`, request ids, keys.
 
-use crate::support::{Client, House, contract};
+use crate::support::{Client, House, contract, within};
 use awc::http::Method;
 use std::collections::BTreeSet;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 /// Paths that `GET` answers without anything to fill in.
 fn readable() -> Vec<&'static str> {
@@ -109,5 +113,29 @@ async fn a_key_is_told_in_any_case_of_bearer_and_every_wrong_one_gets_the_same_a
     }
     bodies.insert(nobody.get("/v1/models").await.text);
     assert_eq!(bodies.len(), 1, "{bodies:?}");
+    house.close().await;
+}
+
+#[actix_web::test]
+async fn what_is_no_sound_http_gets_the_bare_status_that_the_readme_names() {
+    let house = House::open().await;
+    let base = house.alice().await.base;
+    let at = base.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let many = "X-A: 1\r\n".repeat(200);
+    let cases = [
+        ("a bad length", format!("GET /health HTTP/1.1\r\nHost: {at}\r\nContent-Length: x\r\n\r\n"), "400"),
+        ("no host", "GET /health HTTP/1.1\r\n\r\n".to_owned(), "400"),
+        ("no request line", "hello\r\n\r\n".to_owned(), "400"),
+        ("too many headers", format!("GET /health HTTP/1.1\r\nHost: {at}\r\n{many}\r\n"), "431"),
+    ];
+    for (case, request, status) in cases {
+        let mut stream = TcpStream::connect(&at).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        within(stream.read_to_end(&mut answer)).await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{case}: {answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{case}: no body: {answer}");
+    }
     house.close().await;
 }
