@@ -3,7 +3,7 @@
 use super::{StoreError, ToolResults, inner::Inner, live::Live};
 use crate::domain::{Event, Logged, RunId, RunRecord, Seq, now};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 /// A reader of one run's log at its own pace: ring first, else the store.
 pub struct EventCursor {
@@ -57,7 +57,8 @@ impl EventCursor {
     /// All events that are visible and not yet read, waiting for at least one. `None` once the terminal event has
     /// been given. Cancel-safe. A position that is no longer there gives one [`Event::Gap`] first.
     ///
-    /// A run that waits in the store for somebody to go on with it is waited for.
+    /// A run that waits in the store for somebody to go on with it is waited for, until
+    /// [nobody will](super::Store::let_readers_go): then it is `None` too.
     pub async fn next(&mut self) -> Option<Result<Vec<Arc<Logged>>, StoreError>> {
         while !self.done {
             let store = Arc::clone(&self.store);
@@ -151,7 +152,8 @@ impl EventCursor {
             return Ok(Look::Events(vec![self.gap(self.after + 2, snapshot)]));
         };
         if !record.status.is_terminal() {
-            return Ok(Look::Wait);
+            let ending = self.store.ending.load(Ordering::Acquire);
+            return Ok(if ending { Look::End } else { Look::Wait });
         }
         if self.after >= record.last_seq.0 {
             return Ok(Look::End);

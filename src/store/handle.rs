@@ -8,7 +8,10 @@ use super::{
     writer::Urgency,
 };
 use crate::domain::{RunId, RunSpec, Seq};
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 use tokio::sync::oneshot;
 
 /// A profile's store, open. Cheap to clone; all clones are one store.
@@ -30,6 +33,12 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_with(state_dir: &Path, lock: Arc<ProfileLock>, options: Options) -> Result<Self, StoreError> {
         Inner::open(state_dir, lock, options).map(|inner| Self(Arc::new(inner)))
+    }
+
+    /// Readers of runs that were put aside come to their end: the next process goes on with those runs.
+    pub fn let_readers_go(&self) {
+        self.0.ending.store(true, Ordering::Release);
+        self.0.arrivals.notify_waiters();
     }
 
     /// Writes everything that waits, flushes, and refuses what comes later. Blocking.

@@ -19,7 +19,7 @@ use crate::domain::RunId;
 use std::{
     collections::{BTreeMap, HashSet},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 use tokio::{runtime::Handle, sync::Notify};
@@ -44,8 +44,10 @@ pub(super) struct Inner {
     /// Logs that have a writer, or whose last commit is not on disk.
     pub(super) live: Mutex<BTreeMap<RunId, Arc<Live>>>,
     pub(super) unsaved: Mutex<Unsaved>,
-    /// Rung when somebody goes on with a run, and when the store closes.
+    /// Rung when somebody goes on with a run, and when nobody will any more.
     pub(super) arrivals: Notify,
+    /// Nobody goes on with a run that waits in the store: this process is done with it.
+    pub(super) ending: AtomicBool,
     pub(super) disk: Mutex<Option<(Instant, bool)>>,
     /// Transcripts that forks are being copied to: nobody's yet, and not to be cleared away.
     pub(super) forking: Mutex<HashSet<[u8; 16]>>,

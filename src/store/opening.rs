@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::HashSet,
     path::Path,
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, Mutex, RwLock, atomic::AtomicBool},
 };
 use tokio::sync::Notify;
 
@@ -74,6 +74,7 @@ impl Inner {
             live: Mutex::default(),
             unsaved: Mutex::default(),
             arrivals: Notify::new(),
+            ending: AtomicBool::default(),
             disk: Mutex::default(),
             forking: Mutex::default(),
             search: Search::default(),

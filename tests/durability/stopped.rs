@@ -1,8 +1,12 @@
 //! SIGTERM: what runs may finish, streams get their end, the exit code is 0. A second signal does not wait.
 
-use crate::support::{Client, Site, within};
+use crate::support::{Client, Site, key, within};
 use rustix::process::Signal;
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 /// Waits until the profile takes on no more.
 async fn draining(client: &Client) {
@@ -12,6 +16,20 @@ async fn draining(client: &Client) {
         }
     })
     .await;
+}
+
+/// A stream of events as it stands on the wire.
+async fn raw_events(base: String, run: String) -> String {
+    let host = base.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    let request = format!(
+        "GET /v1/runs/{run}/events HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {}\r\n\r\n",
+        key("alice")
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
 }
 
 #[actix_web::test]
@@ -80,6 +98,7 @@ async fn waiting_and_queued_runs_are_put_aside_and_go_on_in_the_next_process() {
     let waiting = alice.run(r#"@@tool terminal {"command":"rm -rf ./none && echo went-1"}"#).await;
     let mut waiting_events = alice.events(&waiting, None).await;
     waiting_events.until("approval.request").await;
+    let raw = tokio::spawn(raw_events(process.base("alice"), waiting.clone()));
     let running = alice.run("@@gate hold").await;
     alice.events(&running, None).await.until("message.delta").await;
     let queued = alice.run("queued").await;
@@ -93,6 +112,8 @@ async fn waiting_and_queued_runs_are_put_aside_and_go_on_in_the_next_process() {
     let (status, _) = process.ended().await;
     assert_eq!(status.code(), Some(0), "nobody waits 600 s for an answer");
     assert_eq!(waiting_events.rest().await, [], "a run that goes on later has no last event now");
+    let raw = within(raw).await.unwrap();
+    assert!(raw.contains("approval.request") && raw.ends_with("\r\n0\r\n\r\n"), "the stream was cut: {raw}");
 
     let process = site.start().await;
     let alice = process.alice();

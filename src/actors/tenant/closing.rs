@@ -41,6 +41,13 @@ impl Tenant {
         }
     }
 
+    /// Streams of runs that were put aside end whole, before their connections are closed.
+    pub fn let_readers_go(&self) {
+        if let Some(store) = &hold(&self.slot).store {
+            store.let_readers_go();
+        }
+    }
+
     /// Ends the actor, and flushes and closes the store. What is asked afterwards is 503.
     pub async fn close(&self) {
         if self.state() == TenantState::Serving {

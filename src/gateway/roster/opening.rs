@@ -286,6 +286,7 @@ impl Up {
             trouble: _,
             footing: _,
         } = self;
+        tenant.let_readers_go();
         let socket = listener.close().await;
         let closed = on(place, &tenant, |tenant| async move { tenant.close().await });
         if timeout(SLACK, closed).await.is_err() {

@@ -26,6 +26,6 @@ pub use client::{Client, Frame, PATIENCE, ask};
 pub use disk::Disk;
 pub use fifo::Fifo;
 pub use process::Process;
-pub use site::Site;
+pub use site::{Site, key};
 pub use story::{outlives_a_kill, seqs, text};
 pub use upstream::within;
