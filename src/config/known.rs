@@ -167,7 +167,7 @@ mod tests {
     fn keys_of_the_reference_are_accepted_in_silence() {
         let text = "compression: {enabled: true, threshold: .5}\ndelegation:\n  max_iterations: 50\ncron:\n  wrap_response: true\n\
                     display: {platforms: {api_server: {show_reasoning: true}}}\ntimezone: Europe/Berlin\nfallback_providers: []\n\
-                    terminal: {docker_image: x, docker_volumes: []}\nmodel: some-model\nplatforms: {telegram: {token: x}}\nmemory:\n";
+                    terminal: {docker_image: x, docker_volumes: []}\nmodel: some-model\nplatforms: {telegram: {token: x}, api_server: {extra: {enabled: true}}}\nmemory:\n";
         assert_eq!(check_text(text, Owner::Profile), Ok(vec![]));
     }
 
