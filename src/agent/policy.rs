@@ -147,19 +147,22 @@ impl Ask {
                 if rule.severity == Severity::Block {
                     return Some(format!("the command {} (rule `{}`)", rule.description, rule.id));
                 }
-                self.find(rule.id, rule.category, rule.description, shape(command, &self.command));
-                self.once_only |= is_open(command);
+                self.find_in(command, rule.id, rule.category, rule.description);
             }
             if rules::hides_a_blocked_command(script, index) {
                 let description = "has an argument that reads like a command that would be refused";
-                self.find("hidden-command", Category::Code, description, shape(command, &self.command));
-                self.once_only |= is_open(command);
+                self.find_in(command, "hidden-command", Category::Code, description);
             }
         }
         if self.once_only {
             self.scopes.clear();
         }
         None
+    }
+
+    fn find_in(&mut self, command: &Command, rule: &str, category: Category, description: &str) {
+        self.find(rule, category, description, shape(command, &self.command));
+        self.once_only |= is_open(command);
     }
 
     fn find(&mut self, rule: &str, category: Category, description: &str, shape: String) {
@@ -203,10 +206,9 @@ fn quoted(word: &str) -> String {
 /// Part of it is known only when it runs: the same text may be another command the next time.
 fn is_open(command: &Command) -> bool {
     let assigned = command.assigned.iter().map(|(_, value)| value);
-    let words = command.words.iter().chain(&command.core).chain(&command.reads).chain(&command.writes);
-    let texts = [&command.dir, &command.here];
-    words.chain(assigned).any(Word::is_unknown)
-        || texts.into_iter().flatten().any(|text| text.contains(UNKNOWN))
+    let words = command.words.iter().chain(&command.reads).chain(&command.writes);
+    let mut texts = command.dir.iter().chain(&command.here);
+    words.chain(assigned).any(Word::is_unknown) || texts.any(|text| text.contains(UNKNOWN))
 }
 
 /// `*` stands for any text, `?` for any character.

@@ -1,7 +1,7 @@
 //! Where words go, and how tables look.
 
 use super::error::CliError;
-use crate::config::ProcessEnv;
+use crate::{config::ProcessEnv, domain::shell_word};
 use serde::Serialize;
 use std::{
     fmt,
@@ -150,15 +150,6 @@ pub fn clip(text: &str, most: usize) -> String {
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Text as one word of a POSIX shell.
-pub fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 /// Text that others chose (a command that a model wrote) must not steer the terminal.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
@@ -177,13 +168,6 @@ mod tests {
             output(Some("/my home")).at_home(hint),
             "type `hermes --home '/my home' gateway` or `hermes --home '/my home' -p a gateway`"
         );
-    }
-
-    #[test]
-    fn words_survive_the_shell() {
-        for (text, word) in [("/srv/h", "/srv/h"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("", "''")] {
-            assert_eq!(shell_word(text), word);
-        }
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use super::{
     context::Context,
-    output::{Cell, Output, Style, clip, shell_word},
+    output::{Cell, Output, Style, clip},
     profile::style_of,
 };
 use crate::{
     config::Secret,
+    domain::shell_word,
     gateway::{Gateway, KeyState, ProfileStatus, State},
     sandbox::PROJECT_QUOTA,
 };

@@ -140,15 +140,10 @@ pub async fn list(auth: Authorised, request: HttpRequest) -> Result<HttpResponse
     Ok(HttpResponse::Ok().json(Page::cut(rows, limit.min(fitting(&records)))))
 }
 
-/// How many of these runs a page has room for; one in any case.
+/// How many of these runs a page has room for; one in any case. Only the last can be too much: the list ends with it.
 fn fitting(records: &[RunRecord]) -> usize {
-    let mut left = PAGE_TEXT;
-    let fits = |record: &&RunRecord| {
-        let room = left.checked_sub(record.text.len());
-        left = room.unwrap_or_default();
-        room.is_some()
-    };
-    records.iter().take_while(fits).count().max(1)
+    let text: usize = records.iter().map(|record| record.text.len()).sum();
+    (records.len() - usize::from(text > PAGE_TEXT)).max(1)
 }
 
 pub async fn show(auth: Authorised, id: web::Path<String>) -> Result<HttpResponse, ApiError> {

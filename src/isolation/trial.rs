@@ -8,7 +8,7 @@ use super::{
 use crate::{
     audit::AuditLog,
     config::NetworkMode,
-    domain::{RunId, SessionId},
+    domain::{RunId, SessionId, shell_word},
     egress::{Egress, Listeners},
     redact::Redactor,
     sandbox::{
@@ -164,7 +164,8 @@ impl<'a> Trial<'a> {
     /// Runs the program that attacks as an agent's command.
     async fn command(&self, session: &str, ids: &[&str]) -> Said {
         let profile = self.profile();
-        let (program, scene) = (quoted(&profile.program), quoted(&profile.scene));
+        let word = |path: &Path| shell_word(&path.display().to_string());
+        let (program, scene) = (word(&profile.program), word(&profile.scene));
         // `exec`: the program's parent is then the process that watches over the sandbox.
         let command = format!("exec {program} {COMMAND} {scene} {}", ids.join(" "));
         let result = self.call(session, "terminal", &json!({ "command": command })).await;
@@ -310,9 +311,4 @@ impl<'a> Trial<'a> {
         }
         leaked
     }
-}
-
-/// As one word of a shell, whatever is in it.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }

@@ -8,7 +8,7 @@ use super::{
     demo,
     members::{Limit, Members, Sent},
     reader::AnswerBody,
-    retry::{Failed, Repeat},
+    retry::{Failed, Repeat, Spent},
     rules::Remedy,
 };
 use crate::{
@@ -118,7 +118,7 @@ impl HttpModel {
         on_delta: &mut dyn FnMut(Delta<'_>),
     ) -> Result<ModelAnswer, ModelError> {
         let (mut attempt, mut attempts) = (1, 1);
-        let (mut reconnected, mut was_silent) = (false, false);
+        let mut spent = Spent::default();
         let known = self.limits.borrow().get(request.model).copied().unwrap_or_default();
         let mut members = Members::of(known);
         loop {
@@ -129,14 +129,9 @@ impl HttpModel {
                 }
                 Err(failed) => failed,
             };
+            spent.hold(&mut failed);
             if failed.repeat == Repeat::Now {
-                if !std::mem::replace(&mut reconnected, true) {
-                    continue;
-                }
-                failed.repeat = Repeat::Later;
-            }
-            if failed.repeat == Repeat::Once && std::mem::replace(&mut was_silent, true) {
-                failed.repeat = Repeat::No;
+                continue;
             }
             let next = self.next(&failed, attempt, pace, (&mut members, request.sent_limit()));
             let Some((action, wait)) = next else { return Err(failed.error) };

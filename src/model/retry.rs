@@ -53,6 +53,24 @@ impl From<ModelError> for Failed {
     }
 }
 
+/// What a call is given once, as far as it was.
+#[derive(Default)]
+pub(super) struct Spent {
+    reconnected: bool,
+    was_silent: bool,
+}
+
+impl Spent {
+    /// Holds an attempt that failed to what is left.
+    pub(super) const fn hold(&mut self, failed: &mut Failed) {
+        failed.repeat = match failed.repeat {
+            Repeat::Now if std::mem::replace(&mut self.reconnected, true) => Repeat::Later,
+            Repeat::Once if std::mem::replace(&mut self.was_silent, true) => Repeat::No,
+            repeat @ (Repeat::No | Repeat::Later | Repeat::Once | Repeat::Now) => repeat,
+        };
+    }
+}
+
 impl Backoff {
     /// How long to wait after attempt number `attempt` (from 1) of `attempts`; `None` ends the call. `jitter` is a
     /// random number.

@@ -77,11 +77,9 @@ impl Inner {
                 }
             }
         }
-        // Each of the two may have ended where the other one goes on.
-        let oldest = [&first, &others].into_iter().filter_map(Texts::end).max();
+        // One of the two may have ended where the other goes on: together they fill the room there at the latest.
         let mut records = first.records;
         records.append(&mut others.records);
-        records.retain(|record| oldest.is_none_or(|oldest| record.run_id >= oldest));
         records.sort_by_key(|record| Reverse(record.run_id));
         records.truncate(filter.limit);
         let mut whole = Texts::of(filter);
@@ -183,27 +181,19 @@ impl Inner {
 struct Texts {
     records: Vec<RunRecord>,
     left: usize,
-    full: bool,
 }
 
 impl Texts {
     fn of(filter: &RunFilter) -> Self {
-        Self { records: Vec::new(), left: filter.text.unwrap_or(usize::MAX), full: false }
+        Self { records: Vec::new(), left: filter.text.unwrap_or(usize::MAX) }
     }
 
     /// Whether there is room for another one behind it.
     fn take(&mut self, record: RunRecord) -> bool {
-        match self.left.checked_sub(record.text.len()) {
-            Some(left) => self.left = left,
-            None => self.full = true,
-        }
+        let left = self.left.checked_sub(record.text.len());
+        self.left = left.unwrap_or_default();
         self.records.push(record);
-        !self.full
-    }
-
-    /// The last one, if it filled the room.
-    fn end(&self) -> Option<RunId> {
-        self.records.last().filter(|_| self.full).map(|record| record.run_id)
+        left.is_some()
     }
 }
 

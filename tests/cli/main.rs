@@ -5,6 +5,8 @@ mod approvals;
 mod attacks;
 #[path = "../api/support/blobs.rs"]
 mod blobs;
+#[path = "../api/support/bounded.rs"]
+mod bounded;
 mod doctor;
 mod home_files;
 mod import;

@@ -1,13 +1,12 @@
 //! A home of its own for each test, and the binary run on it.
 
-use crate::blobs::sled_blobs;
+use crate::{blobs::sled_blobs, bounded::bounded};
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -58,7 +57,8 @@ impl Home {
         let mut command = self.command(words);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
-        let Output { status, stdout, stderr } = bounded(child.id(), || child.wait_with_output().unwrap());
+        let Output { status, stdout, stderr } =
+            bounded(child.id(), PATIENCE, || child.wait_with_output().unwrap());
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Done { code: status.code(), out: text(stdout), err: text(stderr) }
     }
@@ -135,10 +135,9 @@ impl Home {
         let mut reader = BufReader::new(child.stdout.take().unwrap());
         let mut table = String::new();
         // The curl line is the last of it.
-        bounded(
-            child.id(),
-            || while !table.contains("curl ") && reader.read_line(&mut table).unwrap() > 0 {},
-        );
+        bounded(child.id(), PATIENCE, || {
+            while !table.contains("curl ") && reader.read_line(&mut table).unwrap() > 0 {}
+        });
         Gateway { child, table, _out: reader }
     }
 }
@@ -168,7 +167,7 @@ impl Gateway {
 
     pub fn wait(mut self) -> Done {
         let mut err = String::new();
-        let code = bounded(self.child.id(), || {
+        let code = bounded(self.child.id(), PATIENCE, || {
             self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
             self.child.wait().unwrap().code()
         });
@@ -185,22 +184,7 @@ impl Drop for Gateway {
 }
 
 /// No command, no answer and no state that a test waits for takes this long; without it a fault would hang the suite.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waits for a process that is killed when it takes too long.
-pub fn bounded<R>(pid: u32, wait: impl FnOnce() -> R) -> R {
-    let (done, over) = mpsc::channel::<()>();
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            if over.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
-                Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
-            }
-        });
-        let waited = wait();
-        drop(done);
-        waited
-    })
-}
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Looks again until it is so.
 pub fn until(mut is_so: impl FnMut() -> bool) {

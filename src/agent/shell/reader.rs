@@ -368,9 +368,7 @@ impl<'a> Reader<'a> {
             _ => {}
         }
     }
-}
 
-impl Reader<'_> {
     /// `NAME=VALUE`, as an assignment before no command. Options but these change what the value means.
     fn declare(&mut self, words: &[Word]) {
         let plain =

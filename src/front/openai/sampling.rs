@@ -93,11 +93,11 @@ pub fn refuse_unserved<P: Display>(body: &mut Object<P>) -> Result<(), ApiError>
     }
     match body.take("top_logprobs") {
         None => {}
-        Some(value) => match value.as_u64() {
-            Some(0) => {}
-            Some(_) => return unsupported("top_logprobs", "Log probabilities are not supported."),
-            None => return Err(wrong_type("top_logprobs", "an integer from 0", &value)),
-        },
+        Some(value) if value == 0 => {}
+        Some(value) if value.is_u64() => {
+            return unsupported("top_logprobs", "Log probabilities are not supported.");
+        }
+        Some(other) => return Err(wrong_type("top_logprobs", "an integer from 0", &other)),
     }
     match body.take("logit_bias") {
         None => {}

@@ -161,8 +161,7 @@ impl Keeper {
                         let _ = answer.send(begun);
                     }
                     Some(Request::Act { action, answer }) => {
-                        // Boxed: a start is large, and this task lives as long as the profile.
-                        let done = Box::pin(self.act(action)).await;
+                        let done = self.act(action).await;
                         let _ = answer.send(done);
                     }
                     Some(Request::End(end)) => return self.end(end).await,
@@ -213,6 +212,7 @@ impl Keeper {
         }
     }
 
+    /// To be boxed: a start is large, and the task that waits for it lives as long as the profile.
     async fn replace(&mut self, plan: Plan) -> Answer {
         self.drain(self.drain).await;
         let kept = match self.up.take() {

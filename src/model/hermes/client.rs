@@ -8,7 +8,7 @@ use crate::{
     model::{
         Backoff, ModelError, base_url,
         connection::{Call, Endpoint},
-        retry::{Failed, Repeat},
+        retry::{Failed, Repeat, Spent},
     },
 };
 use http::{Method, Uri};
@@ -160,12 +160,7 @@ impl HermesClient {
     /// # Errors
     /// That of the last attempt, when there shall be no other.
     pub(super) fn wait(&self, patience: &mut Patience, mut failed: Failed) -> Result<Duration, ModelError> {
-        if failed.repeat == Repeat::Now && std::mem::replace(&mut patience.reconnected, true) {
-            failed.repeat = Repeat::Later;
-        }
-        if failed.repeat == Repeat::Once && std::mem::replace(&mut patience.was_silent, true) {
-            failed.repeat = Repeat::No;
-        }
+        patience.spent.hold(&mut failed);
         patience.failures += u32::from(matches!(failed.repeat, Repeat::Later | Repeat::Once));
         let jitter = getrandom::u32().unwrap_or(0);
         let wait = self.0.backoff.wait(&failed, patience.failures, self.0.attempts, jitter);
@@ -185,8 +180,7 @@ impl HermesClient {
 #[derive(Default)]
 pub(super) struct Patience {
     failures: u32,
-    reconnected: bool,
-    was_silent: bool,
+    spent: Spent,
 }
 
 /// The id becomes part of an address.

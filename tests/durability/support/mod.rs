@@ -3,6 +3,8 @@
 // Shared with `tests/api`, which needs more of them.
 #[path = "../../api/support/blobs.rs"]
 mod blobs;
+#[path = "../../api/support/bounded.rs"]
+mod bounded;
 #[allow(dead_code)]
 #[path = "../../api/support/client.rs"]
 mod client;

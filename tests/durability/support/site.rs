@@ -1,14 +1,11 @@
 //! A home with the profiles `alice` and `bob` in front of a scripted upstream. It stays while processes come and go.
 
-use super::{PATIENCE, Process, sled_blobs, upstream::Upstream};
-use rustix::process::{Pid, Signal, kill_process};
+use super::{PATIENCE, Process, bounded::bounded, sled_blobs, upstream::Upstream};
 use serde_json::Value;
 use std::{
     fs,
     path::PathBuf,
-    process::{Child, Command, Output, Stdio},
-    sync::mpsc,
-    thread,
+    process::{Command, Output, Stdio},
 };
 use tempfile::TempDir;
 
@@ -76,7 +73,9 @@ impl Site {
     pub fn hermes(&self, words: &[&str]) -> String {
         let mut command = self.command();
         command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let Output { status, stdout, stderr } = output(command.spawn().unwrap());
+        let child = command.spawn().unwrap();
+        let Output { status, stdout, stderr } =
+            bounded(child.id(), PATIENCE, || child.wait_with_output().unwrap());
         assert!(status.success(), "{words:?}: {}", String::from_utf8_lossy(&stderr));
         String::from_utf8(stdout).unwrap()
     }
@@ -87,22 +86,6 @@ impl Site {
         let profiles = all[0]["profiles"].as_array().unwrap();
         profiles.iter().find(|status| status["name"] == profile).unwrap().clone()
     }
-}
-
-/// What a command came to; one that takes too long is killed, since without that a fault would hang the suite.
-fn output(child: Child) -> Output {
-    let pid = Pid::from_child(&child);
-    let (done, over) = mpsc::channel::<()>();
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            if over.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
-                kill_process(pid, Signal::KILL).unwrap();
-            }
-        });
-        let output = child.wait_with_output().unwrap();
-        drop(done);
-        output
-    })
 }
 
 impl Drop for Site {
